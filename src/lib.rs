@@ -1,0 +1,1 @@
+//! Moonhive: a host for thousands of isolated Lua services that share one copy of their code.

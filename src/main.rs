@@ -1,0 +1,3 @@
+//! The `moonhive` command.
+
+fn main() {}

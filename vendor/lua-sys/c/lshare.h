@@ -1,0 +1,130 @@
+/*
+** lshare.h
+** Shared images of Lua functions: what a host calls
+** (Moonhive's addition to Lua; see docs/shared-code.md)
+*/
+
+#ifndef lshare_h
+#define lshare_h
+
+#include <stddef.h>
+
+#include "lua.h"
+
+
+/*
+** An image is the immutable form of one compiled chunk. It is counted
+** by its owners (a cache, VMs) and freed with the last of them. Any
+** thread may use an image; a 'lua_State' stays with one thread at a time.
+*/
+typedef struct lua_Image lua_Image;
+
+
+/*
+** Make an image of the Lua function at index 'idx'. The caller owns one
+** reference to the result. NULL when there is no memory for it or the
+** value is not a Lua function. Upvalues keep their descriptions, not
+** their values. Meant for a scratch state that is closed afterwards.
+*/
+LUA_API lua_Image *lua_sharefunction (lua_State *L, int idx);
+
+/*
+** The same code under another chunk name ('@file', '=name' or text).
+** The caller owns one reference. NULL when there is no memory.
+*/
+LUA_API lua_Image *lua_renameimage (lua_Image *img, const char *chunkname);
+
+/*
+** Push a closure over the image: new upvalues, '_ENV' set to the
+** globals of 'L'. The VM takes a reference of its own and gives it back
+** when a full collection meets no closure over the image, or when it
+** closes. Raises a memory error like any other push.
+*/
+LUA_API void lua_clonefunction (lua_State *L, lua_Image *img);
+
+/* take and give back a reference; any thread */
+LUA_API lua_Image *lua_retainimage (lua_Image *img);
+LUA_API void lua_releaseimage (lua_Image *img);
+
+/* bytes of the image's block; VMs that hold a reference right now */
+LUA_API size_t lua_imagesize (const lua_Image *img);
+LUA_API unsigned lua_imageusers (const lua_Image *img);
+
+
+/* process-wide figures, read without a lock (each alone is exact) */
+typedef struct lua_ShareStats {
+  size_t images;        /* live images */
+  size_t imagebytes;    /* bytes in their blocks */
+  size_t strings;       /* canonical strings */
+  size_t stringbytes;   /* bytes in them */
+  size_t limbo;         /* strings that no image uses, not yet freed */
+  size_t limbobytes;
+  size_t freedimages;   /* since the process began */
+  size_t freedstrings;
+  size_t thinclones;    /* images of which some VM needed private prototypes */
+} lua_ShareStats;
+
+LUA_API void lua_sharestats (lua_ShareStats *out);
+
+/*
+** Tell which limbo strings this VM still uses, and free those that no
+** VM does. Walks the VM's heap only when there is something new to ask
+** (then O(heap)). Full collections do it by themselves; a host calls it
+** for VMs that sleep. Returns true if it walked.
+*/
+LUA_API int lua_sharecensus (lua_State *L);
+
+/* true if a census of this VM is what the process waits for */
+LUA_API int lua_wantscensus (lua_State *L);
+
+
+/*
+** A host's own way to load files. 'luaL_loadfilex' (and so 'require',
+** 'loadfile', 'dofile') asks it first; it returns a status like
+** 'luaL_loadfilex' (with the function or the message pushed) or
+** LUA_LOADPASS to let the stock code go on.
+*/
+#define LUA_LOADPASS	(-1)
+
+typedef int (*lua_FileLoader) (void *ud, lua_State *L,
+                               const char *filename, const char *mode);
+
+LUA_API void lua_setfileloader (lua_State *L, lua_FileLoader f, void *ud);
+
+
+/*
+** Options of a VM.
+** LUA_SHCOMPAT54: a chunk that assigns to a loop variable compiles with
+**   the meaning it has in Lua 5.4 (default: off).
+** LUA_SHALLCHUNKS: every chunk that 'lua_load' compiles becomes an image
+**   first and is cloned from there (default: off).
+** Returns the previous value.
+*/
+#define LUA_SHCOMPAT54	0
+#define LUA_SHALLCHUNKS	1
+
+LUA_API int lua_shareoption (lua_State *L, int option, int value);
+
+
+/*
+** Interruption. 'lua_interrupt' is for the thread that runs the VM: the
+** host calls it between turns or from a signal handler on that thread
+** (it is async-signal-safe; 'L' is any state of the VM). The running code
+** gets an error at its next instruction or at the next poll of a library
+** loop, also inside finalizers and '__close' methods.
+** LUA_INTONCE: one error, then the VM goes on.
+** LUA_INTKILL: every instruction raises until the host clears it.
+*/
+#define LUA_INTNONE	0
+#define LUA_INTONCE	1
+#define LUA_INTKILL	2
+
+LUA_API void lua_interrupt (lua_State *L, int kind);
+LUA_API int lua_interrupted (lua_State *L);	/* pending kind, not cleared */
+LUA_API void lua_clearinterrupt (lua_State *L);
+
+/* the message of the error ("interrupted" if NULL); static storage */
+LUA_API void lua_interruptmessage (lua_State *L, const char *msg);
+
+
+#endif

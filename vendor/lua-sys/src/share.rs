@@ -1,0 +1,94 @@
+//! Declarations of `c/lshare.h`: shared images, the file loader hook, interruption. The header
+//! documents each function; the comments here only add what Rust callers must know.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+use mlua_sys::lua_State;
+
+/// The immutable form of one compiled chunk, counted by its owners. Opaque.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Image {
+    opaque: [u8; 0],
+    marker: std::marker::PhantomData<(*mut u8, std::marker::PhantomPinned)>,
+}
+
+/// Process-wide figures of shared code; each field alone is exact.
+#[repr(C)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct ShareStats {
+    /// Live images.
+    pub images: usize,
+    /// Bytes in the blocks of live images.
+    pub image_bytes: usize,
+    /// Canonical strings.
+    pub strings: usize,
+    /// Bytes in canonical strings.
+    pub string_bytes: usize,
+    /// Strings that no image uses and that are not yet freed.
+    pub limbo: usize,
+    /// Bytes in them.
+    pub limbo_bytes: usize,
+    /// Images freed since the process began.
+    pub freed_images: usize,
+    /// Strings freed since the process began.
+    pub freed_strings: usize,
+    /// Images of which some VM needed private prototypes, since the process began.
+    pub thin_clones: usize,
+}
+
+/// What a [`FileLoader`] answers to let the stock `luaL_loadfilex` go on.
+pub const LOAD_PASS: c_int = -1;
+/// Option of [`lua_shareoption`]: loop variables may be assigned to, as in Lua 5.4.
+pub const OPTION_COMPAT_54: c_int = 0;
+/// Option of [`lua_shareoption`]: every chunk becomes an image before it runs.
+pub const OPTION_SHARE_ALL: c_int = 1;
+/// No interruption is pending.
+pub const INTERRUPT_NONE: c_int = 0;
+/// One error, then the VM goes on.
+pub const INTERRUPT_ONCE: c_int = 1;
+/// Every instruction raises until the host clears it.
+pub const INTERRUPT_KILL: c_int = 2;
+
+/// A host's own way to load files; see `lua_setfileloader`.
+pub type FileLoader = unsafe extern "C-unwind" fn(
+    ud: *mut c_void,
+    state: *mut lua_State,
+    filename: *const c_char,
+    mode: *const c_char,
+) -> c_int;
+
+unsafe extern "C-unwind" {
+    /// Makes an image of the Lua function at `index`; the caller owns one reference.
+    pub fn lua_sharefunction(state: *mut lua_State, index: c_int) -> *mut Image;
+    /// The same code under another chunk name; the caller owns one reference.
+    pub fn lua_renameimage(image: *mut Image, chunk_name: *const c_char) -> *mut Image;
+    /// Pushes a closure over the image; may raise a memory error (a `longjmp`).
+    pub fn lua_clonefunction(state: *mut lua_State, image: *mut Image);
+    /// Takes a reference.
+    pub fn lua_retainimage(image: *mut Image) -> *mut Image;
+    /// Gives a reference back.
+    pub fn lua_releaseimage(image: *mut Image);
+    /// Bytes of the image's block.
+    pub fn lua_imagesize(image: *const Image) -> usize;
+    /// VMs that hold a reference right now.
+    pub fn lua_imageusers(image: *const Image) -> c_uint;
+    /// Reads the process-wide figures.
+    pub fn lua_sharestats(out: *mut ShareStats);
+    /// Tells which limbo strings this VM still uses; true if it walked the heap.
+    pub fn lua_sharecensus(state: *mut lua_State) -> c_int;
+    /// True if a census of this VM is what the process waits for.
+    pub fn lua_wantscensus(state: *mut lua_State) -> c_int;
+    /// Installs a host's file loader; `None` removes it.
+    pub fn lua_setfileloader(state: *mut lua_State, loader: Option<FileLoader>, ud: *mut c_void);
+    /// Sets an option of the VM and returns its previous value.
+    pub fn lua_shareoption(state: *mut lua_State, option: c_int, value: c_int) -> c_int;
+    /// Interrupts the VM; only on the thread that runs it, also from a signal handler.
+    pub fn lua_interrupt(state: *mut lua_State, kind: c_int);
+    /// The pending interruption, not cleared.
+    pub fn lua_interrupted(state: *mut lua_State) -> c_int;
+    /// Forgets a pending interruption.
+    pub fn lua_clearinterrupt(state: *mut lua_State);
+    /// Sets the text of the error; static storage.
+    pub fn lua_interruptmessage(state: *mut lua_State, message: *const c_char);
+}
