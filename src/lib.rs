@@ -1,1 +1,4 @@
 //! Moonhive: a host for thousands of isolated Lua services that share one copy of their code.
+
+#[cfg(feature = "cli")]
+pub mod ops;

@@ -1,0 +1,101 @@
+//! How a command fails: a message for people, perhaps a hint, and an exit code.
+//!
+//! ```text
+//! error: cannot read moonhive.toml: No such file or directory
+//! hint: name another file with --config
+//! ```
+//! The words `error:` and `hint:` are coloured on a terminal unless `NO_COLOR` is set; the text
+//! says everything without colour.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+/// Exit code of a failure while running.
+pub const FAILED: u8 = 1;
+/// Exit code of arguments, settings or files that make no sense; the one `clap` uses too.
+pub const USAGE: u8 = 2;
+
+/// Why a command ended without doing its job.
+#[derive(Debug)]
+pub struct Failure {
+    error: anyhow::Error,
+    hint: Option<String>,
+    exit_code: u8,
+}
+
+impl Failure {
+    /// A failure with this message, exit code [`FAILED`] and no hint.
+    pub fn new(message: impl Into<String>) -> Self {
+        anyhow::Error::msg(message.into()).into()
+    }
+
+    /// Says what the reader can do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Ends the process with another exit code than [`FAILED`].
+    pub fn exit_code(mut self, exit_code: u8) -> Self {
+        self.exit_code = exit_code;
+        self
+    }
+
+    /// Prints the failure on standard error and answers its exit code.
+    pub fn report(&self) -> ExitCode {
+        anstream::eprint!("{self}");
+        ExitCode::from(self.exit_code)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), hint: None, exit_code: FAILED }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_labelled(f, "error", AnsiColor::Red, &format!("{:#}", self.error))?;
+        match &self.hint {
+            Some(hint) => write_labelled(f, "hint", AnsiColor::Cyan, hint),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_labelled(
+    f: &mut fmt::Formatter<'_>,
+    label: &str,
+    colour: AnsiColor,
+    text: &str,
+) -> fmt::Result {
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    writeln!(f, "{style}{label}:{style:#} {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&failure.to_string()).to_string()
+    }
+
+    #[test]
+    fn a_failure_reads_as_error_and_hint_on_lines_of_their_own() {
+        let failure = Failure::new("cannot read x.toml").hint("name another file with --config");
+        assert_eq!(
+            plain(&failure),
+            "error: cannot read x.toml\nhint: name another file with --config\n"
+        );
+    }
+
+    #[test]
+    fn causes_follow_the_message_on_the_same_line() {
+        let error = anyhow::anyhow!("disk is full").context("cannot write report.json");
+        assert_eq!(plain(&error.into()), "error: cannot write report.json: disk is full\n");
+    }
+}

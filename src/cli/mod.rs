@@ -1,0 +1,79 @@
+//! The command line: one file per command, and what all of them share.
+//!
+//! A command is a struct of arguments with a `run` method that answers the exit code or a
+//! [`Failure`]. Nothing here is reachable from the library, so whatever a command can do, a program
+//! that embeds the library can do as well.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod completions;
+mod config;
+mod failure;
+mod man;
+mod run;
+mod values;
+
+pub use failure::Failure;
+
+/// What every command answers: the exit code, or why there is none.
+pub type Outcome = Result<ExitCode, Failure>;
+
+const EXAMPLES: &str = "\
+Examples:
+  moonhive run main.lua                 run a service and all that it spawns
+  moonhive run --threads 4 main.lua 10  the same on four threads, with an argument
+  moonhive help run                     every option of `run`, with examples";
+
+/// A host for thousands of isolated Lua services that share one copy of their code.
+#[derive(Debug, Parser)]
+#[command(name = "moonhive", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+/// Reads the arguments of the process, runs the command they name, and reports its failure.
+///
+/// Exit codes: what the command answers; 1 for a failure, 2 for arguments that make no sense.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(arguments) => arguments.run(),
+        Command::Completions(arguments) => arguments.run(),
+        Command::Man(arguments) => arguments.run(),
+    };
+    outcome.unwrap_or_else(|failure| failure.report())
+}
+
+/// The whole command line as data: completions and manual pages are made from it.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_in_its_help() {
+        let without: Vec<String> = command()
+            .get_subcommands()
+            .filter(|sub| !sub.get_after_help().is_some_and(|h| h.to_string().contains("Example")))
+            .map(|sub| sub.get_name().to_owned())
+            .collect();
+        assert!(without.is_empty(), "add `after_help = EXAMPLES` to: {}", without.join(", "));
+    }
+}

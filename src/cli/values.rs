@@ -1,0 +1,230 @@
+//! Values that people write in flags, settings files and environment variables.
+//!
+//! Each type reads one spelling in all three places: it implements [`FromStr`] for flags and the
+//! environment, and files use the same through [`from_text`], so an error reads alike everywhere.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer, Visitor};
+
+/// A number of bytes: `65536`, `64KiB`, `16MiB`, `1GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub bytes: u64,
+}
+
+/// A span of time: `250ms`, `2s`, `1.5s`, `1m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+/// A number of worker threads, from 1 to [`THREADS_LIMIT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threads(pub NonZeroUsize);
+
+/// How a service uses the code cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheMode {
+    /// Compile privately.
+    Off,
+    /// Use what is cached, compile the rest privately.
+    Exist,
+    /// Use what is cached and publish the rest.
+    On,
+}
+
+/// Which version of Lua a chunk was written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compat {
+    /// Chunks that assign to a loop variable compile with the meaning of Lua 5.4.
+    Lua54,
+    /// Plain Lua 5.5.
+    Off,
+}
+
+/// More threads than any machine has cores; beyond it someone mistook a number.
+pub const THREADS_LIMIT: usize = 1024;
+
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("K", 1 << 10),
+    ("M", 1 << 20),
+    ("G", 1 << 30),
+    ("B", 1),
+];
+
+const SPAN_UNITS: [(&str, f64); 5] =
+    [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+/// The longest span that makes sense here; beyond it someone mistook a unit.
+const SPAN_LIMIT_SECONDS: f64 = 366.0 * 24.0 * 3600.0;
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, unit) = split_number(text);
+        let factor = match unit {
+            "" => Some(1),
+            _ => SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor),
+        };
+        let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
+        bytes.map(|bytes| Self { bytes }).ok_or_else(|| {
+            format!("expected a size like 65536, 64KiB, 16MiB or 1GiB, got `{text}`")
+        })
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, unit) = split_number(text);
+        let factor = SPAN_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+        let seconds = number.parse::<f64>().ok().zip(factor).map(|(n, f)| n * f);
+        match seconds {
+            Some(seconds) if (0.0..=SPAN_LIMIT_SECONDS).contains(&seconds) => {
+                Ok(Self(Duration::from_secs_f64(seconds)))
+            }
+            _ => Err(format!("expected a time like 250ms, 2s or 1m, got `{text}`")),
+        }
+    }
+}
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let count = text.parse::<NonZeroUsize>().ok().filter(|n| n.get() <= THREADS_LIMIT);
+        count.map(Self).ok_or_else(|| {
+            format!("expected a whole number from 1 to {THREADS_LIMIT}, got `{text}`")
+        })
+    }
+}
+
+impl FromStr for Compat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "5.4" => Ok(Self::Lua54),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("expected 5.4 or off, got `{text}`")),
+        }
+    }
+}
+
+impl FromStr for CacheMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "OFF" => Ok(Self::Off),
+            "EXIST" => Ok(Self::Exist),
+            "ON" => Ok(Self::On),
+            _ => Err(format!("expected OFF, EXIST or ON, got `{text}`")),
+        }
+    }
+}
+
+/// Splits `64KiB` into `64` and `KiB`.
+fn split_number(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// Reads `KEY=VALUE`.
+pub fn parse_assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("expected KEY=VALUE, got `{text}`")),
+    }
+}
+
+/// Deserialises through [`FromStr`]; whole numbers and floats stand for their own text.
+struct FromText<T>(PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for FromText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a number")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+/// Reads an optional setting of a file with the spelling that its flag has; for
+/// `#[serde(deserialize_with)]`.
+pub fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    deserializer.deserialize_any(FromText(PhantomData)).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_bytes() {
+        for (text, bytes) in [("0", 0), ("65536", 65536), ("64KiB", 65536), ("2G", 2 << 30)] {
+            assert_eq!(text.parse::<Size>(), Ok(Size { bytes }), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_without_meaning_are_refused_with_examples() {
+        for text in ["", "KiB", "64 KiB", "-1", "1.5MiB", "64kb", "99999999999GiB"] {
+            let error = text.parse::<Size>().unwrap_err();
+            assert!(error.contains("16MiB") && error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn threads_are_counted_from_one_to_the_limit() {
+        assert_eq!("2".parse::<Threads>().unwrap().0.get(), 2);
+        for text in ["", "0", "-1", "1.5", "1025", "many"] {
+            let error = text.parse::<Threads>().unwrap_err();
+            assert!(error.contains("from 1 to 1024"), "{error}");
+        }
+    }
+
+    #[test]
+    fn spans_read_with_their_unit() {
+        for (text, ms) in [("250ms", 250), ("2s", 2000), ("1.5s", 1500), ("1m", 60_000)] {
+            assert_eq!(text.parse::<Span>(), Ok(Span(Duration::from_millis(ms))), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_without_a_unit_are_refused() {
+        for text in ["", "2", "s", "-1s", "2 s", "1e9h", "infs", "99999h"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn assignments_split_at_the_first_equals_sign() {
+        assert_eq!(parse_assignment("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(parse_assignment("a="), Ok(("a".to_owned(), String::new())));
+        assert!(parse_assignment("=b").is_err() && parse_assignment("a").is_err());
+    }
+}
