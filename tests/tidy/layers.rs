@@ -1,0 +1,116 @@
+//! Direction of imports: a layer uses only the layers below it.
+//!
+//! `cli -> ops -> api -> actor -> vm -> {code, message} -> {kernel, lua-sys}`, as
+//! docs/architecture.md draws it. Tests inside a file keep the rule like the code around them.
+
+use crate::tree::File;
+use crate::{Violation, check_rule, check_tree};
+
+/// Each layer of the root package and the modules that it may name.
+const MAY_USE: [(&str, &[&str]); 7] = [
+    ("cli", &["cli", "ops", "api", "actor", "vm", "code", "message"]),
+    ("ops", &["ops", "api", "actor", "vm", "code", "message"]),
+    ("api", &["api", "actor", "vm", "code", "message"]),
+    ("actor", &["actor", "vm", "code", "message"]),
+    ("vm", &["vm", "code", "message"]),
+    ("code", &["code"]),
+    ("message", &["message"]),
+];
+
+/// Words that never appear in the code of a folder, and why.
+const BANNED: [(&str, &[&str], &str); 6] = [
+    ("crates/kernel/src/", &["mlua", "moonhive_lua_sys", "moonhive::"], "the kernel knows no Lua"),
+    (
+        "crates/kernel/src/",
+        &["std::fs", "std::net", "std::io", "std::process"],
+        "the kernel does no I/O",
+    ),
+    ("vendor/lua-sys/src/", &["moonhive::", "moonhive_kernel"], "the Lua crate knows no host"),
+    ("src/message/", &["parking_lot", "spin::"], "a codec holds no lock"),
+    ("src/actor/", &["clap", "anyhow"], "the command line is above"),
+    ("src/cli/", &["moonhive_kernel", "moonhive_lua_sys", "mlua"], "commands use the library"),
+];
+
+const HINT: &str = "move the code down, or hand what it needs in from above (a trait, a closure); \
+                    docs/architecture.md draws the layers";
+
+/// A file below `src/` names only modules that its layer may use.
+fn looks_down(file: &File) -> Vec<Violation> {
+    let Some(layer) = layer_of(&file.path) else { return Vec::new() };
+    let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == layer).expect("known layer");
+    let is_layer = |name: &str| MAY_USE.iter().any(|(layer, _)| *layer == name);
+    let code: Vec<(usize, &str)> = file.code_lines().collect();
+    let mut violations = Vec::new();
+    for (index, line) in code {
+        for name in modules_named(line) {
+            if is_layer(name) && !allowed.contains(&name) {
+                let message = format!("`{layer}` must not use `{name}`");
+                violations.push(Violation::at(file, index, message));
+            }
+        }
+    }
+    violations
+}
+
+/// The layer a file belongs to; files directly in `src/` tie the layers together and have none.
+fn layer_of(path: &str) -> Option<&'static str> {
+    let inside = path.strip_prefix("src/")?;
+    let top = inside.split(['/', '.']).next()?;
+    MAY_USE.iter().map(|(name, _)| *name).find(|name| *name == top)
+}
+
+/// The first segment after each `crate::` and `moonhive::`, and those of a brace group.
+fn modules_named(line: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for prefix in ["crate::", "moonhive::"] {
+        for (at, _) in line.match_indices(prefix) {
+            let rest = &line[at + prefix.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => names.extend(group.split(',').filter_map(first_word)),
+                None => names.extend(first_word(rest)),
+            }
+        }
+    }
+    names
+}
+
+fn first_word(text: &str) -> Option<&str> {
+    text.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+fn has_no_banned_word(file: &File) -> Vec<Violation> {
+    let bans = BANNED.iter().filter(|(folder, _, _)| file.path.starts_with(folder));
+    let mut violations = Vec::new();
+    for (_, words, why) in bans {
+        for (index, line) in file.code_lines() {
+            for word in words.iter().filter(|word| line.contains(*word)) {
+                violations.push(Violation::at(file, index, format!("names `{word}`, but {why}")));
+            }
+        }
+    }
+    violations
+}
+
+#[test]
+fn a_layer_uses_only_the_layers_below_it() {
+    check_tree(&["rs"], HINT, looks_down);
+}
+
+#[test]
+fn an_import_from_above_is_caught() {
+    check_rule(looks_down, "src/vm/state.rs", "use crate::code::Cache;", &[]);
+    check_rule(looks_down, "src/vm/state.rs", "use std::fmt;\nuse crate::actor::Host;", &[2]);
+    check_rule(looks_down, "src/code.rs", "use crate::{message, code};", &[1]);
+    check_rule(looks_down, "src/message/read.rs", "// crate::actor\nlet x = 1;", &[]);
+}
+
+#[test]
+fn no_layer_names_what_it_must_not_know() {
+    check_tree(&["rs"], HINT, has_no_banned_word);
+}
+
+#[test]
+fn a_banned_word_is_caught() {
+    check_rule(has_no_banned_word, "crates/kernel/src/run.rs", "use std::net::TcpStream;", &[1]);
+    check_rule(has_no_banned_word, "crates/kernel/src/run.rs", "// unlike std::net", &[]);
+}
