@@ -1,0 +1,212 @@
+//! Worker threads that give turns to tasks.
+//!
+//! A *task* (a service) embeds a [`TokenState`] and is woken with [`Handle::wake`]; some worker then
+//! calls [`Workload::run`] for it once, a *turn*, and the turn says whether the task rests, wants
+//! another turn, or has ended. The layer above is one [`Workload`]: it knows what a turn is, and what
+//! an expired timer means.
+//!
+//! Promises:
+//! * A task runs on at most one thread at a time, and sees what was written before its wake-up.
+//! * A woken task runs, whatever the workers were doing when it was woken.
+//! * When nothing is owed and no timer is armed, no thread of the scheduler wakes up at all.
+
+mod handle;
+mod status;
+mod token;
+mod worker;
+
+use std::any::Any;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::sync::{Arc, thread};
+
+pub use handle::Handle;
+pub use status::WorkerStatus;
+pub use token::TokenState;
+pub use worker::WorkerContext;
+
+use handle::Shared;
+
+/// Most worker threads.
+pub const WORKERS_LIMIT: usize = 1024;
+
+/// What a task does after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It rests until it is woken. A wake-up that came during the turn counts.
+    Idle,
+    /// It wants another turn, after the others that wait.
+    Again,
+    /// It never runs again; wake-ups do nothing from now on.
+    Ended,
+}
+
+/// Something that can be scheduled.
+pub trait Scheduled: Send + Sync + 'static {
+    /// The state the scheduler keeps in the task.
+    fn token(&self) -> &TokenState;
+}
+
+/// What the layer above does with the workers. One value serves all of them.
+pub trait Workload: Send + Sync + Sized + 'static {
+    /// What is given turns.
+    type Task: Scheduled;
+    /// What an expired timer hands back.
+    type Timer: Send + 'static;
+
+    /// One turn of `task`. No other thread runs the same task meanwhile.
+    fn run(&self, task: &Arc<Self::Task>, worker: &WorkerContext<'_, Self>) -> Turn;
+
+    /// A timer has expired. Runs on a worker between two turns, so it must be short: wake a task.
+    fn expire(&self, timer: Self::Timer, worker: &WorkerContext<'_, Self>);
+
+    /// `run` panicked; the task has ended. The worker goes on. `expire` must not panic.
+    fn turn_panicked(
+        &self,
+        _task: &Arc<Self::Task>,
+        _panic: Box<dyn Any + Send>,
+        _worker: &WorkerContext<'_, Self>,
+    ) {
+    }
+
+    /// A worker thread has begun; called on it, before its first turn.
+    fn worker_started(&self, _worker: &WorkerContext<'_, Self>) {}
+
+    /// A worker thread is about to end; called on it, after its last turn.
+    fn worker_stopping(&self, _worker: &WorkerContext<'_, Self>) {}
+}
+
+/// How a scheduler is built.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Worker threads, 1 to [`WORKERS_LIMIT`].
+    pub workers: usize,
+    /// Name of the threads; the worker's index is appended.
+    pub thread_name: String,
+    /// Stack of a worker thread.
+    pub stack_size_bytes: usize,
+    /// Most timers that one worker's shard holds.
+    pub timers_per_worker: usize,
+}
+
+impl Default for Options {
+    /// A worker per core, 8 MiB stacks (Lua's C functions recurse), 16,777,216 timers a worker.
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: workers.min(WORKERS_LIMIT),
+            thread_name: "worker".to_owned(),
+            stack_size_bytes: 8 << 20,
+            timers_per_worker: 1 << 24,
+        }
+    }
+}
+
+/// A worker thread could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start worker thread {index} of {workers}: {source}")]
+pub struct StartError {
+    /// The worker.
+    pub index: usize,
+    /// Workers that were wanted.
+    pub workers: usize,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Workers that have not ended in time. They are inside a turn that does not return.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("workers {workers:?} are still inside a turn")]
+pub struct StillRunning {
+    /// Their indexes.
+    pub workers: Vec<usize>,
+}
+
+/// The worker threads of one host. Dropping it stops and joins them; see [`join`](Self::join) and
+/// [`abandon`](Self::abandon) for other endings.
+pub struct Scheduler<W: Workload> {
+    handle: Handle<W>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl<W: Workload> Scheduler<W> {
+    /// Makes the shared part, so that `make` can build a workload that holds the handle, then
+    /// starts the workers. Tasks woken in between run once the workers are there.
+    ///
+    /// # Errors
+    /// [`StartError`] when the system refuses a thread; those already started are stopped.
+    pub fn start(
+        options: &Options,
+        make: impl FnOnce(&Handle<W>) -> Arc<W>,
+    ) -> Result<Self, StartError> {
+        let workers = options.workers.clamp(1, WORKERS_LIMIT);
+        let shared = Arc::new(Shared::new(workers, options.timers_per_worker, Clock::start()));
+        let handle = Handle::new(shared);
+        let workload = make(&handle);
+        let mut scheduler = Self { handle, threads: Vec::with_capacity(workers) };
+        for index in 0..workers {
+            let handle = scheduler.handle.clone();
+            let workload = Arc::clone(&workload);
+            let thread = thread::Builder::new()
+                .name(format!("{}-{index}", options.thread_name))
+                .stack_size(options.stack_size_bytes)
+                .spawn(move || worker::main(index, &handle, &workload))
+                .map_err(|source| StartError { index, workers, source })?;
+            scheduler.handle.status(index).note_thread(&thread);
+            scheduler.threads.push(thread);
+        }
+        Ok(scheduler)
+    }
+
+    /// The handle through which everybody else talks to the workers.
+    pub fn handle(&self) -> &Handle<W> {
+        &self.handle
+    }
+
+    /// Asks every worker to end after its current turn. Does not wait. Tasks that still lie in a
+    /// queue are dropped when the last worker has ended.
+    pub fn stop(&self) {
+        self.handle.shared().stop();
+    }
+
+    /// Stops, and waits until all workers have ended, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StillRunning`] when a turn does not return in time. The scheduler is as it was: interrupt
+    /// the turn and join again, or [`abandon`](Self::abandon) the threads.
+    pub fn join(&mut self, limit: Duration) -> Result<(), StillRunning> {
+        self.stop();
+        let deadline = Instant::now() + limit;
+        let workers = self.handle.shared().wait_until_stopped(deadline);
+        if !workers.is_empty() {
+            return Err(StillRunning { workers });
+        }
+        self.join_threads();
+        Ok(())
+    }
+
+    /// Leaves the threads to themselves: the last resort before the process ends.
+    pub fn abandon(mut self) {
+        self.stop();
+        self.threads.clear();
+    }
+
+    fn join_threads(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A worker catches the panics of turns; one of its own was printed where it happened.
+            let _ = thread.join();
+        }
+        self.handle.shared().drop_queued();
+    }
+}
+
+impl<W: Workload> Drop for Scheduler<W> {
+    fn drop(&mut self) {
+        self.stop();
+        if !self.threads.is_empty() {
+            self.join_threads();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The state of one task in the scheduler: who owns its next turn.
+//!
+//! Four states, one byte, one atomic step each:
+//!
+//! ```text
+//!            wake                    begin
+//!   idle ───────────▶ queued ─────────────────▶ running ──┐ wake
+//!    ▲                  ▲                        │  │     ▼
+//!    └──────────────────┼──── end(Idle) ─────────┘  │   running, woken
+//!                       └──── end(Again) ───────────┘     │ end(Idle | Again)
+//!                       ▲─────────────────────────────────┘
+//! ```
+//!
+//! Invariants, model-checked: whoever moves idle to queued, and nobody else, puts the task into a
+//! queue; whoever moves queued to running, and nobody else, runs it; a wake-up that came before a
+//! turn ends leads to another turn, and what was written before it is seen there.
+
+use crate::sync::atomic::{AtomicU8, Ordering};
+
+use super::Turn;
+
+/// A turn is owed: the task lies in a queue, or must go there when its turn ends.
+const WOKEN: u8 = 1;
+/// A worker is inside its turn.
+const RUNNING: u8 = 2;
+/// It will not run again.
+const ENDED: u8 = 4;
+
+/// What a task embeds so that it can be scheduled.
+#[derive(Debug)]
+pub struct TokenState {
+    state: AtomicU8,
+}
+
+impl TokenState {
+    /// A task at rest.
+    pub fn new() -> Self {
+        Self { state: AtomicU8::new(0) }
+    }
+
+    /// Whether the task will not run again.
+    pub fn has_ended(&self) -> bool {
+        self.state.load(Ordering::Acquire) & ENDED != 0
+    }
+
+    /// Whether a worker is inside a turn of this task.
+    pub fn is_running(&self) -> bool {
+        self.state.load(Ordering::Acquire) & RUNNING != 0
+    }
+
+    /// Owes the task a turn. `true`: the caller must queue it.
+    pub(crate) fn wake(&self) -> bool {
+        self.state.fetch_or(WOKEN, Ordering::AcqRel) == 0
+    }
+
+    /// A worker begins the turn that is owed.
+    pub(crate) fn begin(&self) {
+        // The exchange, unlike a store, makes every earlier `wake` visible to this turn.
+        let before = self.state.swap(RUNNING, Ordering::AcqRel);
+        debug_assert_eq!(before, WOKEN, "a task is queued once");
+    }
+
+    /// The turn is over. `true`: the task must be queued again.
+    pub(crate) fn end(&self, turn: Turn) -> bool {
+        match turn {
+            Turn::Again => {
+                self.state.swap(WOKEN, Ordering::AcqRel);
+                true
+            }
+            Turn::Idle => {
+                let gone_idle =
+                    self.state.compare_exchange(RUNNING, 0, Ordering::AcqRel, Ordering::Acquire);
+                if gone_idle.is_err() {
+                    self.state.swap(WOKEN, Ordering::AcqRel);
+                }
+                gone_idle.is_err()
+            }
+            Turn::Ended => {
+                self.state.swap(ENDED, Ordering::AcqRel);
+                false
+            }
+        }
+    }
+}
+
+impl Default for TokenState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
