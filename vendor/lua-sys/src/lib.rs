@@ -4,6 +4,8 @@
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
 //! library built here); what we add is in [`share`].
 
+mod abi;
+
 pub use mlua_sys as lua;
 
 pub mod share;
