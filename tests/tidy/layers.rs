@@ -22,7 +22,7 @@ const BANNED: [(&str, &[&str], &str); 6] = [
     ("crates/kernel/src/", &["mlua", "moonhive_lua_sys", "moonhive::"], "the kernel knows no Lua"),
     (
         "crates/kernel/src/",
-        &["std::fs", "std::net", "std::io", "std::process"],
+        &["std::fs", "std::net", "std::io::std", "std::process", "println!"],
         "the kernel does no I/O",
     ),
     ("vendor/lua-sys/src/", &["moonhive::", "moonhive_kernel"], "the Lua crate knows no host"),

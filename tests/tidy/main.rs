@@ -5,6 +5,7 @@
 //! `file:line: what is wrong` and one `hint:` that says what to do.
 
 mod layers;
+mod licences;
 mod lua;
 mod manifest;
 mod rust;

@@ -1,0 +1,7 @@
+//! Tests that drive the real binary, each in a folder of its own.
+//!
+//! [`support::Scratch`] writes the files of a test and starts `moonhive` there; every run has a
+//! watchdog, so a host that hangs fails its test and not the whole run.
+
+mod command_line;
+mod support;
