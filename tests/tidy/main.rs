@@ -8,6 +8,7 @@ mod layers;
 mod licences;
 mod lua;
 mod manifest;
+mod patches;
 mod rust;
 mod text;
 mod tree;
