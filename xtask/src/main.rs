@@ -1,3 +1,50 @@
-//! Chores of the project, run as `cargo xtask`.
+//! Chores of the project, run as `cargo xtask`: everything a contributor or CI does that is more
+//! than one cargo command. One module per chore; this file only lists them.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod patch;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use moonhive_lua_source::SourceError;
+
+/// Chores of the Moonhive project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Make, check and refresh the patches to Lua.
+    #[command(subcommand)]
+    Patch(patch::Command),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(code) => code,
+        Err(error) => report(&error),
+    }
+}
+
+fn run(chore: Chore) -> Result<ExitCode> {
+    match chore {
+        Chore::Patch(command) => patch::run(command).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Says what failed, why, and what to do next where the error knows.
+fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<SourceError>()) {
+        eprintln!("hint: {}", hint.hint());
+    }
+    ExitCode::FAILURE
+}

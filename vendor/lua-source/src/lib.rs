@@ -23,7 +23,7 @@ mod tree;
 pub use error::SourceError;
 pub use layout::Layout;
 pub use locate::{CRATE_NAME, CRATE_VERSION, LUA_VERSION, SOURCE_VARIABLE, locate};
-pub use patch::{HEADER_FIELDS, PatchFile};
+pub use patch::{Changes, HEADER_FIELDS, PatchFile};
 pub use series::Series;
 pub use sums::{Sums, sha256_hex};
 pub use tree::Tree;

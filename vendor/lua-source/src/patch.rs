@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use diffy::Patch;
 use diffy::patch_set::{FileOperation, ParseOptions, PatchKind, PatchSet};
+use diffy::{Line, Patch};
 
 use crate::hunk;
 use crate::locate::LUA_VERSION;
@@ -18,6 +18,15 @@ pub const HEADER_FIELDS: [&str; 3] = ["Why:", "Touches:", "Tested:"];
 pub struct PatchFile {
     name: String,
     text: String,
+}
+
+/// The size of a patch, in lines.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Changes {
+    /// Lines that the patch adds.
+    pub added: usize,
+    /// Lines that it takes away.
+    pub removed: usize,
 }
 
 impl PatchFile {
@@ -69,6 +78,24 @@ impl PatchFile {
         Ok(self.parse()?.into_iter().map(|(file, _)| file).collect())
     }
 
+    /// How many lines the patch adds and takes away.
+    ///
+    /// # Errors
+    /// [`SourceError::PatchSyntax`] when it is not a patch.
+    pub fn changes(&self) -> Result<Changes, SourceError> {
+        let files = self.parse()?;
+        let hunks = files.iter().flat_map(|(_, patch)| patch.hunks());
+        let mut changes = Changes::default();
+        for line in hunks.flat_map(|hunk| hunk.lines()) {
+            match line {
+                Line::Insert(_) => changes.added += 1,
+                Line::Delete(_) => changes.removed += 1,
+                Line::Context(_) => {}
+            }
+        }
+        Ok(changes)
+    }
+
     /// Applies the patch to a tree, each hunk at exactly the line it names.
     ///
     /// # Errors
@@ -108,7 +135,7 @@ impl PatchFile {
 
     fn parse(&self) -> Result<Vec<(String, Patch<'_, str>)>, SourceError> {
         let diff = &self.text[self.header().len()..];
-        let files: Vec<_> = PatchSet::parse(diff, ParseOptions::unidiff())
+        PatchSet::parse(diff, ParseOptions::unidiff())
             .map(|file| {
                 let file = file.map_err(|cause| self.malformed(cause.to_string()))?;
                 let name = self.target(file.operation())?;
@@ -117,11 +144,7 @@ impl PatchFile {
                     PatchKind::Binary(_) => Err(self.malformed("it is binary".into())),
                 }
             })
-            .collect::<Result<_, _>>()?;
-        if files.is_empty() {
-            return Err(self.malformed("it changes no file".into()));
-        }
-        Ok(files)
+            .collect()
     }
 
     /// The one file that an entry modifies: `a/lgc.c` and `b/lgc.c`.
