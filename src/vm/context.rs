@@ -1,0 +1,168 @@
+//! What belongs to one VM besides its Lua state, and the rule for going in and out of Lua.
+//!
+//! The extra space in front of every `lua_State` of a VM holds a pointer to the VM's [`Context`];
+//! the pointer's lowest bit marks a coroutine that is blocked in the host (see `coroutine.rs`).
+//! Everything here is written by the one thread that runs the VM, hence `Cell`s and no locks.
+
+use std::any::{Any, TypeId};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moonhive_lua_sys::lua;
+
+use super::alloc::Memory;
+use super::coroutine::Coroutine;
+
+/// Bit of the extra space that marks a blocked coroutine.
+const BLOCKED_BIT: usize = 1;
+
+/// What a VM asks of the host that owns it. All methods have a default that suits a plain process.
+pub trait Hooks: Send {
+    /// Writes a whole line (with its newline) for `print`. Lines of different VMs must not mix.
+    fn print(&self, line: &[u8]) {
+        use std::io::Write;
+        // A closed standard output is not the script's fault; stock Lua ignores it as well.
+        let _ = std::io::stdout().lock().write_all(line);
+    }
+
+    /// A complete message of Lua's `warn`, without prefix or newline.
+    fn warn(&self, message: &str) {
+        eprintln!("Lua warning: {message}");
+    }
+
+    /// A native function of ours panicked: a bug in Moonhive. The script gets an error.
+    fn native_panicked(&self, message: &str) {
+        eprintln!("native function panicked: {message}");
+    }
+}
+
+/// The hooks of a VM that was given none.
+#[derive(Debug, Default)]
+pub(super) struct PlainHooks;
+
+impl Hooks for PlainHooks {}
+
+/// Per-VM data, at a fixed address from creation until after the state is closed.
+#[repr(align(16))]
+pub(super) struct Context {
+    pub(super) memory: Memory,
+    /// Tells VMs apart in checks that a handle is used with its own VM.
+    pub(super) id: u64,
+    pub(super) main: Cell<*mut lua::lua_State>,
+    pub(super) hooks: Box<dyn Hooks>,
+    /// The host's own data for this VM.
+    pub(super) data: Box<dyn Any + Send>,
+    /// The yield under way is a block of the host, not a yield of user code.
+    pub(super) blocking: Cell<bool>,
+    /// Every coroutine between the running one and the host's can yield.
+    pub(super) blockable: Cell<bool>,
+    /// Traceback written by the message handler of the innermost protected call.
+    pub(super) traceback: RefCell<String>,
+    /// Metatables of our userdata types, by address. Few, so a list.
+    pub(super) metatables: RefCell<Vec<(TypeId, *const c_void)>>,
+    /// Idle coroutines.
+    pub(super) pool: RefCell<Vec<Coroutine>>,
+    /// Pieces of a `warn` message that is not complete yet.
+    pub(super) warning: RefCell<Vec<u8>>,
+    pub(super) warnings_on: Cell<bool>,
+}
+
+/// How things stood before [`Context::enter`] or [`Context::leave`]; give it back to `restore`.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(super) struct Before {
+    suspended: bool,
+}
+
+impl Context {
+    pub(super) fn new(hooks: Box<dyn Hooks>, data: Box<dyn Any + Send>) -> Context {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Context {
+            memory: Memory::new(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            main: Cell::new(std::ptr::null_mut()),
+            hooks,
+            data,
+            blocking: Cell::new(false),
+            blockable: Cell::new(false),
+            traceback: RefCell::new(String::new()),
+            metatables: RefCell::new(Vec::new()),
+            pool: RefCell::new(Vec::new()),
+            warning: RefCell::new(Vec::new()),
+            warnings_on: Cell::new(true),
+        }
+    }
+
+    /// The context of the VM that `state` belongs to.
+    ///
+    /// # Safety
+    /// `state` is a live state of a VM made by `VmBuilder`; the result must not outlive the VM.
+    #[inline]
+    pub(super) unsafe fn of<'a>(state: *mut lua::lua_State) -> &'a Context {
+        // SAFETY: the builder put the context's address there before any other code ran, and
+        // `lua_newthread` copies it from the main state.
+        unsafe { &*extra_space(state).read().map_addr(|address| address & !BLOCKED_BIT) }
+    }
+
+    /// Marks `state` as one of this VM.
+    ///
+    /// # Safety
+    /// `state` is the main state of a VM that has run no code yet.
+    pub(super) unsafe fn attach(&self, state: *mut lua::lua_State) {
+        self.main.set(state);
+        // SAFETY: every state has one pointer of extra space in front of it.
+        unsafe { extra_space(state).write(std::ptr::from_ref(self)) };
+    }
+
+    /// Rust code of ours begins to work on a stack: memory is no longer refused.
+    #[inline]
+    pub(super) fn enter(&self) -> Before {
+        Before { suspended: self.memory.suspend(true) }
+    }
+
+    /// Lua code is about to run: memory is limited.
+    #[inline]
+    pub(super) fn leave(&self) -> Before {
+        Before { suspended: self.memory.suspend(false) }
+    }
+
+    /// Ends what `enter` or `leave` began.
+    #[inline]
+    pub(super) fn restore(&self, before: Before) {
+        self.memory.suspend(before.suspended);
+    }
+}
+
+/// True if the coroutine is blocked in the host: only the host may resume it.
+///
+/// # Safety
+/// `state` is a live state of one of our VMs.
+#[inline]
+pub(super) unsafe fn is_blocked(state: *mut lua::lua_State) -> bool {
+    // SAFETY: by contract the extra space holds our pointer.
+    unsafe { extra_space(state).read().addr() & BLOCKED_BIT != 0 }
+}
+
+/// Marks or unmarks a coroutine as blocked in the host.
+///
+/// # Safety
+/// `state` is a live coroutine of one of our VMs, not its main state.
+#[inline]
+pub(super) unsafe fn set_blocked(state: *mut lua::lua_State, blocked: bool) {
+    // SAFETY: by contract the extra space holds our pointer, whose alignment leaves the bit free.
+    unsafe {
+        let slot = extra_space(state);
+        slot.write(slot.read().map_addr(|address| address & !BLOCKED_BIT | usize::from(blocked)));
+    }
+}
+
+/// The slot in front of a state.
+///
+/// # Safety
+/// `state` points to a `lua_State`.
+#[inline]
+unsafe fn extra_space(state: *mut lua::lua_State) -> *mut *const Context {
+    // SAFETY: `LUA_EXTRASPACE` is one pointer, placed directly in front of each state.
+    unsafe { lua::lua_getextraspace(state).cast() }
+}

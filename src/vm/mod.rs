@@ -1,0 +1,54 @@
+//! One virtual machine: a `lua_State` of its own with counted memory, interrupts, errors that carry
+//! a traceback, and a safe view of its stack for native functions.
+//!
+//! This module is the project's audited piece of raw Lua FFI. Everything above it writes safe Rust:
+//!
+//! - [`Vm`] owns one state: creation, closing, memory figures and limit, collection.
+//! - [`Stack`] is what a native function (and the host between turns) works on.
+//! - [`Native`] turns a safe Rust function into a Lua function at no cost per call.
+//! - [`Coroutine`] is a pooled Lua thread that the host starts and resumes.
+//! - [`Raise`] is how a native fails; [`LuaError`] is what a failed call tells.
+//! - [`interrupt`] stops a turn that runs for too long.
+//!
+//! # Invariants
+//!
+//! 1. **No `longjmp` crosses a Rust frame that owns something.** Lua raises errors by `longjmp`.
+//!    Whatever can raise runs either in a protected call or in a *plain frame*: a function that owns
+//!    nothing (the trampolines in [`native`](self) and the C functions behind protected calls).
+//! 2. **While Rust code of ours works on a stack, memory is never refused and the collector holds
+//!    still** ([`Context::enter`](context)). So raw pushes cannot raise, no finalizer (that is, no Lua
+//!    code) runs inside a native, and what a native borrowed stays where it is. A native that made
+//!    its VM exceed the limit gets `not enough memory` when it returns.
+//! 3. **Lua code always runs with memory limited and the collector on**: every way from here into
+//!    Lua goes through [`Context::leave`](context).
+//! 4. A VM is used by one thread at a time; which thread may change between two uses.
+
+mod alloc;
+mod builder;
+mod call;
+mod check;
+mod context;
+mod coroutine;
+mod error;
+mod native;
+mod raise;
+mod reference;
+mod stack;
+mod state;
+mod table;
+mod userdata;
+
+pub use builder::{GcMode, VmBuilder};
+pub use call::LoadMode;
+pub use context::Hooks;
+pub use coroutine::{Coroutine, Resumed};
+pub use error::{ErrorKind, LuaError};
+pub use native::{Continuation, Native, NativeResult, Outcome};
+pub use raise::{ErrorValue, Raise};
+pub use reference::Reference;
+pub use stack::{Kind, Stack, upvalue};
+pub use state::{HostStack, MemoryUse, Vm, VmError};
+pub use userdata::Userdata;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! A VM: one Lua state, its memory and its end.
+//!
+//! Invariant: the context outlives the state. The state is closed exactly once, in `Drop`, while the
+//! context is entered by nobody.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use moonhive_lua_sys::lua;
+
+use super::alloc::{allocate, free_kept};
+use super::builder::{GcMode, VmBuilder, process_seed};
+use super::context::{Before, Context};
+use super::error::LuaError;
+use super::stack::Stack;
+
+/// Why a VM could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VmError {
+    /// The process has no memory for another VM.
+    #[error("no memory for a new virtual machine")]
+    OutOfMemory,
+    /// A standard library failed to load.
+    #[error("cannot open the standard libraries: {0}")]
+    Libraries(#[source] LuaError),
+}
+
+/// Memory of a VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Bytes in live blocks of the VM, shared code not included.
+    pub used_bytes: usize,
+    /// The most it may use, if it is limited.
+    pub limit_bytes: Option<usize>,
+}
+
+/// One virtual machine. Closing it (dropping the value) runs all finalizers.
+pub struct Vm {
+    state: NonNull<lua::lua_State>,
+    context: NonNull<Context>,
+}
+
+// SAFETY: state and context are reached through the `Vm` alone, so they move with it; what scripts
+// hold of Rust (`Userdata`, hooks, data) is `Send`. The thread that runs a VM may change, and there
+// is never more than one because every use borrows the `Vm`.
+unsafe impl Send for Vm {}
+
+impl Vm {
+    /// Begins to describe a VM.
+    pub fn builder() -> VmBuilder {
+        VmBuilder::new()
+    }
+
+    pub(super) fn build(builder: VmBuilder) -> Result<Vm, VmError> {
+        let context = NonNull::from(Box::leak(Box::new(Context::new(builder.hooks, builder.data))));
+        // SAFETY: the context was just made and lives until `Vm::drop` or the branch below.
+        let memory = ptr::from_ref(unsafe { &context.as_ref().memory });
+        // SAFETY: the allocator gets the memory it was written for.
+        let state =
+            unsafe { lua::lua_newstate(allocate, memory.cast_mut().cast(), process_seed()) };
+        let Some(state) = NonNull::new(state) else {
+            // SAFETY: no state refers to the context.
+            drop(unsafe { Box::from_raw(context.as_ptr()) });
+            return Err(VmError::OutOfMemory);
+        };
+        let mut vm = Vm { state, context };
+        vm.prepare(builder.gc_mode, builder.ignores_environment)?;
+        vm.context().memory.set_limit_bytes(builder.memory_limit_bytes);
+        vm.context().memory.suspend(false);
+        Ok(vm)
+    }
+
+    fn prepare(&mut self, mode: GcMode, ignores_environment: bool) -> Result<(), VmError> {
+        let state = self.state.as_ptr();
+        // SAFETY: the state is new and nothing ran in it. Neither call raises.
+        unsafe {
+            self.context().attach(state);
+            lua::lua_atpanic(state, die);
+            lua::lua_setwarnf(state, Some(warn), self.context.as_ptr().cast());
+        }
+        self.set_gc_mode(mode);
+        let mut stack = self.stack();
+        if ignores_environment {
+            stack.set_registry_flag("LUA_NOENV");
+        }
+        stack.open_libraries().map_err(VmError::Libraries)
+    }
+
+    fn context(&self) -> &Context {
+        // SAFETY: the context lives as long as the `Vm`; only shared references to it exist.
+        unsafe { self.context.as_ref() }
+    }
+
+    /// The main stack, for the host to work on between turns. What is left on it is removed when
+    /// the result is dropped.
+    pub fn stack(&mut self) -> HostStack<'_> {
+        // SAFETY: the context outlives the borrow of the `Vm`.
+        let context = unsafe { self.context.as_ref() };
+        let before = context.enter();
+        // SAFETY: entered just now, and the `Vm` is borrowed for as long as the stack is used.
+        let stack = unsafe { Stack::new(self.state.as_ptr(), context) };
+        HostStack { top: stack.top(), stack, before }
+    }
+
+    /// What the VM uses and may use.
+    pub fn memory(&self) -> MemoryUse {
+        let memory = &self.context().memory;
+        let limit = memory.limit_bytes();
+        MemoryUse {
+            used_bytes: memory.used_bytes(),
+            limit_bytes: (limit != usize::MAX).then_some(limit),
+        }
+    }
+
+    /// Limits the VM's memory, or lifts the limit. A VM that already uses more fails at its next
+    /// growing allocation, unless collecting garbage helps.
+    pub fn set_memory_limit(&mut self, limit_bytes: Option<usize>) {
+        self.context().memory.set_limit_bytes(limit_bytes.unwrap_or(usize::MAX));
+    }
+
+    /// Changes how the VM collects garbage.
+    pub fn set_gc_mode(&mut self, mode: GcMode) {
+        let mode = match mode {
+            GcMode::Incremental => lua::LUA_GCINC,
+            GcMode::Generational => lua::LUA_GCGEN,
+        };
+        let before = self.context().enter();
+        // SAFETY: the state is live; a change of mode may collect but calls no finalizer.
+        unsafe { lua::lua_gc(self.state.as_ptr(), mode) };
+        self.context().restore(before);
+    }
+
+    /// Collects all garbage; finalizers may run.
+    pub fn collect(&mut self) {
+        self.stack().collect();
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        let context = self.context();
+        context.drop_pool();
+        context.memory.keep_block_of(self.state.as_ptr().cast());
+        // SAFETY: the state is live, used by nobody else and closed once. Finalizers and `__close`
+        // methods run protected inside. Afterwards nothing refers to the kept block or the context.
+        unsafe {
+            lua::lua_close(self.state.as_ptr());
+            free_kept(&context.memory);
+            drop(Box::from_raw(self.context.as_ptr()));
+        }
+    }
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Vm").field("memory", &self.memory()).finish_non_exhaustive()
+    }
+}
+
+/// The main stack in the hands of the host.
+#[derive(Debug)]
+pub struct HostStack<'vm> {
+    stack: Stack<'vm>,
+    top: c_int,
+    before: Before,
+}
+
+impl<'vm> Deref for HostStack<'vm> {
+    type Target = Stack<'vm>;
+
+    fn deref(&self) -> &Stack<'vm> {
+        &self.stack
+    }
+}
+
+impl<'vm> DerefMut for HostStack<'vm> {
+    fn deref_mut(&mut self) -> &mut Stack<'vm> {
+        &mut self.stack
+    }
+}
+
+impl Drop for HostStack<'_> {
+    fn drop(&mut self) {
+        let top = self.top.min(self.stack.top());
+        self.stack.set_top(top);
+        self.stack.context().restore(self.before);
+    }
+}
+
+impl Stack<'_> {
+    fn open_libraries(&mut self) -> Result<(), LuaError> {
+        unsafe extern "C-unwind" fn open(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: a plain frame, called protected.
+            unsafe { lua::luaL_openlibs(state) };
+            0
+        }
+        self.take_slot();
+        // SAFETY: there is room and memory is not refused.
+        unsafe { lua::lua_pushcclosure(self.state(), open, 0) };
+        self.call(0, 0)
+    }
+
+    /// Sets a boolean field of the registry.
+    fn set_registry_flag(&mut self, name: &str) {
+        self.push_str(name);
+        self.push_bool(true);
+        // SAFETY: the registry is a table, the key is a string, memory is not refused.
+        unsafe { lua::lua_rawset(self.state(), lua::LUA_REGISTRYINDEX) };
+    }
+}
+
+/// Lua found no protected call to report an error to. Every way in is protected, so this is a bug,
+/// and going on would be worse than stopping.
+///
+/// # Safety
+/// Only Lua calls it.
+unsafe extern "C-unwind" fn die(state: *mut lua::lua_State) -> c_int {
+    // SAFETY: the error value is on top; reading a string raises nothing.
+    let message = unsafe { lua::lua_tostring(state, -1) };
+    let message = if message.is_null() {
+        "error object is not a string".into()
+    } else {
+        // SAFETY: Lua's strings end with a zero byte.
+        unsafe { CStr::from_ptr(message) }.to_string_lossy()
+    };
+    eprintln!("unprotected error in Lua: {message}");
+    std::process::abort()
+}
+
+/// Collects the pieces of a warning and hands the whole to the host. `@on` and `@off` as in the
+/// stand-alone interpreter.
+///
+/// # Safety
+/// Only Lua calls it, with the VM's context and a C string.
+unsafe extern "C-unwind" fn warn(context: *mut c_void, piece: *const c_char, continues: c_int) {
+    // SAFETY: the VM registered its context, which outlives the state; the piece is a C string.
+    let (context, piece) = unsafe { (&*context.cast::<Context>(), CStr::from_ptr(piece)) };
+    // A panic in the hook must not get into Lua's C frames.
+    let _ = catch_unwind(AssertUnwindSafe(|| context.warn(piece.to_bytes(), continues != 0)));
+}
+
+impl Context {
+    fn warn(&self, piece: &[u8], continues: bool) {
+        let mut pieces = self.warning.borrow_mut();
+        match piece {
+            b"@on" if pieces.is_empty() && !continues => return self.warnings_on.set(true),
+            b"@off" if pieces.is_empty() && !continues => return self.warnings_on.set(false),
+            _ => pieces.extend_from_slice(piece),
+        }
+        if continues {
+            return;
+        }
+        let message = std::mem::take(&mut *pieces);
+        drop(pieces);
+        if self.warnings_on.get() {
+            self.hooks.warn(&String::from_utf8_lossy(&message));
+        }
+    }
+}

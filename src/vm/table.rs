@@ -1,0 +1,190 @@
+//! Raw access to tables: no metamethod runs, so nothing can raise.
+//!
+//! The two errors that raw access knows (a nil or NaN key, an unknown key in a traversal) are
+//! excluded before Lua is asked.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use moonhive_lua_sys::lua;
+
+use super::raise::Raise;
+use super::stack::{Kind, Stack};
+
+impl Stack<'_> {
+    /// Pushes a new table with room for `array` list items and `fields` other keys.
+    pub fn push_table(&mut self, array: usize, fields: usize) {
+        let hint = |count: usize| c_int::try_from(count).unwrap_or(c_int::MAX);
+        self.take_slot();
+        // SAFETY: there is room, and memory is not refused.
+        unsafe { lua::lua_createtable(self.state(), hint(array), hint(fields)) };
+    }
+
+    /// Replaces the key on top of the stack by its value in the table at `index`.
+    pub fn raw_get(&mut self, index: c_int) -> Kind {
+        let index = self.table(index);
+        assert!(self.top() > 0, "no key on the stack");
+        // SAFETY: `index` is a table and there is a key; a raw read does not raise.
+        unsafe { lua::lua_rawget(self.state(), index) };
+        self.kind(-1)
+    }
+
+    /// Pushes the value of a field.
+    pub fn raw_get_field(&mut self, index: c_int, name: &str) -> Kind {
+        let index = self.table(index);
+        self.push_str(name);
+        // SAFETY: `index` is a table and the key is on top.
+        unsafe { lua::lua_rawget(self.state(), index) };
+        self.kind(-1)
+    }
+
+    /// Pushes the list item at `position`, counted from 1.
+    pub fn raw_get_item(&mut self, index: c_int, position: i64) -> Kind {
+        let index = self.table(index);
+        self.take_slot();
+        // SAFETY: `index` is a table and there is room.
+        unsafe { lua::lua_rawgeti(self.state(), index, position) };
+        self.kind(-1)
+    }
+
+    /// Pops a value and, below it, its key, and stores them in the table at `index`.
+    ///
+    /// # Panics
+    /// If the key is nil or NaN, which no table can hold.
+    pub fn raw_set(&mut self, index: c_int) {
+        let index = self.table(index);
+        assert!(self.top() > 1, "no key and value on the stack");
+        assert!(self.is_key(-2), "a table key is neither nil nor NaN");
+        // SAFETY: `index` is a table, the key is valid, and memory is not refused.
+        unsafe { lua::lua_rawset(self.state(), index) };
+    }
+
+    /// Pops a value and stores it in a field.
+    pub fn raw_set_field(&mut self, index: c_int, name: &str) {
+        let index = self.table(index);
+        let value = self.occupied(-1);
+        self.push_str(name);
+        // SAFETY: the key (a string) goes below the value, `index` is a table, memory is not
+        // refused.
+        unsafe {
+            lua::lua_rotate(self.state(), value, 1);
+            lua::lua_rawset(self.state(), index);
+        }
+    }
+
+    /// Pops a value and stores it as the list item at `position`.
+    pub fn raw_set_item(&mut self, index: c_int, position: i64) {
+        let index = self.table(index);
+        self.occupied(-1);
+        // SAFETY: `index` is a table, there is a value, memory is not refused.
+        unsafe { lua::lua_rawseti(self.state(), index, position) };
+    }
+
+    /// Calls `visit` for each pair of the table at `index`, with the key below the value on top of
+    /// the stack. `visit` may use the stack above them; it may change or remove fields, not add any.
+    ///
+    /// # Errors
+    /// The first error of `visit`.
+    pub fn for_each<F>(&mut self, index: c_int, mut visit: F) -> Result<(), Raise>
+    where
+        F: FnMut(&mut Self) -> Result<(), Raise>,
+    {
+        let table = self.table(index);
+        let base = self.top();
+        self.push_nil();
+        while self.next(table)? {
+            // A copy below keeps the key for the next step whatever `visit` does with its own.
+            self.push_value(base + 1);
+            self.insert(base + 2);
+            visit(self)?;
+            self.set_top(base + 1);
+        }
+        Ok(())
+    }
+
+    /// Replaces the key on top by the next pair; false (and no key) at the end.
+    fn next(&mut self, table: c_int) -> Result<bool, Raise> {
+        self.reserve_or_unwind(2);
+        if self.kind(-1) != Kind::Nil && !self.has_key(table) {
+            // The visitor removed the field: Lua may have forgotten where it was.
+            return self.next_protected(table);
+        }
+        self.take_slot();
+        // SAFETY: `table` is a table, there is room, and the key is nil or one of the table's.
+        Ok(unsafe { lua::lua_next(self.state(), table) } != 0)
+    }
+
+    fn has_key(&mut self, table: c_int) -> bool {
+        self.push_value(-1);
+        let found = self.raw_get(table) != Kind::Nil;
+        self.pop(1);
+        found
+    }
+
+    fn next_protected(&mut self, table: c_int) -> Result<bool, Raise> {
+        unsafe extern "C-unwind" fn next(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: called with a table and a key; a plain frame, it may raise.
+            unsafe { if lua::lua_next(state, 1) == 0 { 0 } else { 2 } }
+        }
+        let base = self.top() - 1;
+        self.push_value(table);
+        self.insert(base + 1);
+        self.call_plain(next, 2, lua::LUA_MULTRET)?;
+        Ok(self.top() > base)
+    }
+
+    /// Pops a table (or nil) and makes it the metatable of the value at `index`.
+    pub fn set_metatable(&mut self, index: c_int) {
+        let index = self.occupied(index);
+        assert!(matches!(self.kind(-1), Kind::Table | Kind::Nil), "a metatable is a table");
+        // SAFETY: checked above; memory is not refused.
+        unsafe { lua::lua_setmetatable(self.state(), index) };
+    }
+
+    /// Pushes the metatable of the value at `index`; pushes nothing and is false without one.
+    pub fn push_metatable(&mut self, index: c_int) -> bool {
+        let index = self.readable(index);
+        self.take_slot();
+        // SAFETY: the index may be read and there is room.
+        unsafe { lua::lua_getmetatable(self.state(), index) != 0 }
+    }
+
+    /// Pushes the registry's value under the address of `key`; pushes nothing and is false if there
+    /// is none.
+    pub(super) fn push_registry_slot(&mut self, key: &'static u8) -> bool {
+        self.take_slot();
+        // SAFETY: the registry is a table and there is room.
+        unsafe {
+            let key: *const c_void = ptr::from_ref(key).cast();
+            if lua::lua_rawgetp(self.state(), lua::LUA_REGISTRYINDEX, key) != lua::LUA_TNIL {
+                return true;
+            }
+            lua::lua_settop(self.state(), -2);
+        }
+        false
+    }
+
+    /// Pops a value and keeps it in the registry under the address of `key`.
+    pub(super) fn set_registry_slot(&mut self, key: &'static u8) {
+        self.occupied(-1);
+        // SAFETY: the registry is a table, there is a value, memory is not refused.
+        unsafe {
+            lua::lua_rawsetp(self.state(), lua::LUA_REGISTRYINDEX, ptr::from_ref(key).cast());
+        }
+    }
+
+    fn is_key(&self, index: c_int) -> bool {
+        match self.kind(index) {
+            Kind::Nil | Kind::None => false,
+            Kind::Number => !self.number(index).is_some_and(f64::is_nan),
+            _ => true,
+        }
+    }
+
+    #[inline]
+    fn table(&self, index: c_int) -> c_int {
+        let index = self.absolute(index);
+        assert!(self.kind(index) == Kind::Table, "no table at stack index {index}");
+        index
+    }
+}

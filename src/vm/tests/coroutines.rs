@@ -1,0 +1,153 @@
+//! Coroutines of the host: results, blocking natives, failures, the pool.
+
+use super::{run, vm_with};
+use crate::vm::{
+    Continuation, Coroutine, LoadMode, Native, NativeResult, Outcome, Raise, Resumed, Stack,
+};
+
+/// Blocks with its arguments and returns what the host answers.
+fn block(stack: &mut Stack<'_>) -> NativeResult {
+    Ok(Outcome::Block(stack.top()))
+}
+
+const BLOCK: (&str, Native) = ("block", Native::new(block));
+
+/// A coroutine that will run `code`.
+fn task(stack: &mut Stack<'_>, code: &str) -> Coroutine {
+    let coroutine = stack.coroutine();
+    stack.load(code.as_bytes(), "=task", LoadMode::Text).expect("it compiles");
+    stack.move_to(&coroutine, 1);
+    coroutine
+}
+
+/// Resumes with one string and gives the outcome as text.
+fn go_on(stack: &mut Stack<'_>, coroutine: &Coroutine, argument: &str) -> String {
+    stack.in_coroutine(coroutine).push_str(argument);
+    let resumed = stack.resume(coroutine, 1);
+    outcome(stack, coroutine, resumed)
+}
+
+fn outcome(stack: &mut Stack<'_>, coroutine: &Coroutine, resumed: Resumed) -> String {
+    let (word, count) = match resumed {
+        Resumed::Finished(count) => ("finished", count),
+        Resumed::Blocked(count) => ("blocked", count),
+        Resumed::Yielded(count) => ("yielded", count),
+        Resumed::Failed(error) => return format!("failed: {error}"),
+    };
+    stack.move_from(coroutine, count);
+    let mut texts = vec![word.to_owned()];
+    texts.extend((-count..0).map(|index| stack.text(index)));
+    stack.pop(count);
+    texts.join(" ")
+}
+
+#[test]
+fn a_native_blocks_and_the_host_answers() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let task = task(&mut stack, "local a = ... local b = block('want', a) return a .. b");
+    assert_eq!(go_on(&mut stack, &task, "one"), "blocked want one");
+    assert_eq!(go_on(&mut stack, &task, "two"), "finished onetwo");
+    stack.recycle(task);
+}
+
+#[test]
+fn yields_of_user_code_are_told_apart() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let task = task(&mut stack, "coroutine.yield(1, 2) block(3)");
+    assert_eq!(go_on(&mut stack, &task, ""), "yielded 1 2");
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked 3");
+    assert_eq!(go_on(&mut stack, &task, ""), "finished");
+    stack.recycle(task);
+}
+
+#[test]
+fn a_continuation_gets_the_stack_and_its_context() {
+    fn ask(stack: &mut Stack<'_>) -> NativeResult {
+        stack.check_any(1)?;
+        stack.push_str("question");
+        Ok(Outcome::BlockThen(1, Continuation::new(answered, 7)))
+    }
+    fn answered(stack: &mut Stack<'_>, context: isize) -> NativeResult {
+        let answer = stack.check_str(-1)?.to_owned();
+        if answer == "bad" {
+            return Err(Raise::message(format!("{} {answer} {context}", stack.text(1))));
+        }
+        stack.push_integer(context as i64);
+        Ok(Outcome::Return(2))
+    }
+    let mut vm = vm_with(&[("ask", Native::new(ask))]);
+    let mut stack = vm.stack();
+    let task =
+        task(&mut stack, "print = nil local s, n = ask('me') return s, n, pcall(ask, 'you')");
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked question");
+    assert_eq!(go_on(&mut stack, &task, "fine"), "blocked question");
+    assert_eq!(go_on(&mut stack, &task, "bad"), "finished fine 7 false you bad 7");
+    stack.recycle(task);
+}
+
+#[test]
+fn a_failed_coroutine_tells_where_and_can_be_used_again() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let coroutine = task(&mut stack, "local function f() error('oops') end\nf()");
+    let Resumed::Failed(error) = stack.resume(&coroutine, 0) else { panic!("it must fail") };
+    assert_eq!(error.message, "task:1: oops");
+    assert!(error.traceback.contains("task:1: in local 'f'"), "{}", error.traceback);
+    assert!(error.traceback.contains("task:2: in main chunk"), "{}", error.traceback);
+    stack.recycle(coroutine);
+    let again = task(&mut stack, "return 'fine'");
+    assert_eq!(go_on(&mut stack, &again, ""), "finished fine");
+    stack.recycle(again);
+}
+
+#[test]
+fn blocking_outside_a_coroutine_of_the_host_is_an_error() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let error = run(&mut stack, "block()").expect_err("nobody to block");
+    assert_eq!(error.message, "test:1: attempt to yield from outside a coroutine");
+    let sorting = task(&mut stack, "table.sort({1, 2, 3}, block)");
+    assert!(go_on(&mut stack, &sorting, "").contains("attempt to yield across a C-call boundary"));
+    stack.recycle(sorting);
+}
+
+#[test]
+fn closing_a_suspended_coroutine_runs_its_close_methods() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let code =
+        "local x <close> = setmetatable({}, {__close = function() closed = true end}) block()";
+    let task = task(&mut stack, code);
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked");
+    stack.close(&task).expect("no error in __close");
+    assert_eq!(run(&mut stack, "return closed").as_deref(), Ok("true"));
+    stack.recycle(task);
+}
+
+#[test]
+fn coroutines_come_back_from_the_pool() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let first = task(&mut stack, "block()");
+    stack.push_coroutine(&first);
+    let thread = stack.identity(-1);
+    go_on(&mut stack, &first, "");
+    stack.recycle(first);
+    let second = task(&mut stack, "return 1");
+    stack.push_coroutine(&second);
+    assert_eq!(stack.identity(-1), thread);
+    assert_eq!(go_on(&mut stack, &second, ""), "finished 1");
+    stack.recycle(second);
+}
+
+#[test]
+fn a_dead_coroutine_refuses_to_go_on() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    let task = task(&mut stack, "return");
+    assert_eq!(go_on(&mut stack, &task, ""), "finished");
+    assert_eq!(go_on(&mut stack, &task, ""), "failed: cannot resume dead coroutine");
+    stack.recycle(task);
+}

@@ -1,0 +1,98 @@
+//! Memory: limits, refusals, what is left after closing.
+
+use super::{check, check_error, run, vm_with};
+use crate::vm::{ErrorKind, Native, NativeResult, Outcome, Stack, Vm};
+
+const LIMIT_BYTES: usize = 1 << 20;
+
+fn limited(natives: &[(&str, Native)]) -> Vm {
+    let mut vm = vm_with(natives);
+    vm.set_memory_limit(Some(LIMIT_BYTES));
+    vm
+}
+
+#[test]
+fn growing_past_the_limit_is_a_memory_error() {
+    let mut vm = limited(&[]);
+    let error = check_error(&mut vm, "local t = {} while true do t[#t + 1] = {} end");
+    assert_eq!((error.kind, &*error.message), (ErrorKind::Memory, "not enough memory"));
+    check(&mut vm, "return 1", "1");
+}
+
+#[test]
+fn garbage_does_not_count_against_the_limit() {
+    let mut vm = limited(&[]);
+    check(&mut vm, "for i = 1, 100 do local s = ('x'):rep(200000) end return 1", "1");
+}
+
+#[test]
+fn one_refused_allocation_does_not_poison_the_vm() {
+    let mut vm = limited(&[]);
+    check(
+        &mut vm,
+        "local ok, e = pcall(string.rep, 'x', 1 << 30) return ok, e, #('y'):rep(1000)",
+        "false not enough memory 1000",
+    );
+}
+
+#[test]
+fn a_native_is_never_refused_and_told_when_it_returns() {
+    fn hoard(stack: &mut Stack<'_>) -> NativeResult {
+        stack.push_bytes(&vec![b'x'; 4 * LIMIT_BYTES]);
+        Ok(Outcome::Return(1))
+    }
+    let mut vm = limited(&[("hoard", Native::new(hoard))]);
+    let error = check_error(&mut vm, "kept = hoard()");
+    assert_eq!((error.kind, &*error.message), (ErrorKind::Memory, "not enough memory"));
+    check(&mut vm, "return kept, select('#', pcall(hoard))", "nil 2");
+}
+
+#[test]
+fn garbage_made_by_a_native_is_collected_before_it_is_blamed() {
+    fn waste(stack: &mut Stack<'_>) -> NativeResult {
+        stack.push_bytes(&vec![b'x'; 4 * LIMIT_BYTES]);
+        stack.pop(1);
+        Ok(Outcome::Return(0))
+    }
+    let mut vm = limited(&[("waste", Native::new(waste))]);
+    check(&mut vm, "for i = 1, 10 do waste() end return 1", "1");
+}
+
+#[test]
+fn an_error_in_a_message_handler_is_told() {
+    let mut vm = vm_with(&[]);
+    check(
+        &mut vm,
+        "return xpcall(error, function() error('again') end, 1)",
+        "false error in error handling",
+    );
+    let error = check_error(&mut vm, "local function f() return f() + 1 end f()");
+    assert!(error.message.contains("stack overflow"), "{error}");
+}
+
+#[test]
+fn closing_gives_everything_back() {
+    let vm = vm_with(&[]);
+    let used = vm.memory().used_bytes;
+    assert!((8_000..40_000).contains(&used), "an empty VM uses {used} bytes");
+    drop(vm);
+}
+
+#[test]
+fn finalizers_run_when_a_vm_closes_and_their_errors_are_warnings() {
+    use std::sync::{Arc, Mutex};
+    #[derive(Default, Clone)]
+    struct Notes(Arc<Mutex<Vec<String>>>);
+    impl crate::vm::Hooks for Notes {
+        fn warn(&self, message: &str) {
+            self.0.lock().expect("no panic").push(message.to_owned());
+        }
+    }
+    let notes = Notes::default();
+    let mut vm = Vm::builder().hooks(notes.clone()).build().expect("a VM");
+    let code = "warn('a', 'b') warn('@off') warn('c') warn('@on') \
+                x = setmetatable({}, {__gc = function() error('in gc', 0) end})";
+    run(&mut vm.stack(), code).expect("it runs");
+    drop(vm);
+    assert_eq!(*notes.0.lock().expect("no panic"), ["ab", "error in __gc (in gc)"]);
+}

@@ -1,0 +1,223 @@
+//! Rust values inside Lua: full userdata with a checked type, dropped by the collector.
+//!
+//! Layout of the block: a [`Header`], then the value (boxed if it needs more alignment than Lua's
+//! blocks have). The metatable of a type is found by its address in the context; a block counts as
+//! ours only if its metatable, its size and the type in its header all agree.
+//!
+//! Values are reached by shared reference only; what changes uses cells. A value is dropped by the
+//! collector, by [`Stack::take_userdata`], or when the VM closes, always on the VM's thread.
+
+use std::any::TypeId;
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use moonhive_lua_sys::lua;
+
+use super::alloc::BLOCK_ALIGNMENT;
+use super::context::Context;
+use super::native::Native;
+use super::raise::Raise;
+use super::stack::{Kind, Stack};
+
+/// A Rust type whose values scripts may hold.
+pub trait Userdata: Send + Sized + 'static {
+    /// How messages name the type.
+    const NAME: &'static str;
+
+    /// Methods, found by name on each value.
+    fn methods() -> &'static [(&'static str, Native)] {
+        &[]
+    }
+
+    /// Metamethods such as `__close` and `__tostring`; not `__gc`, `__index` or `__name`.
+    fn metamethods() -> &'static [(&'static str, Native)] {
+        &[]
+    }
+}
+
+/// In front of each value.
+struct Header {
+    type_id: TypeId,
+    alive: Cell<bool>,
+}
+
+/// A block of userdata. The value is boxed when its alignment asks for it.
+#[repr(C)]
+struct Block<P> {
+    header: Header,
+    payload: P,
+}
+
+/// True if values of `T` fit into Lua's blocks directly.
+const fn fits<T>() -> bool {
+    align_of::<T>() <= BLOCK_ALIGNMENT
+}
+
+impl Stack<'_> {
+    /// Pushes a value that scripts may hold.
+    pub fn push_userdata<T: Userdata>(&mut self, value: T) {
+        if fits::<T>() {
+            self.push_block(Block { header: Header::new::<T>(), payload: value });
+        } else {
+            self.push_block(Block { header: Header::new::<T>(), payload: Box::new(value) });
+        }
+        self.push_type::<T>();
+        self.set_metatable(-2);
+    }
+
+    fn push_block<P>(&mut self, block: Block<P>) {
+        assert!(align_of::<Block<P>>() <= BLOCK_ALIGNMENT);
+        self.take_slot();
+        // SAFETY: there is room, memory is not refused, and the block is large and aligned enough.
+        unsafe {
+            let place = lua::lua_newuserdatauv(self.state(), size_of::<Block<P>>(), 0);
+            place.cast::<Block<P>>().write(block);
+        }
+    }
+
+    /// The value at `index`, if it is a live one of type `T`.
+    pub fn userdata<T: Userdata>(&self, index: c_int) -> Option<&T> {
+        let block = self.block::<T>(index)?;
+        // SAFETY: `block` is one of ours for `T`, and alive. It stays in place and alive while
+        // `self` is borrowed: no Lua code runs and nothing is collected.
+        unsafe { block.as_ref().alive.get().then(|| value_of::<T>(block)) }
+    }
+
+    /// The argument as a live value of type `T`.
+    ///
+    /// # Errors
+    /// `channel expected, got nil`, or that the value is closed.
+    pub fn check_userdata<T: Userdata>(&self, argument: c_int) -> Result<&T, Raise> {
+        self.userdata(argument).ok_or_else(|| match self.block::<T>(argument) {
+            Some(_) => Raise::argument(argument, format!("this {} is closed", T::NAME)),
+            None => self.type_error(argument, T::NAME),
+        })
+    }
+
+    /// Takes the value out; from now on it counts as closed.
+    pub fn take_userdata<T: Userdata>(&mut self, index: c_int) -> Option<T> {
+        let block = self.block::<T>(index)?;
+        // SAFETY: the block is one of ours for `T`; its value is moved out only while it is alive,
+        // and marked dead nobody reads it again.
+        unsafe { block.as_ref().alive.replace(false).then(|| move_out::<T>(block)) }
+    }
+
+    /// The block at `index` if it is one of ours for `T`, alive or not.
+    fn block<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
+        let index = self.readable(index);
+        let wanted = self.known_type::<T>()?;
+        if self.kind(index) != Kind::Userdata || self.raw_len(index) != block_size::<T>() {
+            return None;
+        }
+        // SAFETY: full userdata whose metatable is compared by address; what is pushed is popped.
+        unsafe {
+            lua::lua_checkstack(self.state(), 1);
+            if lua::lua_getmetatable(self.state(), index) == 0 {
+                return None;
+            }
+            let metatable = lua::lua_topointer(self.state(), -1);
+            lua::lua_settop(self.state(), -2);
+            let block = NonNull::new(lua::lua_touserdata(self.state(), index).cast::<Header>())?;
+            (metatable == wanted && block.as_ref().type_id == TypeId::of::<T>()).then_some(block)
+        }
+    }
+
+    fn known_type<T: Userdata>(&self) -> Option<*const c_void> {
+        let known = self.context().metatables.borrow();
+        known.iter().find(|(id, _)| *id == TypeId::of::<T>()).map(|&(_, address)| address)
+    }
+
+    /// Pushes the metatable of `T`, made on first use and kept in the registry for good.
+    fn push_type<T: Userdata>(&mut self) {
+        if let Some(address) = self.known_type::<T>() {
+            self.take_slot();
+            // SAFETY: there is room; the registry holds the metatable under its own address.
+            unsafe { lua::lua_rawgetp(self.state(), lua::LUA_REGISTRYINDEX, address) };
+            return;
+        }
+        self.push_new_type::<T>();
+        let address = self.identity(-1);
+        self.push_value(-1);
+        // SAFETY: the registry is a table, there is a value, memory is not refused.
+        unsafe { lua::lua_rawsetp(self.state(), lua::LUA_REGISTRYINDEX, address) };
+        self.context().metatables.borrow_mut().push((TypeId::of::<T>(), address));
+    }
+
+    fn push_new_type<T: Userdata>(&mut self) {
+        self.push_table(0, T::metamethods().len() + 3);
+        self.set_natives(T::metamethods());
+        self.push_table(0, T::methods().len());
+        self.set_natives(T::methods());
+        self.raw_set_field(-2, "__index");
+        self.push_str(T::NAME);
+        self.raw_set_field(-2, "__name");
+        self.take_slot();
+        // SAFETY: there is room and memory is not refused.
+        unsafe { lua::lua_pushcclosure(self.state(), collect::<T>, 0) };
+        self.raw_set_field(-2, "__gc");
+    }
+
+    /// Stores natives in the table on top of the stack.
+    pub fn set_natives(&mut self, natives: &[(&str, Native)]) {
+        for (name, native) in natives {
+            self.push_native(*native);
+            self.raw_set_field(-2, name);
+        }
+    }
+}
+
+impl Header {
+    fn new<T: Userdata>() -> Header {
+        Header { type_id: TypeId::of::<T>(), alive: Cell::new(true) }
+    }
+}
+
+const fn block_size<T>() -> usize {
+    if fits::<T>() { size_of::<Block<T>>() } else { size_of::<Block<Box<T>>>() }
+}
+
+/// # Safety
+/// `block` is a live block of ours for `T`, and stays so for `'a`.
+unsafe fn value_of<'a, T: 'a>(block: NonNull<Header>) -> &'a T {
+    // SAFETY: by contract a `Block` of this very type starts at the header.
+    unsafe {
+        if fits::<T>() {
+            &(*block.as_ptr().cast::<Block<T>>()).payload
+        } else {
+            &(*block.as_ptr().cast::<Block<Box<T>>>()).payload
+        }
+    }
+}
+
+/// # Safety
+/// `block` is a block of ours for `T` whose value is not used again.
+unsafe fn move_out<T>(block: NonNull<Header>) -> T {
+    // SAFETY: by contract a `Block` of this very type starts at the header, and its value is read
+    // for the last time.
+    unsafe {
+        if fits::<T>() {
+            ptr::read(&raw const (*block.as_ptr().cast::<Block<T>>()).payload)
+        } else {
+            *ptr::read(&raw const (*block.as_ptr().cast::<Block<Box<T>>>()).payload)
+        }
+    }
+}
+
+/// `__gc` of our types: drops the value, once.
+///
+/// # Safety
+/// Only Lua calls it, in a state of one of our VMs.
+unsafe extern "C-unwind" fn collect<T: Userdata>(state: *mut lua::lua_State) -> c_int {
+    // SAFETY: Lua passes the running state; nothing here raises, so this frame may own the value.
+    unsafe {
+        let context = Context::of(state);
+        let before = context.enter();
+        let value = Stack::new(state, context).take_userdata::<T>(1);
+        // A panic in a drop must not get into the collector; the panic hook has told about it.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+        context.restore(before);
+    }
+    0
+}
