@@ -21,14 +21,19 @@ const BLOCKED_BIT: usize = 1;
 pub trait Hooks: Send {
     /// Writes a whole line (with its newline) for `print`. Lines of different VMs must not mix.
     fn print(&self, line: &[u8]) {
-        use std::io::Write;
-        // A closed standard output is not the script's fault; stock Lua ignores it as well.
-        let _ = std::io::stdout().lock().write_all(line);
+        super::library::write_line(line);
     }
 
     /// A complete message of Lua's `warn`, without prefix or newline.
     fn warn(&self, message: &str) {
         eprintln!("Lua warning: {message}");
+    }
+
+    /// A script called `os.exit`; `close` asks to close the VM first. A host that returns from here
+    /// has the script unwound to its end, uncatchably.
+    fn exit(&self, code: i32, close: bool) {
+        let _ = close;
+        std::process::exit(code);
     }
 
     /// A native function of ours panicked: a bug in Moonhive. The script gets an error.
@@ -66,6 +71,8 @@ pub(super) struct Context {
     /// Pieces of a `warn` message that is not complete yet.
     pub(super) warning: RefCell<Vec<u8>>,
     pub(super) warnings_on: Cell<bool>,
+    /// A script asked to end the process; see `Hooks::exit`.
+    pub(super) exiting: Cell<bool>,
 }
 
 /// How things stood before [`Context::enter`] or [`Context::leave`]; give it back to `restore`.
@@ -91,6 +98,7 @@ impl Context {
             pool: RefCell::new(Vec::new()),
             warning: RefCell::new(Vec::new()),
             warnings_on: Cell::new(true),
+            exiting: Cell::new(false),
         }
     }
 

@@ -191,18 +191,6 @@ impl Drop for HostStack<'_> {
 }
 
 impl Stack<'_> {
-    fn open_libraries(&mut self) -> Result<(), LuaError> {
-        unsafe extern "C-unwind" fn open(state: *mut lua::lua_State) -> c_int {
-            // SAFETY: a plain frame, called protected.
-            unsafe { lua::luaL_openlibs(state) };
-            0
-        }
-        self.take_slot();
-        // SAFETY: there is room and memory is not refused.
-        unsafe { lua::lua_pushcclosure(self.state(), open, 0) };
-        self.call(0, 0)
-    }
-
     /// Sets a boolean field of the registry.
     fn set_registry_flag(&mut self, name: &str) {
         self.push_str(name);

@@ -10,10 +10,10 @@ fn block(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Block(stack.top()))
 }
 
-const BLOCK: (&str, Native) = ("block", Native::new(block));
+pub(super) const BLOCK: (&str, Native) = ("block", Native::new(block));
 
 /// A coroutine that will run `code`.
-fn task(stack: &mut Stack<'_>, code: &str) -> Coroutine {
+pub(super) fn task(stack: &mut Stack<'_>, code: &str) -> Coroutine {
     let coroutine = stack.coroutine();
     stack.load(code.as_bytes(), "=task", LoadMode::Text).expect("it compiles");
     stack.move_to(&coroutine, 1);
@@ -21,7 +21,7 @@ fn task(stack: &mut Stack<'_>, code: &str) -> Coroutine {
 }
 
 /// Resumes with one string and gives the outcome as text.
-fn go_on(stack: &mut Stack<'_>, coroutine: &Coroutine, argument: &str) -> String {
+pub(super) fn go_on(stack: &mut Stack<'_>, coroutine: &Coroutine, argument: &str) -> String {
     stack.in_coroutine(coroutine).push_str(argument);
     let resumed = stack.resume(coroutine, 1);
     outcome(stack, coroutine, resumed)

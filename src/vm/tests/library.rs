@@ -1,0 +1,155 @@
+//! Our replacements in the standard libraries.
+
+use std::sync::{Arc, Mutex};
+
+use super::coroutines::{BLOCK, go_on, task};
+use super::{check, check_error, run, vm_with};
+use crate::vm::{Hooks, Vm};
+
+#[derive(Default, Clone)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Hooks for Lines {
+    fn print(&self, line: &[u8]) {
+        self.0.lock().expect("no panic").push(String::from_utf8_lossy(line).into_owned());
+    }
+
+    fn exit(&self, code: i32, close: bool) {
+        self.0.lock().expect("no panic").push(format!("exit {code} {close}"));
+    }
+}
+
+fn lines_of(code: &str) -> Vec<String> {
+    let lines = Lines::default();
+    let mut vm = Vm::builder().hooks(lines.clone()).build().expect("a VM");
+    let _ = run(&mut vm.stack(), code);
+    drop(vm);
+    lines.0.lock().expect("no panic").clone()
+}
+
+#[test]
+fn print_hands_over_whole_lines() {
+    let code = "print(1, nil, 'a\\0b', setmetatable({}, {__tostring = function() return 'T' end})) \
+                print() print(('x'):rep(5000):len())";
+    assert_eq!(lines_of(code), ["1\tnil\ta\0b\tT\n", "\n", "5000\n"]);
+}
+
+#[test]
+fn a_line_that_cannot_be_made_is_not_printed() {
+    assert!(lines_of("print('a', setmetatable({}, {__tostring = error}))").is_empty());
+}
+
+#[test]
+fn exit_asks_the_host_and_ends_the_script() {
+    for (code, expected) in [
+        ("os.exit()", "exit 0 false"),
+        ("os.exit(true)", "exit 0 false"),
+        ("os.exit(false, true)", "exit 1 true"),
+        ("os.exit(7)", "exit 7 false"),
+    ] {
+        assert_eq!(lines_of(&format!("{code} print('after')")), [expected]);
+    }
+}
+
+#[test]
+fn a_block_passes_through_coroutines_of_user_code() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let code = "
+        local inner = coroutine.create(function(a)
+            local b = block('deep', a)
+            local c = coroutine.yield(b .. '!')
+            return block('again', c)
+        end)
+        local wrapped = coroutine.wrap(function(...)
+            local _, x = coroutine.resume(inner, ...)
+            coroutine.yield(x)
+            local _, y = coroutine.resume(inner, 'c')
+            return y
+        end)
+        local x = wrapped('a')
+        local y = wrapped()
+        return x, y, coroutine.status(inner)";
+    let task = task(&mut stack, code);
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked deep a");
+    assert_eq!(go_on(&mut stack, &task, "b"), "blocked again c");
+    assert_eq!(go_on(&mut stack, &task, "d"), "finished b! d dead");
+    stack.recycle(task);
+}
+
+#[test]
+fn scripts_cannot_touch_a_blocked_coroutine() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let code = "
+        co = coroutine.create(function() return block() end)
+        own = coroutine.running()
+        wrapped = coroutine.wrap(function() return block() end)
+        return coroutine.resume(co)";
+    let first = task(&mut stack, code);
+    assert_eq!(go_on(&mut stack, &first, ""), "blocked");
+    for co in ["co", "own"] {
+        let code = format!(
+            "return coroutine.status({co}), select(2, coroutine.resume({co})), \
+             select(2, pcall(coroutine.close, {co}))"
+        );
+        assert_eq!(
+            run(&mut stack, &code).as_deref(),
+            Ok("normal cannot resume non-suspended coroutine cannot close a normal coroutine")
+        );
+    }
+    assert_eq!(go_on(&mut stack, &first, "yes"), "finished true yes");
+    assert_eq!(run(&mut stack, "return coroutine.status(co)").as_deref(), Ok("dead"));
+    stack.recycle(first);
+}
+
+#[test]
+fn blocking_is_refused_where_an_outer_frame_cannot_yield() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let code = "
+        local refused
+        table.sort({1, 2}, function()
+            refused = coroutine.wrap(function() return select(2, pcall(block)) end)()
+        end)
+        return refused";
+    let task = task(&mut stack, code);
+    let refused = go_on(&mut stack, &task, "");
+    assert!(refused.ends_with("attempt to yield across a C-call boundary"), "{refused}");
+    stack.recycle(task);
+}
+
+#[test]
+fn blocking_works_in_protected_calls_metamethods_and_iterators() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let code = "
+        local t = setmetatable({}, {__index = function(_, k) return block(k) end})
+        local a = t.key
+        local ok, b = pcall(block, 'pcall')
+        local ok2, c = xpcall(block, print, 'xpcall')
+        local d
+        for v in function(_, v) if not v then return block('iterator') end end do d = v end
+        local e <close> = setmetatable({}, {__close = function() block('close') end})
+        return a, b, c, d";
+    let task = task(&mut stack, code);
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked key");
+    assert_eq!(go_on(&mut stack, &task, "1"), "blocked pcall");
+    assert_eq!(go_on(&mut stack, &task, "2"), "blocked xpcall");
+    assert_eq!(go_on(&mut stack, &task, "3"), "blocked iterator");
+    assert_eq!(go_on(&mut stack, &task, "4"), "blocked close");
+    assert_eq!(go_on(&mut stack, &task, "5"), "finished 1 2 3 4");
+    stack.recycle(task);
+}
+
+#[test]
+fn errors_of_wrapped_coroutines_carry_the_callers_position() {
+    let mut vm = vm_with(&[]);
+    let error = check_error(&mut vm, "coroutine.wrap(function() error('x', 0) end)()");
+    assert_eq!(error.message, "test:1: x");
+    check(
+        &mut vm,
+        "local f = coroutine.wrap(print) f() return pcall(f)",
+        "false cannot resume dead coroutine",
+    );
+}
