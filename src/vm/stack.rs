@@ -212,10 +212,14 @@ impl<'vm> Stack<'vm> {
         absolute
     }
 
-    /// An index that may be read: it may lie above the top (no value there).
+    /// An index that Lua accepts for reading; `None` if there is certainly no value.
     #[inline]
-    pub(super) fn readable(&self, index: c_int) -> c_int {
-        self.absolute(index)
+    pub(super) fn readable(&self, index: c_int) -> Option<c_int> {
+        let index = self.absolute(index);
+        // Every frame has at least this many slots, filled or not; further up only filled ones are
+        // sure to exist.
+        let exists = index <= lua::LUA_MINSTACK || index <= self.top();
+        exists.then_some(index)
     }
 
     /// An index that holds a value of this stack.
@@ -290,7 +294,7 @@ impl<'vm> Stack<'vm> {
     /// Pushes a copy of the value at `index` (nil where there is none).
     #[inline]
     pub fn push_value(&mut self, index: c_int) {
-        let index = self.readable(index);
+        let Some(index) = self.readable(index) else { return self.push_nil() };
         self.take_slot();
         // SAFETY: there is room and the index may be read.
         unsafe { lua::lua_pushvalue(self.state, index) };
@@ -385,29 +389,34 @@ impl<'vm> Stack<'vm> {
     /// The kind of the value at `index`.
     #[inline]
     pub fn kind(&self, index: c_int) -> Kind {
+        Kind::of(self.tag(index))
+    }
+
+    #[inline]
+    fn tag(&self, index: c_int) -> c_int {
         // SAFETY: the index may be read.
-        Kind::of(unsafe { lua::lua_type(self.state, self.readable(index)) })
+        self.readable(index)
+            .map_or(lua::LUA_TNONE, |index| unsafe { lua::lua_type(self.state, index) })
     }
 
     /// True for nil and for no value.
     #[inline]
     pub fn is_none_or_nil(&self, index: c_int) -> bool {
-        // SAFETY: the index may be read.
-        unsafe { lua::lua_type(self.state, self.readable(index)) <= lua::LUA_TNIL }
+        self.tag(index) <= lua::LUA_TNIL
     }
 
     /// What a condition makes of the value: false for nil, false and no value.
     #[inline]
     pub fn truth(&self, index: c_int) -> bool {
         // SAFETY: the index may be read.
-        unsafe { lua::lua_toboolean(self.state, self.readable(index)) != 0 }
+        self.readable(index)
+            .is_some_and(|index| unsafe { lua::lua_toboolean(self.state, index) != 0 })
     }
 
     /// The value as an integer, if it is one or converts to one exactly (also from a string).
     #[inline]
     pub fn integer(&self, index: c_int) -> Option<i64> {
-        let mut converts = 0;
-        let index = self.readable(index);
+        let (index, mut converts) = (self.readable(index)?, 0);
         // SAFETY: the index may be read.
         let value = unsafe { lua::lua_tointegerx(self.state, index, &mut converts) };
         (converts != 0).then_some(value)
@@ -416,8 +425,7 @@ impl<'vm> Stack<'vm> {
     /// The value as a float, if it is a number or converts to one.
     #[inline]
     pub fn number(&self, index: c_int) -> Option<f64> {
-        let mut converts = 0;
-        let index = self.readable(index);
+        let (index, mut converts) = (self.readable(index)?, 0);
         // SAFETY: the index may be read.
         let value = unsafe { lua::lua_tonumberx(self.state, index, &mut converts) };
         (converts != 0).then_some(value)
@@ -426,20 +434,22 @@ impl<'vm> Stack<'vm> {
     /// True for a number that Lua stores as an integer.
     pub fn is_integer(&self, index: c_int) -> bool {
         // SAFETY: the index may be read.
-        unsafe { lua::lua_isinteger(self.state, self.readable(index)) != 0 }
+        self.readable(index)
+            .is_some_and(|index| unsafe { lua::lua_isinteger(self.state, index) != 0 })
     }
 
     /// The bytes of a string; `None` for everything else, numbers included.
     #[inline]
     pub fn bytes(&self, index: c_int) -> Option<&[u8]> {
-        if self.kind(index) != Kind::String {
-            return None;
-        }
-        let mut length = 0;
-        // SAFETY: the value is a string, so nothing is converted. The bytes stay in place while it
-        // is on the stack; the borrow ends before anything can remove it, and no Lua code runs.
+        let (index, mut length) = (self.readable(index)?, 0);
+        // SAFETY: the index may be read. Only a string is asked for its bytes, so nothing is
+        // converted. They stay in place while the value is on the stack; the borrow ends before
+        // anything can remove it, and no Lua code runs.
         unsafe {
-            let bytes = lua::lua_tolstring(self.state, self.readable(index), &mut length);
+            if lua::lua_type(self.state, index) != lua::LUA_TSTRING {
+                return None;
+            }
+            let bytes = lua::lua_tolstring(self.state, index, &mut length);
             Some(slice::from_raw_parts(bytes.cast(), length))
         }
     }
@@ -451,26 +461,29 @@ impl<'vm> Stack<'vm> {
 
     /// The address in a light userdata.
     pub fn light(&self, index: c_int) -> Option<usize> {
-        (self.kind(index) == Kind::LightUserdata)
-            // SAFETY: the index may be read.
-            .then(|| unsafe { lua::lua_touserdata(self.state, self.readable(index)).addr() })
+        let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
+        // SAFETY: the index may be read.
+        Some(unsafe { lua::lua_touserdata(self.state, index) }.addr())
     }
 
     /// The address that tells apart tables, functions, coroutines and userdata; null for others.
     pub fn identity(&self, index: c_int) -> *const c_void {
         // SAFETY: the index may be read.
-        unsafe { lua::lua_topointer(self.state, self.readable(index)) }
+        self.readable(index)
+            .map_or(ptr::null(), |index| unsafe { lua::lua_topointer(self.state, index) })
     }
 
     /// The length of a string, table or userdata, without metamethods; 0 for others.
     pub fn raw_len(&self, index: c_int) -> usize {
         // SAFETY: the index may be read.
-        unsafe { lua::lua_rawlen(self.state, self.readable(index)) }
+        self.readable(index).map_or(0, |index| unsafe { lua::lua_rawlen(self.state, index) })
     }
 
     /// True if both values are the same without metamethods.
     pub fn raw_equal(&self, left: c_int, right: c_int) -> bool {
-        let (left, right) = (self.readable(left), self.readable(right));
+        let (Some(left), Some(right)) = (self.readable(left), self.readable(right)) else {
+            return false;
+        };
         // SAFETY: both indices may be read.
         unsafe { lua::lua_rawequal(self.state, left, right) != 0 }
     }

@@ -143,7 +143,7 @@ impl Stack<'_> {
 
     /// Pushes the metatable of the value at `index`; pushes nothing and is false without one.
     pub fn push_metatable(&mut self, index: c_int) -> bool {
-        let index = self.readable(index);
+        let Some(index) = self.readable(index) else { return false };
         self.take_slot();
         // SAFETY: the index may be read and there is room.
         unsafe { lua::lua_getmetatable(self.state(), index) != 0 }

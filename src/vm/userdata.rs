@@ -106,7 +106,7 @@ impl Stack<'_> {
 
     /// The block at `index` if it is one of ours for `T`, alive or not.
     fn block<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
-        let index = self.readable(index);
+        let index = self.readable(index)?;
         let wanted = self.known_type::<T>()?;
         if self.kind(index) != Kind::Userdata || self.raw_len(index) != block_size::<T>() {
             return None;
