@@ -32,6 +32,8 @@ fn base(own: &Path, lua: &Path) -> cc::Build {
         .include(own)
         .define("LUA_COMPAT_GLOBAL", "1")
         .define("LUA_COMPAT_MATHLIB", None)
+        // Most names a VM needs are shared: its own table of strings starts small.
+        .define("MINSTRTABSIZE", "32")
         .flag_if_supported("-fno-common");
     if is_set("CARGO_CFG_UNIX") {
         build.define("LUA_USE_POSIX", None).define("LUA_USE_DLOPEN", None);

@@ -1,0 +1,570 @@
+/*
+** lshareimg.c
+** Images: the immutable form of compiled chunks, shared by all VMs
+** (Moonhive's addition to Lua; see docs/shared-code.md)
+*/
+
+#define lshareimg_c
+#define LUA_CORE
+
+#include "lprefix.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua.h"
+
+#include "lfunc.h"
+#include "lgc.h"
+#include "lmem.h"
+#include "lobject.h"
+#include "lshareimg.h"
+#include "lsharestr.h"
+#include "lstate.h"
+#include "lstring.h"
+
+
+/*
+** {======================================================
+** Memory of blocks
+** =======================================================
+** With LUAI_SHARE_READONLY (a build for tests), each block has pages of
+** its own, which nobody can write to after publication.
+*/
+
+#if defined(LUAI_SHARE_READONLY)	/* { */
+
+#include <sys/mman.h>
+
+static void *newblock (size_t size) {
+  void *block = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return (block == MAP_FAILED) ? NULL : block;
+}
+
+#define sealblock(b,s)	mprotect(b, s, PROT_READ)
+#define freeblock(b,s)	munmap(b, s)
+
+#else					/* }{ */
+
+#define newblock(s)	malloc(s)
+#define sealblock(b,s)	((void)0)
+#define freeblock(b,s)	free(b)
+
+#endif					/* } */
+
+/* }====================================================== */
+
+
+/*
+** {======================================================
+** Making an image
+** =======================================================
+*/
+
+/* a string of the function and its canonical copy */
+typedef struct StringPair {
+  TString *from;
+  TString *to;
+} StringPair;
+
+
+/*
+** Strings of a function: those that can be keys (short constants), of
+** which a VM must know one address only, and all others.
+*/
+typedef struct StringSet {
+  StringPair *pairs;
+  int size;
+} StringSet;
+
+typedef struct Builder {
+  StringSet keys;
+  StringSet names;
+  char *next;  /* free part of the block */
+  lua_Image *img;
+  TString *source;  /* new canonical source, or NULL to keep the old one */
+} Builder;
+
+
+#define rounded(n)	(((n) + sizeof(void *) - 1) & ~(sizeof(void *) - 1))
+
+#define vectorsize(f,v,n)	(cast_sizet((f)->n) * sizeof(*(f)->v))
+
+#define iskeyconstant(o)	ttisshrstring(o)
+
+
+/* bytes that a function and its inner functions need in a block */
+static size_t blocksize (const Proto *f) {
+  int i;
+  size_t size = rounded(sizeof(Proto)) + vectorsize(f, k, sizek)
+              + vectorsize(f, p, sizep)
+              + vectorsize(f, upvalues, sizeupvalues)
+              + vectorsize(f, locvars, sizelocvars)
+              + vectorsize(f, abslineinfo, sizeabslineinfo)
+              + vectorsize(f, code, sizecode)
+              + vectorsize(f, lineinfo, sizelineinfo);
+  size = rounded(size);
+  for (i = 0; i < f->sizep; i++)
+    size += blocksize(f->p[i]);
+  return size;
+}
+
+
+static void addstring (StringSet *set, TString *ts) {
+  if (ts != NULL) {
+    if (set->pairs != NULL)  /* second pass? */
+      set->pairs[set->size].from = ts;
+    set->size++;
+  }
+}
+
+
+/* add (or count) all strings of a function and its inner functions */
+static void collectstrings (Builder *b, const Proto *f) {
+  int i;
+  addstring(&b->names, f->source);
+  for (i = 0; i < f->sizek; i++) {
+    const TValue *o = &f->k[i];
+    if (iskeyconstant(o)) addstring(&b->keys, tsvalue(o));
+    else if (ttisstring(o)) addstring(&b->names, tsvalue(o));
+  }
+  for (i = 0; i < f->sizeupvalues; i++)
+    addstring(&b->names, f->upvalues[i].name);
+  for (i = 0; i < f->sizelocvars; i++)
+    addstring(&b->names, f->locvars[i].varname);
+  for (i = 0; i < f->sizep; i++)
+    collectstrings(b, f->p[i]);
+}
+
+
+static int comparepairs (const void *a, const void *b) {
+  const TString *x = cast(const StringPair *, a)->from;
+  const TString *y = cast(const StringPair *, b)->from;
+  return (x > y) - (x < y);
+}
+
+
+/* sort the set and leave one pair for each string */
+static void uniquestrings (StringSet *set) {
+  int i, n = 0;
+  if (set->size == 0) return;
+  qsort(set->pairs, cast_sizet(set->size), sizeof(StringPair), comparepairs);
+  for (i = 0; i < set->size; i++) {
+    if (n == 0 || set->pairs[n - 1].from != set->pairs[i].from)
+      set->pairs[n++] = set->pairs[i];
+  }
+  set->size = n;
+}
+
+
+/* fill both sets; false when there is no memory */
+static int gatherstrings (Builder *b, const Proto *f) {
+  size_t total;
+  b->keys.pairs = b->names.pairs = NULL;
+  b->keys.size = b->names.size = 0;
+  collectstrings(b, f);  /* count */
+  total = cast_sizet(b->keys.size) + cast_sizet(b->names.size);
+  b->keys.pairs = cast(StringPair *, malloc((total + 1) * sizeof(StringPair)));
+  if (b->keys.pairs == NULL) return 0;
+  b->names.pairs = b->keys.pairs + b->keys.size;
+  b->keys.size = b->names.size = 0;
+  collectstrings(b, f);
+  uniquestrings(&b->keys);
+  uniquestrings(&b->names);
+  return 1;
+}
+
+
+/* get the canonical strings of a set; false when there is no memory */
+static int shareset (lua_Image *img, StringSet *set) {
+  int i;
+  for (i = 0; i < set->size; i++) {
+    size_t l;
+    const char *s = getlstr(set->pairs[i].from, l);
+    lu_byte extra = strisshr(set->pairs[i].from) ? set->pairs[i].from->extra
+                                                 : 0;
+    TString *ts = luaI_canonical(s, l, extra);
+    if (ts == NULL) return 0;
+    set->pairs[i].to = ts;
+    img->strings[img->numstrings++] = ts;
+  }
+  return 1;
+}
+
+
+static TString *canonicalof (const StringSet *set, TString *ts) {
+  StringPair key;
+  if (ts == NULL) return NULL;
+  key.from = ts;
+  return cast(StringPair *, bsearch(&key, set->pairs, cast_sizet(set->size),
+                                    sizeof(StringPair), comparepairs))->to;
+}
+
+
+static void *take (Builder *b, size_t size) {
+  void *p = b->next;
+  b->next += size;
+  return p;
+}
+
+
+/*
+** Copy a vector of 'f' to the block of 'n'. (No vector is copied by its
+** address when it is empty.)
+*/
+#define takevector(b,n,f,v,size) \
+  { size_t sz_ = vectorsize(f, v, size); \
+    (n)->size = (f)->size; \
+    (n)->v = NULL; \
+    if (sz_ > 0) { \
+      void *to_ = take(b, sz_); \
+      memcpy(to_, (f)->v, sz_); \
+      (n)->v = to_; } }
+
+
+/* copy the header of a prototype, without any vector */
+static void copyheader (Proto *n, const Proto *f) {
+  n->numparams = f->numparams;
+  n->maxstacksize = f->maxstacksize;
+  n->linedefined = f->linedefined;
+  n->lastlinedefined = f->lastlinedefined;
+}
+
+
+static void shareconstants (Builder *b, Proto *n) {
+  int i;
+  for (i = 0; i < n->sizek; i++) {
+    TValue *o = &n->k[i];
+    if (ttisstring(o)) {
+      const StringSet *set = iskeyconstant(o) ? &b->keys : &b->names;
+      TString *ts = canonicalof(set, tsvalue(o));
+      val_(o).gc = obj2gco(ts);
+      settt_(o, ctb(ts->tt));
+    }
+  }
+}
+
+
+static void sharenames (Builder *b, Proto *n, const Proto *f) {
+  int i;
+  n->source = canonicalof(&b->names, f->source);
+  if (b->source != NULL && n->source != NULL)
+    n->source = b->source;
+  for (i = 0; i < n->sizeupvalues; i++)
+    n->upvalues[i].name = canonicalof(&b->names, n->upvalues[i].name);
+  for (i = 0; i < n->sizelocvars; i++)
+    n->locvars[i].varname = canonicalof(&b->names, n->locvars[i].varname);
+}
+
+
+/* copy a function and its inner functions to the block, in preorder */
+static Proto *copyproto (Builder *b, const Proto *f) {
+  int i;
+  Proto *n = cast(Proto *, take(b, rounded(sizeof(Proto))));
+  memset(n, 0, sizeof(Proto));
+  n->tt = LUA_VPROTO;
+  n->marked = SHAREDMARKS;
+  n->flag = cast_byte(f->flag & ~(PF_FIXED | PF_THIN));
+  copyheader(n, f);
+  takevector(b, n, f, k, sizek);
+  takevector(b, n, f, p, sizep);
+  takevector(b, n, f, upvalues, sizeupvalues);
+  takevector(b, n, f, locvars, sizelocvars);
+  takevector(b, n, f, abslineinfo, sizeabslineinfo);
+  takevector(b, n, f, code, sizecode);
+  takevector(b, n, f, lineinfo, sizelineinfo);
+  b->next = cast_charp(b->img->root) +
+            rounded(cast_sizet(b->next - cast_charp(b->img->root)));
+  n->gclist = cast(GCObject *, cast_voidp(b->img));
+  shareconstants(b, n);
+  sharenames(b, n, f);
+  for (i = 0; i < n->sizep; i++)
+    n->p[i] = copyproto(b, f->p[i]);
+  return n;
+}
+
+
+static void freeimage (lua_Image *img) {
+  int i;
+  luaI_lock();
+  for (i = 0; i < img->numstrings; i++)
+    luaI_dropstring(img->strings[i]);
+  luaI_unlock();
+  freeblock(img->root, img->size);
+  free(img);
+}
+
+
+/* handle and block of an image that has still to be filled */
+static lua_Image *newimage (size_t size, int maxstrings) {
+  lua_Image *img = cast(lua_Image *, malloc(sizeof(lua_Image) +
+                        cast_sizet(maxstrings) * sizeof(TString *)));
+  if (img == NULL) return NULL;
+  atomic_init(&img->refs, 1);
+  atomic_init(&img->users, 0);
+  img->numstrings = img->numkeys = 0;
+  img->size = size;
+  img->root = cast(Proto *, newblock(size));
+  if (img->root == NULL) {
+    free(img);
+    return NULL;
+  }
+  return img;
+}
+
+
+/*
+** Get all strings of an image in one publication: VMs born later see all
+** of them, older ones check their own strings when they clone.
+*/
+static int publishstrings (Builder *b, const char *source) {
+  lua_Image *img = b->img;
+  int ok;
+  luaI_lock();
+  ok = shareset(img, &b->keys);
+  img->numkeys = img->numstrings;
+  ok = ok && shareset(img, &b->names);
+  if (ok && source != NULL) {
+    b->source = luaI_canonical(source, strlen(source), 0);
+    if (b->source != NULL) img->strings[img->numstrings++] = b->source;
+    else ok = 0;
+  }
+  luaI_published();
+  img->stamp = luaI_publications();
+  luaI_unlock();
+  return ok;
+}
+
+
+static lua_Image *makeimage (const Proto *f, const char *source) {
+  Builder b;
+  lua_Image *img = NULL;
+  b.source = NULL;
+  if (gatherstrings(&b, f)) {
+    img = newimage(blocksize(f), b.keys.size + b.names.size + 1);
+    if (img != NULL) {
+      b.img = img;
+      b.next = cast_charp(img->root);
+      if (publishstrings(&b, source)) {
+        copyproto(&b, f);
+        lua_assert(b.next == cast_charp(img->root) + img->size);
+        sealblock(img->root, img->size);
+        countup(images, 1);
+        countup(imagebytes, img->size);
+      }
+      else {
+        freeimage(img);
+        img = NULL;
+      }
+    }
+  }
+  free(b.keys.pairs);
+  return img;
+}
+
+
+LUA_API lua_Image *lua_sharefunction (lua_State *L, int idx) {
+  if (!lua_isfunction(L, idx) || lua_iscfunction(L, idx))
+    return NULL;
+  else {
+    const LClosure *cl = cast(const LClosure *, lua_topointer(L, idx));
+    return makeimage(cl->p, NULL);
+  }
+}
+
+
+LUA_API lua_Image *lua_renameimage (lua_Image *img, const char *chunkname) {
+  return makeimage(img->root, chunkname);
+}
+
+
+LUA_API lua_Image *lua_retainimage (lua_Image *img) {
+  atomic_fetch_add_explicit(&img->refs, 1, memory_order_relaxed);
+  return img;
+}
+
+
+LUA_API void lua_releaseimage (lua_Image *img) {
+  if (atomic_fetch_sub_explicit(&img->refs, 1, memory_order_acq_rel) == 1) {
+    countdown(images, 1);
+    countdown(imagebytes, img->size);
+    countup(freedimages, 1);
+    freeimage(img);
+  }
+}
+
+
+LUA_API size_t lua_imagesize (const lua_Image *img) {
+  return img->size;
+}
+
+
+LUA_API unsigned lua_imageusers (const lua_Image *img) {
+  return atomic_load_explicit(&img->users, memory_order_relaxed);
+}
+
+/* }====================================================== */
+
+
+/*
+** {======================================================
+** Private prototypes
+** =======================================================
+** A VM that had its own copy of a short string before an image brought
+** the shared one must not meet both: equality is by address. So the
+** functions that use such a constant, and those around them, get private
+** prototypes with the VM's copy among their constants.
+*/
+
+/* the VM's own copy of a short string, or NULL */
+static TString *owncopy (global_State *g, TString *shared) {
+  stringtable *tb = &g->strt;
+  TString *ts = tb->hash[lmod(shared->hash, tb->size)];
+  for (; ts != NULL; ts = ts->u.hnext) {
+    if (ts->shrlen == shared->shrlen &&
+        memcmp(getshrstr(ts), getshrstr(shared),
+               cast_sizet(shared->shrlen)) == 0) {
+      if (isdead(g, ts)) changewhite(ts);  /* resurrect it */
+      return ts;
+    }
+  }
+  return NULL;
+}
+
+
+#define youngerthan(g,s)	(ts2shared(s)->stamp > (g)->sharing.born)
+
+
+/* does the VM have its own copy of some key of the image? */
+static int hasconflict (global_State *g, lua_Image *img) {
+  int i;
+  if (img->stamp <= g->sharing.born)
+    return 0;  /* the VM found all these strings when it was born */
+  for (i = 0; i < img->numkeys; i++) {
+    TString *ts = img->strings[i];
+    if (youngerthan(g, ts) && owncopy(g, ts) != NULL)
+      return 1;
+  }
+  return 0;
+}
+
+
+static int usesowncopy (global_State *g, const Proto *f) {
+  int i;
+  for (i = 0; i < f->sizek; i++) {
+    const TValue *o = &f->k[i];
+    if (iskeyconstant(o) && youngerthan(g, tsvalue(o)) &&
+        owncopy(g, tsvalue(o)) != NULL)
+      return 1;
+  }
+  return 0;
+}
+
+
+static int needsthin (global_State *g, const Proto *f) {
+  int i;
+  if (usesowncopy(g, f)) return 1;
+  for (i = 0; i < f->sizep; i++) {
+    if (needsthin(g, f->p[i])) return 1;
+  }
+  return 0;
+}
+
+
+static Proto *newthin (lua_State *L, lua_Image *img, const Proto *f) {
+  GCObject *o = luaC_newobj(L, LUA_VPROTO, sizeof(ThinProto));
+  Proto *n = gco2p(o);
+  n->flag = cast_byte(f->flag | PF_THIN);
+  copyheader(n, f);
+  n->code = f->code;
+  n->sizecode = f->sizecode;
+  n->lineinfo = f->lineinfo;
+  n->sizelineinfo = f->sizelineinfo;
+  n->abslineinfo = f->abslineinfo;
+  n->sizeabslineinfo = f->sizeabslineinfo;
+  n->upvalues = f->upvalues;
+  n->sizeupvalues = f->sizeupvalues;
+  n->locvars = f->locvars;
+  n->sizelocvars = f->sizelocvars;
+  n->source = f->source;
+  n->k = NULL;
+  n->p = NULL;
+  n->sizek = n->sizep = 0;
+  thin2image(n) = img;
+  return n;
+}
+
+
+/* constants of a private prototype: the image's or the VM's own */
+static void thinconstants (lua_State *L, Proto *n, const Proto *f) {
+  global_State *g = G(L);
+  int i;
+  n->k = luaM_newvector(L, f->sizek, TValue);
+  n->sizek = f->sizek;
+  for (i = 0; i < f->sizek; i++) {
+    TValue *o = &n->k[i];
+    setobj(L, o, &f->k[i]);
+    if (iskeyconstant(o) && youngerthan(g, tsvalue(o))) {
+      TString *ts = owncopy(g, tsvalue(o));
+      if (ts != NULL) {
+        setsvalue2n(L, o, ts);
+        luaC_objbarrier(L, n, ts);
+      }
+    }
+  }
+}
+
+
+/* fill a private prototype that is already anchored */
+static void fillthin (lua_State *L, Proto *n, const Proto *f) {
+  int i;
+  if (f->sizek > 0)
+    thinconstants(L, n, f);
+  if (f->sizep == 0) return;
+  n->p = luaM_newvector(L, f->sizep, Proto *);
+  n->sizep = f->sizep;
+  for (i = 0; i < f->sizep; i++)
+    n->p[i] = f->p[i];
+  for (i = 0; i < f->sizep; i++) {
+    if (needsthin(G(L), f->p[i])) {
+      n->p[i] = newthin(L, thin2image(n), f->p[i]);
+      luaC_objbarrier(L, n, n->p[i]);
+      fillthin(L, n->p[i], f->p[i]);
+    }
+  }
+}
+
+
+/*
+** Private prototype for the main function of an image, anchored in a
+** closure, or NULL if this VM can run the image as it is. (An emergency
+** collection on the way may remove copies of the VM; a private prototype
+** is then more than needed, but right.)
+*/
+Proto *luaI_thinroot (lua_State *L, LClosure *anchor, lua_Image *img) {
+  Proto *n;
+  if (l_likely(!hasconflict(G(L), img)))
+    return NULL;
+  n = newthin(L, img, img->root);
+  anchor->p = n;
+  luaC_objbarrier(L, anchor, n);
+  fillthin(L, n, img->root);
+  countup(thinclones, 1);
+  return n;
+}
+
+
+size_t luaI_thinsize (const Proto *p) {
+  return sizeof(ThinProto) + vectorsize(p, k, sizek)
+                           + vectorsize(p, p, sizep);
+}
+
+
+void luaI_freethin (lua_State *L, Proto *f) {
+  luaM_freearray(L, f->p, cast_sizet(f->sizep));
+  luaM_freearray(L, f->k, cast_sizet(f->sizek));
+  luaM_freemem(L, f, sizeof(ThinProto));
+}
+
+/* }====================================================== */

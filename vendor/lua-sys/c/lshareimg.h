@@ -1,0 +1,58 @@
+/*
+** lshareimg.h
+** Images: what lshare*.c know of them
+** (Moonhive's addition to Lua; see docs/shared-code.md)
+*/
+
+#ifndef lshareimg_h
+#define lshareimg_h
+
+#include <stdatomic.h>
+
+#include "lobject.h"
+#include "lstate.h"
+
+
+/*
+** Image of a chunk. The handle is separate from the block with the
+** prototypes, so that the block can be mapped read-only. Only the two
+** counters change after publication.
+*/
+struct lua_Image {
+  atomic_uint refs;	/* owners: caches and VMs */
+  atomic_uint users;	/* VMs */
+  Proto *root;	/* start of the block */
+  size_t size;	/* of the block */
+  unsigned long long stamp;	/* number of its publication */
+  int numstrings;
+  int numkeys;	/* the first ones are short strings used as constants */
+  TString *strings[1];	/* one reference each */
+};
+
+/* image of a shared prototype (a field that only the collector uses) */
+#define proto2image(p)	cast(lua_Image *, cast_voidp((p)->gclist))
+
+
+/*
+** Private prototype over the code of an image, for a VM that has a copy
+** of its own of some constant. It is an ordinary object of the VM; its
+** code, line information, upvalue descriptions and names belong to the
+** image.
+*/
+typedef struct ThinProto {
+  Proto p;	/* must be first */
+  lua_Image *img;
+} ThinProto;
+
+#define isthin(p)	((p)->flag & PF_THIN)
+#define thin2image(f)	(cast(ThinProto *, cast_voidp(f))->img)
+
+/* image of a prototype, or NULL */
+#define imageof(p)  \
+	(isshared(p) ? proto2image(p) : isthin(p) ? thin2image(p) : NULL)
+
+
+LUAI_FUNC Proto *luaI_thinroot (lua_State *L, LClosure *anchor,
+                                lua_Image *img);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+** lshareobj.h
+** Shared images and strings: what Lua's own files see of them
+** (Moonhive's addition to Lua; see docs/shared-code.md)
+*/
+
+#ifndef lshareobj_h
+#define lshareobj_h
+
+#include <stdatomic.h>
+
+#include "llimits.h"
+#include "lua.h"
+
+#include "lshare.h"
+#include "lsharelib.h"
+
+
+/*
+** Shared objects (prototypes of images, canonical strings) are black, old
+** and in no list, so that no collector touches them; nobody writes to
+** them after publication. They carry this bit, which for other objects
+** means "has a finalizer" and so is free in prototypes and strings.
+*/
+#define SHAREDBIT	6	/* FINALIZEDBIT */
+
+#define isshared(x)	testbit((x)->marked, SHAREDBIT)
+
+/* color, age and mark of a shared object */
+#define SHAREDMARKS	(bitmask(BLACKBIT) | bitmask(SHAREDBIT) | G_OLD)
+
+
+/*
+** Flag of a private prototype whose code and debug information belong to
+** an image (see 'ThinProto' in lshareimg.h)
+*/
+#define PF_THIN		8
+
+
+/* bit in 'hookmask' that makes new calls trap while interrupted */
+#define MASKINTERRUPT	(1 << 7)
+
+
+/* one image used by one VM */
+typedef struct ImageUse {
+  lua_Image *img;
+  struct Proto *root;  /* private prototype of the main function, or NULL */
+  lu_byte noted;	/* a closure over the image was met in this cycle */
+} ImageUse;
+
+
+struct global_State;
+struct Proto;
+struct TString;
+struct Zio;
+
+
+/*
+** The part of a VM that deals with sharing (in 'global_State'). Only the
+** thread that runs the VM writes here.
+*/
+typedef struct SharingVM {
+  ImageUse *uses;	/* sorted by image address */
+  int nuses;
+  int sizeuses;
+  lua_Image *lastnoted;	/* most recent image noted in this cycle */
+  unsigned long long born;	/* publications that precede the VM */
+  unsigned long long epoch;	/* last census (or birth) */
+  lua_FileLoader loader;
+  void *loaderud;
+  lua_State *running;	/* the coroutine that runs (or would) */
+  const char *intmessage;
+  atomic_int interrupt;	/* pending kind; written by signal handlers too */
+  lu_byte compat54;	/* LUA_SHCOMPAT54 */
+  lu_byte shareall;	/* LUA_SHALLCHUNKS */
+  lu_byte loopcopy;	/* compiling with a copy of each loop variable */
+  lu_byte constassign;	/* last compilation assigned to a constant */
+} SharingVM;
+
+
+/* VMs */
+LUAI_FUNC unsigned luaI_begin (unsigned seed);
+LUAI_FUNC void luaI_openvm (lua_State *L);
+LUAI_FUNC void luaI_closevm (lua_State *L);
+LUAI_FUNC void luaI_clone (lua_State *L, lua_Image *img);
+
+/* canonical strings ('luaS_hash' is in lstring.c) */
+LUAI_FUNC unsigned luaS_hash (const char *str, size_t l, unsigned seed);
+LUAI_FUNC struct TString *luaI_findstring (const char *s, size_t l,
+                                           unsigned h);
+
+/* table of all canonical strings (see lsharestr.c) */
+typedef struct SharedTable {
+  struct SharedTable *next;	/* list of replaced tables */
+  size_t mask;	/* number of slots minus 1 */
+  _Atomic(struct TString *) *strings;
+  atomic_uint hashes[1];
+} SharedTable;
+
+LUAI_FUNC _Atomic(SharedTable *) luaI_table;
+
+/*
+** Set 'ts' to the canonical short string with the given contents, or to
+** NULL. Almost always the string is not there, and one empty slot tells.
+*/
+#define luaI_lookup(ts,s,l,h)  \
+  { SharedTable *t_ = atomic_load_explicit(&luaI_table, \
+                                           memory_order_acquire); \
+    (ts) = l_likely(atomic_load_explicit(&t_->hashes[(h) & t_->mask], \
+                                         memory_order_relaxed) == 0) \
+           ? NULL : luaI_findstring(s, l, h); }
+
+/* hooks of the collector */
+LUAI_FUNC void luaI_startmark (struct global_State *g);
+LUAI_FUNC void luaI_note (struct global_State *g, struct Proto *p);
+LUAI_FUNC void luaI_endmark (lua_State *L);
+LUAI_FUNC struct Proto *luaI_nextroot (struct global_State *g, int *i);
+LUAI_FUNC void luaI_gcpoint (lua_State *L);
+LUAI_FUNC size_t luaI_thinsize (const struct Proto *p);
+LUAI_FUNC void luaI_freethin (lua_State *L, struct Proto *p);
+
+/* compilation */
+LUAI_FUNC TStatus luaI_load (lua_State *L, struct Zio *z, const char *name,
+                             const char *mode);
+
+/* interruption */
+LUAI_FUNC void luaI_trap (lua_State *L);
+LUAI_FUNC void luaI_interruptexec (lua_State *L, const l_uint32 *pc);
+
+#endif
