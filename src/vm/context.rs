@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use moonhive_lua_sys::host::{self, GC_HOLD};
 use moonhive_lua_sys::lua;
 
 use super::alloc::Memory;
@@ -55,6 +56,8 @@ pub(super) struct Context {
     /// Tells VMs apart in checks that a handle is used with its own VM.
     pub(super) id: u64,
     pub(super) main: Cell<*mut lua::lua_State>,
+    /// Lua's word of reasons not to collect.
+    gc_stop_word: Cell<*mut u8>,
     pub(super) hooks: Box<dyn Hooks>,
     /// The host's own data for this VM.
     pub(super) data: Box<dyn Any + Send>,
@@ -80,6 +83,7 @@ pub(super) struct Context {
 #[must_use]
 pub(super) struct Before {
     suspended: bool,
+    held: u8,
 }
 
 impl Context {
@@ -89,6 +93,7 @@ impl Context {
             memory: Memory::new(),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             main: Cell::new(std::ptr::null_mut()),
+            gc_stop_word: Cell::new(std::ptr::null_mut()),
             hooks,
             data,
             blocking: Cell::new(false),
@@ -113,32 +118,49 @@ impl Context {
         unsafe { &*extra_space(state).read().map_addr(|address| address & !BLOCKED_BIT) }
     }
 
-    /// Marks `state` as one of this VM.
+    /// Ties the context to its state; comes before every other use.
     ///
     /// # Safety
     /// `state` is the main state of a VM that has run no code yet.
     pub(super) unsafe fn attach(&self, state: *mut lua::lua_State) {
         self.main.set(state);
         // SAFETY: every state has one pointer of extra space in front of it.
-        unsafe { extra_space(state).write(std::ptr::from_ref(self)) };
+        unsafe {
+            extra_space(state).write(std::ptr::from_ref(self));
+            self.gc_stop_word.set(host::lua_gcstopword(state));
+        }
     }
 
-    /// Rust code of ours begins to work on a stack: memory is no longer refused.
+    /// Rust code of ours begins to work on a stack: memory is not refused and the collector holds.
     #[inline]
     pub(super) fn enter(&self) -> Before {
-        Before { suspended: self.memory.suspend(true) }
+        Before { suspended: self.memory.suspend(true), held: self.hold(GC_HOLD) }
     }
 
-    /// Lua code is about to run: memory is limited.
+    /// Lua code is about to run: memory is limited and the collector works.
     #[inline]
     pub(super) fn leave(&self) -> Before {
-        Before { suspended: self.memory.suspend(false) }
+        Before { suspended: self.memory.suspend(false), held: self.hold(0) }
     }
 
     /// Ends what `enter` or `leave` began.
     #[inline]
     pub(super) fn restore(&self, before: Before) {
         self.memory.suspend(before.suspended);
+        self.hold(before.held);
+    }
+
+    /// Sets our bit of the collector's word to `hold`, and returns what it was.
+    #[inline]
+    fn hold(&self, hold: u8) -> u8 {
+        let word = self.gc_stop_word.get();
+        // SAFETY: `attach` stored the address of a byte that lives as long as the state; only the
+        // thread that runs the VM touches it.
+        unsafe {
+            let old = word.read();
+            word.write(old & !GC_HOLD | hold);
+            old & GC_HOLD
+        }
     }
 }
 

@@ -96,3 +96,22 @@ fn finalizers_run_when_a_vm_closes_and_their_errors_are_warnings() {
     drop(vm);
     assert_eq!(*notes.0.lock().expect("no panic"), ["ab", "error in __gc (in gc)"]);
 }
+
+#[test]
+fn no_finalizer_runs_inside_a_native() {
+    fn churn(stack: &mut Stack<'_>) -> NativeResult {
+        for _ in 0..10_000 {
+            stack.push_table(0, 8);
+            stack.pop(1);
+        }
+        stack.push_globals();
+        stack.raw_get_field(-1, "finalized");
+        Ok(Outcome::Return(1))
+    }
+    let mut vm = vm_with(&[("churn", Native::new(churn))]);
+    let code = "finalized = 0 local mt = {__gc = function() finalized = finalized + 1 end}
+                for i = 1, 100 do setmetatable({}, mt) end
+                local before, after = finalized, churn()
+                collectgarbage() return before == after, finalized";
+    check(&mut vm, code, "true 100");
+}

@@ -2,10 +2,11 @@
 //! own C for shared images. This crate only builds, links and declares it.
 //!
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
-//! library built here); what we add is in [`share`].
+//! library built here); what we add is in [`share`] and [`host`].
 
 mod abi;
 
 pub use mlua_sys as lua;
 
+pub mod host;
 pub mod share;

@@ -1,0 +1,25 @@
+/*
+** lhost.c
+** What a host needs of a VM that runs its natives
+** (Moonhive's addition to Lua)
+*/
+
+#define lhost_c
+#define LUA_CORE
+
+#include "lprefix.h"
+
+#include "lua.h"
+
+#include "lgc.h"
+#include "lhost.h"
+#include "lstate.h"
+
+
+_Static_assert((LUA_GCHOLD & (GCSTPUSR | GCSTPGC | GCSTPCLS)) == 0,
+               "the host's bit is free");
+
+
+LUA_API unsigned char *lua_gcstopword (lua_State *L) {
+  return &G(L)->gcstp;
+}
