@@ -74,8 +74,6 @@ pub(super) struct Context {
     /// Pieces of a `warn` message that is not complete yet.
     pub(super) warning: RefCell<Vec<u8>>,
     pub(super) warnings_on: Cell<bool>,
-    /// A script asked to end the process; see `Hooks::exit`.
-    pub(super) exiting: Cell<bool>,
 }
 
 /// How things stood before [`Context::enter`] or [`Context::leave`]; give it back to `restore`.
@@ -103,7 +101,6 @@ impl Context {
             pool: RefCell::new(Vec::new()),
             warning: RefCell::new(Vec::new()),
             warnings_on: Cell::new(true),
-            exiting: Cell::new(false),
         }
     }
 

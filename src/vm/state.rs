@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, share};
 
 use super::alloc::{allocate, free_kept};
 use super::builder::{GcMode, VmBuilder, process_seed};
@@ -41,6 +41,8 @@ pub struct MemoryUse {
 pub struct Vm {
     state: NonNull<lua::lua_State>,
     context: NonNull<Context>,
+    /// Only `close` sets it, and nothing but `drop` follows.
+    is_closed: bool,
 }
 
 // SAFETY: state and context are reached through the `Vm` alone, so they move with it; what scripts
@@ -66,7 +68,7 @@ impl Vm {
             drop(unsafe { Box::from_raw(context.as_ptr()) });
             return Err(VmError::OutOfMemory);
         };
-        let mut vm = Vm { state, context };
+        let mut vm = Vm { state, context, is_closed: false };
         vm.prepare(builder.gc_mode, builder.ignores_environment)?;
         vm.context().memory.set_limit_bytes(builder.memory_limit_bytes);
         vm.context().memory.suspend(false);
@@ -139,18 +141,50 @@ impl Vm {
     }
 }
 
-impl Drop for Vm {
-    fn drop(&mut self) {
+impl Vm {
+    pub(super) fn state(&self) -> *mut lua::lua_State {
+        self.state.as_ptr()
+    }
+
+    /// Stops whatever the VM would still run: from now on every instruction raises an error, in
+    /// finalizers and `__close` methods as well. For the thread that has the VM; to stop a turn
+    /// from another thread see [`interrupt`](super::interrupt).
+    pub fn kill(&mut self) {
+        // SAFETY: the state is live and this thread has it.
+        unsafe { share::lua_interrupt(self.state(), share::INTERRUPT_KILL) };
+    }
+
+    /// True once the VM was killed, by [`Vm::kill`], by an interruption or by `os.exit`.
+    pub fn is_killed(&self) -> bool {
+        // SAFETY: the state is live and this thread has it.
+        unsafe { share::lua_interrupted(self.state()) == share::INTERRUPT_KILL }
+    }
+
+    /// Closes the state once; `closed` runs when no code can run any more, while the block of the
+    /// state can still be read.
+    pub(super) fn close(&mut self, closed: impl FnOnce()) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
         let context = self.context();
         context.drop_pool();
         context.memory.keep_block_of(self.state.as_ptr().cast());
-        // SAFETY: the state is live, used by nobody else and closed once. Finalizers and `__close`
-        // methods run protected inside. Afterwards nothing refers to the kept block or the context.
+        // SAFETY: the state is live, used by nobody else and closed only once. Finalizers and
+        // `__close` methods run protected inside. Afterwards nothing but `closed` refers to the
+        // block that is kept.
         unsafe {
             lua::lua_close(self.state.as_ptr());
+            closed();
             free_kept(&context.memory);
-            drop(Box::from_raw(self.context.as_ptr()));
         }
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        self.close(|| ());
+        // SAFETY: the state is closed, so nothing refers to the context any more.
+        drop(unsafe { Box::from_raw(self.context.as_ptr()) });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, share};
 
 use super::Replacement;
 use crate::vm::context::Context;
@@ -23,7 +23,7 @@ unsafe extern "C-unwind" fn exit(state: *mut lua::lua_State) -> c_int {
         let context = Context::of(state);
         // A panic in the hook must not get into Lua's C frames; the panic hook has told about it.
         let _ = catch_unwind(AssertUnwindSafe(|| context.hooks.exit(code, close)));
-        context.exiting.set(true);
+        share::lua_interrupt(state, share::INTERRUPT_KILL);
         lua::luaL_error(state, c"exit".as_ptr())
     }
 }
