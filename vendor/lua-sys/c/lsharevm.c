@@ -191,12 +191,14 @@ static void setglobals (lua_State *L, LClosure *cl) {
 }
 
 
-/* push a closure over an image */
+/*
+** Push a closure over an image. (Finalizers may run at the end only, when
+** the VM has a reference of its own.)
+*/
 void luaI_clone (lua_State *L, lua_Image *img) {
   SharingVM *vm = &G(L)->sharing;
   LClosure *cl;
   int i;
-  luaC_checkGC(L);
   cl = luaF_newLclosure(L, img->root->sizeupvalues);
   setclLvalue2s(L, L->top.p, cl);
   api_incr_top(L);
@@ -213,6 +215,7 @@ void luaI_clone (lua_State *L, lua_Image *img) {
   }
   luaF_initupvals(L, cl);
   setglobals(L, cl);
+  luaC_checkGC(L);
 }
 
 

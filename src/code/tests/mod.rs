@@ -1,0 +1,7 @@
+//! The cache with Lua: what scripts get to see. Each test has a cache, files and VMs of its own.
+
+mod arguments;
+mod failures;
+mod sharing;
+mod threads;
+mod vm;
