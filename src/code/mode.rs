@@ -43,7 +43,7 @@ impl fmt::Display for Mode {
 
 /// A word that names no mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown cache mode '{given}': expected OFF, EXIST or ON")]
+#[error("unknown cache mode '{}': expected OFF, EXIST or ON", given.escape_debug())]
 pub struct UnknownMode {
     /// What was given.
     pub given: String,

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::context::{Hooks, PlainHooks};
 use super::state::{Vm, VmError};
+use crate::code::CodeClient;
 
 /// How a VM collects garbage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +35,7 @@ pub struct VmBuilder {
     pub(super) memory_limit_bytes: usize,
     pub(super) gc_mode: GcMode,
     pub(super) ignores_environment: bool,
+    pub(super) code: Option<CodeClient>,
 }
 
 impl Default for VmBuilder {
@@ -44,6 +46,7 @@ impl Default for VmBuilder {
             memory_limit_bytes: usize::MAX,
             gc_mode: GcMode::default(),
             ignores_environment: false,
+            code: None,
         }
     }
 }

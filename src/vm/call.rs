@@ -149,18 +149,24 @@ impl Stack<'_> {
         let path = c_string(path.as_os_str().as_bytes());
         self.push_pointer(path.as_ptr().cast_mut().cast());
         self.push_pointer(mode.text().as_ptr().cast_mut().cast());
-        let status = match self.call_plain_status(load, 2, 2) {
-            lua::LUA_OK => {
-                let status = self.integer(-2).and_then(|status| c_int::try_from(status).ok());
-                self.remove(-2);
-                status.unwrap_or(lua::LUA_ERRRUN)
-            }
-            status => status,
-        };
+        let status = self.call_loader(load, 2);
         self.loaded(status)
     }
 
-    fn loaded(&mut self, status: c_int) -> Result<(), LuaError> {
+    /// Calls a plain C function that loads something and returns the status and the function or the
+    /// message, of which the latter is left on the stack.
+    pub(super) fn call_loader(&mut self, loader: lua::lua_CFunction, arguments: c_int) -> c_int {
+        let status = self.call_plain_status(loader, arguments, 2);
+        if status != lua::LUA_OK {
+            return status;
+        }
+        let status = self.integer(-2).and_then(|status| c_int::try_from(status).ok());
+        self.remove(-2);
+        status.unwrap_or(lua::LUA_ERRRUN)
+    }
+
+    /// Turns what a loader left on the stack into a result.
+    pub(super) fn loaded(&mut self, status: c_int) -> Result<(), LuaError> {
         if status == lua::LUA_OK {
             return Ok(());
         }

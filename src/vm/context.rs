@@ -14,6 +14,7 @@ use moonhive_lua_sys::lua;
 
 use super::alloc::Memory;
 use super::coroutine::Coroutine;
+use crate::code::CodeClient;
 
 /// Bit of the extra space that marks a blocked coroutine.
 const BLOCKED_BIT: usize = 1;
@@ -61,6 +62,8 @@ pub(super) struct Context {
     pub(super) hooks: Box<dyn Hooks>,
     /// The host's own data for this VM.
     pub(super) data: Box<dyn Any + Send>,
+    /// Access to the code cache.
+    pub(super) code: Option<CodeClient>,
     /// The yield under way is a block of the host, not a yield of user code.
     pub(super) blocking: Cell<bool>,
     /// Every coroutine between the running one and the host's can yield.
@@ -85,7 +88,11 @@ pub(super) struct Before {
 }
 
 impl Context {
-    pub(super) fn new(hooks: Box<dyn Hooks>, data: Box<dyn Any + Send>) -> Context {
+    pub(super) fn new(
+        hooks: Box<dyn Hooks>,
+        data: Box<dyn Any + Send>,
+        code: Option<CodeClient>,
+    ) -> Context {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Context {
             memory: Memory::new(),
@@ -94,6 +101,7 @@ impl Context {
             gc_stop_word: Cell::new(std::ptr::null_mut()),
             hooks,
             data,
+            code,
             blocking: Cell::new(false),
             blockable: Cell::new(false),
             traceback: RefCell::new(String::new()),

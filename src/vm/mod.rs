@@ -27,6 +27,7 @@ mod alloc;
 mod builder;
 mod call;
 mod check;
+mod code;
 mod context;
 mod coroutine;
 mod error;

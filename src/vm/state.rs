@@ -57,7 +57,11 @@ impl Vm {
     }
 
     pub(super) fn build(builder: VmBuilder) -> Result<Vm, VmError> {
-        let context = NonNull::from(Box::leak(Box::new(Context::new(builder.hooks, builder.data))));
+        let context = NonNull::from(Box::leak(Box::new(Context::new(
+            builder.hooks,
+            builder.data,
+            builder.code,
+        ))));
         // SAFETY: the context was just made and lives until `Vm::drop` or the branch below.
         let memory = ptr::from_ref(unsafe { &context.as_ref().memory });
         // SAFETY: the allocator gets the memory it was written for.
@@ -80,6 +84,7 @@ impl Vm {
         // SAFETY: the state is new and nothing ran in it. Neither call raises.
         unsafe {
             self.context().attach(state);
+            self.context().install_code(state);
             lua::lua_atpanic(state, die);
             lua::lua_setwarnf(state, Some(warn), self.context.as_ptr().cast());
         }
