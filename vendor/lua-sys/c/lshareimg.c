@@ -7,6 +7,10 @@
 #define lshareimg_c
 #define LUA_CORE
 
+#if defined(LUAI_SHARE_READONLY)
+#define _DEFAULT_SOURCE	/* for MAP_ANONYMOUS */
+#endif
+
 #include "lprefix.h"
 
 #include <stdlib.h>

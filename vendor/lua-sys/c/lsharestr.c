@@ -249,7 +249,10 @@ TString *luaI_canonical (const char *s, size_t l, lu_byte extra) {
   unsigned hash = luaS_hash(s, l, luaI_seed);
   TString *ts = findequal(s, l, hash);
   if (ts != NULL) {
-    if (atomic_fetch_add(&ts2shared(ts)->refs, 1) == 0) {  /* in limbo? */
+    SharedString *ss = ts2shared(ts);
+    if (atomic_fetch_add(&ss->refs, 1) == 0) {  /* in limbo? */
+      /* a VM that was already asked may get it now, by this image */
+      atomic_fetch_or(&ss->state, STRSEEN);
       countdown(limbo, 1);
       countdown(limbobytes, stringsize(ts));
     }
@@ -385,8 +388,12 @@ static void makecandidates (SharedString *list) {
   while (list != NULL) {
     SharedString *ss = list;
     list = ss->next;
-    atomic_store(&ss->state, 0);  /* nobody has seen it in this epoch */
-    link2list(&candidates, ss);
+    if (atomic_load(&ss->refs) > 0)
+      ss->listed = 0;  /* some image uses it again */
+    else {
+      atomic_store(&ss->state, 0);  /* nobody has seen it in this epoch */
+      link2list(&candidates, ss);
+    }
   }
 }
 

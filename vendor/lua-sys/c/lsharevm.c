@@ -47,8 +47,13 @@ static void *plainalloc (void *ud, void *block, size_t osize, size_t nsize) {
 }
 
 
-static int openlibs (lua_State *L) {
+/*
+** All names that a VM begins with. (Compiling something tells the lexer
+** which words are reserved: with LUA_COMPAT_GLOBAL it takes one back.)
+*/
+static int makenames (lua_State *L) {
   luaL_openlibs(L);
+  (void)luaL_loadstring(L, "");
   return 0;
 }
 
@@ -90,7 +95,7 @@ unsigned luaI_begin (unsigned seed) {
     luaI_seed = seed;
     L = lua_newstate(plainalloc, NULL, seed);
     if (L != NULL) {
-      lua_pushcfunction(L, openlibs);
+      lua_pushcfunction(L, makenames);
       (void)lua_pcall(L, 0, 0, 0);
       sharenames(G(L));
       lua_close(L);
