@@ -1,5 +1,7 @@
 //! The scheduler through its public API, with real threads.
 
+#![cfg(not(loom))]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;

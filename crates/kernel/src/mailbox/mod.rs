@@ -21,6 +21,8 @@
 //! limit with a warning ([`Mailbox::push_past_limit`]).
 
 mod batch;
+#[cfg(all(test, loom))]
+mod models;
 
 use std::collections::VecDeque;
 

@@ -1,68 +1,12 @@
 //! What everybody who is not a worker uses: waking tasks, arming timers, looking at workers.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Scheduled, WorkerStatus, Workload};
+use super::shared::Shared;
+use super::{Scheduled, WorkerStatus, Workload, current};
 use crate::clock::{Clock, NANOSECONDS_PER_MS};
-use crate::sync::{Arc, Condvar, Mutex};
-use crate::timer::{TimerKey, Timers, TimersFull};
-
-/// What workers and handles share.
-pub(super) struct Shared<W: Workload> {
-    pub(super) clock: Clock,
-    pub(super) timers: Timers<W::Timer>,
-    pub(super) statuses: Box<[WorkerStatus]>,
-    pub(super) queue: Mutex<Queue<W::Task>>,
-    pub(super) work: Condvar,
-    pub(super) ended: Condvar,
-}
-
-pub(super) struct Queue<T> {
-    pub(super) tasks: VecDeque<Arc<T>>,
-    pub(super) stopping: bool,
-    pub(super) running: Vec<usize>,
-}
-
-impl<W: Workload> Shared<W> {
-    pub(super) fn new(workers: usize, timers_per_worker: usize, clock: Clock) -> Self {
-        Self {
-            clock,
-            timers: Timers::new(workers, timers_per_worker),
-            statuses: (0..workers).map(|_| WorkerStatus::default()).collect(),
-            queue: Mutex::new(Queue {
-                tasks: VecDeque::new(),
-                stopping: false,
-                running: (0..workers).collect(),
-            }),
-            work: Condvar::new(),
-            ended: Condvar::new(),
-        }
-    }
-
-    pub(super) fn stop(&self) {
-        self.queue.lock().stopping = true;
-        self.work.notify_all();
-    }
-
-    pub(super) fn wait_until_stopped(&self, deadline: Instant) -> Vec<usize> {
-        let mut queue = self.queue.lock();
-        while !queue.running.is_empty() && Instant::now() < deadline {
-            self.ended.wait_until(&mut queue, deadline);
-        }
-        queue.running.clone()
-    }
-
-    pub(super) fn drop_queued(&self) {
-        let tasks = std::mem::take(&mut self.queue.lock().tasks);
-        drop(tasks);
-    }
-
-    pub(super) fn enqueue(&self, task: Arc<W::Task>) {
-        self.queue.lock().tasks.push_back(task);
-        self.work.notify_one();
-    }
-}
+use crate::sync::Arc;
+use crate::timer::{TimerKey, TimersFull};
 
 /// A way to talk to the workers from any thread; cheap to clone.
 pub struct Handle<W: Workload> {
@@ -85,10 +29,16 @@ impl<W: Workload> Handle<W> {
     }
 
     /// Owes `task` a turn. Does nothing if it is owed one already, and if it has ended. On a worker
-    /// thread of this scheduler the task goes to that worker's own queue.
+    /// thread of this scheduler the task goes to that worker, to run next there; else some worker
+    /// takes it. Once the scheduler has stopped the task is let go of.
     pub fn wake(&self, task: &Arc<W::Task>) {
-        if task.token().wake() {
-            self.shared.enqueue(Arc::clone(task));
+        if !task.token().wake() {
+            return;
+        }
+        let mut task = Some(Arc::clone(task));
+        current::with(&self.shared, |local| task.take().map(|task| local.schedule(task)));
+        if let Some(task) = task {
+            self.shared.inject(task);
         }
     }
 
@@ -98,25 +48,8 @@ impl<W: Workload> Handle<W> {
     /// # Errors
     /// [`TimersFull`] with the payload when too many timers are armed.
     pub fn arm(&self, delay: Duration, timer: W::Timer) -> Result<TimerKey, TimersFull<W::Timer>> {
-        self.arm_at_ms(self.shared.clock.deadline_ms(delay), timer)
-    }
-
-    /// Arms a timer for the moment when [`Clock::now_ms`] reads `deadline_ms`; a moment in the past
-    /// is due at once.
-    ///
-    /// # Errors
-    /// [`TimersFull`] with the payload when too many timers are armed.
-    pub fn arm_at_ms(
-        &self,
-        deadline_ms: u64,
-        timer: W::Timer,
-    ) -> Result<TimerKey, TimersFull<W::Timer>> {
-        let (key, is_earliest) = self.shared.timers.arm(0, 0, deadline_ms, timer)?;
-        if is_earliest {
-            let _queue = self.shared.queue.lock();
-            self.shared.work.notify_all();
-        }
-        Ok(key)
+        let worker = current::with(&self.shared, |local| local.index());
+        self.arm_in_shard(worker.unwrap_or_else(|| self.workers()), delay, timer)
     }
 
     /// Disarms a timer and gives its payload back; `None` if it has expired or was cancelled.
@@ -136,7 +69,7 @@ impl<W: Workload> Handle<W> {
 
     /// Worker threads.
     pub fn workers(&self) -> usize {
-        self.shared.statuses.len()
+        self.shared.remotes.len()
     }
 
     /// What worker `index` lets others see.
@@ -144,20 +77,30 @@ impl<W: Workload> Handle<W> {
     /// # Panics
     /// When there is no such worker.
     pub fn status(&self, index: usize) -> &WorkerStatus {
-        &self.shared.statuses[index]
+        &self.shared.remotes[index].status
     }
 
     /// How long each worker has been inside its current turn, by index; `None` between turns.
     pub fn running_turns(&self) -> impl Iterator<Item = (usize, Option<Duration>)> + '_ {
         let now_ns = self.shared.clock.now_ns();
-        self.shared.statuses.iter().enumerate().map(move |(index, status)| {
-            let turn = status.running_turn();
+        self.shared.remotes.iter().enumerate().map(move |(index, remote)| {
+            let turn = remote.status.running_turn();
             (index, turn.map(|(_, started)| Duration::from_nanos(now_ns.saturating_sub(started))))
         })
     }
-}
 
-/// Milliseconds of a reading of the clock.
-pub(super) fn ms_of(now_ns: u64) -> u64 {
-    now_ns / NANOSECONDS_PER_MS
+    pub(super) fn arm_in_shard(
+        &self,
+        shard: usize,
+        delay: Duration,
+        timer: W::Timer,
+    ) -> Result<TimerKey, TimersFull<W::Timer>> {
+        let now_ns = self.shared.clock.now_ns();
+        let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let deadline_ms = now_ns.saturating_add(delay_ns).div_ceil(NANOSECONDS_PER_MS);
+        let now_ms = now_ns / NANOSECONDS_PER_MS;
+        let key = self.shared.timers.arm(shard, now_ms, deadline_ms, timer)?;
+        self.shared.idle.timer_armed(deadline_ms);
+        Ok(key)
+    }
 }

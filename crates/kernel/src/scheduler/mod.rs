@@ -10,7 +10,16 @@
 //! * A woken task runs, whatever the workers were doing when it was woken.
 //! * When nothing is owed and no timer is armed, no thread of the scheduler wakes up at all.
 
+mod context;
+mod current;
 mod handle;
+mod idle;
+mod local;
+#[cfg(all(test, loom))]
+mod models;
+mod queue;
+mod search;
+mod shared;
 mod status;
 mod token;
 mod worker;
@@ -19,15 +28,14 @@ use std::any::Any;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
 use crate::sync::{Arc, thread};
 
+pub use context::WorkerContext;
 pub use handle::Handle;
 pub use status::WorkerStatus;
 pub use token::TokenState;
-pub use worker::WorkerContext;
 
-use handle::Shared;
+use shared::Shared;
 
 /// Most worker threads.
 pub const WORKERS_LIMIT: usize = 1024;
@@ -142,17 +150,17 @@ impl<W: Workload> Scheduler<W> {
         make: impl FnOnce(&Handle<W>) -> Arc<W>,
     ) -> Result<Self, StartError> {
         let workers = options.workers.clamp(1, WORKERS_LIMIT);
-        let shared = Arc::new(Shared::new(workers, options.timers_per_worker, Clock::start()));
-        let handle = Handle::new(shared);
+        let (shared, queues) = Shared::new(workers, options.timers_per_worker);
+        let handle = Handle::new(Arc::new(shared));
         let workload = make(&handle);
         let mut scheduler = Self { handle, threads: Vec::with_capacity(workers) };
-        for index in 0..workers {
+        for (index, queue) in queues.into_iter().enumerate() {
             let handle = scheduler.handle.clone();
             let workload = Arc::clone(&workload);
             let thread = thread::Builder::new()
                 .name(format!("{}-{index}", options.thread_name))
                 .stack_size(options.stack_size_bytes)
-                .spawn(move || worker::main(index, &handle, &workload))
+                .spawn(move || worker::main(index, &handle, queue, &*workload))
                 .map_err(|source| StartError { index, workers, source })?;
             scheduler.handle.status(index).note_thread(&thread);
             scheduler.threads.push(thread);
@@ -168,7 +176,7 @@ impl<W: Workload> Scheduler<W> {
     /// Asks every worker to end after its current turn. Does not wait. Tasks that still lie in a
     /// queue are dropped when the last worker has ended.
     pub fn stop(&self) {
-        self.handle.shared().stop();
+        self.handle.shared().idle.stop();
     }
 
     /// Stops, and waits until all workers have ended, at most `limit`.
@@ -179,7 +187,7 @@ impl<W: Workload> Scheduler<W> {
     pub fn join(&mut self, limit: Duration) -> Result<(), StillRunning> {
         self.stop();
         let deadline = Instant::now() + limit;
-        let workers = self.handle.shared().wait_until_stopped(deadline);
+        let workers = self.handle.shared().wait_until_ended(deadline);
         if !workers.is_empty() {
             return Err(StillRunning { workers });
         }
@@ -198,7 +206,7 @@ impl<W: Workload> Scheduler<W> {
             // A worker catches the panics of turns; one of its own was printed where it happened.
             let _ = thread.join();
         }
-        self.handle.shared().drop_queued();
+        self.handle.shared().drop_injected();
     }
 }
 

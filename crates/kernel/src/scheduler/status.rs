@@ -10,6 +10,8 @@ pub struct WorkerStatus {
     /// Turns begun plus turns ended: odd while a turn runs.
     turn: AtomicU64,
     turn_started_ns: AtomicU64,
+    thefts: AtomicU64,
+    sleeps: AtomicU64,
     /// The thread as the system's thread library names it; 0 until known.
     thread: AtomicU64,
 }
@@ -23,6 +25,16 @@ impl WorkerStatus {
     /// Turns that have ended.
     pub fn turns(&self) -> u64 {
         self.turn_sequence() / 2
+    }
+
+    /// How often this worker took tasks from another one.
+    pub fn thefts(&self) -> u64 {
+        self.thefts.load(Ordering::Relaxed)
+    }
+
+    /// How often this worker went to sleep.
+    pub fn sleeps(&self) -> u64 {
+        self.sleeps.load(Ordering::Relaxed)
     }
 
     /// When the turn that runs now began, by the scheduler's clock, and its
@@ -40,6 +52,14 @@ impl WorkerStatus {
     pub fn thread(&self) -> Option<std::os::unix::thread::RawPthread> {
         let thread = self.thread.load(Ordering::Acquire);
         (thread != 0).then_some(thread)
+    }
+
+    pub(super) fn count_theft(&self) {
+        self.thefts.store(self.thefts() + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_sleep(&self) {
+        self.sleeps.store(self.sleeps() + 1, Ordering::Relaxed);
     }
 
     pub(super) fn begin_turn(&self, now_ns: u64) {

@@ -1,94 +1,85 @@
-//! The loop of a worker thread, and what it shows to the workload.
+//! The loop of a worker thread: turns, timers, and a search when there are none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::rc::Rc;
 
-use super::handle::ms_of;
-use super::{Handle, Scheduled, Turn, WorkerStatus, Workload};
+use super::current;
+use super::handle::Handle;
+use super::local::Local;
+use super::queue::LocalQueue;
+use super::search::Searcher;
+use super::{Scheduled, Turn, WorkerContext, Workload};
 use crate::sync::Arc;
-use crate::timer::{TimerKey, TimersFull};
 
-/// The worker a turn runs on.
-pub struct WorkerContext<'a, W: Workload> {
+/// What a worker thread does from its start to its end.
+pub(super) fn main<W: Workload>(
     index: usize,
-    handle: &'a Handle<W>,
-    turn_started_ns: std::cell::Cell<u64>,
-}
-
-impl<W: Workload> WorkerContext<'_, W> {
-    /// Which worker this is, from 0.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The handle, for what outlives the turn.
-    pub fn handle(&self) -> &Handle<W> {
-        self.handle
-    }
-
-    /// What this worker shows to others.
-    pub fn status(&self) -> &WorkerStatus {
-        self.handle.status(self.index)
-    }
-
-    /// When this turn began, by the scheduler's clock: a reading that costs nothing.
-    pub fn turn_started_ns(&self) -> u64 {
-        self.turn_started_ns.get()
-    }
-
-    /// As [`Handle::wake`], without looking for the worker.
-    pub fn wake(&self, task: &Arc<W::Task>) {
-        self.handle.wake(task);
-    }
-
-    /// As [`Handle::arm`], on this worker's shard.
-    ///
-    /// # Errors
-    /// [`TimersFull`] with the payload when too many timers are armed.
-    pub fn arm(&self, delay: Duration, timer: W::Timer) -> Result<TimerKey, TimersFull<W::Timer>> {
-        self.handle.arm(delay, timer)
-    }
-}
-
-pub(super) fn main<W: Workload>(index: usize, handle: &Handle<W>, workload: &Arc<W>) {
-    let context = WorkerContext { index, handle, turn_started_ns: std::cell::Cell::new(0) };
+    handle: &Handle<W>,
+    queue: LocalQueue<W::Task>,
+    workload: &W,
+) {
+    let _ended = Ended { index, handle };
+    let local = Rc::new(Local::new(index, handle.clone(), queue));
+    let _entered = current::enter(Rc::clone(&local));
+    let context = WorkerContext::new(&local);
     workload.worker_started(&context);
-    let shared = handle.shared();
-    let mut expired = Vec::new();
-    loop {
-        let now_ns = shared.clock.now_ns();
-        if shared.timers.earliest_ms() <= ms_of(now_ns) {
-            shared.timers.expire(ms_of(now_ns), &mut expired);
-            for timer in expired.drain(..) {
-                workload.expire(timer, &context);
-            }
-        }
-        let mut queue = shared.queue.lock();
-        if queue.stopping {
-            break;
-        }
-        let Some(task) = queue.tasks.pop_front() else {
-            match shared.clock.instant_of(shared.timers.sleep_until_ms()) {
-                Some(deadline) => drop(shared.work.wait_until(&mut queue, deadline)),
-                None => shared.work.wait(&mut queue),
-            }
-            continue;
-        };
-        drop(queue);
-        context.turn_started_ns.set(now_ns);
-        context.status().begin_turn(now_ns);
-        task.token().begin();
-        let turn = catch_unwind(AssertUnwindSafe(|| workload.run(&task, &context)));
-        context.status().end_turn();
-        let turn = turn.unwrap_or_else(|panic| {
-            workload.turn_panicked(&task, panic, &context);
-            Turn::Ended
-        });
-        if task.token().end(turn) {
-            shared.enqueue(task);
-        }
+    let mut searcher = Searcher::new(&local, &context, workload);
+    while !local.shared().idle.is_stopping() {
+        local.read_clock();
+        searcher.expire_timers();
+        let at_hand = local.next().or_else(|| local.steal());
+        let Some(task) = at_hand.or_else(|| searcher.search()) else { break };
+        run_turn(&local, &context, workload, task);
     }
     workload.worker_stopping(&context);
-    shared.queue.lock().running.retain(|&running| running != index);
-    shared.ended.notify_all();
+}
+
+/// Gives `task` the turn it is owed.
+fn run_turn<W: Workload>(
+    local: &Local<W>,
+    context: &WorkerContext<'_, W>,
+    workload: &W,
+    task: Arc<W::Task>,
+) {
+    local.offer_rest();
+    let status = &local.remote().status;
+    status.begin_turn(local.now_ns());
+    task.token().begin();
+    local.set_in_turn(true);
+    let turn = catch_unwind(AssertUnwindSafe(|| workload.run(&task, context)));
+    local.set_in_turn(false);
+    status.end_turn();
+    let turn = turn.unwrap_or_else(|panic| {
+        workload.turn_panicked(&task, panic, context);
+        Turn::Ended
+    });
+    if task.token().end(turn) {
+        local.requeue(task);
+    }
+}
+
+/// Calls back for the timers that are due by the worker's last reading of the clock.
+pub(super) fn expire_timers<W: Workload>(
+    local: &Local<W>,
+    context: &WorkerContext<'_, W>,
+    workload: &W,
+    expired: &mut Vec<W::Timer>,
+) {
+    local.shared().timers.expire(local.now_ms(), expired);
+    for timer in expired.drain(..) {
+        // The panic was reported where it happened; the other timers must not suffer.
+        let _ = catch_unwind(AssertUnwindSafe(|| workload.expire(timer, context)));
+    }
+}
+
+/// Reports the end of the thread, however it comes about.
+struct Ended<'a, W: Workload> {
+    index: usize,
+    handle: &'a Handle<W>,
+}
+
+impl<W: Workload> Drop for Ended<'_, W> {
+    fn drop(&mut self) {
+        self.handle.shared().worker_ended(self.index);
+    }
 }

@@ -14,10 +14,10 @@ pub use slot::Slot;
 #[cfg(not(loom))]
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub use std::{hint, sync::atomic, thread};
+pub use std::{hint, sync::atomic, thread, thread_local};
 
 #[cfg(loom)]
-pub use loom::{hint, sync::atomic, thread};
+pub use loom::{hint, sync::atomic, thread, thread_local};
 #[cfg(loom)]
 pub use model::{Condvar, Mutex, MutexGuard};
 

@@ -45,18 +45,17 @@ impl<T> Default for Slot<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(not(any(loom, miri)))]
+    #[cfg(not(miri))]
     fn a_slot_needs_no_lock() {
         assert!(crossbeam_utils::atomic::AtomicCell::<Option<Arc<u8>>>::is_lock_free());
     }
 
     #[test]
-    #[cfg(not(loom))]
     fn a_slot_gives_back_what_was_put_in_once() {
         let slot = Slot::new();
         assert!(slot.swap(Some(Arc::new(1))).is_none());

@@ -11,12 +11,14 @@
 //! Napkin: arm = lock 10 ns + slab 5 ns + link 5 ns; cancel the same; fire = unlink 5 ns and one
 //! move down at 5 ns, a lock shared by the batch. Memory: 24 bytes and the payload.
 
+#[cfg(all(test, loom))]
+mod models;
 mod wheel;
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
 use wheel::{Key, Wheel};
 
@@ -100,8 +102,8 @@ impl<P> Timers<P> {
     }
 
     /// Arms a timer in the shard of worker `worker`. `now_ms` is the caller's last reading of the
-    /// clock. Returns the key, and whether no other timer of the host is due before this one: then
-    /// a sleeper must be told.
+    /// clock. Passes a sequentially consistent fence after the timer is in its place, so that
+    /// the caller may go on to read whether a sleeper must be told.
     ///
     /// # Errors
     /// [`TimersFull`] when the shard is at its limit.
@@ -111,7 +113,7 @@ impl<P> Timers<P> {
         now_ms: u64,
         deadline_ms: u64,
         payload: P,
-    ) -> Result<(TimerKey, bool), TimersFull<P>> {
+    ) -> Result<TimerKey, TimersFull<P>> {
         let index = worker % self.shards.len();
         let shard = &self.shards[index];
         let mut wheel = shard.wheel.lock();
@@ -120,12 +122,16 @@ impl<P> Timers<P> {
         }
         let key = wheel.arm(now_ms, deadline_ms, payload);
         if deadline_ms < shard.next_ms.load(Ordering::Relaxed) {
-            shard.next_ms.store(deadline_ms, Ordering::SeqCst);
+            shard.next_ms.store(deadline_ms, Ordering::Release);
         }
         drop(wheel);
-        let is_earliest = deadline_ms < self.earliest_ms.load(Ordering::SeqCst)
-            && deadline_ms < self.earliest_ms.fetch_min(deadline_ms, Ordering::SeqCst);
-        Ok((TimerKey::new(index, key), is_earliest))
+        // Either `expire`, past its fence, sees this shard's new `next_ms`, or this sees that
+        // `earliest_ms` was taken back.
+        fence(Ordering::SeqCst);
+        if deadline_ms < self.earliest_ms.load(Ordering::Relaxed) {
+            self.earliest_ms.fetch_min(deadline_ms, Ordering::Relaxed);
+        }
+        Ok(TimerKey::new(index, key))
     }
 
     /// Disarms a timer and gives its payload back; `None` if it has fired or was cancelled.
@@ -135,28 +141,29 @@ impl<P> Timers<P> {
 
     /// No timer is due before this tick; [`u64::MAX`] when none is armed. One read.
     pub fn earliest_ms(&self) -> u64 {
-        self.earliest_ms.load(Ordering::SeqCst)
+        self.earliest_ms.load(Ordering::Acquire)
     }
 
     /// The exact form of [`earliest_ms`](Self::earliest_ms), for a worker that is about to sleep
     /// until then. Reads a number per shard.
     pub fn sleep_until_ms(&self) -> u64 {
-        let next = self.shards.iter().map(|shard| shard.next_ms.load(Ordering::SeqCst));
+        let next = self.shards.iter().map(|shard| shard.next_ms.load(Ordering::Acquire));
         next.min().unwrap_or(NEVER_MS)
     }
 
     /// Appends the payloads of timers that are due at `now_ms` to `expired`, of each shard at most
     /// a batch. Returns whether more are due.
     pub fn expire(&self, now_ms: u64, expired: &mut Vec<P>) -> bool {
-        self.earliest_ms.swap(NEVER_MS, Ordering::SeqCst);
+        self.earliest_ms.swap(NEVER_MS, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
         let mut more = false;
         for shard in &self.shards {
-            if shard.next_ms.load(Ordering::SeqCst) <= now_ms {
+            if shard.next_ms.load(Ordering::Acquire) <= now_ms {
                 let mut wheel = shard.wheel.lock();
                 more |= wheel.expire(now_ms, EXPIRE_BATCH, &mut |payload| expired.push(payload));
-                shard.next_ms.store(wheel.next_ms().unwrap_or(NEVER_MS), Ordering::SeqCst);
+                shard.next_ms.store(wheel.next_ms().unwrap_or(NEVER_MS), Ordering::Release);
             }
-            self.earliest_ms.fetch_min(shard.next_ms.load(Ordering::SeqCst), Ordering::SeqCst);
+            self.earliest_ms.fetch_min(shard.next_ms.load(Ordering::Acquire), Ordering::AcqRel);
         }
         more
     }

@@ -1,0 +1,235 @@
+//! What the kernel costs: `cargo bench -p moonhive-kernel`. Figures in `docs/benchmarks.md`.
+//!
+//! Wall time on a shared machine is noisy; compare figures of one run, by ratio.
+
+use std::hint::black_box;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use moonhive_kernel::address::{Address, AddressTable};
+use moonhive_kernel::clock::Clock;
+use moonhive_kernel::mailbox::{Batch, Limits, Mailbox, Measured};
+use moonhive_kernel::scheduler::{
+    Handle, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload,
+};
+use moonhive_kernel::timer::{TimerKey, Timers};
+use parking_lot::Mutex;
+
+/// A message as the actor layer has them: 32 bytes.
+struct Letter {
+    hops: u64,
+    peer: Arc<Player>,
+    done: Option<mpsc::Sender<()>>,
+}
+
+impl Measured for Letter {
+    fn size_bytes(&self) -> usize {
+        0
+    }
+}
+
+struct Player {
+    token: TokenState,
+    mailbox: Mailbox<Letter>,
+    batch: Mutex<Batch<Letter>>,
+}
+
+impl Player {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            token: TokenState::new(),
+            mailbox: Mailbox::new(Limits::default()),
+            batch: Mutex::default(),
+        })
+    }
+}
+
+impl Scheduled for Player {
+    fn token(&self) -> &TokenState {
+        &self.token
+    }
+}
+
+/// Plays each letter back to its sender until its hops are used up.
+struct Game;
+
+impl Workload for Game {
+    type Task = Player;
+    type Timer = ();
+
+    fn run(&self, task: &Arc<Player>, worker: &WorkerContext<'_, Self>) -> Turn {
+        let mut batch = task.batch.lock();
+        task.mailbox.take(&mut batch);
+        while let Some(letter) = batch.pop(&task.mailbox) {
+            let Some(hops) = letter.hops.checked_sub(1) else {
+                let told = letter.done.map(|done| done.send(()));
+                assert_eq!(told, Some(Ok(())));
+                continue;
+            };
+            let back = Letter { hops, peer: Arc::clone(task), done: letter.done };
+            if letter.peer.mailbox.push(back).expect("there is room").wake {
+                worker.wake(&letter.peer);
+            }
+        }
+        if batch.is_finished() { Turn::Idle } else { Turn::Again }
+    }
+
+    fn expire(&self, (): (), _worker: &WorkerContext<'_, Self>) {}
+}
+
+/// Time for `round_trips` in each of `pairs` pairs.
+fn play(handle: &Handle<Game>, pairs: u64, round_trips: u64) -> Duration {
+    let (done, all_done) = mpsc::channel();
+    let players: Vec<_> = (0..pairs).map(|_| (Player::new(), Player::new())).collect();
+    let start = Instant::now();
+    for (one, other) in &players {
+        let hops = round_trips * 2;
+        let letter = Letter { hops, peer: Arc::clone(other), done: Some(done.clone()) };
+        if one.mailbox.push(letter).expect("there is room").wake {
+            handle.wake(one);
+        }
+    }
+    for _ in 0..pairs {
+        all_done.recv().expect("every pair reports");
+    }
+    start.elapsed()
+}
+
+fn scheduler(c: &mut Criterion) {
+    let mut group = c.benchmark_group("scheduler");
+    for (workers, pairs) in [(1, 1), (2, 1), (1, 100), (2, 100)] {
+        let options = Options { workers, ..Options::default() };
+        let scheduler = Scheduler::start(&options, |_| Arc::new(Game)).expect("threads");
+        group.throughput(Throughput::Elements(pairs));
+        group.bench_function(format!("round_trip/{workers}_workers/{pairs}_pairs"), |b| {
+            b.iter_custom(|iterations| play(scheduler.handle(), pairs, iterations));
+        });
+    }
+    let scheduler =
+        Scheduler::start(&Options { workers: 2, ..Options::default() }, |_| Arc::new(Game))
+            .expect("threads");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("wake_from_outside_and_answer", |b| {
+        b.iter_custom(|iterations| (0..iterations).map(|_| play(scheduler.handle(), 1, 0)).sum());
+    });
+    group.finish();
+}
+
+struct Small(#[allow(dead_code, reason = "gives the message its size")] [u64; 4]);
+
+impl Measured for Small {
+    fn size_bytes(&self) -> usize {
+        32
+    }
+}
+
+fn mailbox(c: &mut Criterion) {
+    let mut group = c.benchmark_group("mailbox");
+    for count in [1_u64, 64] {
+        let mailbox = Mailbox::new(Limits::default());
+        let mut batch = Batch::default();
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("push_and_pop/{count}_per_batch"), |b| {
+            b.iter(|| {
+                for number in 0..count {
+                    let pushed = mailbox.push(Small([number; 4])).expect("there is room");
+                    black_box(pushed.wake);
+                }
+                mailbox.take(&mut batch);
+                while let Some(message) = batch.pop(&mailbox) {
+                    black_box(message);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn timer(c: &mut Criterion) {
+    let mut group = c.benchmark_group("timer");
+    let armed = |count: u64| {
+        let timers = Timers::new(2, usize::MAX);
+        let keys: Vec<TimerKey> = (0..count)
+            .map(|number| {
+                let deadline_ms = 1 + number * 7919 % 60_000;
+                timers.arm(0, 0, deadline_ms, [number; 2]).expect("there is room")
+            })
+            .collect();
+        (timers, keys)
+    };
+    const COUNT: u64 = 100_000;
+    group.throughput(Throughput::Elements(COUNT));
+    group.bench_function("arm", |b| b.iter_with_large_drop(|| armed(COUNT)));
+    group.bench_function("cancel", |b| {
+        b.iter_batched(
+            || armed(COUNT),
+            |(timers, keys)| {
+                for key in keys {
+                    black_box(timers.cancel(key));
+                }
+                timers
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.bench_function("fire", |b| {
+        b.iter_batched(
+            || armed(COUNT).0,
+            |timers| {
+                let mut expired = Vec::new();
+                for now_ms in 0..=60_000 {
+                    while timers.earliest_ms() <= now_ms {
+                        timers.expire(now_ms, &mut expired);
+                        black_box(&mut expired).clear();
+                    }
+                }
+                assert!(timers.is_empty());
+                timers
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.throughput(Throughput::Elements(1));
+    let (timers, _keys) = armed(COUNT);
+    group.bench_function("arm_and_cancel", |b| {
+        b.iter(|| {
+            let key = timers.arm(0, 0, 5_000, [0; 2]).expect("there is room");
+            black_box(timers.cancel(key));
+        });
+    });
+    group.finish();
+}
+
+fn address(c: &mut Criterion) {
+    let mut group = c.benchmark_group("address");
+    let table = AddressTable::new();
+    let addresses: Vec<Address> =
+        (0..10_000).map(|number| table.insert_with(|_| number).expect("there is room").0).collect();
+    let mut next = 0;
+    group.bench_function("get", |b| {
+        b.iter(|| {
+            next = (next + 7919) % addresses.len();
+            black_box(table.get(addresses[next]));
+        });
+    });
+    group.bench_function("insert_and_remove", |b| {
+        b.iter(|| {
+            let (address, _service) = table.insert_with(|_| 0).expect("there is room");
+            black_box(table.remove(address));
+        });
+    });
+    group.finish();
+    let clock = Clock::start();
+    c.bench_function("clock", |b| b.iter(|| black_box(clock.now_ns())));
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .measurement_time(Duration::from_secs(2))
+        .warm_up_time(Duration::from_millis(500))
+        .sample_size(20);
+    targets = mailbox, scheduler, timer, address
+}
+criterion_main!(benches);

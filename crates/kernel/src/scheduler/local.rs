@@ -1,0 +1,200 @@
+//! One worker's own side: its queue, its "run next" slot, and the order in which it runs tasks.
+//!
+//! The slot holds the task that was woken last during a turn: most often the peer of the one that
+//! runs, whose data is warm. It runs next, on the same worker, so two tasks that talk to each other
+//! stay together and no other thread is woken for their messages. Other workers leave a slot
+//! alone unless it has been stuck behind one long turn (see [`search`](super::search)).
+//!
+//! Fairness: after [`STREAK_LIMIT`] turns from the slot the queue has its turn; every
+//! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before
+//! it in its queue runs after at most `(n + 1) * (STREAK_LIMIT + 1)` turns of that worker, however
+//! busy the others are, plus one for each batch of the injector.
+
+use std::cell::Cell;
+
+use super::Workload;
+use super::handle::Handle;
+use super::idle::SlotSeen;
+use super::queue::LocalQueue;
+use super::shared::{Remote, Shared};
+use crate::clock::NANOSECONDS_PER_MS;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+
+/// Turns from the slot in a row while others wait in the queue.
+pub(super) const STREAK_LIMIT: u32 = 16;
+/// Turns after which the injector goes before the worker's own tasks.
+pub(super) const INJECTOR_INTERVAL: u32 = 32;
+
+/// What one worker thread owns. Never leaves its thread.
+pub(super) struct Local<W: Workload> {
+    index: usize,
+    handle: Handle<W>,
+    queue: LocalQueue<W::Task>,
+    /// There is no other worker, hence nobody to share with.
+    alone: bool,
+    /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
+    in_turn: Cell<bool>,
+    /// The worker's own copy of its slot's mark.
+    mark: Cell<u64>,
+    streak: Cell<u32>,
+    picks: Cell<u32>,
+    now_ns: Cell<u64>,
+}
+
+impl<W: Workload> Local<W> {
+    pub(super) fn new(index: usize, handle: Handle<W>, queue: LocalQueue<W::Task>) -> Self {
+        let alone = handle.workers() == 1;
+        Self {
+            index,
+            handle,
+            queue,
+            alone,
+            in_turn: Cell::new(false),
+            mark: Cell::new(0),
+            streak: Cell::new(0),
+            picks: Cell::new(0),
+            now_ns: Cell::new(0),
+        }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn handle(&self) -> &Handle<W> {
+        &self.handle
+    }
+
+    pub(super) fn shared(&self) -> &Shared<W> {
+        self.handle.shared()
+    }
+
+    /// What others see of this worker.
+    pub(super) fn remote(&self) -> &Remote<W::Task> {
+        &self.shared().remotes[self.index]
+    }
+
+    /// The last reading of the clock.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now_ns.get()
+    }
+
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ns.get() / NANOSECONDS_PER_MS
+    }
+
+    pub(super) fn read_clock(&self) {
+        self.now_ns.set(self.shared().clock.now_ns());
+    }
+
+    /// Marks begin and end of a turn.
+    pub(super) fn set_in_turn(&self, in_turn: bool) {
+        self.in_turn.set(in_turn);
+    }
+
+    /// Takes in a task that was woken on this thread. Inside a turn it becomes the one to run next;
+    /// between turns it queues up and is offered to others when this worker goes on.
+    pub(super) fn schedule(&self, task: Arc<W::Task>) {
+        if !self.in_turn.get() {
+            return self.queue.push(task);
+        }
+        let before = self.fill_slot(task);
+        if self.alone {
+            if let Some(before) = before {
+                self.queue.push(before);
+            }
+            return;
+        }
+        match before {
+            Some(before) => {
+                self.queue.push(before);
+                self.shared().idle.work_added();
+            }
+            None => {
+                let seen = SlotSeen { worker: self.index, mark: self.mark.get() };
+                self.shared().idle.slot_filled(seen);
+            }
+        }
+    }
+
+    /// Puts a task that wants another turn behind all others.
+    pub(super) fn requeue(&self, task: Arc<W::Task>) {
+        self.queue.push(task);
+    }
+
+    /// The task to run next, from what lies at hand.
+    pub(super) fn next(&self) -> Option<Arc<W::Task>> {
+        let picks = self.picks.get().wrapping_add(1);
+        self.picks.set(picks);
+        if picks.is_multiple_of(INJECTOR_INTERVAL)
+            && let Some(task) = self.take_injected()
+        {
+            return Some(task);
+        }
+        if let Some(task) = self.empty_slot() {
+            if self.streak.get() < STREAK_LIMIT {
+                self.streak.set(self.streak.get() + 1);
+                return Some(task);
+            }
+            self.queue.push(task);
+        }
+        self.streak.set(0);
+        self.queue.pop().or_else(|| self.take_injected())
+    }
+
+    /// A task of another worker's queue, with some more.
+    pub(super) fn steal(&self) -> Option<Arc<W::Task>> {
+        let remotes = &self.shared().remotes;
+        let others = (1..remotes.len()).map(|step| (self.index + step) % remotes.len());
+        let task = others.into_iter().find_map(|other| {
+            let stealer = &remotes[other].stealer;
+            if stealer.is_empty() { None } else { stealer.steal_into(&self.queue) }
+        });
+        if task.is_some() {
+            self.remote().status.count_theft();
+        }
+        task
+    }
+
+    /// Before a turn: lets others have what waits behind it.
+    pub(super) fn offer_rest(&self) {
+        if !self.alone && !self.queue.is_empty() {
+            self.shared().idle.work_added();
+        }
+    }
+
+    fn take_injected(&self) -> Option<Arc<W::Task>> {
+        let injector = &self.shared().injector;
+        if injector.is_empty() { None } else { injector.steal_into(&self.queue) }
+    }
+
+    fn fill_slot(&self, task: Arc<W::Task>) -> Option<Arc<W::Task>> {
+        let before = self.remote().slot.swap(Some(task));
+        let filled = self.mark.get() | 1;
+        self.set_mark(if filled == self.mark.get() { filled + 2 } else { filled });
+        before
+    }
+
+    fn empty_slot(&self) -> Option<Arc<W::Task>> {
+        if self.mark.get().is_multiple_of(2) {
+            return None;
+        }
+        let task = self.remote().slot.take();
+        self.set_mark(self.mark.get() + 1);
+        task
+    }
+
+    fn set_mark(&self, mark: u64) {
+        self.mark.set(mark);
+        self.remote().mark.store(mark, Ordering::Release);
+    }
+}
+
+impl<W: Workload> Drop for Local<W> {
+    /// What this worker did not run is dropped here, on its thread.
+    fn drop(&mut self) {
+        drop(self.remote().slot.take());
+        while self.queue.pop().is_some() {}
+    }
+}

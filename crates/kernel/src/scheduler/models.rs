@@ -1,0 +1,186 @@
+//! Loom models of the token, of waking and sleeping, and of a whole small scheduler.
+//!
+//! Each asserts an outcome that a lost wake-up would make impossible; loom then reports a deadlock
+//! or the failed assertion together with the interleaving.
+
+use std::time::Duration;
+
+use loom::sync::Arc as ModelArc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+
+use super::idle::{Idle, Look, Woken};
+use super::queue::Injector;
+use super::{Handle, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload};
+use crate::sync::{Arc, Condvar, Mutex, thread};
+
+/// Explores every interleaving with at most `preemptions` forced switches.
+fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+#[test]
+fn a_token_is_queued_once_and_its_turn_sees_what_came_before() {
+    loom::model(|| {
+        let token = ModelArc::new(TokenState::new());
+        let written = ModelArc::new(AtomicUsize::new(0));
+        let queued = ModelArc::new(AtomicUsize::new(0));
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let (token, written, queued) = (token.clone(), written.clone(), queued.clone());
+                thread::spawn(move || {
+                    written.fetch_add(1, Ordering::Relaxed);
+                    if token.wake() {
+                        queued.fetch_add(1, Ordering::Release);
+                    }
+                })
+            })
+            .collect();
+        let mut seen = 0;
+        while seen < 2 {
+            while queued.load(Ordering::Acquire) == 0 {
+                thread::yield_now();
+            }
+            assert_eq!(queued.fetch_sub(1, Ordering::AcqRel), 1, "queued once");
+            token.begin();
+            seen = written.load(Ordering::Relaxed);
+            if token.end(Turn::Idle) {
+                queued.fetch_add(1, Ordering::Release);
+            }
+        }
+        for waker in wakers {
+            waker.join().expect("a waker ends");
+        }
+    });
+}
+
+#[test]
+fn a_sleeper_never_misses_work() {
+    loom::model(|| {
+        let idle = ModelArc::new(Idle::new(1));
+        let injector = ModelArc::new(Injector::new());
+        let sleeper = {
+            let (idle, injector) = (idle.clone(), injector.clone());
+            thread::spawn(move || {
+                let mut searching = idle.begin_search();
+                while injector.is_empty() {
+                    let look = || match injector.is_empty() {
+                        true => Look::Nothing { timer_ms: u64::MAX, watch_until: None },
+                        false => Look::Work,
+                    };
+                    let woken = idle.sleep(0, searching, look, |_| None);
+                    searching = matches!(woken, Woken::Told(_));
+                }
+                idle.leave(searching);
+            })
+        };
+        injector.push(Arc::new(()));
+        idle.work_added();
+        sleeper.join().expect("the sleeper ends");
+    });
+}
+
+/// Tasks that pass a count on until it is used up, and timers that wake tasks.
+struct Relay {
+    runs: Mutex<usize>,
+    changed: Condvar,
+}
+
+struct Runner {
+    token: TokenState,
+    next: Mutex<Option<Arc<Runner>>>,
+}
+
+impl Runner {
+    fn new(next: Option<Arc<Runner>>) -> Arc<Self> {
+        Arc::new(Self { token: TokenState::new(), next: Mutex::new(next) })
+    }
+}
+
+impl Scheduled for Runner {
+    fn token(&self) -> &TokenState {
+        &self.token
+    }
+}
+
+impl Workload for Relay {
+    type Task = Runner;
+    type Timer = Arc<Runner>;
+
+    fn run(&self, task: &Arc<Runner>, worker: &WorkerContext<'_, Self>) -> Turn {
+        if let Some(next) = task.next.lock().take() {
+            worker.wake(&next);
+        }
+        *self.runs.lock() += 1;
+        self.changed.notify_one();
+        Turn::Idle
+    }
+
+    fn expire(&self, timer: Arc<Runner>, worker: &WorkerContext<'_, Self>) {
+        worker.wake(&timer);
+    }
+}
+
+/// Runs `act` against a scheduler of `workers`, and waits until `runs` turns are over.
+fn relay(workers: usize, runs: usize, act: impl FnOnce(&Handle<Relay>)) {
+    let options = Options { workers, ..Options::default() };
+    let relay = Arc::new(Relay { runs: Mutex::new(0), changed: Condvar::new() });
+    let workload = Arc::clone(&relay);
+    let mut scheduler = Scheduler::start(&options, |_| workload).expect("loom starts threads");
+    act(scheduler.handle());
+    let mut done = relay.runs.lock();
+    while *done < runs {
+        relay.changed.wait(&mut done);
+    }
+    drop(done);
+    scheduler.join(Duration::from_secs(1 << 20)).expect("all workers end");
+}
+
+#[test]
+fn one_worker_runs_what_is_woken_from_outside() {
+    explore(3, || relay(1, 1, |handle| handle.wake(&Runner::new(None))));
+}
+
+#[test]
+fn one_worker_runs_a_chain() {
+    explore(2, || relay(1, 2, |handle| handle.wake(&Runner::new(Some(Runner::new(None))))));
+}
+
+#[test]
+fn one_worker_fires_a_timer_armed_from_outside() {
+    explore(3, || {
+        relay(1, 1, |handle| {
+            handle.arm(Duration::ZERO, Runner::new(None)).expect("room for a timer");
+        });
+    });
+}
+
+#[test]
+fn two_workers_run_what_is_woken_from_outside() {
+    explore(2, || {
+        relay(2, 2, |handle| {
+            handle.wake(&Runner::new(None));
+            handle.wake(&Runner::new(None));
+        });
+    });
+}
+
+#[test]
+fn two_workers_run_a_chain() {
+    explore(2, || relay(2, 2, |handle| handle.wake(&Runner::new(Some(Runner::new(None))))));
+}
+
+#[test]
+fn two_workers_fire_a_timer_armed_from_outside() {
+    explore(2, || {
+        relay(2, 1, |handle| {
+            handle.arm(Duration::ZERO, Runner::new(None)).expect("room for a timer");
+        });
+    });
+}
+
+#[test]
+fn workers_that_sleep_are_stopped() {
+    explore(2, || relay(2, 0, |_| ()));
+}
