@@ -1,7 +1,7 @@
 //! Making a VM: what a host chooses for it.
 
 use std::any::Any;
-use std::ffi::c_uint;
+use std::ffi::{CStr, c_uint};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
@@ -32,10 +32,19 @@ pub enum GcMode {
 pub struct VmBuilder {
     pub(super) hooks: Box<dyn Hooks>,
     pub(super) data: Box<dyn Any + Send>,
-    pub(super) memory_limit_bytes: usize,
+    pub(super) code: Option<CodeClient>,
+    pub(super) options: Options,
+}
+
+/// The plain choices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) memory_limit_bytes: Option<usize>,
     pub(super) gc_mode: GcMode,
     pub(super) ignores_environment: bool,
-    pub(super) code: Option<CodeClient>,
+    pub(super) compat_54: bool,
+    pub(super) shares_all: bool,
+    pub(super) interrupt_message: &'static CStr,
 }
 
 impl Default for VmBuilder {
@@ -43,10 +52,15 @@ impl Default for VmBuilder {
         VmBuilder {
             hooks: Box::new(PlainHooks),
             data: Box::new(()),
-            memory_limit_bytes: usize::MAX,
-            gc_mode: GcMode::default(),
-            ignores_environment: false,
             code: None,
+            options: Options {
+                memory_limit_bytes: None,
+                gc_mode: GcMode::default(),
+                ignores_environment: false,
+                compat_54: false,
+                shares_all: false,
+                interrupt_message: c"interrupted",
+            },
         }
     }
 }
@@ -71,19 +85,37 @@ impl VmBuilder {
 
     /// The most memory that Lua values of the VM may take.
     pub fn memory_limit_bytes(mut self, limit: usize) -> VmBuilder {
-        self.memory_limit_bytes = limit;
+        self.options.memory_limit_bytes = Some(limit);
         self
     }
 
     /// How the VM collects garbage.
     pub fn gc_mode(mut self, mode: GcMode) -> VmBuilder {
-        self.gc_mode = mode;
+        self.options.gc_mode = mode;
         self
     }
 
     /// `LUA_PATH` and its relatives are not read.
     pub fn ignore_environment(mut self, ignore: bool) -> VmBuilder {
-        self.ignores_environment = ignore;
+        self.options.ignores_environment = ignore;
+        self
+    }
+
+    /// Chunks that assign to a loop variable compile with the meaning of Lua 5.4.
+    pub fn compat_54(mut self, compat: bool) -> VmBuilder {
+        self.options.compat_54 = compat;
+        self
+    }
+
+    /// Every chunk, strings too, becomes a shared image before it runs: for tests of the sharing.
+    pub fn share_all_chunks(mut self, share: bool) -> VmBuilder {
+        self.options.shares_all = share;
+        self
+    }
+
+    /// What the error of an interruption says; `interrupted` by default.
+    pub fn interrupt_message(mut self, message: &'static CStr) -> VmBuilder {
+        self.options.interrupt_message = message;
         self
     }
 
@@ -100,8 +132,8 @@ impl std::fmt::Debug for VmBuilder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("VmBuilder")
-            .field("memory_limit_bytes", &self.memory_limit_bytes)
-            .field("gc_mode", &self.gc_mode)
+            .field("code", &self.code)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Context {
     pub(super) hooks: Box<dyn Hooks>,
     /// The host's own data for this VM.
     pub(super) data: Box<dyn Any + Send>,
-    /// Access to the code cache.
+    /// Access to the code cache. Lua holds its address.
     pub(super) code: Option<CodeClient>,
     /// The yield under way is a block of the host, not a yield of user code.
     pub(super) blocking: Cell<bool>,

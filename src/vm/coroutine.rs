@@ -17,6 +17,7 @@ use moonhive_lua_sys::lua;
 
 use super::context::{Context, set_blocked};
 use super::error::LuaError;
+use super::library::unblock_chain;
 use super::reference::Reference;
 use super::stack::Stack;
 
@@ -141,22 +142,43 @@ impl Stack<'_> {
         self.assert_own(coroutine.vm);
         let thread = coroutine.state.as_ptr();
         assert!(thread != self.state(), "a running coroutine cannot close itself here");
+        let status = self.close_thread(thread);
+        let result =
+            if status == lua::LUA_OK { Ok(()) } else { Err(self.closing_error(coroutine)) };
+        self.in_coroutine(coroutine).set_top(0);
+        result
+    }
+
+    /// Closes a thread of this VM that does not run; its error, if any, is on its own stack.
+    fn close_thread(&mut self, thread: *mut lua::lua_State) -> c_int {
         let context = self.context();
         // Closing methods cannot wait for the host.
         let outer = context.blockable.replace(false);
-        // SAFETY: the coroutine is one of this VM and not running; closing catches every error. No
+        // SAFETY: the thread is one of this VM and not running; closing catches every error. No
         // hook of a script survives into the next use.
         let status = unsafe {
-            set_blocked(thread, false);
+            unblock_chain(thread);
             let status = self.outside(|from| lua::lua_closethread(thread, from));
             lua::lua_sethook(thread, None, 0, 0);
             status
         };
         context.blockable.set(outer);
-        let result =
-            if status == lua::LUA_OK { Ok(()) } else { Err(self.closing_error(coroutine)) };
-        self.in_coroutine(coroutine).set_top(0);
-        result
+        status
+    }
+
+    /// Closes every suspended coroutine that the registry anchors, because the VM is about to end.
+    pub(super) fn close_suspended(&mut self) {
+        let (top, registry) = (self.top(), lua::LUA_REGISTRYINDEX);
+        for slot in 1..=self.raw_len(registry) as i64 {
+            self.raw_get_item(registry, slot);
+            // SAFETY: the index may be read; a thread of this VM is live while it is on the stack.
+            let thread = unsafe { lua::lua_tothread(self.state(), -1) };
+            // SAFETY: as above.
+            if !thread.is_null() && unsafe { lua::lua_status(thread) } == lua::LUA_YIELD {
+                self.close_thread(thread);
+            }
+            self.set_top(top);
+        }
     }
 
     fn closing_error(&mut self, coroutine: &Coroutine) -> LuaError {

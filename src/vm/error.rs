@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ffi::c_int;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, share};
 
 use super::stack::{Kind, Stack};
 
@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Handler,
     /// A file could not be read.
     File,
+    /// The VM was killed: nothing can run in it any more.
+    Killed,
 }
 
 impl ErrorKind {
@@ -46,6 +48,7 @@ impl ErrorKind {
             ErrorKind::Memory => "memory",
             ErrorKind::Handler => "handler",
             ErrorKind::File => "file",
+            ErrorKind::Killed => "killed",
         }
     }
 }
@@ -78,12 +81,19 @@ impl Stack<'_> {
     /// Reads the error value on top of the stack (it stays there). `traceback` is used when the
     /// value does not carry its own.
     pub(super) fn read_error(&mut self, status: c_int, traceback: String) -> LuaError {
-        let mut error = LuaError::new(ErrorKind::of(status), String::new());
+        let kind = if self.is_killed() { ErrorKind::Killed } else { ErrorKind::of(status) };
+        let mut error = LuaError::new(kind, String::new());
         error.traceback = traceback;
         if self.kind(-1) != Kind::Table || !self.read_structured(&mut error) {
             error.message = self.describe_error();
         }
         error
+    }
+
+    /// True once the VM was killed.
+    fn is_killed(&self) -> bool {
+        // SAFETY: the state is live and this thread has it.
+        unsafe { share::lua_interrupted(self.state()) == share::INTERRUPT_KILL }
     }
 
     fn read_structured(&mut self, error: &mut LuaError) -> bool {

@@ -30,6 +30,7 @@ mod check;
 mod code;
 mod context;
 mod coroutine;
+mod embed;
 mod error;
 pub mod interrupt;
 mod library;

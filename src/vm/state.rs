@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 use moonhive_lua_sys::{lua, share};
 
 use super::alloc::{allocate, free_kept};
-use super::builder::{GcMode, VmBuilder, process_seed};
+use super::builder::{GcMode, Options, VmBuilder, process_seed};
 use super::context::{Before, Context};
 use super::error::LuaError;
 use super::stack::Stack;
@@ -57,11 +57,8 @@ impl Vm {
     }
 
     pub(super) fn build(builder: VmBuilder) -> Result<Vm, VmError> {
-        let context = NonNull::from(Box::leak(Box::new(Context::new(
-            builder.hooks,
-            builder.data,
-            builder.code,
-        ))));
+        let VmBuilder { hooks, data, code, .. } = builder;
+        let context = NonNull::from(Box::leak(Box::new(Context::new(hooks, data, code))));
         // SAFETY: the context was just made and lives until `Vm::drop` or the branch below.
         let memory = ptr::from_ref(unsafe { &context.as_ref().memory });
         // SAFETY: the allocator gets the memory it was written for.
@@ -73,22 +70,38 @@ impl Vm {
             return Err(VmError::OutOfMemory);
         };
         let mut vm = Vm { state, context, is_closed: false };
-        vm.prepare(builder.gc_mode, builder.ignores_environment)?;
-        vm.context().memory.set_limit_bytes(builder.memory_limit_bytes);
+        vm.attach();
+        vm.set_options(&builder.options);
+        vm.set_gc_mode(builder.options.gc_mode);
+        vm.open_libraries(builder.options.ignores_environment)?;
+        vm.set_memory_limit(builder.options.memory_limit_bytes);
         vm.context().memory.suspend(false);
         Ok(vm)
     }
 
-    fn prepare(&mut self, mode: GcMode, ignores_environment: bool) -> Result<(), VmError> {
-        let state = self.state.as_ptr();
-        // SAFETY: the state is new and nothing ran in it. Neither call raises.
+    /// Ties the new state to its context, before any code can run.
+    fn attach(&mut self) {
+        let state = self.state();
+        // SAFETY: the state is new, nothing ran in it, and the context outlives it at its address.
         unsafe {
             self.context().attach(state);
             self.context().install_code(state);
             lua::lua_atpanic(state, die);
             lua::lua_setwarnf(state, Some(warn), self.context.as_ptr().cast());
         }
-        self.set_gc_mode(mode);
+    }
+
+    fn set_options(&mut self, options: &Options) {
+        let state = self.state();
+        // SAFETY: the state is live; these only write fields, and the message is static.
+        unsafe {
+            share::lua_shareoption(state, share::OPTION_COMPAT_54, options.compat_54.into());
+            share::lua_shareoption(state, share::OPTION_SHARE_ALL, options.shares_all.into());
+            share::lua_interruptmessage(state, options.interrupt_message.as_ptr());
+        }
+    }
+
+    fn open_libraries(&mut self, ignores_environment: bool) -> Result<(), VmError> {
         let mut stack = self.stack();
         if ignores_environment {
             stack.set_registry_flag("LUA_NOENV");
@@ -144,6 +157,19 @@ impl Vm {
     pub fn collect(&mut self) {
         self.stack().collect();
     }
+
+    /// True if the process waits for this VM to tell which unused shared strings it still holds;
+    /// collections tell it by themselves, a VM that sleeps has to be asked.
+    pub fn wants_census(&self) -> bool {
+        // SAFETY: the state is live and this thread has it.
+        unsafe { share::lua_wantscensus(self.state()) != 0 }
+    }
+
+    /// Answers that question; true if it had to walk the VM's values for it.
+    pub fn census(&mut self) -> bool {
+        // SAFETY: the state is live, runs nothing, and this thread has it. No code runs.
+        unsafe { share::lua_sharecensus(self.state()) != 0 }
+    }
 }
 
 impl Vm {
@@ -171,6 +197,7 @@ impl Vm {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
         }
+        self.stack().close_suspended();
         let context = self.context();
         context.drop_pool();
         context.memory.keep_block_of(self.state.as_ptr().cast());

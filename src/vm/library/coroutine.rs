@@ -9,6 +9,7 @@
 //! Cost beside stock `resume`: two reads and two writes of the context.
 
 use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -264,6 +265,47 @@ unsafe extern "C-unwind" fn close(state: *mut lua::lua_State) -> c_int {
             return lua::luaL_error(state, c"cannot close a normal coroutine".as_ptr());
         }
         STOCK.get().map_or(0, |stock| (stock.close)(state))
+    }
+}
+
+/// The coroutine that the innermost frame of `thread`, if it is one of ours, waits for.
+///
+/// # Safety
+/// `thread` is a suspended coroutine of one of our VMs; memory is not refused.
+unsafe fn awaited(thread: *mut lua::lua_State) -> *mut lua::lua_State {
+    let mut frame = MaybeUninit::<lua::lua_Debug>::zeroed();
+    // SAFETY: by contract; one slot is made sure of, used for the function and freed again.
+    unsafe {
+        if lua::lua_checkstack(thread, 1) == 0
+            || lua::lua_getstack(thread, 0, frame.as_mut_ptr()) == 0
+        {
+            return ptr::null_mut();
+        }
+        lua::lua_getinfo(thread, c"f".as_ptr(), frame.as_mut_ptr());
+        let function = lua::lua_tocfunction(thread, -1).map(|function| function as usize);
+        lua::lua_settop(thread, -2);
+        if function == Some(resume as *const () as usize) {
+            lua::lua_tothread(thread, 1)
+        } else if function == Some(call_wrapped as *const () as usize) {
+            lua::lua_tothread(thread, lua::lua_upvalueindex(1))
+        } else {
+            ptr::null_mut()
+        }
+    }
+}
+
+/// Takes the mark of being blocked off a coroutine and off those it waits for: the host gives up
+/// on answering them, so they are ordinary suspended coroutines from here on.
+///
+/// # Safety
+/// `thread` is a coroutine of one of our VMs that does not run; memory is not refused.
+pub(in crate::vm) unsafe fn unblock_chain(mut thread: *mut lua::lua_State) {
+    // SAFETY: by contract; a coroutine that a suspended frame waits for is suspended itself.
+    unsafe {
+        while !thread.is_null() && is_blocked(thread) {
+            set_blocked(thread, false);
+            thread = awaited(thread);
+        }
     }
 }
 

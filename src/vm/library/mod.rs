@@ -9,6 +9,7 @@ mod coroutine;
 mod output;
 mod process;
 
+pub(super) use coroutine::unblock_chain;
 pub use output::write_line;
 
 use std::ffi::c_int;

@@ -153,3 +153,82 @@ fn errors_of_wrapped_coroutines_carry_the_callers_position() {
         "false cannot resume dead coroutine",
     );
 }
+
+#[test]
+fn closing_the_hosts_coroutine_frees_those_it_waited_for() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let code = "
+        inner = coroutine.create(function() return block() end)
+        outer = coroutine.wrap(function() return coroutine.resume(inner) end)
+        outer()";
+    let task = task(&mut stack, code);
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked");
+    assert_eq!(run(&mut stack, "return coroutine.status(inner)").as_deref(), Ok("normal"));
+    stack.close(&task).expect("nothing to close in it");
+    assert_eq!(
+        run(&mut stack, "return coroutine.status(inner), coroutine.close(inner)").as_deref(),
+        Ok("suspended true")
+    );
+    stack.recycle(task);
+}
+
+#[test]
+fn closing_a_vm_runs_the_close_methods_of_suspended_tasks() {
+    let lines = Lines::default();
+    let mut vm = Vm::builder().hooks(lines.clone()).build().expect("a VM");
+    let mut stack = vm.stack();
+    let code = "local c <close> = setmetatable({}, {__close = function() print('closed') end}) \
+                coroutine.yield()";
+    let task = task(&mut stack, code);
+    assert_eq!(go_on(&mut stack, &task, ""), "yielded");
+    drop(stack);
+    drop(vm);
+    assert_eq!(*lines.0.lock().expect("no panic"), ["closed\n"]);
+}
+
+#[test]
+fn code_comes_from_the_cache_where_there_is_one() {
+    use crate::code::{CodeCache, Mode};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("module.lua");
+    std::fs::write(&path, "return {1, 2, 3}").expect("written");
+    let cache = Arc::new(CodeCache::new());
+    for _ in 0..2 {
+        let mut vm = Vm::builder().code(cache.clone(), Mode::On).build().expect("a VM");
+        let mut stack = vm.stack();
+        stack.load_file(&path, crate::vm::LoadMode::Text).expect("it compiles");
+        stack.call(0, 1).expect("it runs");
+        assert_eq!(stack.raw_len(-1), 3);
+        stack.load_embedded("part", "return 'embedded'").expect("it compiles");
+        stack.call(0, 1).expect("it runs");
+        assert_eq!(stack.str(-1), Some("embedded"));
+        let error = stack.load_embedded("broken", "return +").expect_err("not Lua");
+        assert!(error.message.starts_with("broken:1: unexpected symbol"), "{error}");
+    }
+    assert!(cache.stats().chunks.len() >= 2, "{:?}", cache.stats());
+}
+
+#[test]
+fn mlua_shares_the_state_and_replaces_nothing() {
+    let mut vm = vm_with(&[BLOCK]);
+    check(&mut vm, "before = {pcall, xpcall, error, coroutine.resume, coroutine.wrap}", "");
+    let empty = vm.memory().used_bytes;
+    vm.with_mlua(|lua| {
+        let double = lua.create_function(|_, x: i64| Ok(x * 2))?;
+        let fails = lua.create_function(|_, ()| -> mlua::Result<()> {
+            Err(mlua::Error::runtime("no luck"))
+        })?;
+        lua.globals().set("double", double)?;
+        lua.globals().set("fails", fails)
+    })
+    .expect("registered");
+    assert!(vm.memory().used_bytes > empty, "mlua's tables are made on demand");
+    let code = "local after = {pcall, xpcall, error, coroutine.resume, coroutine.wrap}
+                for i, f in ipairs(before) do assert(f == after[i]) end return double(21)";
+    check(&mut vm, code, "42");
+    assert!(check_error(&mut vm, "fails()").message.contains("no luck"));
+    vm.set_memory_limit(Some(vm.memory().used_bytes + 10_000));
+    let error = check_error(&mut vm, "local s = 'x' while true do s = s .. s end");
+    assert_eq!(error.kind, crate::vm::ErrorKind::Memory);
+}
