@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod code;
+pub mod message;
 #[cfg(feature = "cli")]
 pub mod ops;
 pub mod vm;

@@ -35,6 +35,7 @@ mod error;
 pub mod interrupt;
 mod library;
 mod native;
+mod payload;
 mod raise;
 mod reference;
 mod stack;

@@ -1,0 +1,261 @@
+//! From bytes to the Lua stack, in one pass.
+//!
+//! The bytes may come from anywhere: whatever they hold, the outcome is values or an error, in
+//! memory proportional to their length (a table takes at most about 24 times the bytes that
+//! announce it). Only raw writes into fresh tables happen here. Creating tables and strings may run
+//! finalizers; they cannot reach what is being built. Nothing here owns memory while Lua is called.
+
+use std::ffi::{c_int, c_void};
+
+use moonhive_lua_sys::lua::{self, lua_State};
+
+use super::error::UnpackError;
+use super::format::{KeyToken, Reader, Shape, Token};
+use super::handle::{Handle, RebuildHandle};
+use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
+
+/// Stack slots that one level of nesting uses: the table, a key, its value, and one to spare.
+const SLOTS_PER_LEVEL: c_int = 4;
+
+/// How values are unpacked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnpackOptions {
+    /// Makes the Lua value for a handle; without it handles are refused.
+    pub rebuild: Option<RebuildHandle>,
+    /// The bytes come from another process: light userdata are refused.
+    pub foreign: bool,
+}
+
+/// Pushes the values of a payload and returns how many there are. After an error the stack is as it
+/// was.
+///
+/// # Errors
+/// [`UnpackError`] says at which offset the bytes stop being a payload.
+///
+/// # Safety
+/// `state` must be a valid state that this thread may use. Memory errors of the VM are raised as
+/// usual (a `longjmp`), so the caller's frames must not own anything then; Moonhive's own VMs raise
+/// none while native code runs.
+pub unsafe fn unpack(
+    state: *mut lua_State,
+    bytes: &[u8],
+    options: &UnpackOptions,
+) -> Result<c_int, UnpackError> {
+    if bytes.len() > MAX_PAYLOAD_BYTES {
+        let (size_bytes, limit_bytes) = (bytes.len(), MAX_PAYLOAD_BYTES);
+        return Err(UnpackError::Size { size_bytes, limit_bytes });
+    }
+    let reader = Reader::new(bytes)?;
+    // SAFETY: the caller vouches for the state; `settop` only pops what was pushed here.
+    unsafe {
+        let base = lua::lua_gettop(state);
+        let mut unpacker = Unpacker { state, reader, base, keys_seen: 0, options };
+        let result = unpacker.values();
+        if result.is_err() {
+            lua::lua_settop(state, base);
+        }
+        result
+    }
+}
+
+/// The state of one unpacking. Remembered keys take the stack slots right above `base`.
+struct Unpacker<'a> {
+    state: *mut lua_State,
+    reader: Reader<'a>,
+    base: c_int,
+    /// String keys met so far, up to the number that must be remembered.
+    keys_seen: usize,
+    options: &'a UnpackOptions,
+}
+
+impl Unpacker<'_> {
+    /// Pushes all values and returns their number.
+    ///
+    /// # Safety
+    /// The state must be valid; nothing may have been pushed above `base`.
+    unsafe fn values(&mut self) -> Result<c_int, UnpackError> {
+        let keys = self.reader.remembered_keys() as c_int;
+        let mut count = 0;
+        // SAFETY: room for the keys, and for each value before it is pushed.
+        unsafe {
+            self.reserve_stack(keys + 1)?;
+            lua::lua_settop(self.state, self.base + keys);
+            while !self.reader.is_at_end() {
+                if lua::lua_checkstack(self.state, 1) == 0 {
+                    return Err(UnpackError::Stack { count: count as usize });
+                }
+                self.value(0, 0)?;
+                count += 1;
+            }
+            self.drop_keys(keys);
+        }
+        Ok(count)
+    }
+
+    /// Takes the remembered keys away from below the values.
+    ///
+    /// # Safety
+    /// They must be the first `keys` values above `base`.
+    unsafe fn drop_keys(&mut self, keys: c_int) {
+        if keys > 0 {
+            // SAFETY: the keys are the first `keys` slots above `base`; they move to the top.
+            unsafe {
+                lua::lua_rotate(self.state, self.base + 1, -keys);
+                lua::lua_settop(self.state, -keys - 1);
+            }
+        }
+    }
+
+    /// Makes room for `slots` values.
+    ///
+    /// # Safety
+    /// The state must be valid.
+    unsafe fn reserve_stack(&self, slots: c_int) -> Result<(), UnpackError> {
+        // SAFETY: the state is valid; the call reports failure instead of raising it.
+        match unsafe { lua::lua_checkstack(self.state, slots) } {
+            0 => Err(UnpackError::Stack { count: 0 }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Pushes one value. `owed` values still belong to the `depth` tables around it.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    #[inline]
+    unsafe fn value(&mut self, owed: usize, depth: usize) -> Result<(), UnpackError> {
+        let token = self.reader.value(owed)?;
+        // SAFETY: the caller made room for one value.
+        unsafe { self.push(token, owed, depth) }
+    }
+
+    /// Pushes the value that `token` announces.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    #[inline(always)]
+    unsafe fn push(
+        &mut self,
+        token: Token<'_>,
+        owed: usize,
+        depth: usize,
+    ) -> Result<(), UnpackError> {
+        let state = self.state;
+        // SAFETY: there is room for one value; tables make room for what they hold.
+        unsafe {
+            match token {
+                Token::String(bytes) => {
+                    lua::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len());
+                }
+                Token::Integer(value) => lua::lua_pushinteger(state, value),
+                Token::Table(shape) => return self.table(shape, owed, depth),
+                Token::Float(value) => lua::lua_pushnumber(state, value),
+                Token::Boolean(value) => lua::lua_pushboolean(state, value.into()),
+                Token::Nil => lua::lua_pushnil(state),
+                Token::Pointer(address) => return self.pointer(address),
+                Token::Handle { kind, value } => return self.handle(Handle { kind, value }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes a light userdata.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    unsafe fn pointer(&mut self, address: u64) -> Result<(), UnpackError> {
+        if self.options.foreign {
+            return Err(UnpackError::Pointer { offset_bytes: self.reader.position() });
+        }
+        let pointer = std::ptr::with_exposed_provenance_mut::<c_void>(address as usize);
+        // SAFETY: there is room; Lua only carries the address.
+        unsafe { lua::lua_pushlightuserdata(self.state, pointer) };
+        Ok(())
+    }
+
+    /// Has a handle pushed by whoever knows its kind.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    unsafe fn handle(&mut self, handle: Handle) -> Result<(), UnpackError> {
+        let known = self.options.rebuild.is_some_and(|rebuild| {
+            // SAFETY: the state is valid, and there is room for the value that the hook pushes.
+            unsafe { rebuild(self.state, handle) }
+        });
+        let offset_bytes = self.reader.position();
+        if known { Ok(()) } else { Err(UnpackError::Handle { kind: handle.kind, offset_bytes }) }
+    }
+
+    /// Pushes a table of `shape` and fills it.
+    ///
+    /// # Safety
+    /// There must be room for the table; it makes room for what it holds.
+    unsafe fn table(&mut self, shape: Shape, owed: usize, depth: usize) -> Result<(), UnpackError> {
+        if depth == MAX_DEPTH {
+            return Err(UnpackError::Depth { limit: MAX_DEPTH });
+        }
+        // SAFETY: room is made first. The counts fit: the reader checked them against the bytes,
+        // and those against `MAX_PAYLOAD_BYTES`.
+        unsafe {
+            self.reserve_stack(SLOTS_PER_LEVEL)?;
+            lua::lua_createtable(self.state, shape.elements as c_int, shape.pairs as c_int);
+            let table = lua::lua_gettop(self.state);
+            let mut left = shape.values();
+            for index in 1..=shape.elements as i64 {
+                left -= 1;
+                self.value(owed + left, depth + 1)?;
+                lua::lua_rawseti(self.state, table, index);
+            }
+            while left > 0 {
+                self.key(owed + left - 1, depth + 1)?;
+                left -= 2;
+                self.value(owed + left, depth + 1)?;
+                lua::lua_rawset(self.state, table);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes what stands in the place of a key.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    #[inline]
+    unsafe fn key(&mut self, owed: usize, depth: usize) -> Result<(), UnpackError> {
+        // SAFETY: the table made room for its keys; slot numbers below `keys_seen` hold keys.
+        unsafe {
+            match self.reader.key(owed)? {
+                KeyToken::Reference(number) if usize::from(number) < self.keys_seen => {
+                    lua::lua_pushvalue(self.state, self.base + 1 + c_int::from(number));
+                }
+                KeyToken::Reference(_) | KeyToken::Literal(Token::Nil) => return self.bad_key(),
+                KeyToken::Literal(Token::Float(key)) if key.is_nan() => return self.bad_key(),
+                KeyToken::Literal(token) => {
+                    self.push(token, owed, depth)?;
+                    if matches!(token, Token::String(_)) {
+                        self.remember_key();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the string on top of the stack for references to it.
+    ///
+    /// # Safety
+    /// The value on top must be one.
+    #[inline]
+    unsafe fn remember_key(&mut self) {
+        if self.keys_seen < self.reader.remembered_keys() {
+            // SAFETY: `values` set a slot aside for each key to remember.
+            unsafe { lua::lua_copy(self.state, -1, self.base + 1 + self.keys_seen as c_int) };
+            self.keys_seen += 1;
+        }
+    }
+
+    #[cold]
+    fn bad_key(&self) -> Result<(), UnpackError> {
+        Err(UnpackError::Key { offset_bytes: self.reader.position() })
+    }
+}
