@@ -38,9 +38,12 @@ fn base(own: &Path, lua: &Path) -> cc::Build {
     if is_set("CARGO_CFG_UNIX") {
         build.define("LUA_USE_POSIX", None).define("LUA_USE_DLOPEN", None);
     }
-    // Our Rust speaks the raw C API: in debug builds Lua itself checks every call.
+    // Our Rust speaks the raw C API: in debug builds Lua itself checks every call and its own
+    // invariants, and a write to a published image is a fault.
     if is_set("CARGO_CFG_DEBUG_ASSERTIONS") {
         build.define("LUA_USE_APICHECK", None);
+        build.define("LUAI_ASSERT", None);
+        build.define("LUAI_SHARE_READONLY", None);
     }
     build
 }
