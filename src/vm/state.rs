@@ -203,10 +203,12 @@ impl Vm {
         context.memory.keep_block_of(self.state.as_ptr().cast());
         // SAFETY: the state is live, used by nobody else and closed only once. Finalizers and
         // `__close` methods run protected inside. Afterwards nothing but `closed` refers to the
-        // block that is kept.
+        // block that is kept; an interruption that came for it is taken back, since the process
+        // counts those that are pending.
         unsafe {
             lua::lua_close(self.state.as_ptr());
             closed();
+            share::lua_clearinterrupt(self.state.as_ptr());
             free_kept(&context.memory);
         }
     }
