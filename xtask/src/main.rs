@@ -3,7 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+mod c_program;
+mod lua_sources;
+mod outcome;
 mod patch;
+mod puc;
+mod suite;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +30,10 @@ enum Chore {
     /// Make, check and refresh the patches to Lua.
     #[command(subcommand)]
     Patch(patch::Command),
+    /// Run PUC-Rio's official test suite against our Lua.
+    Puc(puc::Options),
+    /// Fetch the official test suite (`puc` does it by itself).
+    FetchSuite,
 }
 
 fn main() -> ExitCode {
@@ -37,6 +46,8 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<ExitCode> {
     match chore {
         Chore::Patch(command) => patch::run(command).map(|()| ExitCode::SUCCESS),
+        Chore::Puc(options) => puc::run(&options),
+        Chore::FetchSuite => puc::fetch(),
     }
 }
 

@@ -17,6 +17,8 @@
 #include "lualib.h"
 
 
+#if !defined(ltests_h)	/* internal tests change some of these on purpose */
+
 #define agree(c)	_Static_assert(c, #c)
 
 /* numbers */
@@ -83,3 +85,5 @@ agree(LUA_GLIBK == 1 && LUA_LOADLIBK == 2 && LUA_COLIBK == 4);
 agree(LUA_DBLIBK == 8 && LUA_IOLIBK == 16 && LUA_MATHLIBK == 32);
 agree(LUA_OSLIBK == 64 && LUA_STRLIBK == 128 && LUA_TABLIBK == 256);
 agree(LUA_UTF8LIBK == 512);
+
+#endif
