@@ -36,11 +36,13 @@ pub struct PackOptions {
     pub limit_bytes: usize,
     /// What errors call the list of values: `args` in `args[2].cb`.
     pub root: &'static str,
+    /// Values at the beginning that errors do not count, such as the name of a method.
+    pub uncounted: i32,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { pairs: None, limit_bytes: MAX_PAYLOAD_BYTES, root: "args" }
+        Self { pairs: None, limit_bytes: MAX_PAYLOAD_BYTES, root: "args", uncounted: 0 }
     }
 }
 
@@ -94,6 +96,7 @@ pub(super) struct Packer<'a> {
     ancestors: &'a mut [usize; MAX_DEPTH],
     pub(super) call_pairs: Option<ProtectedCall>,
     limit_bytes: usize,
+    uncounted: i32,
 }
 
 impl<'a> Packer<'a> {
@@ -101,7 +104,8 @@ impl<'a> Packer<'a> {
     fn new(state: *mut lua_State, scratch: &'a mut Scratch, options: &PackOptions) -> Self {
         let Scratch { writer, keys, ancestors } = scratch;
         let limit_bytes = options.limit_bytes.min(MAX_PAYLOAD_BYTES);
-        Self { state, writer, keys, ancestors, call_pairs: options.pairs, limit_bytes }
+        let (call_pairs, uncounted) = (options.pairs, options.uncounted);
+        Self { state, writer, keys, ancestors, call_pairs, limit_bytes, uncounted }
     }
 
     /// Packs the values at `first..first + count`.
@@ -111,8 +115,9 @@ impl<'a> Packer<'a> {
     pub(super) unsafe fn values(&mut self, first: c_int, count: c_int) -> Result<(), Box<Fault>> {
         (0..count).try_for_each(|offset| {
             // SAFETY: the caller vouches for the values.
-            unsafe { self.value(first + offset, 0) }
-                .map_err(|fault| fault.inside(Step::Integer(i64::from(offset) + 1)))
+            let packed = unsafe { self.value(first + offset, 0) };
+            let number = i64::from(offset - self.uncounted) + 1;
+            packed.map_err(|fault| fault.inside(Step::Integer(number)))
         })
     }
 

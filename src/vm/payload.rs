@@ -17,10 +17,28 @@ impl Stack<'_> {
         count: c_int,
         root: &'static str,
     ) -> Result<Payload, PackError> {
+        self.pack_with(first, count, PackOptions { root, ..PackOptions::default() })
+    }
+
+    /// Packs a request: the name of a method at `first`, and the arguments above it up to the top.
+    ///
+    /// # Errors
+    /// As [`Stack::pack`]; paths count the arguments only.
+    pub fn pack_request(&mut self, first: c_int) -> Result<Payload, PackError> {
+        let count = self.top() - self.absolute(first) + 1;
+        self.pack_with(first, count, PackOptions { uncounted: 1, ..PackOptions::default() })
+    }
+
+    #[inline]
+    fn pack_with(
+        &mut self,
+        first: c_int,
+        count: c_int,
+        options: PackOptions,
+    ) -> Result<Payload, PackError> {
         let first = self.absolute(first);
         assert!(count >= 0 && first + count - 1 <= self.top(), "no {count} values to pack");
         self.forget_room();
-        let options = PackOptions { root, ..PackOptions::default() };
         // SAFETY: this thread runs the state, and the values are there.
         unsafe { pack(self.state(), first, count, &options) }
     }

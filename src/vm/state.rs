@@ -250,6 +250,13 @@ impl<'vm> DerefMut for HostStack<'vm> {
     }
 }
 
+impl Stack<'_> {
+    /// Bytes in live blocks of the VM, shared code not included.
+    pub fn used_bytes(&self) -> usize {
+        self.context().memory.used_bytes()
+    }
+}
+
 impl Drop for HostStack<'_> {
     fn drop(&mut self) {
         let top = self.top.min(self.stack.top());

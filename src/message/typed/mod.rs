@@ -47,6 +47,21 @@ pub fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, PackError
     with_scratch(|scratch| ser::write(value, scratch)).map_err(|fault| fault.into_error("args"))
 }
 
+/// Packs a request: the name of a method, then its arguments as [`to_payload`] packs them.
+///
+/// # Errors
+/// As [`to_payload`].
+pub fn to_request<T: Serialize + ?Sized>(
+    method: &str,
+    arguments: &T,
+) -> Result<Payload, PackError> {
+    let write = |scratch: &mut _| {
+        ser::write(method, scratch)?;
+        ser::write(arguments, scratch)
+    };
+    with_scratch(write).map_err(|fault| fault.into_error("args"))
+}
+
 /// Unpacks a message into a Rust value.
 ///
 /// Values that a tuple expects beyond those of the message are nil, as in a call of Lua; more values

@@ -1,0 +1,320 @@
+//! Tasks that begin later: forks, timers and monitors, from where they are asked for (a native) to
+//! where their coroutine is made (a turn).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moonhive_kernel::address::Address;
+
+use super::fault::{Code, Fault};
+use super::light::Light;
+use super::message::{Alarm, Obituary};
+use super::service::Service;
+use super::slots::Key;
+use super::state::State;
+use super::task::{Every, Role, Stage, Task};
+use super::turn::Turn;
+use crate::vm::{Coroutine, Kind, Stack};
+
+impl State {
+    /// A task that runs the function at `first` with the arguments above it, soon.
+    ///
+    /// # Errors
+    /// `overload` at the limit of tasks.
+    pub(crate) fn fork(&self, stack: &mut Stack<'_>, first: i32) -> Result<Key, Fault> {
+        let values = stack.top() - first + 1;
+        let coroutine = stack.coroutine();
+        stack.move_to(&coroutine, values);
+        let task = Task::new(Stage::Fresh(coroutine, values - 1), Role::Fork);
+        let key = self.insert_or_release(stack, task)?;
+        self.ready.borrow_mut().push_back(key);
+        Ok(key)
+    }
+
+    /// A task that runs the function at `first` with the arguments above it after `delay`, and then
+    /// at every `interval`.
+    ///
+    /// # Errors
+    /// `overload` at the limit of tasks or timers.
+    pub(crate) fn timer(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        delay: Duration,
+        repeats: bool,
+    ) -> Result<Key, Fault> {
+        let clock = self.core.handle.clock();
+        let interval_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let role = if repeats {
+            let due_ns = clock.now_ns().saturating_add(interval_ns);
+            Role::Every(Every { interval_ns, due_ns, cancelled: false })
+        } else {
+            Role::Fork
+        };
+        let mut task = Task::new(Stage::Armed, role);
+        keep_function(stack, first, &mut task);
+        let key = self.insert_or_release(stack, task)?;
+        match self.arm(delay, Alarm::Begin(key.to_bits())) {
+            Ok(alarm) => {
+                if let Some(task) = self.tasks.borrow_mut().get(key) {
+                    task.alarm = Some(alarm);
+                }
+                Ok(key)
+            }
+            Err(fault) => {
+                let task = self.tasks.borrow_mut().remove(key);
+                task.into_iter().for_each(|task| self.release_task(stack, task));
+                Err(fault)
+            }
+        }
+    }
+
+    /// A task that runs the function at `first` when `target` has ended.
+    ///
+    /// # Errors
+    /// `overload` at the limit of tasks or monitors.
+    pub(crate) fn monitor(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        target: &Arc<Service>,
+    ) -> Result<Key, Fault> {
+        let mut task = Task::new(Stage::Watching(target.clone()), Role::Fork);
+        keep_function(stack, first, &mut task);
+        let key = self.insert_or_release(stack, task)?;
+        if let Err(fault) = target.watch(&self.service, key.to_bits()) {
+            let task = self.tasks.borrow_mut().remove(key);
+            task.into_iter().for_each(|task| self.release_task(stack, task));
+            return Err(fault);
+        }
+        Ok(key)
+    }
+
+    /// The same for a service that has ended so long ago that nobody knows why.
+    ///
+    /// # Errors
+    /// `overload` at the limit of tasks.
+    pub(crate) fn monitor_gone(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        address: Address,
+    ) -> Result<Key, Fault> {
+        Light::Service(address).push(stack);
+        push_end(stack, Code::Dead.as_str(), "it has ended", "");
+        self.fork(stack, first)
+    }
+
+    /// Ends a task wherever it stands. False if there was nothing left to end.
+    ///
+    /// # Errors
+    /// When the task is the running one.
+    pub(crate) fn cancel(&self, stack: &mut Stack<'_>, key: Key) -> Result<bool, Fault> {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return Ok(false) };
+        if let Role::Every(every) = &mut task.role {
+            every.cancelled = true;
+        }
+        match &task.stage {
+            Stage::Running if self.current.get() == Some(key) && !is_repeated(task) => {
+                let text = "a task cannot cancel itself\nhint: return, or raise an error";
+                Err(Fault::new(Code::Argument, text))
+            }
+            Stage::Running => Ok(is_repeated(task)),
+            Stage::Ready(..) => {
+                task.doom.get_or_insert_with(cancelled);
+                Ok(true)
+            }
+            Stage::Suspended(_) => {
+                self.interrupt_wait(task, key);
+                Ok(true)
+            }
+            Stage::Fresh(..) | Stage::Armed | Stage::Watching(_) => {
+                if let Stage::Watching(target) = &task.stage {
+                    target.unwatch(&self.service, key.to_bits());
+                }
+                let task = tasks.remove(key);
+                drop(tasks);
+                task.into_iter().for_each(|task| self.release_task(stack, task));
+                Ok(true)
+            }
+        }
+    }
+
+    /// A waiting task becomes ready, to be told that it is cancelled.
+    fn interrupt_wait(&self, task: &mut Task, key: Key) {
+        if let Some(session) = task.end_wait()
+            && let Some(coroutine) = self.unsuspend(task, session)
+        {
+            task.stage = Stage::Ready(coroutine, 0);
+            task.doom = Some(cancelled());
+            self.ready.borrow_mut().push_back(key);
+        }
+    }
+
+    /// Wakes the task that has waited longest for `token` with the values from `first` to the top.
+    /// False if none waits.
+    pub(crate) fn wakeup(
+        &self,
+        stack: &mut Stack<'_>,
+        token: &super::token::Token,
+        first: i32,
+    ) -> bool {
+        let Some(session) = self.waiters.borrow_mut().next(token) else { return false };
+        let mut tasks = self.tasks.borrow_mut();
+        let Some((key, task)) = tasks.end_wait(session) else { return false };
+        let Some(coroutine) = self.unsuspend(task, session) else { return false };
+        let values = stack.top() - first + 1;
+        stack.push_bool(true);
+        stack.insert(first);
+        stack.move_to(&coroutine, values + 1);
+        task.stage = Stage::Ready(coroutine, values + 1);
+        self.ready.borrow_mut().push_back(key);
+        true
+    }
+
+    fn insert_or_release(&self, stack: &mut Stack<'_>, task: Task) -> Result<Key, Fault> {
+        self.insert(task).map_err(|(fault, task)| {
+            self.release_task(stack, *task);
+            fault
+        })
+    }
+
+    /// Lets go of everything that a task holds.
+    pub(super) fn release_task(&self, stack: &mut Stack<'_>, mut task: Task) {
+        let deadline = task.deadlines.alarm.take().map(|(alarm, _)| alarm);
+        for alarm in task.alarm.take().into_iter().chain(deadline) {
+            self.core.handle.cancel(alarm);
+        }
+        if let Some(function) = task.function.take() {
+            stack.release(function);
+        }
+        match task.stage {
+            Stage::Fresh(coroutine, _)
+            | Stage::Ready(coroutine, _)
+            | Stage::Suspended(coroutine) => stack.recycle(coroutine),
+            Stage::Watching(_) | Stage::Armed | Stage::Running => {}
+        }
+    }
+}
+
+impl Turn<'_, '_> {
+    /// A timer begins its task.
+    pub(super) fn begin_armed(&mut self, key: Key) {
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        task.alarm = None;
+        if !matches!(task.stage, Stage::Armed) {
+            return;
+        }
+        task.stage = Stage::Running;
+        let coroutine = self.stack.coroutine();
+        let values = self.push_function(&coroutine, task);
+        drop(tasks);
+        self.resume(key, coroutine, values, None);
+    }
+
+    /// A watched service has ended.
+    pub(super) fn watched_ended(&mut self, watch: u64, obituary: &Obituary) {
+        let key = Key::from_bits(watch);
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        if !matches!(task.stage, Stage::Watching(_)) {
+            return;
+        }
+        let coroutine = self.stack.coroutine();
+        let values = self.push_function(&coroutine, task);
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        Light::Service(obituary.service.address()).push(&mut stack);
+        let end = &obituary.end;
+        push_end(&mut stack, end.code(), &end.message(), end.traceback());
+        tasks.begin_watcher(key, coroutine, values + 2);
+        self.state.ready.borrow_mut().push_back(key);
+    }
+
+    /// Pushes the function that a task keeps, and its arguments; returns their number. A task that
+    /// runs once lets go of it.
+    fn push_function(&mut self, coroutine: &Coroutine, task: &mut Task) -> i32 {
+        let Some(function) = &task.function else { return 0 };
+        let mut stack = self.stack.in_coroutine(coroutine);
+        stack.push_kept(function);
+        let values = if stack.kind(-1) == Kind::Table { spread(&mut stack) } else { 0 };
+        if !matches!(task.role, Role::Every(_))
+            && let Some(function) = task.function.take()
+        {
+            stack.release(function);
+        }
+        values
+    }
+
+    /// Arms a repeated timer again whose run is over. False for every other task.
+    pub(super) fn rearm(&mut self, key: Key) -> bool {
+        let now_ns = self.state.core.handle.clock().now_ns();
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return false };
+        let Role::Every(every) = &mut task.role else { return false };
+        if every.cancelled || self.state.leaving.borrow().is_some() {
+            return false;
+        }
+        every.due_ns = every.next_due_ns(now_ns);
+        match self.state.arm_at_ns(every.due_ns, Alarm::Begin(key.to_bits())) {
+            Ok(alarm) => {
+                task.alarm = Some(alarm);
+                task.stage = Stage::Armed;
+                true
+            }
+            Err(fault) => {
+                self.log_failure("a repeated timer", &fault);
+                false
+            }
+        }
+    }
+}
+
+/// Keeps the function at `first` with the arguments above it, and pops them all.
+fn keep_function(stack: &mut Stack<'_>, first: i32, task: &mut Task) {
+    let count = stack.top() - first + 1;
+    if count == 1 {
+        task.function = Some(stack.keep());
+        return;
+    }
+    stack.push_table(count.unsigned_abs() as usize, 1);
+    for position in 1..=count {
+        stack.push_value(first + position - 1);
+        stack.raw_set_item(-2, position.into());
+    }
+    stack.push_integer(count.into());
+    stack.raw_set_field(-2, "n");
+    task.function = Some(stack.keep());
+    stack.set_top(first - 1);
+}
+
+/// Replaces the list on top by the function and the arguments it holds; returns how many those are.
+fn spread(stack: &mut Stack<'_>) -> i32 {
+    let list = stack.top();
+    stack.raw_get_field(list, "n");
+    let count = stack.integer(-1).unwrap_or(0);
+    stack.pop(1);
+    for position in 1..=count {
+        stack.raw_get_item(list, position);
+    }
+    stack.remove(list);
+    i32::try_from(count).unwrap_or(1) - 1
+}
+
+/// Pushes why a service ended.
+fn push_end(stack: &mut Stack<'_>, code: &str, message: &str, traceback: &str) {
+    stack.push_table(0, 3);
+    for (name, text) in [("code", code), ("message", message), ("traceback", traceback)] {
+        stack.push_str(text);
+        stack.raw_set_field(-2, name);
+    }
+}
+
+fn is_repeated(task: &Task) -> bool {
+    matches!(task.role, Role::Every(_))
+}
+
+fn cancelled() -> Box<Fault> {
+    Box::new(Fault::new(Code::Cancelled, "the task was cancelled"))
+}

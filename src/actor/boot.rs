@@ -1,0 +1,93 @@
+//! Making the VM of a service: libraries, paths, limits, and what it asks of the host.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::message::Message;
+use super::plan::Plan;
+use super::service::{Leaving, Service};
+use super::state::State;
+use crate::vm::{Hooks, Stack, Vm};
+
+/// What the error of an interrupted turn says.
+const INTERRUPTED: &CStr = c"interrupted: this code ran longer than the turn limit";
+
+/// What the VM of a service asks of the host.
+struct ServiceHooks {
+    service: Arc<Service>,
+    core: Arc<Core>,
+}
+
+impl Hooks for ServiceHooks {
+    fn warn(&self, message: &str) {
+        let service = &self.service;
+        tracing::warn!(service = service.name(), address = service.log_address(), "{message}");
+    }
+
+    fn exit(&self, code: i32, _close: bool) {
+        self.core.warden.request_shutdown(code);
+        // The VM raises errors from now on, whatever it runs: nothing of it can go on.
+        self.service.figures.leave(Leaving::Killed);
+        self.service.control(Message::Kill(Box::new(End::Exited(Some("os.exit".to_owned())))));
+    }
+
+    fn native_panicked(&self, message: &str) {
+        let service = &self.service;
+        tracing::error!(
+            service = service.name(),
+            address = service.log_address(),
+            "a native function panicked: {message}"
+        );
+    }
+}
+
+/// Makes the VM that will run `plan`.
+///
+/// # Errors
+/// `memory` when there is none for it.
+pub(super) fn make_vm(service: &Arc<Service>, plan: Box<Plan>) -> Result<Vm, Fault> {
+    let core = service.core();
+    let settings = &core.settings;
+    let memory_limit = plan.memory_limit_bytes.or(settings.memory_limit_bytes);
+    let cache_mode = plan.cache_mode.unwrap_or(settings.cache_mode);
+    let mut builder = Vm::builder()
+        .hooks(ServiceHooks { service: service.clone(), core: core.clone() })
+        .data(State::new(service.clone(), core.clone(), plan))
+        .code(core.code.clone(), cache_mode)
+        .compat_54(settings.compat_54)
+        .interrupt_message(INTERRUPTED);
+    if let Some(limit) = memory_limit {
+        builder = builder.memory_limit_bytes(limit);
+    }
+    let mut vm = builder.build().map_err(|error| {
+        Fault::new(Code::Memory, format!("cannot start service {}: {error}", service.label()))
+    })?;
+    furnish(&mut vm.stack(), core);
+    Ok(vm)
+}
+
+/// Sets the module path, makes the host's modules known to `require`, and runs the preludes.
+fn furnish(stack: &mut Stack<'_>, core: &Core) {
+    stack.push_globals();
+    stack.raw_get_field(-1, "package");
+    if !core.module_path.is_empty() {
+        stack.raw_get_field(-1, "path");
+        let stock = stack.text(-1);
+        stack.pop(1);
+        stack.push_str(&format!("{};{stock}", core.module_path));
+        stack.raw_set_field(-2, "path");
+    }
+    stack.raw_get_field(-1, "preload");
+    for (name, open) in &core.settings.modules {
+        stack.push_native(*open);
+        stack.raw_set_field(-2, name);
+    }
+    let top = stack.top();
+    for prelude in &core.settings.preludes {
+        prelude(stack);
+        stack.set_top(top);
+    }
+}

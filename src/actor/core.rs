@@ -1,0 +1,250 @@
+//! The shared middle of one host: what every service, every worker and every handle of the host
+//! reaches. Nothing here is global to the process.
+//!
+//! Lock ranks, outermost first: names, watchers of a service, mailbox, scheduler. No lock is held
+//! while Lua runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use moonhive_kernel::address::{Address, AddressTable};
+use moonhive_kernel::mailbox::Limits;
+use moonhive_kernel::scheduler::{Handle, Turn, WorkerContext, Workload};
+
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::life::Life;
+use super::message::{Alarm, Caller, Message, Obituary};
+use super::names::Names;
+use super::outside::{Outside, Waiting};
+use super::plan::Spawn;
+use super::service::Service;
+use super::settings::Settings;
+use super::totals::Totals;
+use super::turn::{Progress, Slice};
+use super::warden::Warden;
+use super::worker;
+use crate::code::CodeCache;
+use crate::message::Payload;
+
+/// What a timer hands back: whom it concerns and what it was for.
+pub(crate) struct Timer {
+    pub(crate) service: Arc<Service>,
+    pub(crate) alarm: Alarm,
+}
+
+/// See the module's text.
+pub(crate) struct Core {
+    pub(crate) handle: Handle<Core>,
+    pub(crate) table: AddressTable<Service>,
+    pub(crate) names: Names,
+    pub(crate) settings: Settings,
+    /// `package.path` of every VM.
+    pub(crate) module_path: String,
+    pub(crate) code: Arc<CodeCache>,
+    pub(crate) warden: Warden,
+    pub(crate) totals: Totals,
+    pub(crate) waiting: Arc<Waiting>,
+    outside: OnceLock<Arc<Service>>,
+    /// Address of the main service; 0 without one.
+    main: AtomicU64,
+    main_end: OnceLock<Arc<Obituary>>,
+}
+
+impl Core {
+    pub(crate) fn new(handle: &Handle<Core>, settings: Settings) -> Core {
+        Core {
+            handle: handle.clone(),
+            table: AddressTable::new(),
+            names: Names::default(),
+            module_path: settings.module_path(),
+            code: Arc::new(CodeCache::new()),
+            warden: Warden::new(handle.workers()),
+            totals: Totals::default(),
+            waiting: Arc::default(),
+            outside: OnceLock::new(),
+            main: AtomicU64::new(0),
+            main_end: OnceLock::new(),
+            settings,
+        }
+    }
+
+    /// The service that stands for the Rust side.
+    ///
+    /// # Errors
+    /// `shutdown` when it cannot be made any more.
+    pub(crate) fn outside(self: &Arc<Self>) -> Result<&Arc<Service>, Fault> {
+        if let Some(outside) = self.outside.get() {
+            return Ok(outside);
+        }
+        let life = Life::outside(Outside::new(self.waiting.clone()));
+        let (address, service) = self
+            .table
+            .insert_with(|address| {
+                Service::new(address, "host", self.clone(), Limits::default(), Box::new(life))
+            })
+            .map_err(|full| Fault::new(Code::Overload, full.to_string()))?;
+        if self.outside.set(service).is_err() {
+            self.table.remove(address);
+        }
+        self.outside.get().ok_or_else(|| Fault::new(Code::Shutdown, "the host is shutting down"))
+    }
+
+    pub(crate) fn outside_address(&self) -> Option<Address> {
+        self.outside.get().map(|outside| outside.address())
+    }
+
+    /// Begins a service. `caller` gets the answer when its file has returned.
+    ///
+    /// # Errors
+    /// `not_found`, `name_taken`, `overload`, `shutdown`; the caller is then not told in another
+    /// way.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        spawn: &Spawn,
+        arguments: Payload,
+        caller: Caller,
+    ) -> Result<Arc<Service>, Fault> {
+        let service = match self.create(spawn) {
+            Ok(service) => service,
+            Err(fault) => {
+                caller.disarm();
+                return Err(fault);
+            }
+        };
+        self.start(&service, arguments, caller);
+        Ok(service)
+    }
+
+    /// The same for the service with which the host ends.
+    ///
+    /// # Errors
+    /// As [`Core::spawn`].
+    pub(crate) fn spawn_main(
+        self: &Arc<Self>,
+        spawn: &Spawn,
+        arguments: Payload,
+        caller: Caller,
+    ) -> Result<(), Fault> {
+        let service = self.create(spawn)?;
+        self.main.store(service.address().number(), Ordering::Release);
+        self.start(&service, arguments, caller);
+        Ok(())
+    }
+
+    fn start(&self, service: &Arc<Service>, arguments: Payload, caller: Caller) {
+        self.totals.note_spawn();
+        // The mailbox is new: nothing but its closing could refuse the message.
+        service.post(Message::Start { caller, arguments });
+    }
+
+    fn create(self: &Arc<Self>, spawn: &Spawn) -> Result<Arc<Service>, Fault> {
+        if self.warden.is_shutting_down() {
+            let text = format!("cannot spawn `{}`: the host is shutting down", spawn.name);
+            return Err(Fault::new(Code::Shutdown, text));
+        }
+        let plan = spawn.plan(&self.settings.path)?;
+        let mut limits = self.settings.mailbox;
+        limits.messages = spawn.mailbox_messages.unwrap_or(limits.messages);
+        let name = plan.name.clone();
+        let life = Box::new(Life::planned(plan));
+        let (address, service) = self
+            .table
+            .insert_with(|address| Service::new(address, &name, self.clone(), limits, life))
+            .map_err(|full| Fault::new(Code::Overload, full.to_string()))?;
+        if let Some(name) = &spawn.register
+            && let Err(fault) = self.names.register(name, &service)
+        {
+            self.table.remove(address);
+            return Err(fault);
+        }
+        Ok(service)
+    }
+
+    /// The service with that address.
+    ///
+    /// # Errors
+    /// `dead` when it has ended.
+    #[inline]
+    pub(crate) fn service(&self, address: Address) -> Result<Arc<Service>, Fault> {
+        self.table
+            .get(address)
+            .ok_or_else(|| Fault::new(Code::Dead, format!("service {address} has ended")))
+    }
+
+    /// The service with that name.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<Service>, Fault> {
+        self.names.find(name).ok_or_else(|| {
+            Fault::new(Code::NotFound, format!("no service is registered as `{name}`"))
+        })
+    }
+
+    /// How the main service ended.
+    pub(crate) fn main_end(&self) -> Option<&Arc<Obituary>> {
+        self.main_end.get()
+    }
+
+    /// A service has ended and its memory is free.
+    pub(crate) fn note_gone(&self, obituary: &Arc<Obituary>) {
+        let service = &obituary.service;
+        let end = &obituary.end;
+        tracing::debug!(
+            service = service.name(),
+            address = service.log_address(),
+            "ended: {}",
+            end.message()
+        );
+        if self.main.load(Ordering::Acquire) == service.address().number() {
+            let _ = self.main_end.set(obituary.clone());
+            self.warden.request_shutdown(i32::from(!end.is_orderly()));
+        }
+        // The service of the Rust side is always there.
+        if self.table.len() <= 1 {
+            self.warden.note_empty();
+        }
+    }
+}
+
+impl Workload for Core {
+    type Task = Service;
+    type Timer = Timer;
+
+    fn run(&self, service: &Arc<Service>, context: &WorkerContext<'_, Self>) -> Turn {
+        let Some(mut life) = service.take_life() else { return Turn::Ended };
+        self.warden.note_turn(context.index(), service.address());
+        let slice = Slice { worker: context.index(), started_ns: context.turn_started_ns() };
+        let progress = worker::catch(|| life.turn(service, slice));
+        let (end, at_once) = match progress {
+            Ok(Progress::Idle) => {
+                service.put_life(life);
+                return Turn::Idle;
+            }
+            Ok(Progress::Again) => {
+                service.put_life(life);
+                return Turn::Again;
+            }
+            Ok(Progress::Over { end, at_once }) => (end, at_once),
+            Err(text) => (End::Failed(Fault::new(Code::Error, text)), true),
+        };
+        if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
+            tracing::error!(service = service.name(), "the end of a service failed: {text}");
+        }
+        Turn::Ended
+    }
+
+    fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {
+        timer.service.post(Message::Alarm(timer.alarm));
+    }
+
+    fn worker_started(&self, context: &WorkerContext<'_, Self>) {
+        self.warden.add_worker(context.index(), worker::begin());
+    }
+
+    fn worker_stopping(&self, context: &WorkerContext<'_, Self>) {
+        self.warden.remove_worker(context.index());
+        worker::end();
+    }
+}

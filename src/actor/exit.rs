@@ -1,0 +1,165 @@
+//! The way out of a service: its exit handler, `__close` of what is still open, and what everybody
+//! who waits for it is told.
+//!
+//! Two ways lead here. *Leaving* (`hive.exit`, `hive.stop`, the end of a script) runs the exit
+//! handler while no new requests are served, then closes every coroutine. *Killing* runs no more
+//! code of the service. At the end of the host each service first *prepares*: its exit handler runs
+//! while it still serves, since the handlers of others may need it; when all have prepared, they
+//! leave.
+
+use std::sync::Arc;
+
+use moonhive_kernel::mailbox::Batch;
+
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::limits::EXIT_GRACE;
+use super::message::{Alarm, Caller, Message, Obituary};
+use super::service::{Leaving, Service};
+use super::state::{ExitStage, State};
+use super::task::{Role, Stage, Task};
+use super::turn::Turn;
+use super::worker;
+use crate::vm::{Kind, Stack, Vm};
+
+/// The handler that a service may have for its own end.
+const EXIT_HANDLER: &str = "__exit";
+
+impl Turn<'_, '_> {
+    /// The service has decided to leave.
+    pub(super) fn begin_exit(&mut self) {
+        if !self.run_exit_handler() {
+            self.state.exit.set(ExitStage::Done);
+            self.over = Some(self.gone());
+        }
+    }
+
+    /// The host is about to end.
+    pub(super) fn prepare_to_end(&mut self) {
+        self.state.service.figures.leave(Leaving::Preparing);
+        self.state.preparing.set(true);
+        match self.state.exit.get() {
+            ExitStage::Not if self.run_exit_handler() => {}
+            ExitStage::Not | ExitStage::Done => self.exit_finished(),
+            ExitStage::Running => {}
+        }
+    }
+
+    /// Begins the exit handler; false if there is none.
+    fn run_exit_handler(&mut self) -> bool {
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        let handlers = self.state.handlers.borrow();
+        let found = handlers.as_ref().is_some_and(|handlers| {
+            stack.push_kept(handlers);
+            stack.raw_get_field(-1, EXIT_HANDLER) == Kind::Function
+        });
+        drop(handlers);
+        if !found {
+            self.stack.recycle(coroutine);
+            return false;
+        }
+        let leaving = self.state.leaving.borrow();
+        let end = leaving.as_ref().unwrap_or(&End::Shutdown);
+        stack.push_str(end.code());
+        stack.push_str(&end.message());
+        drop(leaving);
+        let task = Task::new(Stage::Fresh(coroutine, 2), Role::Exit);
+        // Beyond the limit of tasks as well: the handler is one more at most.
+        let Ok(key) = self.state.tasks.borrow_mut().insert(task, usize::MAX) else { return false };
+        self.state.exit.set(ExitStage::Running);
+        self.state.ready.borrow_mut().push_back(key);
+        if let Err(fault) = self.state.arm(EXIT_GRACE, Alarm::ExitOverdue) {
+            self.log_failure("the exit handler runs without a time limit: arming it", &fault);
+        }
+        true
+    }
+
+    pub(super) fn exit_finished(&mut self) {
+        self.state.exit.set(ExitStage::Done);
+        if self.state.preparing.get() {
+            self.state.service.figures.leave(Leaving::Prepared);
+        }
+    }
+
+    pub(super) fn exit_overdue(&mut self) {
+        if self.state.exit.get() == ExitStage::Running {
+            let text = format!("it did not return within {} s", EXIT_GRACE.as_secs());
+            self.log_failure("the exit handler", &Fault::new(Code::Timeout, text));
+            self.exit_finished();
+        }
+    }
+}
+
+/// Closes every coroutine, so that `__close` methods run. They cannot wait.
+fn close_coroutines(stack: &mut Stack<'_>, state: &State) {
+    let keys = state.tasks.borrow().keys();
+    for key in keys {
+        let mut tasks = state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { continue };
+        task.end_wait();
+        let coroutine = match std::mem::replace(&mut task.stage, Stage::Running) {
+            Stage::Suspended(coroutine) | Stage::Ready(coroutine, _) => coroutine,
+            other => {
+                task.stage = other;
+                continue;
+            }
+        };
+        drop(tasks);
+        if let Err(error) = stack.close(&coroutine) {
+            let service = &state.service;
+            tracing::error!(
+                service = service.name(),
+                address = service.log_address(),
+                "closing a task failed: {error}"
+            );
+        }
+        stack.recycle(coroutine);
+    }
+}
+
+/// Ends a service that has a VM: runs what may still run, tells everybody, frees the memory.
+pub(super) fn bury_vm(
+    service: &Arc<Service>,
+    mut vm: Vm,
+    batch: &mut Batch<Message>,
+    end: End,
+    at_once: bool,
+) {
+    let memory_bytes = vm.memory().used_bytes;
+    let callers = worker::with_vm(&mut vm, |stack| {
+        let Some(state) = stack.data::<State>() else { return Vec::new() };
+        if !at_once {
+            close_coroutines(stack, state);
+        }
+        state.take_callers(stack)
+    });
+    let obituary = bury(service, batch, end, memory_bytes);
+    for caller in callers.into_iter().filter(Caller::waits) {
+        caller.fail(obituary.to_fault());
+    }
+    if at_once {
+        vm.kill();
+    }
+    worker::close(vm);
+    service.core().note_gone(&obituary);
+}
+
+/// Notes the end and tells everybody but those who are known to the VM alone.
+pub(super) fn bury(
+    service: &Arc<Service>,
+    batch: &mut Batch<Message>,
+    end: End,
+    memory_bytes: usize,
+) -> Arc<Obituary> {
+    let core = service.core();
+    let (obituary, mut left) = service.conclude(end);
+    core.names.forget(service);
+    core.table.remove(service.address());
+    core.totals.note_end(&service.figures, memory_bytes);
+    left.extend(batch.drain(service.mailbox()));
+    for message in left {
+        message.reject(|| obituary.to_fault());
+    }
+    obituary
+}

@@ -1,0 +1,385 @@
+//! The host as the program around it sees it: building, spawning, calling, waiting for the end.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moonhive_kernel::scheduler::{Options, Scheduler, StartError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::core::Core;
+use super::end::End;
+use super::fault::Fault;
+use super::limits::SHUTDOWN_KILL_WAIT;
+use super::message::{Caller, Message};
+use super::plan::Spawn;
+use super::service::{Leaving, Service};
+use super::settings::{Prelude, Settings, WhenFull};
+use super::task::NEVER_MS;
+use super::totals::HostStats;
+use super::warden;
+use crate::code::Mode;
+use crate::message::{FromPayloadError, PackError, from_payload, to_payload, to_request};
+use crate::vm::Native;
+
+/// Why a host could not do what its embedder asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// A worker thread could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The thread that watches the workers could not be started.
+    #[error("cannot start the warden thread: {0}")]
+    Warden(#[source] std::io::Error),
+    /// The call, or what it called, failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The arguments have no form in Lua.
+    #[error("cannot send the arguments: {0}")]
+    Arguments(#[from] PackError),
+    /// The answer is not what the program expected.
+    #[error("unexpected answer: {0}")]
+    Answer(#[from] FromPayloadError),
+}
+
+impl HostError {
+    /// The fault, if it is one.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            HostError::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// Decides how a host is, and starts it. `Host::builder()` begins with the modules that services
+/// expect.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct HostBuilder {
+    settings: Settings,
+}
+
+impl HostBuilder {
+    /// A host whose services know Lua's own libraries only.
+    pub fn bare() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Worker threads; one for each core by default.
+    pub fn threads(mut self, threads: usize) -> HostBuilder {
+        self.settings.threads = threads.max(1);
+        self
+    }
+
+    /// Adds a directory in which modules and services are looked up.
+    pub fn path(mut self, directory: impl Into<PathBuf>) -> HostBuilder {
+        self.settings.path.push(directory.into());
+        self
+    }
+
+    /// A value that services read with `hive.env(key)`.
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> HostBuilder {
+        self.settings.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// The most Lua memory that a service may use; no limit by default.
+    pub fn memory_limit_bytes(mut self, limit: usize) -> HostBuilder {
+        self.settings.memory_limit_bytes = Some(limit);
+        self
+    }
+
+    /// The most messages and bytes that wait in the mailbox of a service.
+    pub fn mailbox_limit(mut self, messages: usize, size_bytes: usize) -> HostBuilder {
+        self.settings.mailbox.messages = messages;
+        self.settings.mailbox.size_bytes = size_bytes;
+        self
+    }
+
+    /// What happens to a message that does not fit.
+    pub fn when_full(mut self, policy: WhenFull) -> HostBuilder {
+        self.settings.when_full = policy;
+        self
+    }
+
+    /// How long a piece of Lua may run before it is interrupted; `None` for as long as it likes.
+    pub fn turn_limit(mut self, limit: Option<Duration>) -> HostBuilder {
+        self.settings.turn_limit = limit;
+        self
+    }
+
+    /// Time that services get to finish at shutdown.
+    pub fn grace(mut self, grace: Duration) -> HostBuilder {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// How services use the code cache.
+    pub fn cache_mode(mut self, mode: Mode) -> HostBuilder {
+        self.settings.cache_mode = mode;
+        self
+    }
+
+    /// Whether chunks that assign to loop variables get the meaning of Lua 5.4; they do by default.
+    pub fn compat_54(mut self, compat: bool) -> HostBuilder {
+        self.settings.compat_54 = compat;
+        self
+    }
+
+    /// A module that services can `require`, made by a native function.
+    pub fn module(mut self, name: impl Into<String>, open: Native) -> HostBuilder {
+        self.settings.modules.push((name.into(), open));
+        self
+    }
+
+    /// Prepares every new VM before it runs anything.
+    pub fn prelude(mut self, prelude: Prelude) -> HostBuilder {
+        self.settings.preludes.push(prelude);
+        self
+    }
+
+    /// Starts the host.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn build(self) -> Result<Host, HostError> {
+        let mut made = None;
+        let options = Options {
+            workers: self.settings.threads,
+            thread_name: "hive".to_owned(),
+            ..Options::default()
+        };
+        let scheduler = Scheduler::start(&options, |handle| {
+            let core = Arc::new(Core::new(handle, self.settings));
+            made = Some(core.clone());
+            core
+        })?;
+        let core = made.expect("a scheduler that started has made its workload");
+        core.outside()?;
+        let warden = std::thread::Builder::new().name("hive-warden".to_owned()).spawn({
+            let core = core.clone();
+            move || warden::main(&core)
+        });
+        let warden = Some(warden.map_err(HostError::Warden)?);
+        Ok(Host { core, scheduler: Some(scheduler), warden })
+    }
+}
+
+/// The name of a running service for the Rust side: its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServiceId(moonhive_kernel::address::Address);
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// A running host. Dropping it shuts it down.
+pub struct Host {
+    core: Arc<Core>,
+    scheduler: Option<Scheduler<Core>>,
+    warden: Option<std::thread::JoinHandle<()>>,
+}
+
+/// How a host ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finish {
+    /// The exit code: 0, what `hive.shutdown(code)` or `os.exit(code)` said, or 1 when the main
+    /// service failed.
+    pub code: i32,
+    /// Why the main service failed, if it did.
+    pub failure: Option<Fault>,
+}
+
+/// A way to end the host from any thread, for instance from a signal handler's.
+#[derive(Clone)]
+pub struct ShutdownHandle {
+    core: Arc<Core>,
+}
+
+impl ShutdownHandle {
+    /// Asks the host to shut down; the first exit code counts. Does not wait.
+    pub fn shutdown(&self, code: i32) {
+        self.core.warden.request_shutdown(code);
+    }
+}
+
+impl Host {
+    /// Starts a service, waits until its file has returned, and says where it is.
+    ///
+    /// # Errors
+    /// [`HostError::Fault`]: `not_found`, or what went wrong while its file ran.
+    pub fn spawn(
+        &self,
+        spawn: impl Into<Spawn>,
+        arguments: impl Serialize,
+    ) -> Result<ServiceId, HostError> {
+        let arguments = to_payload(&arguments)?;
+        let (caller, pending) = self.core.waiting.begin(self.core.outside()?);
+        let service = self.core.spawn(&spawn.into(), arguments, caller)?;
+        pending.wait(None)?;
+        Ok(ServiceId(service.address()))
+    }
+
+    /// Runs a service as the main one and waits for the end of the host: when the service ends, when
+    /// some service says so, or by a [`ShutdownHandle`].
+    ///
+    /// # Errors
+    /// [`HostError::Fault`] when there is no such service. What goes wrong later is in [`Finish`].
+    pub fn run(
+        self,
+        spawn: impl Into<Spawn>,
+        arguments: impl Serialize,
+    ) -> Result<Finish, HostError> {
+        let arguments = to_payload(&arguments)?;
+        let caller = Caller::sender(self.core.outside()?.clone());
+        self.core.spawn_main(&spawn.into(), arguments, caller)?;
+        Ok(self.wait())
+    }
+
+    /// Calls a method of a service and waits for the answer.
+    ///
+    /// `arguments` is a tuple (or `()`); the answer is a tuple or one value.
+    ///
+    /// # Errors
+    /// [`HostError::Fault`] when the call fails, [`HostError::Arguments`] and [`HostError::Answer`]
+    /// when the values do not fit their types.
+    pub fn call<R: DeserializeOwned>(
+        &self,
+        service: ServiceId,
+        method: &str,
+        arguments: impl Serialize,
+    ) -> Result<R, HostError> {
+        self.call_within(service, method, arguments, None)
+    }
+
+    /// The same with a deadline, which goes along with the calls that the service makes.
+    ///
+    /// # Errors
+    /// As [`Host::call`], and `timeout`.
+    pub fn call_within<R: DeserializeOwned>(
+        &self,
+        service: ServiceId,
+        method: &str,
+        arguments: impl Serialize,
+        timeout: Option<Duration>,
+    ) -> Result<R, HostError> {
+        let payload = to_request(method, &arguments)?;
+        let target = self.core.service(service.0)?;
+        let (caller, pending) = self.core.waiting.begin(self.core.outside()?);
+        let clock = self.core.handle.clock();
+        let deadline_ms = timeout.map_or(NEVER_MS, |timeout| clock.deadline_ms(timeout));
+        target.request(Message::Request { caller, payload, deadline_ms })?;
+        Ok(from_payload(&pending.wait(timeout)?)?)
+    }
+
+    /// Sends a message that nobody answers.
+    ///
+    /// # Errors
+    /// `dead`, `overload`.
+    pub fn send(
+        &self,
+        service: ServiceId,
+        method: &str,
+        arguments: impl Serialize,
+    ) -> Result<(), HostError> {
+        let payload = to_request(method, &arguments)?;
+        let caller = Caller::sender(self.core.outside()?.clone());
+        let target = self.core.service(service.0)?;
+        Ok(target.request(Message::Request { caller, payload, deadline_ms: NEVER_MS })?)
+    }
+
+    /// The service registered under a name.
+    pub fn find(&self, name: &str) -> Option<ServiceId> {
+        self.core.names.find(name).map(|service| ServiceId(service.address()))
+    }
+
+    /// Ends a service at once; false if it has ended already.
+    pub fn kill(&self, service: ServiceId, reason: &str) -> bool {
+        match self.core.service(service.0) {
+            Ok(service) => kill(&service, Some(reason.to_owned())),
+            Err(_) => false,
+        }
+    }
+
+    /// Figures at this moment.
+    pub fn stats(&self) -> HostStats {
+        HostStats::of(&self.core)
+    }
+
+    /// A way to end the host from elsewhere.
+    pub fn shutdown_handle(&self) -> ShutdownHandle {
+        ShutdownHandle { core: self.core.clone() }
+    }
+
+    /// Shuts the host down with exit code 0 and waits for the end.
+    pub fn shutdown(self) -> Finish {
+        self.core.warden.request_shutdown(0);
+        self.wait()
+    }
+
+    /// Waits until the host has shut down.
+    pub fn wait(mut self) -> Finish {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Finish {
+        let code = self.core.warden.wait_until_done();
+        if let Some(mut scheduler) = self.scheduler.take()
+            && let Err(stuck) = scheduler.join(SHUTDOWN_KILL_WAIT)
+        {
+            tracing::error!("{stuck}; they are left behind");
+            scheduler.abandon();
+        }
+        if let Some(warden) = self.warden.take() {
+            // A panic of the warden was printed where it happened.
+            let _ = warden.join();
+        }
+        let failure = self.core.main_end().and_then(|obituary| match &obituary.end {
+            End::Failed(fault) => Some(fault.clone()),
+            End::Killed(_) => Some(obituary.to_fault()),
+            _ => None,
+        });
+        Finish { code, failure }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if self.scheduler.is_some() {
+            self.core.warden.request_shutdown(0);
+            self.finish();
+        }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Host")
+            .field("services", &self.core.table.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ShutdownHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ShutdownHandle").finish_non_exhaustive()
+    }
+}
+
+/// Ends a service without running any more of its code, also in the middle of a turn.
+pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
+    service.figures.leave(Leaving::Killed);
+    let alive = service.control(Message::Kill(Box::new(End::Killed(reason))));
+    if alive {
+        service.core().warden.hurry();
+    }
+    alive
+}

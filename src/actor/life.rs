@@ -1,0 +1,102 @@
+//! What only the turns of a service touch: its VM, or, before its first turn, the plan for it.
+
+use std::sync::Arc;
+
+use moonhive_kernel::mailbox::Batch;
+
+use super::boot;
+use super::end::End;
+use super::exit::{bury, bury_vm};
+use super::fault::{Code, Fault};
+use super::message::Message;
+use super::outside::Outside;
+use super::plan::Plan;
+use super::service::Service;
+use super::state::State;
+use super::turn::{Progress, Slice, Turn};
+use super::worker;
+use crate::vm::Vm;
+
+/// The private part of a service.
+pub(crate) struct Life {
+    batch: Batch<Message>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Not born yet: its first turn makes the VM, on whichever worker that is.
+    Planned(Box<Plan>),
+    Born(Vm),
+    /// The service that stands for the host's Rust side.
+    Outside(Outside),
+    /// The VM could not be made.
+    Stillborn,
+}
+
+impl Life {
+    pub(crate) fn planned(plan: Plan) -> Life {
+        Life { batch: Batch::default(), stage: Stage::Planned(Box::new(plan)) }
+    }
+
+    pub(crate) fn outside(outside: Outside) -> Life {
+        Life { batch: Batch::default(), stage: Stage::Outside(outside) }
+    }
+
+    /// One turn.
+    pub(crate) fn turn(&mut self, service: &Arc<Service>, slice: Slice) -> Progress {
+        if let Stage::Planned(_) = self.stage
+            && let Err(over) = self.give_birth(service)
+        {
+            return over;
+        }
+        match &mut self.stage {
+            Stage::Born(vm) => turn_of_vm(vm, &mut self.batch, service, slice),
+            Stage::Outside(outside) => outside.turn(service, &mut self.batch),
+            Stage::Planned(_) | Stage::Stillborn => Progress::Idle,
+        }
+    }
+
+    fn give_birth(&mut self, service: &Arc<Service>) -> Result<(), Progress> {
+        let Stage::Planned(plan) = std::mem::replace(&mut self.stage, Stage::Stillborn) else {
+            return Ok(());
+        };
+        match boot::make_vm(service, plan) {
+            Ok(vm) => {
+                self.stage = Stage::Born(vm);
+                Ok(())
+            }
+            Err(fault) => Err(Progress::Over { end: End::Failed(fault), at_once: true }),
+        }
+    }
+
+    /// The end: everybody is told, and the memory is freed.
+    pub(crate) fn end(self, service: &Arc<Service>, end: End, at_once: bool) {
+        let Life { mut batch, stage } = self;
+        match stage {
+            Stage::Born(vm) => bury_vm(service, vm, &mut batch, end, at_once),
+            _ => {
+                let obituary = bury(service, &mut batch, end, 0);
+                service.core().note_gone(&obituary);
+            }
+        }
+    }
+}
+
+fn turn_of_vm(
+    vm: &mut Vm,
+    batch: &mut Batch<Message>,
+    service: &Arc<Service>,
+    slice: Slice,
+) -> Progress {
+    let (progress, tasks) = worker::with_vm(vm, |stack| {
+        let Some(state) = stack.data::<State>() else {
+            let fault = Fault::new(Code::Error, "the VM has lost its service");
+            return (Progress::Over { end: End::Failed(fault), at_once: true }, 0);
+        };
+        let progress = Turn::new(stack, state, batch, slice.worker).run(slice.started_ns);
+        let tasks = state.tasks.borrow().len();
+        (progress, tasks)
+    });
+    service.figures.publish(vm.memory().used_bytes, tasks);
+    progress
+}

@@ -1,0 +1,41 @@
+//! Every limit of the actor layer, in one place, with its unit in its name. Reaching one is a
+//! reported outcome (an error for whoever asked, or a log line), never silent growth.
+
+use std::time::Duration;
+
+/// Depth of a mailbox at which the log warns for the first time; then at each doubling.
+pub const OVERLOAD_WARNING_FIRST: usize = 1024;
+/// Messages a service handles in one turn before the next service gets the worker.
+pub const TURN_MESSAGES_MAX: u32 = 256;
+/// Time after which a turn lets go even though messages are left. Read between messages.
+pub const TURN_SLICE: Duration = Duration::from_millis(2);
+/// Messages between two reads of the clock within a turn.
+pub const TURN_CLOCK_STRIDE: u32 = 4;
+/// How long one piece of Lua may run before it is interrupted, unless the host is told otherwise.
+pub const TURN_LIMIT: Duration = Duration::from_secs(1);
+/// Interruptions after which a service is ended.
+pub const TURN_OFFENCES_MAX: u32 = 3;
+/// An offence is forgotten when the service behaved for this long.
+pub const TURN_OFFENCE_MEMORY: Duration = Duration::from_secs(60);
+/// How often within a turn limit the warden looks at busy workers.
+pub const WATCHES_PER_LIMIT: u32 = 4;
+/// Tasks (coroutines and timers) one service may have at a time.
+pub const TASKS_MAX: usize = 1 << 20;
+/// Bytes in a registered name.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Names a host registers.
+pub const NAMES_MAX: usize = 1 << 20;
+/// Monitors on one service.
+pub const WATCHERS_MAX: usize = 1 << 16;
+/// Bytes of one traceback; the middle of a longer one is left out.
+pub const TRACEBACK_BYTES_MAX: usize = 8 << 10;
+/// Longest time a sleep, a timer or a deadline may name.
+pub const WAIT_SECONDS_MAX: f64 = 3.2e9;
+/// Time that services get to finish at shutdown, unless the host is told otherwise.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Time after the grace time that killed services get to let go of their worker.
+pub const SHUTDOWN_KILL_WAIT: Duration = Duration::from_secs(2);
+/// Time that `__exit` and `__close` of a service that exits alone may take.
+pub const EXIT_GRACE: Duration = Duration::from_secs(5);
+/// First time that the watchdog waits before it looks again at a service that has to stop.
+pub const URGENT_TICK: Duration = Duration::from_millis(5);

@@ -1,0 +1,158 @@
+//! What lies in a mailbox, and the promise that every request is answered.
+//!
+//! A request carries a [`Caller`]: whoever holds it owes an answer, and dropping it unanswered tells
+//! the caller so. Every way a request can go (a full mailbox, a service that ends, a deferred answer
+//! that the collector takes) therefore ends with something for the caller.
+
+use std::sync::Arc;
+
+use moonhive_kernel::mailbox::Measured;
+
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::service::Service;
+use crate::message::Payload;
+
+/// One message to a service.
+pub(crate) enum Message {
+    /// The first one: run the service's file with these arguments.
+    Start { caller: Caller, arguments: Payload },
+    /// A method and its arguments; a caller that waits for nothing makes it a one-way message.
+    Request { caller: Caller, payload: Payload, deadline_ms: u64 },
+    /// The answer to the request of that session.
+    Answer { session: u64, payload: Payload },
+    /// Why the request of that session has no answer.
+    Failure { session: u64, fault: Box<Fault> },
+    /// A timer has expired.
+    Alarm(Alarm),
+    /// A service that is watched under that key has ended.
+    Ended { watch: u64, obituary: Arc<Obituary> },
+    /// End without running any more code of the service.
+    Kill(Box<End>),
+    /// Run the exit handler, then end.
+    Stop(Box<End>),
+    /// The host shuts down: run the exit handler and go on serving until told to end.
+    PrepareToEnd,
+}
+
+/// What a timer of a service is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    /// The wait of this session is over.
+    Wait(u64),
+    /// A deadline of the task with this key may have passed.
+    Deadline(u64),
+    /// The task with this key begins.
+    Begin(u64),
+    /// The service had time enough to exit.
+    ExitOverdue,
+}
+
+/// Who has ended and why; shared by all who are told.
+pub(crate) struct Obituary {
+    pub(crate) service: Arc<Service>,
+    pub(crate) end: End,
+}
+
+impl Obituary {
+    /// What a caller of the service is told.
+    pub(crate) fn to_fault(&self) -> Fault {
+        self.end.to_fault(&self.service.label())
+    }
+}
+
+/// Whoever sent a request, and the session under which it waits for the answer (0 for none).
+pub(crate) struct Caller {
+    service: Arc<Service>,
+    session: u64,
+}
+
+impl Caller {
+    /// A caller that waits under `session`.
+    pub(crate) fn waiting(service: Arc<Service>, session: u64) -> Caller {
+        debug_assert_ne!(session, 0, "session 0 means that nobody waits");
+        Caller { service, session }
+    }
+
+    /// A sender that waits for nothing.
+    pub(crate) fn sender(service: Arc<Service>) -> Caller {
+        Caller { service, session: 0 }
+    }
+
+    /// True if an answer is owed.
+    pub(crate) fn waits(&self) -> bool {
+        self.session != 0
+    }
+
+    /// The service that called.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Takes over what is owed; what remains only tells who called.
+    pub(crate) fn take(&mut self) -> Caller {
+        Caller { service: self.service.clone(), session: std::mem::take(&mut self.session) }
+    }
+
+    /// Sends the answer. False if the caller has ended meanwhile, or waits for nothing.
+    pub(crate) fn answer(mut self, payload: Payload) -> bool {
+        match std::mem::take(&mut self.session) {
+            0 => false,
+            session => self.service.post(Message::Answer { session, payload }),
+        }
+    }
+
+    /// Sends a failure in place of the answer.
+    pub(crate) fn fail(mut self, fault: Fault) -> bool {
+        match std::mem::take(&mut self.session) {
+            0 => false,
+            session => self.service.post(Message::Failure { session, fault: Box::new(fault) }),
+        }
+    }
+
+    /// Forgets that an answer is owed: the caller is told otherwise.
+    pub(crate) fn disarm(mut self) {
+        self.session = 0;
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let session = std::mem::take(&mut self.session);
+        if session != 0 {
+            let text = "the callee let go of the request without answering it";
+            let fault = Box::new(Fault::new(Code::Dead, text));
+            self.service.post(Message::Failure { session, fault });
+        }
+    }
+}
+
+impl Message {
+    /// Tells the caller of a message that will not be handled.
+    pub(crate) fn reject(self, fault: impl FnOnce() -> Fault) {
+        if let Message::Start { caller, .. } | Message::Request { caller, .. } = self
+            && caller.waits()
+        {
+            caller.fail(fault());
+        }
+    }
+
+    /// The same when the sender itself is told by other means.
+    pub(crate) fn disarm(self) {
+        if let Message::Start { caller, .. } | Message::Request { caller, .. } = self {
+            caller.disarm();
+        }
+    }
+}
+
+impl Measured for Message {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Message::Start { arguments: payload, .. }
+            | Message::Request { payload, .. }
+            | Message::Answer { payload, .. } => payload.len(),
+            Message::Failure { fault, .. } => fault.message.len() + fault.traceback.len(),
+            _ => 0,
+        }
+    }
+}

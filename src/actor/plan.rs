@@ -1,0 +1,189 @@
+//! What a new service will run, and where it is found.
+
+use std::path::{Path, PathBuf};
+
+use super::fault::{Code, Fault};
+use crate::code::Mode;
+
+/// How a service is started.
+///
+/// ```
+/// use moonhive::actor::Spawn;
+///
+/// let spawn = Spawn::named("counter").register("main-counter").memory_limit_bytes(1 << 20);
+/// # let _ = spawn;
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Spawn {
+    pub(crate) name: String,
+    pub(crate) text: Option<String>,
+    pub(crate) register: Option<String>,
+    pub(crate) memory_limit_bytes: Option<usize>,
+    pub(crate) mailbox_messages: Option<usize>,
+    pub(crate) cache_mode: Option<Mode>,
+}
+
+impl Spawn {
+    /// A service by its name, looked up in the host's path, or by the path of its file (a name that
+    /// holds a `/` or ends in `.lua`).
+    pub fn named(name: impl Into<String>) -> Spawn {
+        Spawn {
+            name: name.into(),
+            text: None,
+            register: None,
+            memory_limit_bytes: None,
+            mailbox_messages: None,
+            cache_mode: None,
+        }
+    }
+
+    /// A service whose file is this text.
+    pub fn text(name: impl Into<String>, text: impl Into<String>) -> Spawn {
+        Spawn { text: Some(text.into()), ..Spawn::named(name) }
+    }
+
+    /// Registers the service under a name before its file runs.
+    pub fn register(mut self, name: impl Into<String>) -> Spawn {
+        self.register = Some(name.into());
+        self
+    }
+
+    /// The most Lua memory it may use, in place of the host's setting.
+    pub fn memory_limit_bytes(mut self, limit: usize) -> Spawn {
+        self.memory_limit_bytes = Some(limit);
+        self
+    }
+
+    /// The most messages its mailbox holds, in place of the host's setting.
+    pub fn mailbox_messages(mut self, limit: usize) -> Spawn {
+        self.mailbox_messages = Some(limit);
+        self
+    }
+
+    /// How it uses the code cache, in place of the host's setting.
+    pub fn cache_mode(mut self, mode: Mode) -> Spawn {
+        self.cache_mode = Some(mode);
+        self
+    }
+
+    /// What to run.
+    ///
+    /// # Errors
+    /// `not_found`, with the files that were tried.
+    pub(crate) fn plan(&self, path: &[PathBuf]) -> Result<Plan, Fault> {
+        let file = match &self.text {
+            Some(_) => PathBuf::new(),
+            None => find_file(&self.name, path)?,
+        };
+        Ok(Plan {
+            path: file,
+            text: self.text.clone(),
+            name: short_name(&self.name),
+            memory_limit_bytes: self.memory_limit_bytes,
+            cache_mode: self.cache_mode,
+        })
+    }
+}
+
+impl<T: Into<String>> From<T> for Spawn {
+    fn from(name: T) -> Spawn {
+        Spawn::named(name)
+    }
+}
+
+/// What a service that is not born yet will run.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) path: PathBuf,
+    /// Runs in place of a file.
+    pub(crate) text: Option<String>,
+    pub(crate) name: String,
+    pub(crate) memory_limit_bytes: Option<usize>,
+    pub(crate) cache_mode: Option<Mode>,
+}
+
+impl Plan {
+    /// Lua's name for a text that is no file.
+    pub(crate) fn chunk_name(&self) -> String {
+        format!("={}", self.name)
+    }
+}
+
+/// The name of a service as log lines show it: without directories and `.lua`.
+fn short_name(name: &str) -> String {
+    let path = Path::new(name);
+    if !is_path(name) {
+        return name.to_owned();
+    }
+    let stem = |path: &Path| Some(path.file_stem()?.to_string_lossy().into_owned());
+    match stem(path) {
+        Some(own) if own == "init" => path.parent().and_then(stem).unwrap_or(own),
+        Some(own) => own,
+        None => name.to_owned(),
+    }
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".lua")
+}
+
+/// The file of a service.
+fn find_file(name: &str, path: &[PathBuf]) -> Result<PathBuf, Fault> {
+    let candidates = if is_path(name) { vec![PathBuf::from(name)] } else { files_of(name, path) };
+    if let Some(found) = candidates.iter().find(|file| file.is_file()) {
+        return Ok(found.clone());
+    }
+    let tried: Vec<String> =
+        candidates.iter().map(|file| format!("\n\tno file '{}'", file.display())).collect();
+    let hint = match tried.len() {
+        0 => "\nhint: name a directory with --path, or give the path of the file",
+        _ => "",
+    };
+    let text = format!("service `{name}` not found{}{hint}", tried.concat());
+    Err(Fault::new(Code::NotFound, text))
+}
+
+/// Where a service of that name may lie: dots separate directories, as in `require`.
+fn files_of(name: &str, path: &[PathBuf]) -> Vec<PathBuf> {
+    let relative = name.replace('.', "/");
+    let places = |directory: &PathBuf| {
+        [directory.join(format!("{relative}.lua")), directory.join(&relative).join("init.lua")]
+    };
+    path.iter().flat_map(places).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_as_modules_are() {
+        let path = [PathBuf::from("a"), PathBuf::from("b")];
+        let files = files_of("game.player", &path);
+        let expected = [
+            "a/game/player.lua",
+            "a/game/player/init.lua",
+            "b/game/player.lua",
+            "b/game/player/init.lua",
+        ];
+        assert_eq!(files, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_missing_service_is_reported_with_the_places_that_were_tried() {
+        let fault = find_file("nobody", &[PathBuf::from("/nowhere")]).unwrap_err();
+        assert_eq!(fault.code, Code::NotFound);
+        assert!(fault.message.contains("no file '/nowhere/nobody.lua'"), "{fault}");
+        let fault = find_file("nobody", &[]).unwrap_err();
+        assert!(fault.message.contains("hint: name a directory with --path"), "{fault}");
+    }
+
+    #[test]
+    fn log_lines_name_a_service_without_its_directory() {
+        assert_eq!(short_name("counter"), "counter");
+        assert_eq!(short_name("game.player"), "game.player");
+        assert_eq!(short_name("services/counter.lua"), "counter");
+        assert_eq!(short_name("services/counter/init.lua"), "counter");
+    }
+}

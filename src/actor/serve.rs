@@ -1,0 +1,357 @@
+//! From a request to its answer: the service's file, its handlers, and what becomes of them.
+
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::message::{Caller, Message};
+use super::service::Leaving;
+use super::slots::Key;
+use super::task::{Deadlines, Role, Stage, Task};
+use super::turn::{Progress, Turn};
+use crate::message::{PackError, Payload};
+use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
+
+/// Names that begin like this are the service's own and not to be called.
+const RESERVED_PREFIX: &[u8] = b"__";
+/// Longest chain of `__index` tables that is searched for a handler.
+const INDEX_CHAIN_MAX: usize = 16;
+
+impl Turn<'_, '_> {
+    // ---- the file ----
+
+    /// Runs the service's file with the arguments of its spawn.
+    pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
+        let Some(plan) = self.state.plan.take() else { return };
+        let coroutine = self.stack.coroutine();
+        let loaded = match &plan.text {
+            Some(text) => self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text),
+            None => self.stack.load_file(&plan.path, LoadMode::Any),
+        };
+        if let Err(error) = loaded {
+            self.stack.recycle(coroutine);
+            return self.main_failed(Some(caller), fault_of(&error));
+        }
+        self.stack.move_to(&coroutine, 1);
+        let values = match self.stack.in_coroutine(&coroutine).unpack(arguments) {
+            Ok(values) => values,
+            Err(error) => {
+                self.stack.recycle(coroutine);
+                let text = format!("cannot read the arguments: {error}");
+                return self.main_failed(Some(caller), Fault::new(Code::Argument, text));
+            }
+        };
+        let mut task = Task::new(Stage::Running, Role::Main);
+        task.caller = Some(caller);
+        self.begin(task, coroutine, values);
+    }
+
+    /// Adds a task and runs it at once.
+    fn begin(&mut self, task: Task, coroutine: Coroutine, values: i32) {
+        match self.state.insert(task) {
+            Ok(key) => self.resume(key, coroutine, values, None),
+            Err((fault, mut task)) => {
+                self.stack.recycle(coroutine);
+                if let Some(caller) = task.caller.take() {
+                    caller.fail(fault);
+                }
+            }
+        }
+    }
+
+    fn main_returned(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
+        let mut stack = self.stack.in_coroutine(coroutine);
+        let first = stack.top() - results + 1;
+        match if results == 0 { Kind::Nil } else { stack.kind(first) } {
+            Kind::Nil => {}
+            Kind::Table => {
+                stack.push_value(first);
+                *self.state.handlers.borrow_mut() = Some(stack.keep());
+            }
+            other => {
+                let text = format!(
+                    "the file of service {} returned a {}\n\
+                     hint: return a table of handlers, or nothing at all",
+                    self.state.service.label(),
+                    other.name()
+                );
+                return self.main_failed(caller, Fault::new(Code::Error, text));
+            }
+        }
+        self.state.main_done.set(true);
+        if let Some(caller) = caller {
+            caller.answer(Payload::EMPTY);
+        }
+        self.serve_early();
+    }
+
+    /// Serves what came while the file was running.
+    fn serve_early(&mut self) {
+        while self.over.is_none() {
+            let Some(message) = self.state.early.borrow_mut().pop_front() else { return };
+            if let Message::Request { caller, payload, deadline_ms } = message {
+                self.serve(caller, &payload, deadline_ms);
+            }
+        }
+    }
+
+    fn main_failed(&mut self, caller: Option<Caller>, fault: Fault) {
+        if let Some(caller) = caller {
+            caller.fail(fault.clone().seen_by_caller());
+        }
+        self.over = Some(Progress::Over { end: End::Failed(fault), at_once: false });
+    }
+
+    // ---- requests ----
+
+    /// Finds the handler and runs it in a coroutine of its own.
+    pub(super) fn serve(&mut self, caller: Caller, payload: &Payload, deadline_ms: u64) {
+        if self.state.leaving.borrow().is_some() {
+            caller.fail(self.state.service.dead());
+            return;
+        }
+        if !self.state.main_done.get() {
+            return self.keep_for_later(caller, payload, deadline_ms);
+        }
+        let coroutine = self.stack.coroutine();
+        match self.prepare(&coroutine, payload) {
+            Ok(values) => {
+                let mut task = Task::new(Stage::Running, Role::Handler);
+                task.deadlines = Deadlines::new(deadline_ms);
+                if caller.waits() {
+                    self.state.service.figures.begin_request();
+                }
+                task.caller = Some(caller);
+                self.begin(task, coroutine, values);
+            }
+            Err(fault) => {
+                self.stack.recycle(coroutine);
+                self.refuse(caller, fault);
+            }
+        }
+    }
+
+    fn keep_for_later(&mut self, caller: Caller, payload: &Payload, deadline_ms: u64) {
+        let mut early = self.state.early.borrow_mut();
+        let limit = self.state.core.settings.mailbox.messages;
+        if early.len() < limit {
+            early.push_back(Message::Request { caller, payload: payload.clone(), deadline_ms });
+            return;
+        }
+        drop(early);
+        let text = format!("{limit} requests wait for service {} to start", self.label());
+        self.refuse(caller, Fault::new(Code::Overload, text));
+    }
+
+    /// Puts the method's name, its handler and the arguments onto the coroutine's stack.
+    fn prepare(&mut self, coroutine: &Coroutine, payload: &Payload) -> Result<i32, Fault> {
+        let mut stack = self.stack.in_coroutine(coroutine);
+        stack.push_nil();
+        let values = stack.unpack(payload).map_err(|error| {
+            Fault::new(Code::Argument, format!("cannot read the request: {error}"))
+        })?;
+        if values == 0 || stack.kind(2) != Kind::String {
+            return Err(Fault::new(Code::Argument, "a request begins with the name of a method"));
+        }
+        // From `nil method arguments` to `method handler arguments`.
+        stack.push_value(2);
+        stack.replace(1);
+        let is_reserved = stack.bytes(1).is_some_and(|name| name.starts_with(RESERVED_PREFIX));
+        let handlers = self.state.handlers.borrow();
+        let found = match &*handlers {
+            Some(handlers) if !is_reserved => {
+                stack.push_kept(handlers);
+                find_handler(&mut stack)
+            }
+            _ => false,
+        };
+        if !found {
+            let method = String::from_utf8_lossy(stack.bytes(1).unwrap_or_default()).into_owned();
+            let what = match &*handlers {
+                Some(_) => format!("has no handler `{method}`"),
+                None => format!("has no handlers (called: `{method}`)"),
+            };
+            let text = format!("service {} {what}", self.state.service.label());
+            return Err(Fault::new(Code::NoHandler, text));
+        }
+        stack.replace(2);
+        Ok(values - 1)
+    }
+
+    /// Tells the caller why its request is not served; a sender gets a log line in its place.
+    fn refuse(&mut self, caller: Caller, fault: Fault) {
+        if caller.waits() {
+            caller.fail(fault);
+            return;
+        }
+        let service = &self.state.service;
+        tracing::warn!(
+            service = service.name(),
+            address = service.log_address(),
+            sender = caller.service().label(),
+            "a message was not handled: {fault}"
+        );
+    }
+
+    // ---- what becomes of a task ----
+
+    /// The task's function returned.
+    pub(super) fn finished(&mut self, key: Key, coroutine: Coroutine, results: i32) {
+        if let Some(mut task) = self.remove(key) {
+            let caller = task.caller.take();
+            match &task.role {
+                Role::Main => self.main_returned(caller, &coroutine, results),
+                Role::Handler => self.answer(caller, &coroutine, results),
+                Role::Exit => self.exit_finished(),
+                Role::Fork | Role::Every(_) => {}
+            }
+            self.end_task(task);
+        }
+        self.stack.recycle(coroutine);
+    }
+
+    /// The task's function raised an error; the coroutine is closed already.
+    pub(super) fn failed(&mut self, key: Key, coroutine: Coroutine, error: &LuaError) {
+        let mut fault = fault_of(error);
+        if self.state.was_interrupted() {
+            fault.code = Code::TurnLimit;
+            *self.state.offence.borrow_mut() = Some(fault.clone());
+        }
+        self.task_failed(key, fault);
+        self.stack.recycle(coroutine);
+    }
+
+    /// Ends a service that was interrupted too often.
+    pub(super) fn look_at_offences(&mut self) {
+        if self.over.is_none() && self.state.was_interrupted() {
+            self.state.forget_interruptions();
+            if self.state.service.figures.is_offender() {
+                let fault = self.state.offence.borrow_mut().take().unwrap_or_else(|| {
+                    Fault::new(Code::TurnLimit, "its turns ran too long again and again")
+                });
+                self.over = Some(Progress::Over { end: End::Failed(fault), at_once: true });
+            }
+        }
+    }
+
+    /// User code yielded to the host, which has nothing to give it.
+    pub(super) fn yielded(&mut self, key: Key, coroutine: Coroutine) {
+        let text = "attempt to yield from outside a coroutine\n\
+                    hint: hive.wait and hive.sleep suspend a task";
+        self.task_failed(key, Fault::new(Code::Error, text));
+        self.stack.recycle(coroutine);
+    }
+
+    fn task_failed(&mut self, key: Key, fault: Fault) {
+        let Some(mut task) = self.remove(key) else { return };
+        let caller = task.caller.take();
+        if self.state.service.figures.leaving() == Leaving::Killed {
+            // Why it failed is told by the end that is on its way.
+            self.state.unanswered.borrow_mut().extend(caller);
+            return self.end_task(task);
+        }
+        match &task.role {
+            Role::Main => self.main_failed(caller, fault),
+            Role::Handler => self.handler_failed(caller, &task, fault),
+            Role::Exit => {
+                self.log_failure("the exit handler", &fault);
+                self.exit_finished();
+            }
+            Role::Fork | Role::Every(_) if fault.code == Code::Cancelled => {}
+            Role::Fork => self.log_failure("a task", &fault),
+            Role::Every(_) => self.log_failure("a repeated timer", &fault),
+        }
+        self.end_task(task);
+    }
+
+    fn handler_failed(&mut self, caller: Option<Caller>, task: &Task, fault: Fault) {
+        match caller {
+            Some(caller) if caller.waits() => {
+                self.state.note_request_done();
+                let now_ms = self.state.core.handle.clock().now_ms();
+                let ran_out =
+                    fault.code == Code::Timeout && task.deadlines.inherited_passed(now_ms);
+                caller.fail(if ran_out { fault } else { fault.seen_by_caller() });
+            }
+            _ => self.log_failure("a handler", &fault),
+        }
+    }
+
+    /// Sends what a handler returned; below it lies the name of the method.
+    fn answer(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
+        let Some(caller) = caller.filter(Caller::waits) else { return };
+        self.state.note_request_done();
+        let mut stack = self.stack.in_coroutine(coroutine);
+        match stack.pack(2, results - 1, "results") {
+            Ok(payload) => drop(caller.answer(payload)),
+            Err(error) => drop(caller.fail(unsendable("the answer", &error))),
+        }
+    }
+
+    /// Takes a task out, unless it is a timer that begins again.
+    fn remove(&mut self, key: Key) -> Option<Task> {
+        if self.rearm(key) { None } else { self.state.tasks.borrow_mut().remove(key) }
+    }
+
+    /// Lets go of what a task held besides its coroutine.
+    pub(super) fn end_task(&mut self, mut task: Task) {
+        if let Some((alarm, _)) = task.deadlines.alarm.take() {
+            self.state.core.handle.cancel(alarm);
+        }
+        if let Some(function) = task.function.take() {
+            self.stack.release(function);
+        }
+    }
+
+    pub(super) fn log_failure(&self, what: &str, fault: &Fault) {
+        let service = &self.state.service;
+        tracing::error!(
+            service = service.name(),
+            address = service.log_address(),
+            "{what} failed: {}",
+            fault.report()
+        );
+    }
+
+    fn label(&self) -> String {
+        self.state.service.label()
+    }
+}
+
+/// Replaces the handlers on top of the stack by the handler of the method at index 1, searched
+/// through `__index` tables. False, and nothing on top, if there is none.
+fn find_handler(stack: &mut crate::vm::Stack<'_>) -> bool {
+    for _ in 0..INDEX_CHAIN_MAX {
+        stack.push_value(1);
+        if stack.raw_get(-2) == Kind::Function {
+            stack.remove(-2);
+            return true;
+        }
+        stack.pop(1);
+        if !stack.push_metatable(-1) {
+            break;
+        }
+        let next = stack.raw_get_field(-1, "__index");
+        stack.remove(-2);
+        stack.remove(-2);
+        if next != Kind::Table {
+            break;
+        }
+    }
+    stack.pop(1);
+    false
+}
+
+/// An error of Lua as what travels between services.
+pub(super) fn fault_of(error: &LuaError) -> Fault {
+    let code = match error.kind {
+        ErrorKind::Memory => Code::Memory,
+        kind if error.code == kind.code() => Code::Error,
+        _ => Code::named(&error.code),
+    };
+    Fault::new(code, error.message.clone()).with_traceback(error.traceback.clone())
+}
+
+/// Why values could not be sent, with what to do about it.
+pub(crate) fn unsendable(what: &str, error: &PackError) -> Fault {
+    let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    Fault::new(Code::Argument, format!("cannot send {what}: {error}{hint}"))
+}

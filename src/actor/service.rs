@@ -1,0 +1,433 @@
+//! One service as everybody sees it: its address, its mailbox, and how to reach it. What only its
+//! own turns touch (VM, tasks) is its [`Life`], handed from turn to turn.
+//!
+//! Invariants: at most one turn holds the life; once the obituary is written the mailbox takes
+//! nothing more, and whoever still holds the service learns from the obituary how it ended.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use moonhive_kernel::address::Address;
+use moonhive_kernel::mailbox::{Limits, Mailbox, Refusal};
+use moonhive_kernel::scheduler::{Scheduled, TokenState};
+use parking_lot::Mutex;
+
+use super::core::Core;
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::life::Life;
+use super::limits::{OVERLOAD_WARNING_FIRST, TURN_OFFENCE_MEMORY, TURN_OFFENCES_MAX, WATCHERS_MAX};
+use super::message::{Message, Obituary};
+use super::settings::WhenFull;
+
+/// A service; see the module's text.
+pub(crate) struct Service {
+    address: Address,
+    name: Box<str>,
+    core: Arc<Core>,
+    mailbox: Mailbox<Message>,
+    token: TokenState,
+    /// Taken by a turn for as long as it runs.
+    life: Mutex<Option<Box<Life>>>,
+    obituary: OnceLock<Arc<Obituary>>,
+    /// Written under its lock by those who watch and, for the last time, by the end.
+    watchers: Mutex<Vec<Watcher>>,
+    /// Written under the lock of the host's names.
+    names: Mutex<Vec<Box<str>>>,
+    /// Mailbox depth at which the next warning is due.
+    warn_depth: AtomicUsize,
+    pub(crate) figures: Figures,
+}
+
+/// What a service tells of itself: written by its turns, read by statistics.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Lua memory at the end of the last turn.
+    pub(crate) memory_bytes: AtomicUsize,
+    /// Messages handled.
+    pub(crate) messages: AtomicU64,
+    /// Requests being served, deferred answers included.
+    requests: AtomicUsize,
+    /// Coroutines and timers.
+    pub(crate) tasks: AtomicUsize,
+    /// How far the service has come on its way out; see [`Leaving`].
+    leaving: AtomicUsize,
+    /// Turns of it that the warden has interrupted.
+    interruptions: AtomicU32,
+    offences: Mutex<Offences>,
+}
+
+/// Turns that ran too long, as far as they are remembered.
+#[derive(Debug, Default)]
+struct Offences {
+    count: u32,
+    last: Option<Instant>,
+}
+
+/// How far a service has come on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Leaving {
+    /// It lives.
+    No,
+    /// It has been asked to prepare for the end of the host and has not finished that.
+    Preparing,
+    /// It has run its exit handler.
+    Prepared,
+    /// It has been told to close everything and end.
+    Told,
+    /// It must end now, interrupted if need be.
+    Killed,
+}
+
+impl Figures {
+    pub(crate) fn leaving(&self) -> Leaving {
+        match self.leaving.load(Ordering::Acquire) {
+            0 => Leaving::No,
+            1 => Leaving::Preparing,
+            2 => Leaving::Prepared,
+            3 => Leaving::Told,
+            _ => Leaving::Killed,
+        }
+    }
+
+    /// What the turn that ends leaves.
+    pub(crate) fn publish(&self, memory_bytes: usize, tasks: usize) {
+        self.memory_bytes.store(memory_bytes, Ordering::Relaxed);
+        self.tasks.store(tasks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_messages(&self, handled: u32) {
+        let messages = self.messages.load(Ordering::Relaxed);
+        self.messages.store(messages + u64::from(handled), Ordering::Relaxed);
+    }
+
+    /// One request more is being served. Only turns of the service count.
+    pub(crate) fn begin_request(&self) {
+        let requests = self.requests.load(Ordering::Relaxed);
+        self.requests.store(requests + 1, Ordering::Release);
+    }
+
+    pub(crate) fn requests_served(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
+    }
+
+    /// A turn ran too long; returns how often that happened lately.
+    pub(crate) fn note_offence(&self, now: Instant) -> u32 {
+        let mut offences = self.offences.lock();
+        let is_old = |at: &Instant| now.duration_since(*at) > TURN_OFFENCE_MEMORY;
+        offences.count = match &offences.last {
+            Some(at) if is_old(at) => 1,
+            _ => offences.count + 1,
+        };
+        offences.last = Some(now);
+        self.interruptions.fetch_add(1, Ordering::Release);
+        offences.count
+    }
+
+    /// Interruptions of this service so far.
+    pub(crate) fn interruptions(&self) -> u32 {
+        self.interruptions.load(Ordering::Acquire)
+    }
+
+    /// Whether it used up the offences it is allowed.
+    pub(crate) fn is_offender(&self) -> bool {
+        self.offences.lock().count >= TURN_OFFENCES_MAX
+    }
+
+    /// One fewer.
+    pub(crate) fn end_request(&self) {
+        let requests = self.requests.load(Ordering::Relaxed);
+        self.requests.store(requests.saturating_sub(1), Ordering::Release);
+    }
+
+    /// Goes on to `stage`, never back.
+    pub(crate) fn leave(&self, stage: Leaving) {
+        self.leaving.fetch_max(stage as usize, Ordering::AcqRel);
+    }
+}
+
+/// Who is told of the end, and the key under which it watches.
+struct Watcher {
+    service: Arc<Service>,
+    watch: u64,
+}
+
+impl Scheduled for Service {
+    fn token(&self) -> &TokenState {
+        &self.token
+    }
+}
+
+impl Service {
+    pub(crate) fn new(
+        address: Address,
+        name: &str,
+        core: Arc<Core>,
+        limits: Limits,
+        life: Box<Life>,
+    ) -> Service {
+        Service {
+            address,
+            name: name.into(),
+            core,
+            mailbox: Mailbox::new(limits),
+            token: TokenState::new(),
+            life: Mutex::new(Some(life)),
+            obituary: OnceLock::new(),
+            watchers: Mutex::new(Vec::new()),
+            names: Mutex::new(Vec::new()),
+            warn_depth: AtomicUsize::new(OVERLOAD_WARNING_FIRST),
+            figures: Figures::default(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.address
+    }
+
+    /// The name of its file, for people; registered names are another matter.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name and address, as messages and log lines show a service.
+    pub(crate) fn label(&self) -> String {
+        format!("{}{}", self.name, self.address)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox<Message> {
+        &self.mailbox
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn obituary(&self) -> Option<&Arc<Obituary>> {
+        self.obituary.get()
+    }
+
+    /// What a caller is told that comes too late.
+    pub(crate) fn dead(&self) -> Fault {
+        match self.obituary.get() {
+            Some(obituary) => obituary.to_fault(),
+            None => Fault::new(Code::Dead, format!("service {} is ending", self.label())),
+        }
+    }
+
+    /// Sends a request (or a one-way message), within the mailbox's limit.
+    ///
+    /// # Errors
+    /// `overload` or `dead`; the message's caller is then not told in another way.
+    pub(crate) fn request(self: &Arc<Self>, message: Message) -> Result<(), Fault> {
+        match self.mailbox.push(message) {
+            Ok(pushed) => {
+                if pushed.depth >= self.warn_depth.load(Ordering::Relaxed) {
+                    self.warn_overload(pushed.depth);
+                }
+                self.wake_if(pushed.wake);
+                Ok(())
+            }
+            Err(refusal) => self.refused(refusal),
+        }
+    }
+
+    /// Sends an answer, a timer's alarm or another message that was asked for: such messages are
+    /// limited by what the service itself has begun. False if the service has ended.
+    pub(crate) fn post(self: &Arc<Self>, message: Message) -> bool {
+        match self.mailbox.push_past_limit(message) {
+            Ok(pushed) => {
+                self.wake_if(pushed.wake);
+                true
+            }
+            Err(refusal) => {
+                refusal.into_message().disarm();
+                false
+            }
+        }
+    }
+
+    /// Sends a message that is read before all ordinary ones. False if the service has ended.
+    pub(crate) fn control(self: &Arc<Self>, message: Message) -> bool {
+        match self.mailbox.push_control(message) {
+            Ok(pushed) => {
+                self.wake_if(pushed.wake);
+                true
+            }
+            Err(Refusal::Full { messages, .. }) => {
+                tracing::error!(
+                    service = self.name(),
+                    address = self.log_address(),
+                    messages,
+                    "control messages are lost: too many wait"
+                );
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The address as log lines show it.
+    pub(crate) fn log_address(&self) -> String {
+        format!("{:08x}", self.address.number())
+    }
+
+    /// Tells `watcher` under `watch` when this service has ended; at once if it has already.
+    ///
+    /// # Errors
+    /// `overload` when too many watch.
+    pub(crate) fn watch(self: &Arc<Self>, watcher: &Arc<Service>, watch: u64) -> Result<(), Fault> {
+        let mut watchers = self.watchers.lock();
+        if let Some(obituary) = self.obituary.get() {
+            watcher.control(Message::Ended { watch, obituary: obituary.clone() });
+            return Ok(());
+        }
+        if watchers.len() >= WATCHERS_MAX {
+            let text = format!("{WATCHERS_MAX} monitors watch service {}", self.label());
+            return Err(Fault::new(Code::Overload, text));
+        }
+        watchers.push(Watcher { service: watcher.clone(), watch });
+        Ok(())
+    }
+
+    /// Takes a watch back.
+    pub(crate) fn unwatch(&self, watcher: &Arc<Service>, watch: u64) {
+        let is_it =
+            |other: &mut Watcher| other.watch == watch && Arc::ptr_eq(&other.service, watcher);
+        let mut watchers = self.watchers.lock();
+        if let Some(index) = watchers.iter_mut().position(is_it) {
+            watchers.swap_remove(index);
+        }
+    }
+
+    /// Notes the end, refuses messages from now on, and tells those who watch. Returns what waited.
+    pub(crate) fn conclude(self: &Arc<Self>, end: End) -> (Arc<Obituary>, Vec<Message>) {
+        let obituary = Arc::new(Obituary { service: self.clone(), end });
+        let watchers = {
+            let mut watchers = self.watchers.lock();
+            // Nobody else sets it: a service ends in its own turn, once.
+            let _ = self.obituary.set(obituary.clone());
+            std::mem::take(&mut *watchers)
+        };
+        for Watcher { service, watch } in watchers {
+            service.control(Message::Ended { watch, obituary: obituary.clone() });
+        }
+        (obituary, self.mailbox.close())
+    }
+
+    pub(crate) fn note_name(&self, name: &str) {
+        self.names.lock().push(name.into());
+    }
+
+    pub(crate) fn take_names(&self) -> Vec<Box<str>> {
+        std::mem::take(&mut *self.names.lock())
+    }
+
+    /// The life, for a turn.
+    pub(crate) fn take_life(&self) -> Option<Box<Life>> {
+        self.life.lock().take()
+    }
+
+    /// Gives it back for the next one.
+    pub(crate) fn put_life(&self, life: Box<Life>) {
+        *self.life.lock() = Some(life);
+    }
+
+    /// The next warning of a full mailbox comes early again.
+    pub(crate) fn forget_overload(&self) {
+        if self.warn_depth.load(Ordering::Relaxed) != OVERLOAD_WARNING_FIRST {
+            self.warn_depth.store(OVERLOAD_WARNING_FIRST, Ordering::Relaxed);
+        }
+    }
+
+    fn wake_if(self: &Arc<Self>, wake: bool) {
+        if wake {
+            self.core.handle.wake(self);
+        }
+    }
+
+    #[cold]
+    fn warn_overload(&self, depth: usize) {
+        let due = self.warn_depth.load(Ordering::Relaxed);
+        let next = depth.saturating_mul(2);
+        let order = Ordering::Relaxed;
+        if depth >= due && self.warn_depth.compare_exchange(due, next, order, order).is_ok() {
+            tracing::warn!(
+                service = self.name(),
+                address = self.log_address(),
+                messages = depth,
+                "messages pile up in the mailbox"
+            );
+        }
+    }
+
+    #[cold]
+    fn refused(self: &Arc<Self>, refusal: Refusal<Message>) -> Result<(), Fault> {
+        match refusal {
+            Refusal::Full { message, messages, size_bytes } => {
+                self.when_full(message, messages, size_bytes)
+            }
+            closed => {
+                closed.into_message().disarm();
+                Err(self.dead())
+            }
+        }
+    }
+
+    /// Applies the host's policy to a message that does not fit.
+    fn when_full(
+        self: &Arc<Self>,
+        message: Message,
+        messages: usize,
+        size_bytes: usize,
+    ) -> Result<(), Fault> {
+        match self.core.settings.when_full {
+            WhenFull::Warn => {
+                let alive = self.post(message);
+                self.warn_overload(messages);
+                if alive { Ok(()) } else { Err(self.dead()) }
+            }
+            WhenFull::DropOldest => self.displace(message),
+            WhenFull::Refuse => {
+                message.disarm();
+                Err(self.overload(messages, size_bytes))
+            }
+        }
+    }
+
+    fn displace(self: &Arc<Self>, message: Message) -> Result<(), Fault> {
+        let mut displaced = Vec::new();
+        let result = self.mailbox.push_displacing(message, &mut displaced);
+        for message in displaced {
+            message.reject(|| {
+                let text = format!("service {} dropped its oldest messages", self.label());
+                Fault::new(Code::Overload, text)
+            });
+        }
+        match result {
+            Ok(pushed) => {
+                self.warn_overload(pushed.depth);
+                self.wake_if(pushed.wake);
+                Ok(())
+            }
+            Err(Refusal::Full { message, messages, size_bytes }) => {
+                message.disarm();
+                Err(self.overload(messages, size_bytes))
+            }
+            Err(closed) => {
+                closed.into_message().disarm();
+                Err(self.dead())
+            }
+        }
+    }
+
+    fn overload(&self, messages: usize, size_bytes: usize) -> Fault {
+        let text = format!(
+            "the mailbox of service {} is full: {messages} messages, {size_bytes} bytes wait",
+            self.label()
+        );
+        Fault::new(Code::Overload, text)
+    }
+}

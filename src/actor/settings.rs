@@ -1,0 +1,77 @@
+//! What an embedder or the command line decides about a host.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use moonhive_kernel::mailbox::Limits;
+
+use super::limits::{SHUTDOWN_GRACE, TURN_LIMIT};
+use crate::code::Mode;
+use crate::vm::{Native, Stack};
+
+/// What happens to a message that does not fit into a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// The sender gets the error `overload`.
+    #[default]
+    Refuse,
+    /// The message is taken all the same, and the log warns.
+    Warn,
+    /// The oldest messages make room; their callers get the error `overload`.
+    DropOldest,
+}
+
+/// Prepares a new VM: what it leaves on the stack is removed.
+pub type Prelude = fn(&mut Stack<'_>);
+
+/// Everything decided before a host starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) threads: usize,
+    /// Directories, for modules and services alike.
+    pub(crate) path: Vec<PathBuf>,
+    pub(crate) env: HashMap<String, String>,
+    pub(crate) memory_limit_bytes: Option<usize>,
+    pub(crate) mailbox: Limits,
+    pub(crate) when_full: WhenFull,
+    pub(crate) turn_limit: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) cache_mode: Mode,
+    pub(crate) compat_54: bool,
+    /// Modules for `require`, by name.
+    pub(crate) modules: Vec<(String, Native)>,
+    /// Called in every new VM, in order.
+    pub(crate) preludes: Vec<Prelude>,
+}
+
+impl Settings {
+    /// The directories as patterns of `package.path`.
+    pub(crate) fn module_path(&self) -> String {
+        let patterns = |directory: &PathBuf| {
+            let directory = directory.display();
+            format!("{directory}/?.lua;{directory}/?/init.lua")
+        };
+        self.path.iter().map(patterns).collect::<Vec<_>>().join(";")
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            path: Vec::new(),
+            env: HashMap::new(),
+            memory_limit_bytes: None,
+            mailbox: Limits::default(),
+            when_full: WhenFull::default(),
+            turn_limit: Some(TURN_LIMIT),
+            grace: SHUTDOWN_GRACE,
+            cache_mode: Mode::default(),
+            compat_54: true,
+            modules: Vec::new(),
+            preludes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The stages of a shutdown, as the warden goes through them.
+//!
+//! 1. *Draining*: nothing new is spawned; requests that are being served, and what they cause, are
+//!    finished.
+//! 2. *Preparing*: every service runs its exit handler while all go on serving.
+//! 3. *Leaving*: every service closes what is open (`__close`) and ends.
+//! 4. *Killing*: what is left when the grace time is over is interrupted and ended.
+//!
+//! The first three share the grace time. A host with nothing pending passes through them in the time
+//! that its services take for a turn each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::end::End;
+use super::limits::SHUTDOWN_KILL_WAIT;
+use super::message::Message;
+use super::service::{Leaving, Service};
+
+/// Pause between two looks at first; it doubles up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Draining,
+    Preparing,
+    Leaving,
+    Killing,
+    Done,
+}
+
+/// A shutdown under way.
+pub(super) struct Shutdown {
+    stage: Stage,
+    deadline: Instant,
+    pause: Duration,
+    /// The last look found nothing being served.
+    was_quiet: bool,
+}
+
+impl Shutdown {
+    pub(super) fn begin(core: &Core) -> Shutdown {
+        tracing::debug!(services = core.table.len(), "shutting down");
+        Shutdown {
+            stage: Stage::Draining,
+            deadline: Instant::now() + core.settings.grace,
+            pause: PAUSE_MIN,
+            was_quiet: false,
+        }
+    }
+
+    /// Goes as far as it can. Returns how long to wait for more, `None` when all is over.
+    pub(super) fn advance(&mut self, core: &Core) -> Option<Duration> {
+        loop {
+            let is_late = Instant::now() >= self.deadline;
+            if is_late && self.stage != Stage::Killing {
+                self.enter(Stage::Killing);
+            }
+            let (holds, next) = match self.stage {
+                Stage::Draining => (self.is_drained(core), Stage::Preparing),
+                Stage::Preparing => (each_service(core, is_prepared), Stage::Leaving),
+                Stage::Leaving => (each_service(core, is_told_to_leave), Stage::Done),
+                Stage::Killing => (each_service(core, is_killed) || is_late, Stage::Done),
+                Stage::Done => {
+                    end_outside(core);
+                    return None;
+                }
+            };
+            if !holds {
+                self.pause = (self.pause * 2).min(PAUSE_MAX);
+                return Some(self.pause);
+            }
+            self.enter(next);
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        if stage == Stage::Killing {
+            self.deadline = Instant::now() + SHUTDOWN_KILL_WAIT;
+        }
+        self.stage = stage;
+        self.pause = PAUSE_MIN / 2;
+    }
+
+    /// Nothing was being served at two looks in a row: a message between two services escapes one
+    /// look, not both.
+    fn is_drained(&mut self, core: &Core) -> bool {
+        let is_quiet = each_service(core, is_quiet);
+        std::mem::replace(&mut self.was_quiet, is_quiet) && is_quiet
+    }
+}
+
+/// True if `check` holds for every service but the one that stands for the Rust side.
+fn each_service(core: &Core, check: fn(&Arc<Service>) -> bool) -> bool {
+    let outside = core.outside_address();
+    let mut holds = true;
+    core.table.for_each(|address, service| {
+        holds &= Some(address) == outside || check(&service);
+    });
+    holds
+}
+
+fn is_quiet(service: &Arc<Service>) -> bool {
+    let counters = service.mailbox().counters();
+    service.figures.requests_served() == 0 && counters.depth + counters.control_depth == 0
+}
+
+/// Asks the service to prepare, once.
+fn is_prepared(service: &Arc<Service>) -> bool {
+    if service.figures.leaving() == Leaving::No {
+        service.figures.leave(Leaving::Preparing);
+        service.control(Message::PrepareToEnd);
+    }
+    service.figures.leaving() >= Leaving::Prepared
+}
+
+/// Tells the service to leave; whoever is still there has not left.
+fn is_told_to_leave(service: &Arc<Service>) -> bool {
+    if service.figures.leaving() < Leaving::Told {
+        service.figures.leave(Leaving::Told);
+        service.control(Message::Stop(Box::new(End::Shutdown)));
+    }
+    false
+}
+
+fn is_killed(service: &Arc<Service>) -> bool {
+    if service.figures.leaving() < Leaving::Killed {
+        tracing::warn!(
+            service = service.name(),
+            address = service.log_address(),
+            "did not end within the grace time and is killed"
+        );
+        service.figures.leave(Leaving::Killed);
+        service.control(Message::Kill(Box::new(End::Shutdown)));
+    }
+    false
+}
+
+fn end_outside(core: &Core) {
+    if let Some(outside) = core.outside_address().and_then(|address| core.table.get(address)) {
+        outside.control(Message::Kill(Box::new(End::Shutdown)));
+    }
+    core.table.for_each(|_, service| {
+        if service.figures.leaving() == Leaving::Killed {
+            tracing::error!(
+                service = service.name(),
+                address = service.log_address(),
+                "cannot be ended: it is inside a C function that does not return"
+            );
+        }
+    });
+}

@@ -1,0 +1,391 @@
+//! What one service knows while it runs: its tasks, its handlers, what natives ask of it. It is the
+//! data of the service's VM, so natives and turns reach it by shared reference; what changes is in
+//! cells, and no borrow of a cell lasts while Lua runs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use moonhive_kernel::clock::NANOSECONDS_PER_MS;
+use moonhive_kernel::timer::TimerKey;
+
+use super::core::{Core, Timer};
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::limits::TASKS_MAX;
+use super::message::{Alarm, Caller, Message};
+use super::plan::Plan;
+use super::service::Service;
+use super::slots::Key;
+use super::task::{NEVER_MS, Stage, Task, Tasks, Wait};
+use super::token::{Token, Waiters};
+use crate::message::Payload;
+use crate::vm::{Coroutine, Raise, Reference, Stack};
+
+/// See the module's text.
+pub(crate) struct State {
+    pub(crate) service: Arc<Service>,
+    pub(crate) core: Arc<Core>,
+    pub(super) tasks: RefCell<Tasks>,
+    /// The task whose coroutine runs now.
+    pub(super) current: Cell<Option<Key>>,
+    /// Tasks that are about to run, first come first served.
+    pub(super) ready: RefCell<VecDeque<Key>>,
+    pub(super) waiters: RefCell<Waiters>,
+    /// What the continuation of a resumed native raises in place of returning.
+    failure: Cell<Option<Box<Fault>>>,
+    pub(super) handlers: RefCell<Option<Reference>>,
+    /// The service's file has returned.
+    pub(super) main_done: Cell<bool>,
+    /// Requests that came before that, in order.
+    pub(super) early: RefCell<VecDeque<Message>>,
+    /// Callers whose request ended with the service itself.
+    pub(super) unanswered: RefCell<Vec<Caller>>,
+    /// What to run, until it runs.
+    pub(super) plan: Cell<Option<Box<Plan>>>,
+    pub(super) exit: Cell<ExitStage>,
+    /// The exit handler runs for the end of the host, and the service serves on.
+    pub(super) preparing: Cell<bool>,
+    /// Interruptions of the service that its turns know about.
+    interruptions: Cell<u32>,
+    /// Names of methods that were called on services.
+    methods: Cell<u32>,
+    /// What the last interruption led to.
+    pub(super) offence: RefCell<Option<Fault>>,
+    /// Set when the service has decided to end.
+    pub(super) leaving: RefCell<Option<End>>,
+}
+
+/// What a service tells of itself.
+pub(crate) struct OwnFigures {
+    pub(crate) messages: u64,
+    pub(crate) tasks: usize,
+    pub(crate) mailbox: usize,
+}
+
+/// How far the exit handler has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExitStage {
+    Not,
+    Running,
+    Done,
+}
+
+impl State {
+    pub(super) fn new(service: Arc<Service>, core: Arc<Core>, plan: Box<Plan>) -> State {
+        let seed = service.address().number().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        State {
+            service,
+            core,
+            tasks: RefCell::new(Tasks::new(seed)),
+            current: Cell::new(None),
+            ready: RefCell::new(VecDeque::new()),
+            waiters: RefCell::new(Waiters::default()),
+            failure: Cell::new(None),
+            handlers: RefCell::new(None),
+            main_done: Cell::new(false),
+            early: RefCell::new(VecDeque::new()),
+            unanswered: RefCell::new(Vec::new()),
+            plan: Cell::new(Some(plan)),
+            exit: Cell::new(ExitStage::Not),
+            preparing: Cell::new(false),
+            interruptions: Cell::new(0),
+            methods: Cell::new(0),
+            offence: RefCell::new(None),
+            leaving: RefCell::new(None),
+        }
+    }
+
+    /// The state of the service that runs on this stack.
+    ///
+    /// # Errors
+    /// When the VM belongs to no service.
+    #[inline]
+    pub(crate) fn of<'vm>(stack: &Stack<'vm>) -> Result<&'vm State, Raise> {
+        stack.data::<State>().ok_or_else(|| Raise::message("this VM runs no service"))
+    }
+
+    /// One more method of services has been used; returns how many.
+    pub(crate) fn count_method(&self) -> u32 {
+        let methods = self.methods.get().saturating_add(1);
+        self.methods.set(methods);
+        methods
+    }
+
+    /// What the service knows of itself at this moment.
+    pub(crate) fn own_figures(&self) -> OwnFigures {
+        OwnFigures {
+            messages: self.service.figures.messages.load(Ordering::Relaxed),
+            tasks: self.tasks.borrow().len(),
+            mailbox: self.service.mailbox().counters().depth,
+        }
+    }
+
+    /// The running task.
+    fn current_task(&self) -> Result<Key, Fault> {
+        self.current.get().ok_or_else(|| {
+            Fault::new(Code::Argument, "cannot wait here: no task of the service is running")
+        })
+    }
+
+    // ---- calls ----
+
+    /// Sends a request to `target`; the running task then has to block. The deadline of the task
+    /// goes along, and `timeout` shortens this wait alone.
+    ///
+    /// # Errors
+    /// `dead`, `overload`, `timeout` when the task's deadline has passed already.
+    pub(crate) fn call(
+        &self,
+        target: &Arc<Service>,
+        payload: Payload,
+        timeout: Option<Duration>,
+    ) -> Result<(), Fault> {
+        let (session, deadline_ms) = self.begin_wait(timeout)?;
+        let caller = Caller::waiting(self.service.clone(), session);
+        let sent = target.request(Message::Request { caller, payload, deadline_ms });
+        sent.inspect_err(|_| self.cancel_wait())
+    }
+
+    /// Sends a message that nobody answers.
+    ///
+    /// # Errors
+    /// `dead`, `overload`.
+    pub(crate) fn send(&self, target: &Arc<Service>, payload: Payload) -> Result<(), Fault> {
+        let caller = Caller::sender(self.service.clone());
+        target.request(Message::Request { caller, payload, deadline_ms: NEVER_MS })
+    }
+
+    /// The running task begins to wait: returns the session, and its deadline for others.
+    ///
+    /// # Errors
+    /// `timeout` when the task's deadline has passed, `overload` when no timer can be armed.
+    pub(crate) fn begin_wait(&self, timeout: Option<Duration>) -> Result<(u64, u64), Fault> {
+        let key = self.current_task()?;
+        let mut tasks = self.tasks.borrow_mut();
+        let deadline_ms = match tasks.get(key) {
+            Some(task) => self.arm_deadline(key, task)?,
+            None => NEVER_MS,
+        };
+        let session = tasks.begin_wait(key);
+        let Some(timeout) = timeout else { return Ok((session, deadline_ms)) };
+        match self.arm(timeout, Alarm::Wait(session)) {
+            Ok(alarm) => {
+                if let Some(task) = tasks.get(key) {
+                    task.alarm = Some(alarm);
+                }
+                let due_ms = self.core.handle.clock().deadline_ms(timeout);
+                Ok((session, deadline_ms.min(due_ms)))
+            }
+            Err(fault) => {
+                tasks.get(key).map(Task::end_wait);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Makes sure that the deadline of a task that is about to wait will wake it.
+    fn arm_deadline(&self, key: Key, task: &mut Task) -> Result<u64, Fault> {
+        let deadline_ms = task.deadlines.earliest_ms();
+        if deadline_ms == NEVER_MS {
+            return Ok(NEVER_MS);
+        }
+        match task.deadlines.alarm {
+            Some((_, armed_ms)) if armed_ms <= deadline_ms => return Ok(deadline_ms),
+            Some((alarm, _)) => drop(self.core.handle.cancel(alarm)),
+            None => {}
+        }
+        if self.core.handle.clock().now_ms() >= deadline_ms {
+            task.deadlines.alarm = None;
+            return Err(Fault::new(Code::Timeout, "the deadline has passed"));
+        }
+        let alarm = self.arm_at_ms(deadline_ms, Alarm::Deadline(key.to_bits()))?;
+        task.deadlines.alarm = Some((alarm, deadline_ms));
+        Ok(deadline_ms)
+    }
+
+    /// Takes back a wait that could not begin.
+    pub(crate) fn cancel_wait(&self) {
+        let Some(key) = self.current.get() else { return };
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        task.end_wait();
+        if let Some(alarm) = task.alarm.take() {
+            self.core.handle.cancel(alarm);
+        }
+    }
+
+    /// The running task waits for `token`, or until `timeout` has passed.
+    ///
+    /// # Errors
+    /// As [`State::begin_wait`].
+    pub(crate) fn wait(&self, token: Token, timeout: Option<Duration>) -> Result<(), Fault> {
+        let (session, _) = self.begin_wait(timeout)?;
+        self.waiters.borrow_mut().add(token.clone(), session);
+        self.set_wait(Wait::Token(token));
+        Ok(())
+    }
+
+    /// The running task sleeps.
+    ///
+    /// # Errors
+    /// As [`State::begin_wait`].
+    pub(crate) fn sleep(&self, duration: Duration) -> Result<(), Fault> {
+        self.begin_wait(Some(duration))?;
+        self.set_wait(Wait::Time);
+        Ok(())
+    }
+
+    fn set_wait(&self, wait: Wait) {
+        if let Some(key) = self.current.get()
+            && let Some(task) = self.tasks.borrow_mut().get(key)
+        {
+            task.wait = wait;
+        }
+    }
+
+    /// What the continuation of a blocked native raises; `None` when it was resumed with values.
+    pub(crate) fn take_failure(&self) -> Option<Box<Fault>> {
+        self.failure.take()
+    }
+
+    pub(super) fn set_failure(&self, fault: Option<Box<Fault>>) {
+        self.failure.set(fault);
+    }
+
+    /// Takes the coroutine of a task whose wait of that session is over, and calls off whatever else
+    /// could have ended the wait. The task counts as running until it gets another stage.
+    pub(super) fn unsuspend(&self, task: &mut Task, session: u64) -> Option<Coroutine> {
+        if let Some(alarm) = task.alarm.take() {
+            self.core.handle.cancel(alarm);
+        }
+        if let Wait::Token(token) = std::mem::replace(&mut task.wait, Wait::Answer) {
+            self.waiters.borrow_mut().forget(&token, session);
+        }
+        match std::mem::replace(&mut task.stage, Stage::Running) {
+            Stage::Suspended(coroutine) => Some(coroutine),
+            other => {
+                task.stage = other;
+                None
+            }
+        }
+    }
+
+    // ---- deadlines ----
+
+    /// Begins a deadline for the running task; returns the number that ends it.
+    ///
+    /// # Errors
+    /// When no task runs.
+    pub(crate) fn begin_scope(&self, timeout: Duration) -> Result<u64, Fault> {
+        let key = self.current_task()?;
+        let deadline_ms = self.core.handle.clock().deadline_ms(timeout);
+        let mut tasks = self.tasks.borrow_mut();
+        Ok(tasks.get(key).map_or(0, |task| task.deadlines.begin_scope(deadline_ms)))
+    }
+
+    /// Ends a deadline.
+    pub(crate) fn end_scope(&self, scope: u64) {
+        if let Some(key) = self.current.get()
+            && let Some(task) = self.tasks.borrow_mut().get(key)
+        {
+            task.deadlines.end_scope(scope);
+        }
+    }
+
+    // ---- requests ----
+
+    /// The service whose request the running task serves.
+    pub(crate) fn caller(&self) -> Option<Arc<Service>> {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = tasks.get(self.current.get()?)?;
+        task.caller.as_ref().map(|caller| caller.service().clone())
+    }
+
+    /// Takes the answer of the running request out of its handler.
+    ///
+    /// # Errors
+    /// When the running task serves no request, or its answer was taken already.
+    pub(crate) fn defer(&self) -> Result<Caller, Fault> {
+        let none = || Fault::new(Code::Argument, "no request of this task waits for an answer");
+        let key = self.current_task()?;
+        let mut tasks = self.tasks.borrow_mut();
+        let caller = tasks.get(key).and_then(|task| task.caller.as_mut()).ok_or_else(none)?;
+        if caller.waits() { Ok(caller.take()) } else { Err(none()) }
+    }
+
+    /// Everybody who waits for something of this service that ends, and calls off its timers.
+    pub(super) fn take_callers(&self, stack: &mut Stack<'_>) -> Vec<Caller> {
+        let mut callers = self.unanswered.take();
+        let keys = self.tasks.borrow().keys();
+        for key in keys {
+            let Some(mut task) = self.tasks.borrow_mut().remove(key) else { continue };
+            callers.extend(task.caller.take());
+            if let Stage::Watching(target) = &task.stage {
+                target.unwatch(&self.service, key.to_bits());
+            }
+            self.release_task(stack, task);
+        }
+        for message in self.early.take() {
+            if let Message::Request { caller, .. } = message {
+                callers.push(caller);
+            }
+        }
+        callers
+    }
+
+    /// One request fewer is being served.
+    pub(crate) fn note_request_done(&self) {
+        self.service.figures.end_request();
+    }
+
+    // ---- timers ----
+
+    /// Arms a timer of this service.
+    pub(super) fn arm(&self, delay: Duration, alarm: Alarm) -> Result<TimerKey, Fault> {
+        let timer = Timer { service: self.service.clone(), alarm };
+        self.core.handle.arm(delay, timer).map_err(|full| {
+            Fault::new(Code::Overload, format!("cannot arm a timer: {} are armed", full.limit))
+        })
+    }
+
+    /// The same for a moment of the host's clock.
+    pub(super) fn arm_at_ns(&self, due_ns: u64, alarm: Alarm) -> Result<TimerKey, Fault> {
+        let now_ns = self.core.handle.clock().now_ns();
+        self.arm(Duration::from_nanos(due_ns.saturating_sub(now_ns)), alarm)
+    }
+
+    /// The same for a deadline.
+    pub(super) fn arm_at_ms(&self, due_ms: u64, alarm: Alarm) -> Result<TimerKey, Fault> {
+        self.arm_at_ns(due_ms.saturating_mul(NANOSECONDS_PER_MS), alarm)
+    }
+
+    /// Adds a task, within the limit.
+    ///
+    /// # Errors
+    /// `overload`, and the task.
+    pub(super) fn insert(&self, task: Task) -> Result<Key, (Fault, Box<Task>)> {
+        self.tasks.borrow_mut().insert(task, TASKS_MAX).map_err(|task| {
+            let text = format!("service {} has {TASKS_MAX} tasks", self.service.label());
+            (Fault::new(Code::Overload, text), Box::new(task))
+        })
+    }
+
+    // ---- the end ----
+
+    /// True if the warden has interrupted the code that ran just now.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.service.figures.interruptions() != self.interruptions.get()
+    }
+
+    pub(super) fn forget_interruptions(&self) {
+        self.interruptions.set(self.service.figures.interruptions());
+    }
+
+    /// The service ends as soon as the running task lets go; the first reason counts.
+    pub(crate) fn leave(&self, end: End) {
+        self.leaving.borrow_mut().get_or_insert(end);
+    }
+}

@@ -1,0 +1,88 @@
+//! Sums over all services of a host, those that have ended included.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::core::Core;
+use super::service::Figures;
+use crate::code::CacheStats;
+
+/// Counted when a service begins or ends, so nothing here is touched by messages.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    spawned: AtomicU64,
+    ended: AtomicU64,
+    /// Of services that have ended.
+    messages: AtomicU64,
+    memory_bytes: AtomicUsize,
+    memory_bytes_max: AtomicUsize,
+}
+
+impl Totals {
+    pub(crate) fn note_spawn(&self) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A service ends that used this much memory at last.
+    pub(crate) fn note_end(&self, figures: &Figures, memory_bytes: usize) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.messages.fetch_add(figures.messages.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.memory_bytes.fetch_add(memory_bytes, Ordering::Relaxed);
+        self.memory_bytes_max.fetch_max(memory_bytes, Ordering::Relaxed);
+    }
+}
+
+/// Figures of a host at one moment; each alone is exact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostStats {
+    /// Services alive.
+    pub services: usize,
+    /// Services started since the host began.
+    pub spawned: u64,
+    /// Messages that services have handled.
+    pub messages: u64,
+    /// Messages that wait in mailboxes.
+    pub waiting_messages: usize,
+    /// Tasks (coroutines and timers) of living services.
+    pub tasks: usize,
+    /// Lua memory of living services, at the end of their last turns.
+    pub memory_bytes: usize,
+    /// The same over all services that ever were: for each what it used last, on average.
+    pub memory_per_service_bytes: usize,
+    /// The most that one service used at the end of a turn or of its life.
+    pub memory_of_largest_bytes: usize,
+    /// Of the code cache.
+    pub code: CacheStats,
+}
+
+impl HostStats {
+    pub(crate) fn of(core: &Core) -> HostStats {
+        let totals = &core.totals;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let mut stats = HostStats {
+            spawned: read(&totals.spawned),
+            messages: read(&totals.messages),
+            memory_of_largest_bytes: totals.memory_bytes_max.load(Ordering::Relaxed),
+            code: core.code.stats(),
+            ..HostStats::default()
+        };
+        core.table.for_each(|_, service| {
+            let figures = &service.figures;
+            let memory_bytes = figures.memory_bytes.load(Ordering::Relaxed);
+            if memory_bytes == 0 {
+                return; // the Rust side, or not born yet
+            }
+            stats.services += 1;
+            stats.messages += read(&figures.messages);
+            stats.waiting_messages += service.mailbox().counters().depth;
+            stats.tasks += figures.tasks.load(Ordering::Relaxed);
+            stats.memory_bytes += memory_bytes;
+            stats.memory_of_largest_bytes = stats.memory_of_largest_bytes.max(memory_bytes);
+        });
+        let past_bytes = totals.memory_bytes.load(Ordering::Relaxed);
+        let counted = stats.services as u64 + read(&totals.ended);
+        let all_bytes = (past_bytes + stats.memory_bytes) as u64;
+        stats.memory_per_service_bytes = all_bytes.checked_div(counted).unwrap_or(0) as usize;
+        stats
+    }
+}

@@ -1,0 +1,304 @@
+//! One turn of a service: messages are taken from its mailbox, find the coroutine that waits for
+//! them or get one from the pool, and are resumed right here. No Lua code dispatches.
+//!
+//! Order: control messages come before everything; then tasks that became ready (forks, wake-ups)
+//! run in rounds between ordinary messages, so that neither can starve the other. A turn ends when
+//! nothing is left, after [`TURN_MESSAGES_MAX`] messages, or after [`TURN_SLICE`].
+
+use moonhive_kernel::mailbox::Batch;
+
+use super::end::End;
+use super::fault::{Code, Fault};
+use super::limits::{TURN_CLOCK_STRIDE, TURN_MESSAGES_MAX, TURN_SLICE};
+use super::message::{Alarm, Message};
+use super::slots::Key;
+use super::state::{ExitStage, State};
+use super::task::{NEVER_MS, Stage, Wait};
+use crate::message::Payload;
+use crate::vm::{Coroutine, Resumed, Stack};
+
+/// How a turn ended.
+pub(crate) enum Progress {
+    /// Nothing is left to do.
+    Idle,
+    /// More is left.
+    Again,
+    /// The service ends; without running any more of its code if that is `at_once`.
+    Over { end: End, at_once: bool },
+}
+
+/// A turn under way.
+pub(super) struct Turn<'turn, 'vm> {
+    pub(super) stack: &'turn mut Stack<'vm>,
+    pub(super) state: &'vm State,
+    pub(super) batch: &'turn mut Batch<Message>,
+    pub(super) over: Option<Progress>,
+    worker: usize,
+}
+
+/// Where and when a turn runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    pub(crate) worker: usize,
+    /// When it began, by the host's clock.
+    pub(crate) started_ns: u64,
+}
+
+impl<'turn, 'vm> Turn<'turn, 'vm> {
+    pub(super) fn new(
+        stack: &'turn mut Stack<'vm>,
+        state: &'vm State,
+        batch: &'turn mut Batch<Message>,
+        worker: usize,
+    ) -> Turn<'turn, 'vm> {
+        Turn { stack, state, batch, over: None, worker }
+    }
+
+    /// Runs the turn.
+    pub(super) fn run(&mut self, started_ns: u64) -> Progress {
+        let mut handled = 0;
+        loop {
+            let ran = self.run_ready();
+            let message = self.next_message();
+            let had_message = message.is_some();
+            if let Some(message) = message {
+                handled += 1;
+                self.handle(message);
+            }
+            self.look_at_exit();
+            if let Some(over) = self.over.take() {
+                self.count(handled);
+                return over;
+            }
+            if !ran && !had_message {
+                self.count(handled);
+                return self.rest();
+            }
+            if self.is_used_up(handled, started_ns) {
+                self.count(handled);
+                return Progress::Again;
+            }
+        }
+    }
+
+    fn count(&self, handled: u32) {
+        self.state.service.figures.count_messages(handled);
+    }
+
+    /// The next message, control messages first.
+    fn next_message(&mut self) -> Option<Message> {
+        let mailbox = self.state.service.mailbox();
+        if self.batch.is_empty() || mailbox.control_waits() {
+            mailbox.take(self.batch);
+        }
+        self.batch.pop(mailbox)
+    }
+
+    fn is_used_up(&self, handled: u32, started_ns: u64) -> bool {
+        if handled >= TURN_MESSAGES_MAX {
+            return true;
+        }
+        handled % TURN_CLOCK_STRIDE == TURN_CLOCK_STRIDE - 1 && {
+            let now_ns = self.state.core.handle.clock().now_ns();
+            u128::from(now_ns.saturating_sub(started_ns)) >= TURN_SLICE.as_nanos()
+        }
+    }
+
+    /// Nothing is left: a script without tasks has come to its end.
+    fn rest(&mut self) -> Progress {
+        self.state.service.forget_overload();
+        let is_script = self.state.main_done.get() && self.state.handlers.borrow().is_none();
+        if is_script && !self.state.tasks.borrow().any_alive() {
+            return Progress::Over { end: End::Returned, at_once: false };
+        }
+        Progress::Idle
+    }
+
+    // ---- messages ----
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Request { caller, payload, deadline_ms } => {
+                self.serve(caller, &payload, deadline_ms);
+            }
+            Message::Answer { session, payload } => self.answered(session, &payload),
+            Message::Failure { session, fault } => self.wait_failed(session, fault),
+            Message::Alarm(alarm) => self.alarmed(alarm),
+            Message::Start { caller, arguments } => self.start(caller, &arguments),
+            Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),
+            Message::Kill(end) => self.over = Some(Progress::Over { end: *end, at_once: true }),
+            Message::Stop(end) => self.state.leave(*end),
+            Message::PrepareToEnd => self.prepare_to_end(),
+        }
+    }
+
+    /// The answer to a call: its values become the results of the native that blocked.
+    fn answered(&mut self, session: u64, payload: &Payload) {
+        let Some((key, coroutine)) = self.end_wait(session) else { return };
+        match self.stack.in_coroutine(&coroutine).unpack(payload) {
+            Ok(values) => self.resume(key, coroutine, values, None),
+            Err(error) => {
+                let text = format!("cannot read the answer: {error}");
+                let fault = Box::new(Fault::new(Code::Error, text));
+                self.resume(key, coroutine, 0, Some(fault));
+            }
+        }
+    }
+
+    fn wait_failed(&mut self, session: u64, fault: Box<Fault>) {
+        if let Some((key, coroutine)) = self.end_wait(session) {
+            self.resume(key, coroutine, 0, Some(fault));
+        }
+    }
+
+    /// Ends the wait of a session; its task counts as running from now on.
+    fn end_wait(&mut self, session: u64) -> Option<(Key, Coroutine)> {
+        let mut tasks = self.state.tasks.borrow_mut();
+        let (key, task) = tasks.end_wait(session)?;
+        Some((key, self.state.unsuspend(task, session)?))
+    }
+
+    // ---- timers ----
+
+    fn alarmed(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Wait(session) => self.wait_is_over(session),
+            Alarm::Deadline(key) => self.deadline_passed(Key::from_bits(key)),
+            Alarm::Begin(key) => self.begin_armed(Key::from_bits(key)),
+            Alarm::ExitOverdue => self.exit_overdue(),
+        }
+    }
+
+    fn wait_is_over(&mut self, session: u64) {
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some((key, task)) = tasks.end_wait(session) else { return };
+        task.alarm = None;
+        let (values, fault) = match &task.wait {
+            Wait::Answer => (0, Some(timeout())),
+            Wait::Time => (0, None),
+            Wait::Token(_) => (1, None),
+        };
+        let Some(coroutine) = self.state.unsuspend(task, session) else { return };
+        drop(tasks);
+        if values == 1 {
+            self.stack.in_coroutine(&coroutine).push_bool(false);
+        }
+        self.resume(key, coroutine, values, fault);
+    }
+
+    /// A deadline of the task may have passed: ends its wait, or waits for the next deadline.
+    fn deadline_passed(&mut self, key: Key) {
+        let now_ms = self.state.core.handle.clock().now_ms();
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        task.deadlines.alarm = None;
+        let earliest_ms = task.deadlines.earliest_ms();
+        if now_ms < earliest_ms {
+            if earliest_ms != NEVER_MS
+                && let Ok(alarm) = self.state.arm_at_ms(earliest_ms, Alarm::Deadline(key.to_bits()))
+            {
+                task.deadlines.alarm = Some((alarm, earliest_ms));
+            }
+            return;
+        }
+        let Some(session) = task.end_wait() else { return };
+        let Some(coroutine) = self.state.unsuspend(task, session) else { return };
+        drop(tasks);
+        self.resume(key, coroutine, 0, Some(timeout()));
+    }
+
+    // ---- tasks ----
+
+    /// Runs the tasks that are ready now; those that become ready meanwhile wait for the next
+    /// round. False if there was none.
+    fn run_ready(&mut self) -> bool {
+        let round = self.state.ready.borrow().len();
+        for _ in 0..round {
+            let Some(key) = self.state.ready.borrow_mut().pop_front() else { break };
+            self.run_ready_task(key);
+            if self.over.is_some() || self.state.service.mailbox().control_waits() {
+                break;
+            }
+        }
+        round > 0
+    }
+
+    fn run_ready_task(&mut self, key: Key) {
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        let doom = task.doom.take();
+        let (coroutine, values) = match std::mem::replace(&mut task.stage, Stage::Running) {
+            Stage::Fresh(coroutine, values) | Stage::Ready(coroutine, values) => {
+                (coroutine, values)
+            }
+            other => {
+                task.stage = other;
+                return;
+            }
+        };
+        drop(tasks);
+        if doom.is_some() {
+            self.stack.in_coroutine(&coroutine).pop(values);
+            self.resume(key, coroutine, 0, doom);
+        } else {
+            self.resume(key, coroutine, values, None);
+        }
+    }
+
+    /// Runs a coroutine until it blocks or ends; `failure` is what the native it blocked in raises.
+    pub(super) fn resume(
+        &mut self,
+        key: Key,
+        coroutine: Coroutine,
+        values: i32,
+        failure: Option<Box<Fault>>,
+    ) {
+        self.state.core.warden.note_beat(self.worker);
+        self.state.set_failure(failure);
+        self.state.current.set(Some(key));
+        let resumed = self.stack.resume(&coroutine, values);
+        self.state.current.set(None);
+        match resumed {
+            Resumed::Blocked(left) => {
+                self.stack.in_coroutine(&coroutine).pop(left);
+                self.suspend(key, coroutine);
+            }
+            Resumed::Finished(results) => self.finished(key, coroutine, results),
+            Resumed::Yielded(_) => self.yielded(key, coroutine),
+            Resumed::Failed(error) => self.failed(key, coroutine, &error),
+        }
+        self.look_at_offences();
+    }
+
+    fn suspend(&mut self, key: Key, coroutine: Coroutine) {
+        if let Some(task) = self.state.tasks.borrow_mut().get(key) {
+            task.stage = Stage::Suspended(coroutine);
+            return;
+        }
+        // A running task is never removed; should it be, its coroutine goes with it.
+        self.stack.recycle(coroutine);
+    }
+
+    // ---- the way out ----
+
+    /// Begins the exit once the service has decided to leave.
+    fn look_at_exit(&mut self) {
+        if self.over.is_some() || self.state.leaving.borrow().is_none() {
+            return;
+        }
+        match self.state.exit.get() {
+            ExitStage::Not => self.begin_exit(),
+            ExitStage::Running => {}
+            ExitStage::Done => self.over = Some(self.gone()),
+        }
+    }
+
+    pub(super) fn gone(&self) -> Progress {
+        let end = self.state.leaving.borrow_mut().take().unwrap_or(End::Returned);
+        Progress::Over { end, at_once: false }
+    }
+}
+
+fn timeout() -> Box<Fault> {
+    Box::new(Fault::new(Code::Timeout, "the deadline passed"))
+}

@@ -1,0 +1,287 @@
+//! The one thread of a host that does not run services: it interrupts turns that overrun, sees to it
+//! that services which must end do, and takes the host through its shutdown.
+//!
+//! It sleeps while no worker runs anything. The first turn after a quiet time wakes it; then it looks
+//! at the workers a few times per turn limit until it finds them all quiet for a whole tick.
+//!
+//! What it sees of a worker is a number that changes with each message ([`Post::beat`]) and the turn
+//! that the VM layer can interrupt. A turn whose beat stands still for the turn limit is interrupted
+//! once; the offence is noted at the service, and the last one that it is allowed kills it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use moonhive_kernel::address::Address;
+use parking_lot::{Condvar, Mutex};
+
+use super::core::Core;
+use super::limits::{TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
+use super::service::Leaving;
+use super::shutdown::Shutdown;
+use crate::vm::{Interrupter, Interruption};
+
+/// Longest time between two looks while workers are busy, also without a turn limit.
+const TICK_MAX: Duration = Duration::from_secs(1);
+
+/// What workers and the warden share.
+pub(crate) struct Warden {
+    posts: Box<[Post]>,
+    orders: Mutex<Orders>,
+    changed: Condvar,
+    /// The warden sleeps until somebody wakes it. Written by it, cleared by whoever wakes it.
+    asleep: AtomicBool,
+    shutting_down: AtomicBool,
+}
+
+/// One worker as the warden sees it.
+#[derive(Default)]
+#[repr(align(128))]
+struct Post {
+    /// Changes with every message and task that the worker begins. Written by that worker alone.
+    beat: AtomicU64,
+    /// Address of the service whose turn runs or ran last.
+    service: AtomicU64,
+    interrupter: Mutex<Option<Interrupter>>,
+}
+
+/// What others want of the warden.
+#[derive(Default)]
+struct Orders {
+    /// The exit code, once shutdown was asked for.
+    shutdown: Option<i32>,
+    /// Some service must end at once.
+    urgent: bool,
+    /// The shutdown is complete.
+    done: bool,
+}
+
+impl Warden {
+    pub(crate) fn new(workers: usize) -> Warden {
+        Warden {
+            posts: (0..workers).map(|_| Post::default()).collect(),
+            orders: Mutex::default(),
+            changed: Condvar::new(),
+            asleep: AtomicBool::new(false),
+            shutting_down: AtomicBool::new(false),
+        }
+    }
+
+    // ---- what workers tell ----
+
+    pub(crate) fn add_worker(&self, index: usize, interrupter: Interrupter) {
+        *self.posts[index].interrupter.lock() = Some(interrupter);
+    }
+
+    pub(crate) fn remove_worker(&self, index: usize) {
+        *self.posts[index].interrupter.lock() = None;
+    }
+
+    /// A turn begins.
+    #[inline]
+    pub(crate) fn note_turn(&self, worker: usize, service: Address) {
+        let post = &self.posts[worker];
+        post.service.store(service.number(), Ordering::Relaxed);
+        self.note_beat(worker);
+        // Read without a fence: a worker that misses the flag is seen at the warden's last look,
+        // a whole tick after it has set it.
+        if self.asleep.load(Ordering::Relaxed) {
+            self.rouse();
+        }
+    }
+
+    /// The turn goes on to its next message.
+    #[inline]
+    pub(crate) fn note_beat(&self, worker: usize) {
+        let beat = &self.posts[worker].beat;
+        beat.store(beat.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn rouse(&self) {
+        let _orders = self.orders.lock();
+        self.asleep.store(false, Ordering::Relaxed);
+        self.changed.notify_all();
+    }
+
+    // ---- what everybody asks ----
+
+    /// The host shall end with that exit code; the first to say so decides.
+    pub(crate) fn request_shutdown(&self, code: i32) {
+        let mut orders = self.orders.lock();
+        orders.shutdown.get_or_insert(code);
+        self.shutting_down.store(true, Ordering::Release);
+        self.asleep.store(false, Ordering::Relaxed);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
+    }
+
+    /// A service has been marked as one that must end at once.
+    pub(crate) fn hurry(&self) {
+        let mut orders = self.orders.lock();
+        orders.urgent = true;
+        self.asleep.store(false, Ordering::Relaxed);
+        self.changed.notify_all();
+    }
+
+    /// The last service has ended: a shutdown may go on.
+    pub(crate) fn note_empty(&self) {
+        if self.is_shutting_down() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until the shutdown is complete and returns the exit code.
+    pub(crate) fn wait_until_done(&self) -> i32 {
+        let mut orders = self.orders.lock();
+        while !orders.done {
+            self.changed.wait(&mut orders);
+        }
+        orders.shutdown.unwrap_or(0)
+    }
+
+    fn beats(&self) -> Vec<u64> {
+        self.posts.iter().map(|post| post.beat.load(Ordering::Relaxed)).collect()
+    }
+
+    fn any_turn_runs(&self) -> bool {
+        let runs =
+            |post: &Post| post.interrupter.lock().as_ref().is_some_and(|i| i.turn().is_some());
+        self.posts.iter().any(runs)
+    }
+}
+
+/// The thread's main function: returns when the host has shut down.
+pub(crate) fn main(core: &Arc<Core>) {
+    let mut watch = Watch::new(core);
+    let mut shutdown: Option<Shutdown> = None;
+    loop {
+        let urgent = watch.look();
+        let pause = match &mut shutdown {
+            Some(shutdown) => match shutdown.advance(core) {
+                Some(pause) => Some(pause),
+                None => break,
+            },
+            None => watch.pause(urgent),
+        };
+        let code = sleep(&core.warden, pause, shutdown.is_some());
+        if shutdown.is_none() && code.is_some() {
+            shutdown = Some(Shutdown::begin(core));
+        }
+    }
+    let mut orders = core.warden.orders.lock();
+    orders.done = true;
+    core.warden.changed.notify_all();
+}
+
+/// Sleeps for `pause`, or until something is asked for when that is `None`. Returns the exit code
+/// once there is one.
+fn sleep(warden: &Warden, pause: Option<Duration>, in_shutdown: bool) -> Option<i32> {
+    let mut orders = warden.orders.lock();
+    let is_asked = |orders: &Orders| orders.urgent || (orders.shutdown.is_some() && !in_shutdown);
+    match pause {
+        Some(pause) if !is_asked(&orders) => drop(warden.changed.wait_for(&mut orders, pause)),
+        Some(_) => {}
+        None => {
+            while warden.asleep.load(Ordering::Relaxed) && !is_asked(&orders) {
+                warden.changed.wait(&mut orders);
+            }
+        }
+    }
+    orders.urgent = false;
+    orders.shutdown
+}
+
+/// What the warden remembers of the workers between two looks.
+struct Watch {
+    core: Arc<Core>,
+    seen: Vec<Seen>,
+    beats: Vec<u64>,
+}
+
+/// A turn that stands still.
+#[derive(Clone, Copy)]
+struct Seen {
+    turn: u64,
+    beat: u64,
+    since: Instant,
+    /// It was killed: the signal is repeated at each look.
+    killed: bool,
+}
+
+impl Watch {
+    fn new(core: &Arc<Core>) -> Watch {
+        let seen = Seen { turn: 0, beat: 0, since: Instant::now(), killed: false };
+        let workers = core.warden.posts.len();
+        Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new() }
+    }
+
+    /// Looks at all workers. True if a service that must end still runs.
+    fn look(&mut self) -> bool {
+        let now = Instant::now();
+        let workers = 0..self.seen.len();
+        workers.fold(false, |urgent, index| self.look_at(index, now) | urgent)
+    }
+
+    fn look_at(&mut self, index: usize, now: Instant) -> bool {
+        let core = self.core.clone();
+        let post = &core.warden.posts[index];
+        let Some(interrupter) = post.interrupter.lock().clone() else { return false };
+        let Some(turn) = interrupter.turn() else { return false };
+        let service = Address::from_number(post.service.load(Ordering::Relaxed))
+            .and_then(|a| core.table.get(a));
+        let must_end =
+            service.as_ref().is_some_and(|service| service.figures.leaving() == Leaving::Killed);
+        let seen = &mut self.seen[index];
+        let beat = post.beat.load(Ordering::Relaxed);
+        if seen.turn != turn || seen.beat != beat {
+            *seen = Seen { turn, beat, since: now, killed: false };
+        }
+        if must_end || seen.killed {
+            interrupter.interrupt(turn, Interruption::Kill);
+            return true;
+        }
+        let Some(limit) = core.settings.turn_limit else { return false };
+        if now.duration_since(seen.since) < limit {
+            return false;
+        }
+        seen.since = now;
+        // A service that is not in the table any more is being closed: it gets one more chance.
+        let offences = service.as_ref().map_or(1, |service| service.figures.note_offence(now));
+        seen.killed = offences >= TURN_OFFENCES_MAX;
+        let kind = if seen.killed { Interruption::Kill } else { Interruption::Once };
+        interrupter.interrupt(turn, kind);
+        tracing::warn!(
+            service = service.as_ref().map_or("?", |service| service.name()),
+            address = service.as_ref().map(|service| service.log_address()),
+            limit_ms = limit.as_millis() as u64,
+            offences,
+            "a turn ran too long and was interrupted"
+        );
+        true
+    }
+
+    /// How long to sleep now; `None` for until somebody calls.
+    ///
+    /// Going to sleep takes two quiet looks. The first announces it; a worker that begins a turn
+    /// from then on calls, and one that began just before is seen at the second.
+    fn pause(&mut self, urgent: bool) -> Option<Duration> {
+        let warden = &self.core.warden;
+        let was_announced = warden.asleep.load(Ordering::SeqCst);
+        let beats = warden.beats();
+        let is_quiet = beats == self.beats && !warden.any_turn_runs();
+        self.beats = beats;
+        warden.asleep.store(is_quiet, Ordering::SeqCst);
+        if urgent {
+            return Some(URGENT_TICK);
+        }
+        if is_quiet && was_announced {
+            return None;
+        }
+        let limit = self.core.settings.turn_limit.unwrap_or(TICK_MAX);
+        Some((limit / WATCHES_PER_LIMIT).clamp(URGENT_TICK, TICK_MAX))
+    }
+}
