@@ -8,6 +8,7 @@ mod lua_sources;
 mod outcome;
 mod patch;
 mod puc;
+mod sanitize;
 mod suite;
 mod workspace;
 
@@ -34,6 +35,8 @@ enum Chore {
     Puc(puc::Options),
     /// Fetch the official test suite (`puc` does it by itself).
     FetchSuite,
+    /// Run threads over shared code under sanitizers.
+    Sanitize(sanitize::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Patch(command) => patch::run(command).map(|()| ExitCode::SUCCESS),
         Chore::Puc(options) => puc::run(&options),
         Chore::FetchSuite => puc::fetch(),
+        Chore::Sanitize(options) => sanitize::run(&options),
     }
 }
 

@@ -54,9 +54,27 @@ fn link(own: &Path, lua: &Path, out_dir: &Path) {
     println!("cargo::rustc-link-lib=static:+whole-archive={LIBRARY}");
     println!("cargo::metadata=include={}", lua.display());
     println!("cargo::metadata=own_include={}", own.display());
+    if let Some(flag) = export_flag(own) {
+        // Our tests load C modules, and so do the programs that embed Lua (see the root's build.rs).
+        println!("cargo::rustc-link-arg-tests={flag}");
+        println!("cargo::metadata=export_flag={flag}");
+    }
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
         println!("cargo::rustc-link-lib=m");
         println!("cargo::rustc-link-lib=dl");
+    }
+}
+
+/// The linker's flag that exports the C API, which C modules look for in the program that loads
+/// them. `-rdynamic` would do, and export thousands of Rust's symbols with it.
+fn export_flag(own: &Path) -> Option<String> {
+    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+        Ok("macos" | "ios") => Some("-rdynamic".into()),
+        _ if is_set("CARGO_CFG_UNIX") => {
+            let list = own.with_file_name("exports.list");
+            Some(format!("-Wl,--dynamic-list={}", list.display()))
+        }
+        _ => None,
     }
 }
 

@@ -36,14 +36,17 @@ fn root(package_dir: &Path) -> &Path {
 /// Writes the patched sources and returns their folder.
 fn write_sources(layout: &Layout, out_dir: &Path) -> Result<PathBuf, SourceError> {
     let pristine = layout.pristine(out_dir)?;
-    println!("cargo::rerun-if-changed={}", pristine.dir().display());
+    for (file, _) in pristine.files() {
+        println!("cargo::rerun-if-changed={}", pristine.dir().join(file).display());
+    }
     let sources = out_dir.join("lua");
     layout.patched(&pristine)?.write(&sources)?;
     Ok(sources)
 }
 
 fn watch(layout: &Layout) {
-    let paths = [layout.patches(), layout.sums(), layout.own_c(), package_dir().join("build")];
+    let own = ["build", "c", "exports.list"].map(|name| layout.lua_sys().join(name));
+    let paths = own.into_iter().chain([layout.patches(), layout.sums()]);
     for path in paths {
         println!("cargo::rerun-if-changed={}", path.display());
     }
