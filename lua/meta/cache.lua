@@ -32,10 +32,23 @@ local cache = {}
 ---@field waited integer loads that slept while another service compiled the same chunk
 ---@field private integer loads that compiled for themselves, because of the service's mode
 
+--- What the whole process shares, all hosts in it together.
+---@class cache.Shared
+---@field images integer live images: compiled chunks
+---@field image_bytes integer
+---@field strings integer canonical strings
+---@field string_bytes integer
+---@field limbo integer strings that no image uses and that some value may still hold
+---@field limbo_bytes integer
+---@field freed_images integer since the process began
+---@field freed_strings integer since the process began
+---@field thin_clones integer loads that needed private constants, since the process began
+
 ---@class cache.Stats
 ---@field chunks cache.Chunk[] current versions, by name
 ---@field retired cache.Chunk[] retired versions that some service still uses
 ---@field totals cache.Totals
+---@field shared cache.Shared
 
 --- Tells the service's mode, or changes it.
 ---

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::code::{CacheStats, ChunkStats, CodeClient, Mode, Totals};
+use crate::code::{CacheStats, ChunkStats, CodeClient, Mode, ShareStats, Totals};
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 /// Makes the module's table.
@@ -69,14 +69,16 @@ fn reload(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `cache.stats()`: see [`CacheStats`].
 fn stats(stack: &mut Stack<'_>) -> NativeResult {
-    let CacheStats { chunks, retired, totals, .. } = client(stack)?.cache().stats();
-    stack.push_table(0, 3);
+    let CacheStats { chunks, retired, totals, shared, .. } = client(stack)?.cache().stats();
+    stack.push_table(0, 4);
     push_chunks(stack, &chunks);
     stack.raw_set_field(-2, "chunks");
     push_chunks(stack, &retired);
     stack.raw_set_field(-2, "retired");
     push_totals(stack, &totals);
     stack.raw_set_field(-2, "totals");
+    push_shared(stack, &shared);
+    stack.raw_set_field(-2, "shared");
     Ok(Outcome::Return(1))
 }
 
@@ -117,6 +119,22 @@ fn push_totals(stack: &mut Stack<'_>, totals: &Totals) {
     ];
     stack.push_table(0, figures.len());
     push_figures(stack, &figures);
+}
+
+fn push_shared(stack: &mut Stack<'_>, shared: &ShareStats) {
+    let figures = [
+        ("images", shared.images),
+        ("image_bytes", shared.image_bytes),
+        ("strings", shared.strings),
+        ("string_bytes", shared.string_bytes),
+        ("limbo", shared.limbo),
+        ("limbo_bytes", shared.limbo_bytes),
+        ("freed_images", shared.freed_images),
+        ("freed_strings", shared.freed_strings),
+        ("thin_clones", shared.thin_clones),
+    ];
+    stack.push_table(0, figures.len());
+    push_figures(stack, &figures.map(|(name, figure)| (name, figure as u64)));
 }
 
 /// Stores figures in the table on top of the stack.

@@ -43,6 +43,14 @@ impl Image {
     }
 }
 
+/// Figures of all images and shared strings of the process.
+pub(super) fn share_stats() -> share::ShareStats {
+    let mut stats = share::ShareStats::default();
+    // SAFETY: the call fills in the structure and keeps nothing.
+    unsafe { share::lua_sharestats(&raw mut stats) };
+    stats
+}
+
 impl Code for Image {
     fn size_bytes(&self) -> usize {
         // SAFETY: the handle owns a reference, so the image is alive.

@@ -57,5 +57,6 @@ pub use error::{LoadError, Rejection};
 pub use image::Image;
 pub use loader::{load_file, loadfile};
 pub use mode::{Mode, UnknownMode};
+pub use moonhive_lua_sys::share::ShareStats;
 pub use source::Kind;
 pub use stats::{CacheStats, ChunkStats, Totals};

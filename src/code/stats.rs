@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::image::Code;
+use moonhive_lua_sys::share::ShareStats;
+
+use super::image::{Code, share_stats};
 use super::store::Store;
 use super::version::Version;
 
@@ -17,6 +19,8 @@ pub struct CacheStats {
     pub retired: Vec<ChunkStats>,
     /// Sums and counts.
     pub totals: Totals,
+    /// What all caches and VMs of the process share.
+    pub shared: ShareStats,
 }
 
 /// Figures of one version of one chunk.
@@ -78,7 +82,7 @@ impl CacheStats {
             waited: read(&counts.waited),
             private: read(&counts.private),
         };
-        CacheStats { chunks, retired, totals }
+        CacheStats { chunks, retired, totals, shared: share_stats() }
     }
 }
 

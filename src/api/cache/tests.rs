@@ -113,6 +113,7 @@ fn stats_tell_every_chunk_and_the_sums() {
         assert(#stats.chunks == 0 and stats.retired[1].version == 1)
         assert(stats.totals.retired_users == 1 and stats.totals.retired_bytes > 0)
         assert(stats.totals.hits == 1)
+        assert(stats.shared.images > 0 and stats.shared.string_bytes > stats.shared.strings)
         return 'fine'"
     );
     let canonical = path.canonicalize().unwrap();
