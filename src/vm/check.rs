@@ -55,6 +55,14 @@ impl Stack<'_> {
     /// `string expected, got nil`.
     #[inline]
     pub fn check_bytes(&self, argument: c_int) -> Result<&[u8], Raise> {
+        match self.bytes(argument) {
+            Some(bytes) => Ok(bytes),
+            None => self.check_bytes_of_number(argument),
+        }
+    }
+
+    #[cold]
+    fn check_bytes_of_number(&self, argument: c_int) -> Result<&[u8], Raise> {
         if self.kind(argument) == Kind::Number {
             self.number_to_text(argument);
         }
