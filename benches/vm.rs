@@ -1,14 +1,14 @@
 //! What a VM costs: making and closing one, calling a native, blocking and resuming.
 //!
-//! Times are CPU time, which other work on the machine does not falsify. With the allocator of the binary (mimalloc); `--no-default-features` measures the
+//! Times are CPU time of the thread, which other work on the machine does not falsify. With the allocator of the binary (mimalloc); `--no-default-features` measures the
 //! system's.
 
-use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use moonhive::vm::{LoadMode, Native, NativeResult, Outcome, Resumed, Stack, Vm};
+use rustix::time::{ClockId, clock_gettime};
 
 #[cfg(feature = "cli")]
 #[global_allocator]
@@ -50,15 +50,10 @@ fn new_vm() -> Vm {
     vm
 }
 
-/// CPU time that the process has used, as Lua's own clock tells it.
+/// CPU time of this thread so far.
 fn cpu_time() -> Duration {
-    thread_local!(static CLOCK: RefCell<Vm> = RefCell::new(new_vm()));
-    CLOCK.with_borrow_mut(|vm| {
-        let mut stack = vm.stack();
-        stack.load(b"return os.clock()", "=clock", LoadMode::Text).expect("it compiles");
-        stack.call(0, 1).expect("it runs");
-        Duration::from_secs_f64(stack.number(-1).expect("a number"))
-    })
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// CPU time of `count` calls.
@@ -67,7 +62,7 @@ fn time(count: u64, mut work: impl FnMut()) -> Duration {
     for _ in 0..count {
         work();
     }
-    (cpu_time() - begin).max(Duration::from_nanos(1))
+    cpu_time() - begin
 }
 
 /// Time of a loop of `count` rounds around `body`, less that of the empty loop.
