@@ -3,7 +3,8 @@
 use std::ffi::c_int;
 
 use super::raise::Raise;
-use super::stack::{Kind, Stack};
+use super::read::Kind;
+use super::stack::Stack;
 
 impl Stack<'_> {
     /// The argument as an integer.
