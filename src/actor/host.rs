@@ -195,6 +195,8 @@ pub struct Finish {
     pub code: i32,
     /// Why the main service failed, if it did.
     pub failure: Option<Fault>,
+    /// Figures at the end; those of memory are averages over all services that ever were.
+    pub stats: HostStats,
 }
 
 /// A way to end the host from any thread, for instance from a signal handler's.
@@ -346,7 +348,7 @@ impl Host {
             End::Killed(_) => Some(obituary.to_fault()),
             _ => None,
         });
-        Finish { code, failure }
+        Finish { code, failure, stats: self.stats() }
     }
 }
 

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use moonhive::code::Mode;
 use moonhive::ops::log::LogSettings;
 use serde::{Deserialize, Deserializer};
 use toml::de::{DeTable, DeValue};
 
 use super::failure::{Failure, USAGE};
-use super::values::{CacheMode, Compat, Size, Span, Threads, from_text, parse_assignment};
+use super::values::{Compat, Size, Span, Threads, from_text, parse_assignment};
 
 /// One layer of settings; `None` and empty lists leave the choice to the layer below.
 #[derive(Debug, Default, Clone, Args, Deserialize)]
@@ -34,7 +35,7 @@ pub struct Settings {
     /// How services use the code cache: OFF, EXIST or ON [default: ON]
     #[arg(long, value_name = "MODE", env = "MOONHIVE_CACHE")]
     #[serde(deserialize_with = "from_text")]
-    pub cache: Option<CacheMode>,
+    pub cache: Option<Mode>,
 
     /// Memory one service may use, like 64MiB [default: no limit]
     #[arg(long, value_name = "SIZE", env = "MOONHIVE_MEMORY_LIMIT")]
@@ -42,7 +43,7 @@ pub struct Settings {
     pub memory_limit: Option<Size>,
 
     /// Time one turn of a service may take before it is interrupted, like 500ms; 0s for no limit
-    /// [default: 5s]
+    /// [default: 1s]
     #[arg(long, value_name = "TIME", env = "MOONHIVE_TURN_LIMIT")]
     #[serde(deserialize_with = "from_text")]
     pub turn_limit: Option<Span>,
@@ -174,7 +175,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.threads, "3".parse().ok());
-        assert_eq!(settings.cache, Some(CacheMode::Exist));
+        assert_eq!(settings.cache, Some(Mode::Exist));
         assert_eq!(settings.memory_limit, Some(Size { bytes: 64 << 20 }));
         assert_eq!(settings.compat, Some(Compat::Lua54));
         assert_eq!(
@@ -188,7 +189,10 @@ mod tests {
         for (text, expected) in [
             ("threads = 'many'", "1: threads: expected a whole number from 1 to 1024, got `many`"),
             ("\nthreads = 0", "2: threads: expected a whole number"),
-            ("\n\ncache = 'MAYBE'", "3: cache: expected OFF, EXIST or ON, got `MAYBE`"),
+            (
+                "\n\ncache = 'MAYBE'",
+                "3: cache: unknown cache mode 'MAYBE': expected OFF, EXIST or ON",
+            ),
             ("memory_limit = '64 megs'", "1: memory_limit: expected a size like"),
             ("stats = true\n[set]\nlist = []", "3: set.list: expected a string, a number"),
             ("treads = 2", "1: unknown field `treads`"),
@@ -208,7 +212,7 @@ mod tests {
         let upper = Settings::parse("threads = 2\npath = ['high']\n[set]\na = 'high'").unwrap();
         let merged = upper.over(lower);
         assert_eq!(merged.threads, "2".parse().ok());
-        assert_eq!(merged.cache, Some(CacheMode::Off));
+        assert_eq!(merged.cache, Some(Mode::Off));
         assert_eq!(merged.path, [PathBuf::from("high"), PathBuf::from("low")]);
         assert_eq!(merged.set.iter().rev().find(|(key, _)| key == "a").unwrap().1, "high");
     }

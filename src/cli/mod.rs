@@ -13,6 +13,8 @@ mod config;
 mod failure;
 mod man;
 mod run;
+mod signals;
+mod stats;
 mod values;
 
 pub use failure::Failure;

@@ -1,13 +1,19 @@
-//! `moonhive run`: starts a host, its main service, and waits for the end.
+//! `moonhive run`: starts a host and its main service, and waits for the end.
+//!
+//! Everything here goes through [`Host::builder`](moonhive::actor::Host), as in any other program that
+//! embeds the library; the command only turns settings into a host and its end into an exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError};
 
 use super::config::Settings;
 use super::failure::USAGE;
-use super::{Failure, Outcome};
+use super::stats::{Report, resident_bytes};
+use super::values::Compat;
+use super::{Failure, Outcome, signals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +25,9 @@ Examples:
 
 Settings are taken from the file given by --config, then from MOONHIVE_* variables, then from
 flags; the later ones win.
+
+Modules and services are looked up in the directories of --path, then beside the main file, then in
+Lua's own path.
 
 Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments, and whatever
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
@@ -50,7 +59,84 @@ impl Arguments {
         let settings = self.settings.over(file);
         moonhive::ops::log::init(&settings.log.clone().unwrap_or_default())
             .map_err(|error| Failure::from(error).exit_code(USAGE))?;
-        tracing::debug!(main = self.main, arguments = ?self.arguments, ?settings, "starting");
-        Ok(ExitCode::SUCCESS)
+        tracing::debug!(main = self.main, ?settings, "starting");
+
+        let host = builder(&settings, &self.main).build()?;
+        let handle = host.shutdown_handle();
+        signals::on_first(move || handle.shutdown(0))?;
+        let finish = host.run(self.main.as_str(), &self.arguments).map_err(not_started)?;
+        if settings.stats {
+            eprint!("{}", Report { stats: &finish.stats, resident_bytes: resident_bytes() });
+        }
+        outcome(&finish)
+    }
+}
+
+/// The host that the settings describe; what they leave open keeps the library's default.
+fn builder(settings: &Settings, main: &str) -> HostBuilder {
+    let mut builder = Host::builder();
+    if let Some(threads) = settings.threads {
+        builder = builder.threads(threads.0.get());
+    }
+    for dir in settings.path.iter().map(PathBuf::as_path).chain(beside(main)) {
+        builder = builder.path(dir);
+    }
+    for (key, value) in &settings.set {
+        builder = builder.env(key, value);
+    }
+    if let Some(limit) = settings.memory_limit {
+        builder = builder.memory_limit_bytes(limit.bytes);
+    }
+    if let Some(limit) = settings.turn_limit {
+        builder = builder.turn_limit((!limit.0.is_zero()).then_some(limit.0));
+    }
+    if let Some(mode) = settings.cache {
+        builder = builder.cache_mode(mode);
+    }
+    builder.compat_54(settings.compat != Some(Compat::Off))
+}
+
+/// The directory of the main service, if it is given as a file.
+fn beside(main: &str) -> Option<&Path> {
+    let parent = Path::new(main).parent().filter(|_| main.ends_with(".lua"))?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+/// Why there was nothing to run.
+fn not_started(error: HostError) -> Failure {
+    match error.fault() {
+        Some(fault) if fault.code == Code::NotFound => failure_of(fault)
+            .hint("name its directory with --path, or give the path of the file")
+            .exit_code(USAGE),
+        Some(fault) => failure_of(fault),
+        None => error.into(),
+    }
+}
+
+/// The exit code of a host that ran.
+fn outcome(finish: &Finish) -> Outcome {
+    let code = exit_code(finish.code);
+    match &finish.failure {
+        Some(fault) => Err(failure_of(fault).exit_code(code)),
+        None => Ok(ExitCode::from(code)),
+    }
+}
+
+/// The low eight bits, which are all that the system passes on.
+fn exit_code(code: i32) -> u8 {
+    (code & 0xff) as u8
+}
+
+/// A fault as people read it: message, traceback, and its hint on a line of its own.
+fn failure_of(fault: &Fault) -> Failure {
+    let (message, hint) = match fault.message.split_once("\nhint: ") {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (fault.message.as_str(), None),
+    };
+    let text = format!("{message}\n{}", fault.traceback);
+    let failure = Failure::new(text.trim_end());
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }

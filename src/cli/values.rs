@@ -14,7 +14,7 @@ use serde::de::{self, Deserializer, Visitor};
 /// A number of bytes: `65536`, `64KiB`, `16MiB`, `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    pub bytes: u64,
+    pub bytes: usize,
 }
 
 /// A span of time: `250ms`, `2s`, `1.5s`, `1m`.
@@ -24,17 +24,6 @@ pub struct Span(pub Duration);
 /// A number of worker threads, from 1 to [`THREADS_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(pub NonZeroUsize);
-
-/// How a service uses the code cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheMode {
-    /// Compile privately.
-    Off,
-    /// Use what is cached, compile the rest privately.
-    Exist,
-    /// Use what is cached and publish the rest.
-    On,
-}
 
 /// Which version of Lua a chunk was written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +37,7 @@ pub enum Compat {
 /// More threads than any machine has cores; beyond it someone mistook a number.
 pub const THREADS_LIMIT: usize = 1024;
 
-const SIZE_UNITS: [(&str, u64); 7] = [
+const SIZE_UNITS: [(&str, usize); 7] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
@@ -73,7 +62,7 @@ impl FromStr for Size {
             "" => Some(1),
             _ => SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor),
         };
-        let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
+        let bytes = number.parse::<usize>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
         bytes.map(|bytes| Self { bytes }).ok_or_else(|| {
             format!("expected a size like 65536, 64KiB, 16MiB or 1GiB, got `{text}`")
         })
@@ -115,19 +104,6 @@ impl FromStr for Compat {
             "5.4" => Ok(Self::Lua54),
             "off" => Ok(Self::Off),
             _ => Err(format!("expected 5.4 or off, got `{text}`")),
-        }
-    }
-}
-
-impl FromStr for CacheMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "OFF" => Ok(Self::Off),
-            "EXIST" => Ok(Self::Exist),
-            "ON" => Ok(Self::On),
-            _ => Err(format!("expected OFF, EXIST or ON, got `{text}`")),
         }
     }
 }

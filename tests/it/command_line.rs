@@ -37,7 +37,7 @@ fn a_mistake_in_the_settings_file_is_reported_with_line_and_field() {
     let ended = scratch.run(["run", "--config", "hive.toml", "main.lua"]).expect_code(2);
     assert_eq!(
         ended.stderr,
-        "error: hive.toml:2: cache: expected OFF, EXIST or ON, got `SOMETIMES`\n\
+        "error: hive.toml:2: cache: unknown cache mode 'SOMETIMES': expected OFF, EXIST or ON\n\
          hint: `moonhive help run` lists the settings; a key is a flag without its dashes\n"
     );
 }

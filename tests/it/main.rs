@@ -4,4 +4,8 @@
 //! watchdog, so a host that hangs fails its test and not the whole run.
 
 mod command_line;
+mod corpus;
+mod documents;
+mod run;
+mod signals;
 mod support;

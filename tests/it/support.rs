@@ -1,15 +1,18 @@
 //! A scratch folder with the files of one test, and the processes that run in it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A process that takes longer hangs; nothing here should need a tenth of it.
 pub const WATCHDOG: Duration = Duration::from_secs(120);
+
+/// How long the rest of what an ended process said may take to arrive.
+const REST: Duration = Duration::from_secs(5);
 
 /// How often a process is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(2);
@@ -84,7 +87,7 @@ pub struct Running {
     child: Child,
     lines: Receiver<String>,
     stdout: String,
-    stderr: JoinHandle<String>,
+    stderr: Receiver<String>,
 }
 
 impl Running {
@@ -102,13 +105,35 @@ impl Running {
                 }
             }
         });
-        let stderr = thread::spawn(move || {
+        let (sender, all_of_stderr) = mpsc::channel();
+        thread::spawn(move || {
             let mut bytes = Vec::new();
             // What was read before a broken pipe is still worth showing.
             let _ = stderr.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
+            let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
         });
-        Self { child, lines, stdout: String::new(), stderr }
+        Self { child, lines, stdout: String::new(), stderr: all_of_stderr }
+    }
+
+    /// Waits until the process prints this line.
+    #[track_caller]
+    pub fn wait_for_line(&mut self, wanted: &str) {
+        loop {
+            let line = self.lines.recv_timeout(WATCHDOG);
+            let line = line.unwrap_or_else(|_| panic!("no line {wanted:?} in {:?}", self.stdout));
+            self.stdout += &format!("{line}\n");
+            if line == wanted {
+                return;
+            }
+        }
+    }
+
+    /// Sends a signal by its name, like `TERM`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(status.expect("kill can be started").success(), "kill -{name} failed");
     }
 
     /// Waits for the end; kills the process and fails the test when the watchdog bites.
@@ -127,11 +152,24 @@ impl Running {
         if status.is_none() {
             self.child.kill().expect("a child that runs can be killed");
         }
-        let stdout = self.lines.iter().fold(self.stdout, |text, line| text + &line + "\n");
-        let stderr = self.stderr.join().expect("the reader does not panic");
+        // A process that it started may hold the pipes open for longer.
+        while let Ok(line) = self.lines.recv_timeout(REST) {
+            self.stdout += &format!("{line}\n");
+        }
+        let stdout = self.stdout;
+        let stderr = self.stderr.recv_timeout(REST).unwrap_or_else(|_| "(still open)".to_owned());
         match status {
             Some(status) => Ended { stdout, stderr, code: status.code() },
             None => panic!("still running after {WATCHDOG:?}\n{stdout}\nstderr:\n{stderr}"),
         }
     }
+}
+
+/// Says on the real standard error, past the capture of the test runner, that a test did nothing,
+/// and fails it where everything is required (`MOONHIVE_REQUIRE_ALL=1`).
+#[track_caller]
+pub fn skip(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
+    let required = std::env::var("MOONHIVE_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!required, "{test} must not be skipped here: {why}");
 }

@@ -1,0 +1,139 @@
+//! `moonhive run`: how the main service is found and started, and how the host ends.
+
+use crate::support::{Running, Scratch};
+
+#[test]
+fn a_script_runs_and_ends_with_code_0() {
+    let scratch = Scratch::new("run_script");
+    scratch.file("main.lua", "print('hello', ...)\n");
+    let ended = scratch.run(["run", "main.lua", "10", "-v"]).expect_code(0);
+    assert_eq!(ended.stdout, "hello\t10\t-v\n");
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn an_error_of_the_main_service_ends_with_a_traceback_and_code_1() {
+    let scratch = Scratch::new("run_error");
+    scratch.file("main.lua", "local function inner()\n  error('no gold')\nend\ninner()\n");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+    for expected in ["error: ", "main.lua:2: no gold", "stack traceback:", "in local 'inner'"] {
+        assert!(ended.stderr.contains(expected), "no {expected:?} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_syntax_error_of_the_main_service_names_file_and_line() {
+    let scratch = Scratch::new("run_syntax");
+    scratch.file("main.lua", "print('fine')\nlocal = 1\n");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+    assert!(ended.stderr.contains("main.lua:2: <name> expected near '='"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_main_service_that_is_not_there_is_reported_with_the_places_looked_at() {
+    let scratch = Scratch::new("run_missing");
+    let ended = scratch.run(["run", "--path", "lib", "gate"]).expect_code(2);
+    for expected in ["error: ", "gate", "lib/gate.lua", "lib/gate/init.lua", "hint: "] {
+        assert!(ended.stderr.contains(expected), "no {expected:?} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_in_the_directories_of_path() {
+    let scratch = Scratch::new("run_name");
+    scratch.file("one/other.lua", "print('other')").file("two/gate/init.lua", "print('gate')");
+    let ended = scratch.run(["run", "--path", "one", "--path", "two", "gate"]).expect_code(0);
+    assert_eq!(ended.stdout, "gate\n");
+}
+
+#[test]
+fn modules_beside_the_main_file_are_found_from_any_directory() {
+    let scratch = Scratch::new("run_beside");
+    scratch
+        .file("app/main.lua", "print((require('helper')))")
+        .file("app/helper.lua", "return 'helped'");
+    assert_eq!(scratch.run(["run", "app/main.lua"]).expect_code(0).stdout, "helped\n");
+}
+
+#[test]
+fn shutdown_and_os_exit_set_the_exit_code() {
+    let scratch = Scratch::new("run_codes");
+    scratch
+        .file("shutdown.lua", "require('hive').shutdown(3)\n")
+        .file("exit.lua", "os.exit(4)\n")
+        .file("true.lua", "os.exit(true)\n");
+    scratch.run(["run", "shutdown.lua"]).expect_code(3);
+    scratch.run(["run", "exit.lua"]).expect_code(4);
+    scratch.run(["run", "true.lua"]).expect_code(0);
+}
+
+#[test]
+fn values_of_set_reach_services_and_flags_win_over_environment_and_file() {
+    let scratch = Scratch::new("run_layers");
+    scratch.file("hive.toml", "cache = 'OFF'\n[set]\na = 'file'\nb = 'file'\n").file(
+        "main.lua",
+        "local hive, cache = require 'hive', require 'cache'\n\
+             print(hive.env 'a', hive.env 'b', hive.env 'c', cache.mode())\n",
+    );
+    let arguments = ["run", "--config", "hive.toml", "--set", "a=flag", "main.lua"];
+    let mut command = scratch.moonhive(arguments);
+    command.env("MOONHIVE_CACHE", "EXIST");
+    let ended = Running::start(command).wait().expect_code(0);
+    assert_eq!(ended.stdout, "flag\tfile\tnil\tEXIST\n");
+}
+
+#[test]
+fn a_loop_variable_may_be_assigned_to_unless_compat_is_off() {
+    let scratch = Scratch::new("run_compat");
+    scratch.file("main.lua", "for i = 1, 2 do\n  i = i * 10\n  print(i)\nend\n");
+    assert_eq!(scratch.run(["run", "main.lua"]).expect_code(0).stdout, "10\n20\n");
+    let ended = scratch.run(["run", "--compat", "off", "main.lua"]).expect_code(1);
+    assert!(ended.stderr.contains("main.lua:2: attempt to assign to const"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_memory_limit_ends_a_service_and_not_the_host() {
+    let scratch = Scratch::new("run_memory");
+    scratch
+        .file("greedy.lua", "local t = {}\nwhile true do t[#t + 1] = ('x'):rep(1000) .. #t end\n")
+        .file(
+            "main.lua",
+            "local hive = require 'hive'\n\
+             print(pcall(hive.spawn, 'greedy'))\n\
+             print 'still here'\n",
+        );
+    let ended = scratch.run(["run", "--memory-limit", "4MiB", "main.lua"]).expect_code(0);
+    assert!(ended.stdout.starts_with("false"), "{}", ended.stdout);
+    assert!(ended.stdout.ends_with("still here\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_turn_limit_ends_an_endless_loop() {
+    let scratch = Scratch::new("run_turn");
+    scratch.file("main.lua", "while true do end\n");
+    let ended = scratch.run(["run", "--turn-limit", "50ms", "main.lua"]).expect_code(1);
+    assert!(ended.stderr.contains("main.lua:1:"), "{}", ended.stderr);
+}
+
+#[test]
+fn log_lines_are_json_where_asked_for() {
+    let scratch = Scratch::new("run_log");
+    scratch.file("main.lua", "require('hive').log.warn('gold is low:', 3)\n");
+    let ended = scratch.run(["run", "--log", "json", "main.lua"]).expect_code(0);
+    let line: serde_json::Value = serde_json::from_str(ended.stderr.trim()).expect(&ended.stderr);
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["service"], "main");
+    assert_eq!(line["message"], "gold is low: 3");
+}
+
+#[test]
+fn stats_are_printed_at_exit() {
+    let scratch = Scratch::new("run_stats");
+    scratch
+        .file("idle.lua", "return {}\n")
+        .file("main.lua", "for _ = 1, 10 do require('hive').spawn 'idle' end\n");
+    let ended = scratch.run(["run", "--stats", "main.lua"]).expect_code(0);
+    for expected in ["services", "messages", "memory", "shared", "hits"] {
+        assert!(ended.stderr.contains(expected), "no {expected:?} in {}", ended.stderr);
+    }
+}

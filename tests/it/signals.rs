@@ -1,0 +1,47 @@
+//! SIGTERM and SIGINT: a graceful end first, an immediate one at the second signal.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Running, Scratch};
+
+/// A service that says when it is up and then waits for ever.
+const WAITER: &str = "print 'ready'\nrequire('hive').sleep(1000)\n";
+
+fn started(scratch: &Scratch, arguments: &[&str]) -> Running {
+    let mut running = Running::start(scratch.moonhive(arguments.iter().copied()));
+    running.wait_for_line("ready");
+    running
+}
+
+#[test]
+fn a_signal_ends_the_host_with_code_0() {
+    for signal in ["TERM", "INT"] {
+        let scratch = Scratch::new(&format!("signal_{signal}"));
+        scratch.file("main.lua", WAITER);
+        let running = started(&scratch, &["run", "main.lua"]);
+        running.signal(signal);
+        running.wait().expect_code(0);
+    }
+}
+
+#[test]
+fn a_signal_ends_a_host_whose_service_computes_for_ever() {
+    let scratch = Scratch::new("signal_busy");
+    scratch.file("main.lua", "print 'ready'\nwhile true do end\n");
+    let running = started(&scratch, &["run", "--turn-limit", "0s", "main.lua"]);
+    running.signal("TERM");
+    running.wait().expect_code(0);
+}
+
+#[test]
+fn a_second_signal_ends_the_host_at_once() {
+    let scratch = Scratch::new("signal_twice");
+    // A read from a pipe that nobody writes to cannot be interrupted.
+    scratch.file("main.lua", "print 'ready'\nio.popen('exec sleep 30'):read 'a'\n");
+    let running = started(&scratch, &["run", "main.lua"]);
+    let began = Instant::now();
+    running.signal("TERM");
+    running.signal("TERM");
+    assert_eq!(running.wait().code, Some(143));
+    assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
+}
