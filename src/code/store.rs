@@ -363,6 +363,4 @@ impl<C> Slot<C> {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

@@ -28,7 +28,6 @@ mod payload;
 mod scratch;
 mod typed;
 mod unpack;
-mod view;
 
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,7 @@ use std::ffi::c_int;
 
 use moonhive_lua_sys::{lua, share};
 
-use super::read::Kind;
-use super::stack::Stack;
+use super::stack::{Kind, Stack};
 
 /// What went wrong, as Lua sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

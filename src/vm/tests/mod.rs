@@ -4,7 +4,6 @@ mod coroutines;
 mod interrupts;
 mod library;
 mod memory;
-mod model;
 mod natives;
 mod values;
 

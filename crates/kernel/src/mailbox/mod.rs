@@ -23,8 +23,6 @@
 mod batch;
 #[cfg(all(test, loom))]
 mod models;
-#[cfg(all(test, not(loom)))]
-mod tests;
 
 use std::collections::VecDeque;
 

@@ -109,14 +109,6 @@ impl Set {
         }
     }
 
-    /// Makes a sleeper the lookout in place of the one there is.
-    fn take_over(&mut self, worker: usize) {
-        self.sleepers.retain(|&sleeper| sleeper != worker);
-        if let Some(before) = self.lookout.replace(worker) {
-            self.sleepers.insert(0, before);
-        }
-    }
-
     fn get_up(&mut self, worker: usize) {
         if self.lookout == Some(worker) {
             self.lookout = None;
@@ -167,7 +159,9 @@ impl Idle {
     /// A timer was armed. The caller has passed a fence since.
     pub(super) fn timer_armed(&self, deadline_ms: u64) {
         let summary = self.summary.load(Ordering::Relaxed);
-        if summary >= SLEEPER && summary & SEARCHING == 0 && !self.covers(deadline_ms) {
+        let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
+        let is_covered = covered_ms <= deadline_ms && covered_ms != COVERS_NOTHING_MS;
+        if summary >= SLEEPER && summary & SEARCHING == 0 && !is_covered {
             self.wake_for_time(deadline_ms);
         }
     }
@@ -249,20 +243,18 @@ impl Idle {
             self.publish(&set);
             return Woken::ByLook;
         };
-        let watching = watch_until.is_some();
         if set.lookout != Some(worker) {
-            let does_more = !self.covers(timer_ms) || (watching && !set.watching);
-            if set.lookout.is_some() && !does_more {
-                return self.wait(set, worker, None);
+            if watch_until.is_some() && !set.watching && !set.searching {
+                // Slots are in use and nobody watches them: that is the lookout's duty.
+                return self.watch_for_the_lookout(set, worker);
             }
-            // What this worker alone may have seen, because it was the one that searched when it
-            // came up, becomes its duty.
-            set.take_over(worker);
+            return self.wait(set, worker, None);
         }
-        set.watching = watching;
+        set.watching = watch_until.is_some();
         self.covered_until_ms.store(timer_ms, Ordering::Relaxed);
         self.publish(&set);
-        let deadline = [instant_of(timer_ms), watch_until].into_iter().flatten().min();
+        let timer_at = instant_of(timer_ms);
+        let deadline = [timer_at, watch_until].into_iter().flatten().min();
         self.wait(set, worker, deadline)
     }
 
@@ -280,10 +272,15 @@ impl Idle {
         }
     }
 
-    /// Whether the lookout wakes up for a timer of this tick.
-    pub(super) fn covers(&self, timer_ms: u64) -> bool {
-        let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
-        timer_ms == u64::MAX || (covered_ms <= timer_ms && covered_ms != COVERS_NOTHING_MS)
+    /// Swaps roles with the lookout: the caller, which is awake anyway, watches in its place.
+    fn watch_for_the_lookout(&self, mut set: MutexGuard<'_, Set>, worker: usize) -> Woken {
+        set.get_up(worker);
+        set.searching = true;
+        if let Some(lookout) = set.lookout.take() {
+            set.sleepers.insert(0, lookout);
+        }
+        self.publish(&set);
+        Woken::Told(None)
     }
 
     fn wait(
@@ -334,8 +331,10 @@ impl Idle {
     #[cold]
     fn wake_for_time(&self, deadline_ms: u64) {
         let set = self.set.lock();
+        let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
+        let is_covered = covered_ms <= deadline_ms && covered_ms != COVERS_NOTHING_MS;
         let lookout = set.lookout;
-        if !set.searching && !self.covers(deadline_ms) {
+        if !set.searching && !is_covered {
             self.wake(set, lookout, None);
         }
     }
@@ -352,17 +351,10 @@ impl Idle {
 
     fn publish(&self, set: &Set) {
         let sleepers = set.sleepers.len() + usize::from(set.lookout.is_some());
-        let flag = |set: bool, bit| if set { bit } else { 0 };
-        let summary = (sleepers * SLEEPER)
-            | flag(set.searching, SEARCHING)
-            | flag(set.watching, WATCHING)
-            | flag(set.stopping, STOPPING);
+        let summary = sleepers * SLEEPER
+            | if set.searching { SEARCHING } else { 0 }
+            | if set.watching { WATCHING } else { 0 }
+            | if set.stopping { STOPPING } else { 0 };
         self.summary.store(summary, Ordering::Release);
-    }
-
-    /// Whether the lookout watches the slots.
-    #[cfg(all(test, loom))]
-    pub(super) fn watches(&self) -> bool {
-        self.set.lock().watching
     }
 }
