@@ -11,9 +11,10 @@ use crate::c_program::{CProgram, files_with_ending};
 use crate::workspace;
 
 /// Flags that every C program here shares with the real build.
-const FLAGS: [&str; 7] = [
+const FLAGS: [&str; 8] = [
     "-std=gnu11",
     "-g",
+    "-fPIC",
     "-DLUA_USE_POSIX",
     "-DLUA_USE_DLOPEN",
     "-fno-common",

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod c_program;
+mod instructions;
 mod lua_sources;
 mod outcome;
 mod patch;
@@ -37,6 +38,8 @@ enum Chore {
     FetchSuite,
     /// Run threads over shared code under sanitizers.
     Sanitize(sanitize::Options),
+    /// Count instructions of patched and stock Lua.
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Puc(options) => puc::run(&options),
         Chore::FetchSuite => puc::fetch(),
         Chore::Sanitize(options) => sanitize::run(&options),
+        Chore::Instructions(options) => instructions::run(&options),
     }
 }
 

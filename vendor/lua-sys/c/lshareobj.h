@@ -37,6 +37,19 @@
 #define PF_THIN		8
 
 
+/*
+** A VM starts with a small table of strings: the standard names are not
+** in it. For the same reason a table may be nearly empty after each
+** collection; a small one keeps its size then, lest every cycle shrinks
+** it and makes it grow again.
+*/
+#if !defined(MINSTRTABSIZE)
+#define MINSTRTABSIZE	32
+#endif
+
+#define MINSHRINKTAB	512
+
+
 /* bit in 'hookmask' that makes new calls trap while interrupted */
 #define MASKINTERRUPT	(1 << 7)
 
