@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use moonhive_kernel::address::Address;
 
+use super::end::End;
 use super::fault::{Code, Fault};
 use super::light::Light;
 use super::message::{Alarm, Obituary};
@@ -90,7 +91,7 @@ impl State {
         Ok(key)
     }
 
-    /// The same for a service that has ended so long ago that nobody knows why.
+    /// The same for a service that has ended already.
     ///
     /// # Errors
     /// `overload` at the limit of tasks.
@@ -101,7 +102,10 @@ impl State {
         address: Address,
     ) -> Result<Key, Fault> {
         Light::Service(address).push(stack);
-        push_end(stack, Code::Dead.as_str(), "it has ended", "");
+        match self.core.obituary(address) {
+            Some(obituary) => push_end(stack, &obituary.end),
+            None => push_unknown_end(stack),
+        }
         self.fork(stack, first)
     }
 
@@ -180,12 +184,17 @@ impl State {
         })
     }
 
-    /// Lets go of everything that a task holds.
-    pub(super) fn release_task(&self, stack: &mut Stack<'_>, mut task: Task) {
+    /// Calls off the timers of a task.
+    pub(super) fn disarm(&self, task: &mut Task) {
         let deadline = task.deadlines.alarm.take().map(|(alarm, _)| alarm);
         for alarm in task.alarm.take().into_iter().chain(deadline) {
             self.core.handle.cancel(alarm);
         }
+    }
+
+    /// Lets go of everything that a task holds.
+    pub(super) fn release_task(&self, stack: &mut Stack<'_>, mut task: Task) {
+        self.disarm(&mut task);
         if let Some(function) = task.function.take() {
             stack.release(function);
         }
@@ -226,8 +235,7 @@ impl Turn<'_, '_> {
         let values = self.push_function(&coroutine, task);
         let mut stack = self.stack.in_coroutine(&coroutine);
         Light::Service(obituary.service.address()).push(&mut stack);
-        let end = &obituary.end;
-        push_end(&mut stack, end.code(), &end.message(), end.traceback());
+        push_end(&mut stack, &obituary.end);
         tasks.begin_watcher(key, coroutine, values + 2);
         self.state.ready.borrow_mut().push_back(key);
     }
@@ -303,7 +311,16 @@ fn spread(stack: &mut Stack<'_>) -> i32 {
 }
 
 /// Pushes why a service ended.
-fn push_end(stack: &mut Stack<'_>, code: &str, message: &str, traceback: &str) {
+fn push_end(stack: &mut Stack<'_>, end: &End) {
+    push_end_table(stack, end.code(), &end.message(), end.traceback());
+}
+
+/// The same for one that ended so long ago that nobody knows why.
+fn push_unknown_end(stack: &mut Stack<'_>) {
+    push_end_table(stack, Code::Dead.as_str(), "it has ended", "");
+}
+
+fn push_end_table(stack: &mut Stack<'_>, code: &str, message: &str, traceback: &str) {
     stack.push_table(0, 3);
     for (name, text) in [("code", code), ("message", message), ("traceback", traceback)] {
         stack.push_str(text);

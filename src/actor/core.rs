@@ -4,16 +4,19 @@
 //! Lock ranks, outermost first: names, watchers of a service, mailbox, scheduler. No lock is held
 //! while Lua runs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use moonhive_kernel::address::{Address, AddressTable};
 use moonhive_kernel::mailbox::Limits;
 use moonhive_kernel::scheduler::{Handle, Turn, WorkerContext, Workload};
+use parking_lot::Mutex;
 
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::life::Life;
+use super::limits::RECENT_ENDS_MAX;
 use super::message::{Alarm, Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
@@ -49,6 +52,10 @@ pub(crate) struct Core {
     /// Address of the main service; 0 without one.
     main: AtomicU64,
     main_end: OnceLock<Arc<Obituary>>,
+    /// Services that are out of the table and whose VM is not closed yet.
+    closing: AtomicUsize,
+    /// The last services that ended, so that callers who come late learn why.
+    recent_ends: Mutex<VecDeque<Arc<Obituary>>>,
 }
 
 impl Core {
@@ -65,6 +72,8 @@ impl Core {
             outside: OnceLock::new(),
             main: AtomicU64::new(0),
             main_end: OnceLock::new(),
+            closing: AtomicUsize::new(0),
+            recent_ends: Mutex::default(),
             settings,
         }
     }
@@ -167,9 +176,45 @@ impl Core {
     /// `dead` when it has ended.
     #[inline]
     pub(crate) fn service(&self, address: Address) -> Result<Arc<Service>, Fault> {
-        self.table
-            .get(address)
-            .ok_or_else(|| Fault::new(Code::Dead, format!("service {address} has ended")))
+        self.table.get(address).ok_or_else(|| self.ended(address))
+    }
+
+    /// What a caller of a service is told that is not in the table any more.
+    #[cold]
+    fn ended(&self, address: Address) -> Fault {
+        match self.obituary(address) {
+            Some(obituary) => obituary.to_fault(),
+            None => Fault::new(Code::Dead, format!("service {address} has ended")),
+        }
+    }
+
+    /// How a service ended, if that was not long ago.
+    pub(crate) fn obituary(&self, address: Address) -> Option<Arc<Obituary>> {
+        let recent = self.recent_ends.lock();
+        recent.iter().rev().find(|obituary| obituary.service.address() == address).cloned()
+    }
+
+    /// Takes a service out of the table and its names away; who comes late still learns how it
+    /// ended.
+    pub(crate) fn take_out(&self, obituary: &Arc<Obituary>) {
+        let service = &obituary.service;
+        self.closing.fetch_add(1, Ordering::AcqRel);
+        self.remember_end(obituary);
+        self.names.forget(service);
+        self.table.remove(service.address());
+    }
+
+    /// True if no service is left but the one that stands for the Rust side.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.len() <= 1 && self.closing.load(Ordering::Acquire) == 0
+    }
+
+    fn remember_end(&self, obituary: &Arc<Obituary>) {
+        let mut recent = self.recent_ends.lock();
+        let oldest = if recent.len() >= RECENT_ENDS_MAX { recent.pop_front() } else { None };
+        recent.push_back(obituary.clone());
+        drop(recent);
+        drop(oldest);
     }
 
     /// The service with that name.
@@ -201,8 +246,8 @@ impl Core {
             let _ = self.main_end.set(obituary.clone());
             self.warden.request_shutdown(i32::from(!end.is_orderly()));
         }
-        // The service of the Rust side is always there.
-        if self.table.len() <= 1 {
+        self.closing.fetch_sub(1, Ordering::AcqRel);
+        if self.is_empty() {
             self.warden.note_empty();
         }
     }

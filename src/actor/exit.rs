@@ -132,7 +132,7 @@ pub(super) fn bury_vm(
         if !at_once {
             close_coroutines(stack, state);
         }
-        state.take_callers(stack)
+        state.take_callers()
     });
     let obituary = bury(service, batch, end, memory_bytes);
     for caller in callers.into_iter().filter(Caller::waits) {
@@ -154,8 +154,7 @@ pub(super) fn bury(
 ) -> Arc<Obituary> {
     let core = service.core();
     let (obituary, mut left) = service.conclude(end);
-    core.names.forget(service);
-    core.table.remove(service.address());
+    core.take_out(&obituary);
     core.totals.note_end(&service.figures, memory_bytes);
     left.extend(batch.drain(service.mailbox()));
     for message in left {

@@ -106,7 +106,8 @@ impl HostBuilder {
         self
     }
 
-    /// How long a piece of Lua may run before it is interrupted; `None` for as long as it likes.
+    /// Processor time that a piece of Lua may take before it is interrupted; `None` for as much as it
+    /// likes.
     pub fn turn_limit(mut self, limit: Option<Duration>) -> HostBuilder {
         self.settings.turn_limit = limit;
         self

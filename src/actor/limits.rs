@@ -11,8 +11,9 @@ pub const TURN_MESSAGES_MAX: u32 = 256;
 pub const TURN_SLICE: Duration = Duration::from_millis(2);
 /// Messages between two reads of the clock within a turn.
 pub const TURN_CLOCK_STRIDE: u32 = 4;
-/// How long one piece of Lua may run before it is interrupted, unless the host is told otherwise.
-pub const TURN_LIMIT: Duration = Duration::from_secs(1);
+/// Processor time that one piece of Lua may take before it is interrupted, unless the host is told
+/// otherwise.
+pub const TURN_LIMIT: Duration = Duration::from_secs(5);
 /// Interruptions after which a service is ended.
 pub const TURN_OFFENCES_MAX: u32 = 3;
 /// An offence is forgotten when the service behaved for this long.
@@ -27,6 +28,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const NAMES_MAX: usize = 1 << 20;
 /// Monitors on one service.
 pub const WATCHERS_MAX: usize = 1 << 16;
+/// Services of which a host remembers why they ended.
+pub const RECENT_ENDS_MAX: usize = 256;
 /// Bytes of one traceback; the middle of a longer one is left out.
 pub const TRACEBACK_BYTES_MAX: usize = 8 << 10;
 /// Longest time a sleep, a timer or a deadline may name.

@@ -98,13 +98,17 @@ impl Outside {
 
     /// Hands over all answers that have come.
     pub(crate) fn turn(&mut self, service: &Arc<Service>, batch: &mut Batch<Message>) -> Progress {
+        let mut over = None;
         loop {
             service.mailbox().take(batch);
-            let Some(message) = batch.pop(service.mailbox()) else { return Progress::Idle };
+            let Some(message) = batch.pop(service.mailbox()) else {
+                return over.unwrap_or(Progress::Idle);
+            };
             match message {
                 Message::Answer { session, payload } => self.waiting.finish(session, Ok(payload)),
                 Message::Failure { session, fault } => self.waiting.finish(session, Err(*fault)),
-                Message::Kill(end) => return Progress::Over { end: *end, at_once: true },
+                // Comes before the answers that were sent earlier; those are handed over all the same.
+                Message::Kill(end) => over = Some(Progress::Over { end: *end, at_once: true }),
                 other => other.reject(|| {
                     Fault::new(Code::NoHandler, "the program around the host serves no methods")
                 }),

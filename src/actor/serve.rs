@@ -282,7 +282,7 @@ impl Turn<'_, '_> {
         let mut stack = self.stack.in_coroutine(coroutine);
         match stack.pack(2, results - 1, "results") {
             Ok(payload) => drop(caller.answer(payload)),
-            Err(error) => drop(caller.fail(unsendable("the answer", &error))),
+            Err(error) => drop(caller.fail(unsendable("the answer", &error).seen_by_caller())),
         }
     }
 

@@ -22,7 +22,7 @@ use super::service::{Leaving, Service};
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Draining,
     Preparing,
@@ -55,14 +55,15 @@ impl Shutdown {
     pub(super) fn advance(&mut self, core: &Core) -> Option<Duration> {
         loop {
             let is_late = Instant::now() >= self.deadline;
-            if is_late && self.stage != Stage::Killing {
+            if is_late && self.stage < Stage::Killing {
                 self.enter(Stage::Killing);
+                continue;
             }
             let (holds, next) = match self.stage {
                 Stage::Draining => (self.is_drained(core), Stage::Preparing),
                 Stage::Preparing => (each_service(core, is_prepared), Stage::Leaving),
-                Stage::Leaving => (each_service(core, is_told_to_leave), Stage::Done),
-                Stage::Killing => (each_service(core, is_killed) || is_late, Stage::Done),
+                Stage::Leaving => (tell(core, leave), Stage::Done),
+                Stage::Killing => (tell(core, kill) || is_late, Stage::Done),
                 Stage::Done => {
                     end_outside(core);
                     return None;
@@ -74,6 +75,11 @@ impl Shutdown {
             }
             self.enter(next);
         }
+    }
+
+    /// True when every turn that still runs has to be interrupted.
+    pub(super) fn is_killing(&self) -> bool {
+        self.stage == Stage::Killing
     }
 
     fn enter(&mut self, stage: Stage) {
@@ -93,7 +99,7 @@ impl Shutdown {
 }
 
 /// True if `check` holds for every service but the one that stands for the Rust side.
-fn each_service(core: &Core, check: fn(&Arc<Service>) -> bool) -> bool {
+fn each_service(core: &Core, check: impl Fn(&Arc<Service>) -> bool) -> bool {
     let outside = core.outside_address();
     let mut holds = true;
     core.table.for_each(|address, service| {
@@ -116,16 +122,23 @@ fn is_prepared(service: &Arc<Service>) -> bool {
     service.figures.leaving() >= Leaving::Prepared
 }
 
-/// Tells the service to leave; whoever is still there has not left.
-fn is_told_to_leave(service: &Arc<Service>) -> bool {
+/// Tells every service something; true if none is left.
+fn tell(core: &Core, what: fn(&Arc<Service>)) -> bool {
+    each_service(core, |service| {
+        what(service);
+        true
+    });
+    core.is_empty()
+}
+
+fn leave(service: &Arc<Service>) {
     if service.figures.leaving() < Leaving::Told {
         service.figures.leave(Leaving::Told);
         service.control(Message::Stop(Box::new(End::Shutdown)));
     }
-    false
 }
 
-fn is_killed(service: &Arc<Service>) -> bool {
+fn kill(service: &Arc<Service>) {
     if service.figures.leaving() < Leaving::Killed {
         tracing::warn!(
             service = service.name(),
@@ -135,7 +148,6 @@ fn is_killed(service: &Arc<Service>) -> bool {
         service.figures.leave(Leaving::Killed);
         service.control(Message::Kill(Box::new(End::Shutdown)));
     }
-    false
 }
 
 fn end_outside(core: &Core) {

@@ -317,7 +317,7 @@ impl State {
     }
 
     /// Everybody who waits for something of this service that ends, and calls off its timers.
-    pub(super) fn take_callers(&self, stack: &mut Stack<'_>) -> Vec<Caller> {
+    pub(super) fn take_callers(&self) -> Vec<Caller> {
         let mut callers = self.unanswered.take();
         let keys = self.tasks.borrow().keys();
         for key in keys {
@@ -326,7 +326,7 @@ impl State {
             if let Stage::Watching(target) = &task.stage {
                 target.unwatch(&self.service, key.to_bits());
             }
-            self.release_task(stack, task);
+            self.disarm(&mut task);
         }
         for message in self.early.take() {
             if let Message::Request { caller, .. } = message {

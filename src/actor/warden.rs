@@ -5,8 +5,10 @@
 //! at the workers a few times per turn limit until it finds them all quiet for a whole tick.
 //!
 //! What it sees of a worker is a number that changes with each message ([`Post::beat`]) and the turn
-//! that the VM layer can interrupt. A turn whose beat stands still for the turn limit is interrupted
-//! once; the offence is noted at the service, and the last one that it is allowed kills it.
+//! that the VM layer can interrupt. A turn whose beat stands still while its thread uses up the turn
+//! limit is interrupted once; the offence is noted at the service, and the last one that it is
+//! allowed kills it. What counts is processor time: on a busy machine nobody is interrupted for being
+//! slow, and waiting for a file is no offence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +19,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::core::Core;
 use super::limits::{TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
-use super::service::Leaving;
+use super::service::{Leaving, Service};
 use super::shutdown::Shutdown;
 use crate::vm::{Interrupter, Interruption};
 
@@ -159,7 +161,8 @@ pub(crate) fn main(core: &Arc<Core>) {
     let mut watch = Watch::new(core);
     let mut shutdown: Option<Shutdown> = None;
     loop {
-        let urgent = watch.look();
+        let kill_all = shutdown.as_ref().is_some_and(Shutdown::is_killing);
+        let urgent = watch.look(kill_all);
         let pause = match &mut shutdown {
             Some(shutdown) => match shutdown.advance(core) {
                 Some(pause) => Some(pause),
@@ -202,65 +205,60 @@ struct Watch {
     beats: Vec<u64>,
 }
 
-/// A turn that stands still.
+/// A turn as it was seen before.
 #[derive(Clone, Copy)]
 struct Seen {
     turn: u64,
     beat: u64,
-    since: Instant,
-    /// It was killed: the signal is repeated at each look.
-    killed: bool,
+    /// Processor time of the worker when this beat was seen first, or at the last interruption.
+    since: Duration,
+    interruptions: u32,
 }
 
 impl Watch {
     fn new(core: &Arc<Core>) -> Watch {
-        let seen = Seen { turn: 0, beat: 0, since: Instant::now(), killed: false };
+        let seen = Seen { turn: 0, beat: 0, since: Duration::ZERO, interruptions: 0 };
         let workers = core.warden.posts.len();
         Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new() }
     }
 
-    /// Looks at all workers. True if a service that must end still runs.
-    fn look(&mut self) -> bool {
-        let now = Instant::now();
+    /// Looks at all workers. True if a turn that must end still runs.
+    fn look(&mut self, kill_all: bool) -> bool {
         let workers = 0..self.seen.len();
-        workers.fold(false, |urgent, index| self.look_at(index, now) | urgent)
+        workers.fold(false, |urgent, index| self.look_at(index, kill_all) | urgent)
     }
 
-    fn look_at(&mut self, index: usize, now: Instant) -> bool {
-        let core = self.core.clone();
-        let post = &core.warden.posts[index];
+    fn look_at(&mut self, index: usize, kill_all: bool) -> bool {
+        let post = &self.core.warden.posts[index];
         let Some(interrupter) = post.interrupter.lock().clone() else { return false };
         let Some(turn) = interrupter.turn() else { return false };
-        let service = Address::from_number(post.service.load(Ordering::Relaxed))
-            .and_then(|a| core.table.get(a));
-        let must_end =
-            service.as_ref().is_some_and(|service| service.figures.leaving() == Leaving::Killed);
-        let seen = &mut self.seen[index];
+        let Some(used) = interrupter.cpu_time() else { return false };
         let beat = post.beat.load(Ordering::Relaxed);
+        let service = Address::from_number(post.service.load(Ordering::Relaxed));
+        let service = service.and_then(|address| self.core.table.get(address));
+        let is_killed = |service: &Arc<Service>| service.figures.leaving() == Leaving::Killed;
+        let must_end = kill_all || service.as_ref().is_some_and(is_killed);
+        let seen = &mut self.seen[index];
         if seen.turn != turn || seen.beat != beat {
-            *seen = Seen { turn, beat, since: now, killed: false };
+            *seen = Seen { turn, beat, since: used, interruptions: 0 };
         }
-        if must_end || seen.killed {
+        if must_end || seen.interruptions >= TURN_OFFENCES_MAX {
             interrupter.interrupt(turn, Interruption::Kill);
             return true;
         }
-        let Some(limit) = core.settings.turn_limit else { return false };
-        if now.duration_since(seen.since) < limit {
+        let Some(limit) = self.core.settings.turn_limit else { return false };
+        if used.saturating_sub(seen.since) < limit {
             return false;
         }
-        seen.since = now;
-        // A service that is not in the table any more is being closed: it gets one more chance.
-        let offences = service.as_ref().map_or(1, |service| service.figures.note_offence(now));
-        seen.killed = offences >= TURN_OFFENCES_MAX;
-        let kind = if seen.killed { Interruption::Kill } else { Interruption::Once };
-        interrupter.interrupt(turn, kind);
-        tracing::warn!(
-            service = service.as_ref().map_or("?", |service| service.name()),
-            address = service.as_ref().map(|service| service.log_address()),
-            limit_ms = limit.as_millis() as u64,
-            offences,
-            "a turn ran too long and was interrupted"
-        );
+        seen.since = used;
+        seen.interruptions += 1;
+        // A service that is not in the table any more is being closed.
+        let offences =
+            service.as_ref().map_or(0, |service| service.figures.note_offence(Instant::now()));
+        let offences = offences.max(seen.interruptions);
+        let is_last = offences >= TURN_OFFENCES_MAX;
+        interrupter.interrupt(turn, if is_last { Interruption::Kill } else { Interruption::Once });
+        warn_overrun(service.as_deref(), limit, offences);
         true
     }
 
@@ -284,4 +282,14 @@ impl Watch {
         let limit = self.core.settings.turn_limit.unwrap_or(TICK_MAX);
         Some((limit / WATCHES_PER_LIMIT).clamp(URGENT_TICK, TICK_MAX))
     }
+}
+
+fn warn_overrun(service: Option<&Service>, limit: Duration, offences: u32) {
+    tracing::warn!(
+        service = service.map_or("(closing)", Service::name),
+        address = service.map(Service::log_address),
+        limit_ms = limit.as_millis() as u64,
+        offences,
+        "a turn ran too long and was interrupted"
+    );
 }

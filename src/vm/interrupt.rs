@@ -23,6 +23,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, compiler_fence};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use moonhive_lua_sys::{lua, share};
 use parking_lot::Mutex;
@@ -146,6 +147,21 @@ impl Interrupter {
     /// sees the same one twice knows that the turn has lasted since.
     pub fn turn(&self) -> Option<u64> {
         Some(self.slot.turn.load(Ordering::Acquire)).filter(|&turn| turn != 0)
+    }
+
+    /// The processor time that the worker's thread has used; `None` when it is gone.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let thread = self.slot.thread.lock();
+        let thread = (*thread)?;
+        let mut clock = 0;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the thread exists: it takes itself out of the slot under this lock before it ends.
+        // Both results are written to locals.
+        let is_known = unsafe {
+            libc::pthread_getcpuclockid(thread, &mut clock) == 0
+                && libc::clock_gettime(clock, &mut time) == 0
+        };
+        is_known.then(|| Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32))
     }
 
     /// Interrupts turn number `turn` if it still runs. False if the worker is gone or already in

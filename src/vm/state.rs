@@ -197,7 +197,10 @@ impl Vm {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
         }
-        self.stack().close_suspended();
+        // A killed VM runs nothing any more, and what is suspended would not notice.
+        if !self.is_killed() {
+            self.stack().close_suspended();
+        }
         let context = self.context();
         context.drop_pool();
         context.memory.keep_block_of(self.state.as_ptr().cast());

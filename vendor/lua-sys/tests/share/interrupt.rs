@@ -58,6 +58,12 @@ fn endless_loops_of_instructions_end() {
         "local a = coroutine.wrap(function() while true do coroutine.yield() end end) while true do a() end",
         "setmetatable({}, { __gc = function() while true do end end }) collectgarbage() while true do end",
         "do local c <close> = setmetatable({}, { __close = function() while true do end end }) end",
+        "local co = coroutine.create(function()
+           local c <close> = setmetatable({}, { __close = function() while true do end end })
+           coroutine.yield()
+         end)
+         coroutine.resume(co)
+         assert(coroutine.close(co))",
         "for k in next, setmetatable({}, {}) do end local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true do pcall(function() return t[1] end) end",
     ] {
         let message = interrupted(INTERRUPT_KILL, code).unwrap_err();

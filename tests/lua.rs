@@ -1,0 +1,56 @@
+//! Runs the suites of `tests/lua` inside a host: each is a main service, and its end is the verdict.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use moonhive::actor::Host;
+
+/// A suite that takes longer hangs.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+fn run(suite: &str) {
+    let host = Host::builder()
+        .threads(2)
+        .path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lua"))
+        .env("color", "green")
+        .build()
+        .expect("threads can be started");
+    let handle = host.shutdown_handle();
+    let (finished, waits) = channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let timed_out =
+            waits.recv_timeout(WATCHDOG) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        if timed_out {
+            handle.shutdown(99);
+        }
+        timed_out
+    });
+    let finish = host.run(suite, ()).expect("the suite is there");
+    drop(finished);
+    assert!(!watchdog.join().unwrap(), "the suite {suite} hangs");
+    if let Some(failure) = finish.failure {
+        panic!("{}", failure.message);
+    }
+    assert_eq!(finish.code, 0);
+}
+
+#[test]
+fn calls() {
+    run("calls");
+}
+
+#[test]
+fn deadlines() {
+    run("deadlines");
+}
+
+#[test]
+fn tasks() {
+    run("tasks");
+}
+
+#[test]
+fn services() {
+    run("services");
+}

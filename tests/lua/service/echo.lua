@@ -1,0 +1,72 @@
+-- A service for the suites: answers, fails, waits, and tells what it saw.
+
+local hive = require "hive"
+
+local seen = {}
+local held
+
+return {
+  echo = function(...)
+    return ...
+  end,
+  fail = function(message)
+    error(message, 0)
+  end,
+  raise = function(code, message)
+    error { code = code, message = message }
+  end,
+  fail_deep = function(target)
+    return target:fail "deep"
+  end,
+  call_dead = function(target)
+    return target:echo()
+  end,
+  sleep = function(seconds)
+    hive.sleep(seconds)
+    return "slept"
+  end,
+  note = function(value)
+    seen[#seen + 1] = value
+  end,
+  seen = function()
+    local list = seen
+    seen = {}
+    return list
+  end,
+  caller = function()
+    return hive.caller()
+  end,
+  hold = function()
+    held = hive.defer()
+  end,
+  release = function(...)
+    return held(...)
+  end,
+  fail_held = function(err)
+    return held:error(err)
+  end,
+  drop = function()
+    held = nil
+    collectgarbage()
+    collectgarbage()
+  end,
+  answer_function = function()
+    return print
+  end,
+  exit = function(reason)
+    hive.exit(reason)
+  end,
+  loop = function()
+    while true do
+    end
+  end,
+  ask = function(target, method, ...)
+    return target[method](target, ...)
+  end,
+  remaining = function(target, seconds)
+    return pcall(target.sleep, target, seconds)
+  end,
+  memory = function()
+    return collectgarbage "count"
+  end,
+}

@@ -1,0 +1,11 @@
+-- A service for the suites that takes as many MiB as it is told.
+
+return {
+  grow = function(mebibytes)
+    local kept = {}
+    for i = 1, mebibytes do
+      kept[i] = ("x"):rep(1 << 20) .. i
+    end
+    return true
+  end,
+}

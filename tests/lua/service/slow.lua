@@ -1,0 +1,14 @@
+-- A service for the suites: takes its time to start, and may fail then.
+
+local hive = require "hive"
+local seconds, outcome = ...
+hive.sleep(seconds)
+if outcome == "fail" then
+  error "failed on purpose"
+end
+
+return {
+  ready = function()
+    return true
+  end,
+}

@@ -1,0 +1,3 @@
+-- A service for the suites that does not compile.
+
+local function
