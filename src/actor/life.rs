@@ -97,6 +97,9 @@ fn turn_of_vm(
         let tasks = state.tasks.borrow().len();
         (progress, tasks)
     });
+    if matches!(progress, Progress::Idle) && vm.wants_census() {
+        vm.census();
+    }
     service.figures.publish(vm.memory().used_bytes, tasks);
     progress
 }

@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Stop(Box<End>),
     /// The host shuts down: run the exit handler and go on serving until told to end.
     PrepareToEnd,
+    /// Nothing but a turn, at whose end the VM tells which unused shared strings it holds.
+    Census,
 }
 
 /// What a timer of a service is for.

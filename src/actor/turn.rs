@@ -129,6 +129,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Kill(end) => self.over = Some(Progress::Over { end: *end, at_once: true }),
             Message::Stop(end) => self.state.leave(*end),
             Message::PrepareToEnd => self.prepare_to_end(),
+            Message::Census => {}
         }
     }
 

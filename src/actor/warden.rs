@@ -10,6 +10,7 @@
 //! allowed kills it. What counts is processor time: on a busy machine nobody is interrupted for being
 //! slow, and waiting for a file is no offence.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,9 +20,10 @@ use parking_lot::{Condvar, Mutex};
 
 use super::core::Core;
 use super::limits::{TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
+use super::message::Message;
 use super::service::{Leaving, Service};
 use super::shutdown::Shutdown;
-use crate::vm::{Interrupter, Interruption};
+use crate::vm::{Interrupter, Interruption, Vm};
 
 /// Longest time between two looks while workers are busy, also without a turn limit.
 const TICK_MAX: Duration = Duration::from_secs(1);
@@ -163,6 +165,7 @@ pub(crate) fn main(core: &Arc<Core>) {
     loop {
         let kill_all = shutdown.as_ref().is_some_and(Shutdown::is_killing);
         let urgent = watch.look(kill_all);
+        watch.ask_sleepers();
         let pause = match &mut shutdown {
             Some(shutdown) => match shutdown.advance(core) {
                 Some(pause) => Some(pause),
@@ -203,6 +206,8 @@ struct Watch {
     core: Arc<Core>,
     seen: Vec<Seen>,
     beats: Vec<u64>,
+    /// The last epoch for which sleeping services were asked.
+    census: Option<NonZeroU64>,
 }
 
 /// A turn as it was seen before.
@@ -219,7 +224,7 @@ impl Watch {
     fn new(core: &Arc<Core>) -> Watch {
         let seen = Seen { turn: 0, beat: 0, since: Duration::ZERO, interruptions: 0 };
         let workers = core.warden.posts.len();
-        Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new() }
+        Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new(), census: None }
     }
 
     /// Looks at all workers. True if a turn that must end still runs.
@@ -260,6 +265,18 @@ impl Watch {
         interrupter.interrupt(turn, if is_last { Interruption::Kill } else { Interruption::Once });
         warn_overrun(service.as_deref(), limit, offences);
         true
+    }
+
+    /// Shared strings that code no longer uses are freed once every VM has told which of them it
+    /// holds. Busy services do it at the end of a turn; the others are given one.
+    fn ask_sleepers(&mut self) {
+        let epoch = Vm::census_epoch();
+        if epoch.is_some() && epoch != self.census {
+            self.core.table.for_each(|_, service| {
+                service.control(Message::Census);
+            });
+            self.census = epoch;
+        }
     }
 
     /// How long to sleep now; `None` for until somebody calls.

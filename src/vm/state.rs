@@ -4,6 +4,7 @@
 //! context is entered by nobody.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::num::NonZeroU64;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -163,6 +164,13 @@ impl Vm {
     pub fn wants_census(&self) -> bool {
         // SAFETY: the state is live and this thread has it.
         unsafe { share::lua_wantscensus(self.state()) != 0 }
+    }
+
+    /// The epoch in which some VM of the process has still to be asked. A host that sees a new
+    /// number asks its sleeping VMs. Any thread may look; it costs two reads.
+    pub fn census_epoch() -> Option<NonZeroU64> {
+        // SAFETY: reads two atomics.
+        NonZeroU64::new(unsafe { share::lua_censusepoch() })
     }
 
     /// Answers that question; true if it had to walk the VM's values for it.

@@ -77,6 +77,13 @@ LUA_API int lua_sharecensus (lua_State *L);
 /* true if a census of this VM is what the process waits for */
 LUA_API int lua_wantscensus (lua_State *L);
 
+/*
+** Number of the epoch in which VMs of the process are still to do their
+** census, or 0. Any thread: a host that sees a new one asks the VMs that
+** sleep.
+*/
+LUA_API unsigned long long lua_censusepoch (void);
+
 
 /*
 ** A host's own way to load files. 'luaL_loadfilex' (and so 'require',

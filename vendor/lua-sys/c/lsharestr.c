@@ -461,6 +461,12 @@ unsigned long long luaI_epoch (void) {
 }
 
 
+/* the current epoch while some VM has still to do its census, or 0 */
+unsigned long long luaI_openepoch (void) {
+  return atomic_load(&inepoch) ? atomic_load(&epoch) : 0;
+}
+
+
 /* true if no image uses the shared string */
 int luaI_inlimbo (TString *ts) {
   return atomic_load(&ts2shared(ts)->refs) == 0;

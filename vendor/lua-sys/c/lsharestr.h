@@ -71,6 +71,7 @@ LUAI_FUNC void luaI_published (void);
 /* without it: */
 LUAI_FUNC unsigned long long luaI_publications (void);
 LUAI_FUNC unsigned long long luaI_epoch (void);
+LUAI_FUNC unsigned long long luaI_openepoch (void);
 LUAI_FUNC void luaI_registervm (SharingVM *vm);
 LUAI_FUNC void luaI_unregistervm (SharingVM *vm);
 LUAI_FUNC int luaI_inlimbo (TString *ts);

@@ -449,6 +449,11 @@ LUA_API int lua_wantscensus (lua_State *L) {
 }
 
 
+LUA_API unsigned long long lua_censusepoch (void) {
+  return luaI_openepoch();
+}
+
+
 #define loadcounter(f)  \
 	atomic_load_explicit(&luaI_counters.f, memory_order_relaxed)
 

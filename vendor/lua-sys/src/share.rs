@@ -1,7 +1,7 @@
 //! Declarations of `c/lshare.h`: shared images, the file loader hook, interruption. The header
 //! documents each function; the comments here only add what Rust callers must know.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use mlua_sys::lua_State;
 
@@ -79,6 +79,8 @@ unsafe extern "C-unwind" {
     pub fn lua_sharecensus(state: *mut lua_State) -> c_int;
     /// True if a census of this VM is what the process waits for.
     pub fn lua_wantscensus(state: *mut lua_State) -> c_int;
+    /// The epoch in which VMs of the process are still to do their census, or 0; any thread.
+    pub fn lua_censusepoch() -> c_ulonglong;
     /// Installs a host's file loader; `None` removes it.
     pub fn lua_setfileloader(state: *mut lua_State, loader: Option<FileLoader>, ud: *mut c_void);
     /// Sets an option of the VM and returns its previous value.
