@@ -97,9 +97,20 @@ fn turn_of_vm(
         let tasks = state.tasks.borrow().len();
         (progress, tasks)
     });
-    if matches!(progress, Progress::Idle) && vm.wants_census() {
-        vm.census();
+    if matches!(progress, Progress::Idle) {
+        answer_census(vm, service);
     }
     service.figures.publish(vm.memory().used_bytes, tasks);
     progress
+}
+
+/// Tells which unused shared strings the VM holds, if the process wants to know, and has those asked
+/// that sleep.
+fn answer_census(vm: &mut Vm, service: &Arc<Service>) {
+    if vm.wants_census() {
+        vm.census();
+    }
+    if let Some(epoch) = Vm::census_epoch() {
+        service.core().warden.hear_of_census(epoch);
+    }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Warden {
     changed: Condvar,
     /// The warden sleeps until somebody wakes it. Written by it, cleared by whoever wakes it.
     asleep: AtomicBool,
+    /// The last epoch for which sleeping services were asked. Written by the warden.
+    census: AtomicU64,
     shutting_down: AtomicBool,
 }
 
@@ -67,6 +69,7 @@ impl Warden {
             orders: Mutex::default(),
             changed: Condvar::new(),
             asleep: AtomicBool::new(false),
+            census: AtomicU64::new(0),
             shutting_down: AtomicBool::new(false),
         }
     }
@@ -129,6 +132,14 @@ impl Warden {
         orders.urgent = true;
         self.asleep.store(false, Ordering::Relaxed);
         self.changed.notify_all();
+    }
+
+    /// VMs are to tell which unused strings they hold; those that sleep have to be asked.
+    #[inline]
+    pub(crate) fn hear_of_census(&self, epoch: NonZeroU64) {
+        if self.census.load(Ordering::Relaxed) != epoch.get() {
+            self.hurry();
+        }
     }
 
     /// The last service has ended: a shutdown may go on.
@@ -206,8 +217,6 @@ struct Watch {
     core: Arc<Core>,
     seen: Vec<Seen>,
     beats: Vec<u64>,
-    /// The last epoch for which sleeping services were asked.
-    census: Option<NonZeroU64>,
 }
 
 /// A turn as it was seen before.
@@ -224,7 +233,7 @@ impl Watch {
     fn new(core: &Arc<Core>) -> Watch {
         let seen = Seen { turn: 0, beat: 0, since: Duration::ZERO, interruptions: 0 };
         let workers = core.warden.posts.len();
-        Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new(), census: None }
+        Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new() }
     }
 
     /// Looks at all workers. True if a turn that must end still runs.
@@ -269,13 +278,12 @@ impl Watch {
 
     /// Shared strings that code no longer uses are freed once every VM has told which of them it
     /// holds. Busy services do it at the end of a turn; the others are given one.
-    fn ask_sleepers(&mut self) {
-        let epoch = Vm::census_epoch();
-        if epoch.is_some() && epoch != self.census {
+    fn ask_sleepers(&self) {
+        let Some(epoch) = Vm::census_epoch() else { return };
+        if self.core.warden.census.swap(epoch.get(), Ordering::Relaxed) != epoch.get() {
             self.core.table.for_each(|_, service| {
                 service.control(Message::Census);
             });
-            self.census = epoch;
         }
     }
 
