@@ -363,4 +363,6 @@ impl<C> Slot<C> {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -63,36 +63,28 @@ impl Shape {
         self.elements + 2 * self.pairs
     }
 
-    fn header(self) -> ([u8; 9], usize) {
+    /// The header of most tables.
+    #[inline]
+    fn small_header(self) -> Option<u8> {
+        match (self.elements, self.pairs) {
+            (0..SMALL_ARRAY_COUNT, 0) => Some(tag::SMALL_ARRAY | self.elements as u8),
+            (0, 0..SMALL_MAP_COUNT) => Some(tag::SMALL_MAP | self.pairs as u8),
+            _ => None,
+        }
+    }
+
+    fn large_header(self) -> ([u8; 9], usize) {
         let mut bytes = [0; 9];
         // The counts fit: a payload is limited to less than 4 GiB and every value takes a byte.
         let (elements, pairs) = (self.elements as u32, self.pairs as u32);
-        let length = match (self.elements, self.pairs) {
-            (0..SMALL_ARRAY_COUNT, 0) => {
-                bytes[0] = tag::SMALL_ARRAY | elements as u8;
-                1
-            }
-            (0, 0..SMALL_MAP_COUNT) => {
-                bytes[0] = tag::SMALL_MAP | pairs as u8;
-                1
-            }
-            (_, 0) => {
-                bytes[0] = tag::ARRAY_32;
-                bytes[1..5].copy_from_slice(&elements.to_le_bytes());
-                5
-            }
-            (0, _) => {
-                bytes[0] = tag::MAP_32;
-                bytes[1..5].copy_from_slice(&pairs.to_le_bytes());
-                5
-            }
-            (_, _) => {
-                bytes[0] = tag::TABLE_32;
-                bytes[1..5].copy_from_slice(&elements.to_le_bytes());
-                bytes[5..9].copy_from_slice(&pairs.to_le_bytes());
-                9
-            }
+        let (tag, first, length) = match (elements, pairs) {
+            (_, 0) => (tag::ARRAY_32, elements, 5),
+            (0, _) => (tag::MAP_32, pairs, 5),
+            (_, _) => (tag::TABLE_32, elements, 9),
         };
+        bytes[0] = tag;
+        bytes[1..5].copy_from_slice(&first.to_le_bytes());
+        bytes[5..9].copy_from_slice(&pairs.to_le_bytes());
         (bytes, length)
     }
 }
@@ -237,15 +229,23 @@ impl Writer {
     #[inline]
     pub fn begin_table(&mut self, elements: usize) -> OpenTable {
         let start = self.bytes.len();
-        let (header, reserved) = Shape { elements, pairs: 0 }.header();
-        self.bytes.extend_from_slice(&header[..reserved]);
+        let reserved = if elements < SMALL_ARRAY_COUNT { 1 } else { 5 };
+        self.bytes.extend_from_slice(&[0; 5]);
+        self.bytes.truncate(start + reserved);
         OpenTable { start, reserved }
     }
 
     /// Writes the header of a table whose contents now follow it.
     #[inline]
     pub fn finish_table(&mut self, table: OpenTable, shape: Shape) {
-        let (header, length) = shape.header();
+        match shape.small_header() {
+            Some(header) if table.reserved == 1 => self.bytes[table.start] = header,
+            _ => self.finish_large_table(table, shape),
+        }
+    }
+
+    fn finish_large_table(&mut self, table: OpenTable, shape: Shape) {
+        let (header, length) = shape.large_header();
         if length > table.reserved {
             self.widen(table, length - table.reserved);
         }

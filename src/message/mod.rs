@@ -28,6 +28,7 @@ mod payload;
 mod scratch;
 mod typed;
 mod unpack;
+mod view;
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,8 @@
 //! being walked. The one exception, `__pairs`, lives in [`pairs`](super::pairs) and runs protected.
 
 use std::ffi::c_int;
-use std::slice;
 
-use moonhive_lua_sys::lua::{
-    self, LUA_TBOOLEAN, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE,
-    LUA_TUSERDATA, lua_State,
-};
+use moonhive_lua_sys::lua::{self, LUA_TUSERDATA, lua_State};
 
 use super::error::PackError;
 use super::fault::{Cause, Fault};
@@ -21,10 +17,11 @@ use super::pairs::{self, ProtectedCall};
 use super::path::Step;
 use super::payload::Payload;
 use super::scratch::{Scratch, with_scratch};
+use super::view::{View, Walk};
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
-/// Stack slots that one level of nesting uses: a key, its value, and what reading them takes.
-const SLOTS_PER_LEVEL: c_int = 6;
+/// Stack slots that one level of nesting uses: a key, its value, or an iterator and what it yields.
+const SLOTS_PER_LEVEL: c_int = 8;
 
 /// How values are packed.
 #[derive(Debug, Clone, Copy)]
@@ -111,81 +108,59 @@ impl<'a> Packer<'a> {
     /// Packs the values at `first..first + count`.
     ///
     /// # Safety
-    /// They must exist, and `first` must be absolute.
+    /// They must exist, and `first` must be positive.
     pub(super) unsafe fn values(&mut self, first: c_int, count: c_int) -> Result<(), Box<Fault>> {
         (0..count).try_for_each(|offset| {
-            // SAFETY: the caller vouches for the values.
-            let packed = unsafe { self.value(first + offset, 0) };
+            let index = first + offset;
+            // SAFETY: the caller vouches for the values; nothing removes them meanwhile.
+            let packed = unsafe { self.value(View::at(self.state, index), index, 0) };
             let number = i64::from(offset - self.uncounted) + 1;
             packed.map_err(|fault| fault.inside(Step::Integer(number)))
         })
     }
 
-    /// Packs the value at `index`, which `depth` tables hold.
+    /// Packs the value at `index`, which is `view` and which `depth` tables hold.
     ///
     /// # Safety
-    /// `index` must be absolute and below the top of the stack.
+    /// `index` must be positive and below the top of the stack.
     #[inline]
-    pub(super) unsafe fn value(&mut self, index: c_int, depth: usize) -> Result<(), Box<Fault>> {
-        let state = self.state;
-        // SAFETY: `index` is valid; every accessor matches the type just asked for.
-        unsafe {
-            match lua::lua_type(state, index) {
-                LUA_TNUMBER => self.number(index),
-                LUA_TSTRING => return self.string(string_at(state, index)),
-                LUA_TTABLE => return self.table(index, depth),
-                LUA_TBOOLEAN => self.writer.boolean(lua::lua_toboolean(state, index) != 0),
-                LUA_TNIL => self.writer.nil(),
-                LUA_TLIGHTUSERDATA => {
-                    self.writer.pointer(lua::lua_touserdata(state, index) as u64);
-                }
-                kind => return self.other(index, kind),
-            }
+    unsafe fn value(
+        &mut self,
+        view: View<'_>,
+        index: c_int,
+        depth: usize,
+    ) -> Result<(), Box<Fault>> {
+        match view {
+            View::String(bytes) => return self.string(bytes),
+            View::Integer(value) => self.writer.integer(value),
+            // SAFETY: the value at `index` is a table.
+            View::Table(address) => return unsafe { self.table(index, address, depth) },
+            View::Float(value) => self.writer.float(value),
+            View::Boolean(value) => self.writer.boolean(value),
+            View::Nil => self.writer.nil(),
+            View::Pointer(address) => self.writer.pointer(address),
+            // SAFETY: `index` is valid.
+            View::Other(_) => return unsafe { self.other(view, index) },
         }
         self.check_size()
     }
 
-    /// Packs the key at `index` of a table that `depth` tables hold, itself included.
+    /// Packs the key at `index`, which is `view`; `depth` counts its own table too.
     ///
     /// # Safety
     /// As for [`value`](Self::value).
-    unsafe fn key(&mut self, index: c_int, depth: usize) -> Result<(), Box<Fault>> {
-        let state = self.state;
-        // SAFETY: as in `value`. A string key lives as long as its table holds it, and nothing runs
-        // that could change the table (or `forget` is called).
-        unsafe {
-            match lua::lua_type(state, index) {
-                LUA_TSTRING => {
-                    let key = string_at(state, index);
-                    match self.keys.find_or_remember(key) {
-                        Some(number) => self.writer.key_reference(number),
-                        None => return self.string(key),
-                    }
-                }
-                LUA_TNUMBER if lua::lua_isinteger(state, index) != 0 => {
-                    let key = lua::lua_tointegerx(state, index, std::ptr::null_mut());
-                    self.writer.wide_integer(key);
-                }
-                _ => return self.value(index, depth).map_err(Fault::as_key),
-            }
+    #[inline]
+    unsafe fn key(&mut self, view: View<'_>, index: c_int, depth: usize) -> Result<(), Box<Fault>> {
+        match view {
+            View::String(key) => match self.keys.find_or_remember(key) {
+                Some(number) => self.writer.key_reference(number),
+                None => return self.string(key),
+            },
+            View::Integer(key) => self.writer.wide_integer(key),
+            // SAFETY: as for this function.
+            _ => return unsafe { self.value(view, index, depth) }.map_err(Fault::as_key),
         }
         self.check_size()
-    }
-
-    /// Packs an integer or a float.
-    ///
-    /// # Safety
-    /// The value at `index` must be a number.
-    #[inline]
-    unsafe fn number(&mut self, index: c_int) {
-        // SAFETY: the value at `index` is a number, so neither call converts it in place.
-        unsafe {
-            if lua::lua_isinteger(self.state, index) != 0 {
-                self.writer.integer(lua::lua_tointegerx(self.state, index, std::ptr::null_mut()));
-            } else {
-                self.writer.float(lua::lua_tonumberx(self.state, index, std::ptr::null_mut()));
-            }
-        }
     }
 
     #[inline]
@@ -200,55 +175,49 @@ impl<'a> Packer<'a> {
     /// A full userdata that is a handle, or something that cannot be sent.
     ///
     /// # Safety
-    /// As for [`value`](Self::value); `kind` must be the type of the value.
+    /// As for [`value`](Self::value).
     #[cold]
-    unsafe fn other(&mut self, index: c_int, kind: c_int) -> Result<(), Box<Fault>> {
-        // SAFETY: `index` is a full userdata when `handle_at` is called; the stack was checked for
-        // more than two slots, or `values` runs directly above the caller's.
-        unsafe {
-            if kind == LUA_TUSERDATA {
-                self.reserve_stack()?;
-                if let Some(handle) = handle_at(self.state, index) {
-                    self.writer.handle(handle.kind, handle.value);
-                    return self.check_size();
-                }
+    unsafe fn other(&mut self, view: View<'_>, index: c_int) -> Result<(), Box<Fault>> {
+        if matches!(view, View::Other(LUA_TUSERDATA)) {
+            self.reserve_stack()?;
+            // SAFETY: `index` is a full userdata, and there is room for what reading it pushes.
+            if let Some(handle) = unsafe { handle_at(self.state, index) } {
+                self.writer.handle(handle.kind, handle.value);
+                return self.check_size();
             }
         }
-        Err(Fault::new(Cause::Unsendable(type_name(kind))))
+        Err(Fault::new(Cause::Unsendable(view.type_name())))
     }
 
     /// Packs the table at `index`, which `depth` tables hold.
     ///
     /// # Safety
-    /// `index` must be absolute and the value a table.
-    unsafe fn table(&mut self, index: c_int, depth: usize) -> Result<(), Box<Fault>> {
-        // SAFETY: `index` is a table; `enter` made room on the stack for what the walk pushes.
+    /// `index` must be positive and the value a table.
+    unsafe fn table(
+        &mut self,
+        index: c_int,
+        address: usize,
+        depth: usize,
+    ) -> Result<(), Box<Fault>> {
+        self.enter(address, depth)?;
+        // SAFETY: `index` is a table; `enter` made room on the stack for what is pushed here.
         unsafe {
-            self.enter(index, depth)?;
+            let top = lua::lua_gettop(self.state);
             if let Some(call) = self.call_pairs
                 && pairs::begin(self, call, index)?
             {
-                return self.iterated(call, depth);
+                self.iterated(call, depth)?;
+            } else {
+                lua::lua_settop(self.state, top + 2);
+                self.contents(index, top + 1, depth)?;
             }
-            let elements = lua::lua_rawlen(self.state, index);
-            if elements > self.limit_bytes {
-                return Err(Fault::new(Cause::Size(self.limit_bytes)));
-            }
-            let table = self.writer.begin_table(elements);
-            self.elements(index, elements, depth)?;
-            let pairs = self.pairs(index, elements, depth)?;
-            self.writer.finish_table(table, Shape { elements, pairs });
+            lua::lua_settop(self.state, top);
         }
         Ok(())
     }
 
     /// Checks that the table may be walked and notes it as an ancestor of what it holds.
-    ///
-    /// # Safety
-    /// As for [`table`](Self::table).
-    unsafe fn enter(&mut self, index: c_int, depth: usize) -> Result<(), Box<Fault>> {
-        // SAFETY: `index` is valid.
-        let address = unsafe { lua::lua_topointer(self.state, index) } as usize;
+    fn enter(&mut self, address: usize, depth: usize) -> Result<(), Box<Fault>> {
         if let Some(ancestor) = self.ancestors[..depth].iter().position(|&held| held == address) {
             return Err(Fault::new(Cause::Cycle { ancestor_depth: ancestor + 1 }));
         }
@@ -256,15 +225,11 @@ impl<'a> Packer<'a> {
             return Err(Fault::new(Cause::Depth));
         }
         self.ancestors[depth] = address;
-        // SAFETY: the state is valid.
-        unsafe { self.reserve_stack() }
+        self.reserve_stack()
     }
 
     /// Makes room for what one level pushes.
-    ///
-    /// # Safety
-    /// The state must be valid.
-    unsafe fn reserve_stack(&self) -> Result<(), Box<Fault>> {
+    fn reserve_stack(&self) -> Result<(), Box<Fault>> {
         // SAFETY: the state is valid; the call reports failure instead of raising it.
         if unsafe { lua::lua_checkstack(self.state, SLOTS_PER_LEVEL) } == 0 {
             return Err(Fault::new(Cause::Stack));
@@ -272,86 +237,78 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Packs `t[1]` to `t[count]` of the table at `index`.
+    /// Packs all that the table at `index` holds, by way of the stack slots `slot` and `slot + 1`.
     ///
     /// # Safety
-    /// As for [`table`](Self::table), with room for a value.
-    unsafe fn elements(
+    /// `index` must be positive and a table, and both slots below the top, with room for one more.
+    unsafe fn contents(
         &mut self,
         index: c_int,
-        count: usize,
+        slot: c_int,
         depth: usize,
     ) -> Result<(), Box<Fault>> {
-        // SAFETY: `index` is a table; the element is pushed right above the top.
-        unsafe {
-            let top = lua::lua_gettop(self.state);
-            for element in 1..=count as i64 {
-                lua::lua_rawgeti(self.state, index, element);
-                self.value(top + 1, depth + 1)
-                    .map_err(|fault| fault.inside(Step::Integer(element)))?;
-                lua::lua_settop(self.state, top);
-            }
+        // SAFETY: the caller vouches for table and slots.
+        let mut walk = unsafe { Walk::new(self.state, index, slot) };
+        let elements = walk.elements();
+        if elements > self.limit_bytes {
+            return Err(Fault::new(Cause::Size(self.limit_bytes)));
         }
+        let table = self.writer.begin_table(elements);
+        for element in 1..=elements {
+            let value = walk.element(element);
+            // SAFETY: the walk left the value in its slot.
+            unsafe { self.value(value, slot + 1, depth + 1) }
+                .map_err(|fault| fault.inside(Step::Integer(element as i64)))?;
+        }
+        let mut pairs = 0;
+        while let Some((key, value)) = walk.next_pair() {
+            // SAFETY: the walk left key and value in its slots.
+            unsafe { self.pair(key, value, slot, depth)? };
+            pairs += 1;
+        }
+        self.writer.finish_table(table, Shape { elements, pairs });
         Ok(())
     }
 
-    /// Packs every pair whose key is not among the first `elements` integers; returns their number.
+    /// Packs the key at `slot` and the value above it.
     ///
     /// # Safety
-    /// As for [`table`](Self::table), with room for a key and a value.
-    unsafe fn pairs(
-        &mut self,
-        index: c_int,
-        elements: usize,
-        depth: usize,
-    ) -> Result<usize, Box<Fault>> {
-        let state = self.state;
-        let mut count = 0;
-        // SAFETY: `index` is a table. `lua_next` gets back the key it returned, unconverted, and
-        // nothing changes the table in between, so it cannot raise.
-        unsafe {
-            lua::lua_pushnil(state);
-            let key = lua::lua_gettop(state);
-            while lua::lua_next(state, index) != 0 {
-                if elements == 0 || !is_element(state, key, elements) {
-                    self.pair(key, depth)?;
-                    count += 1;
-                }
-                lua::lua_settop(state, key);
-            }
-        }
-        Ok(count)
-    }
-
-    /// Packs the key at `key` and the value above it.
-    ///
-    /// # Safety
-    /// Both must be there, and `key` absolute.
+    /// `slot` must be positive and hold the key.
     #[inline]
-    unsafe fn pair(&mut self, key: c_int, depth: usize) -> Result<(), Box<Fault>> {
-        // SAFETY: the caller pushed both.
+    unsafe fn pair(
+        &mut self,
+        key: View<'_>,
+        value: View<'_>,
+        slot: c_int,
+        depth: usize,
+    ) -> Result<(), Box<Fault>> {
+        // SAFETY: the caller put both there.
         unsafe {
-            self.key(key, depth + 1)?;
-            self.value(key + 1, depth + 1).map_err(|fault| fault.inside(step_at(self.state, key)))
+            self.key(key, slot, depth + 1)?;
+            self.value(value, slot + 1, depth + 1).map_err(|fault| fault.inside(key.step()))
         }
     }
 
     /// Packs what the iterator on top of the stack yields.
+    ///
+    /// # Safety
+    /// Function, state and control must be the three topmost values, with room for three more.
     unsafe fn iterated(&mut self, call: ProtectedCall, depth: usize) -> Result<(), Box<Fault>> {
         let table = self.writer.begin_table(0);
         let mut pairs = 0;
-        // SAFETY: `pairs::begin` left function, state and control on top of the stack.
+        // SAFETY: the caller vouches for the iterator; `pairs::next` leaves a key and a value.
         unsafe {
             let control = lua::lua_gettop(self.state);
             while pairs::next(self, call, control)? {
-                if lua::lua_type(self.state, control + 2) != LUA_TNIL {
-                    self.pair(control + 1, depth)?;
+                let key = View::at(self.state, control + 1);
+                let value = View::at(self.state, control + 2);
+                if !matches!(value, View::Nil) {
+                    self.pair(key, value, control + 1, depth)?;
                     pairs += 1;
                 }
                 lua::lua_copy(self.state, control + 1, control);
                 lua::lua_settop(self.state, control);
             }
-            lua::lua_settop(self.state, control - 3);
         }
         self.writer.finish_table(table, Shape { elements: 0, pairs });
         Ok(())
@@ -363,62 +320,5 @@ impl<'a> Packer<'a> {
             return Err(Fault::new(Cause::Size(self.limit_bytes)));
         }
         Ok(())
-    }
-}
-
-/// Is the key one of `1..=elements`?
-///
-/// # Safety
-/// `key` must be a valid index.
-#[inline]
-unsafe fn is_element(state: *mut lua_State, key: c_int, elements: usize) -> bool {
-    // SAFETY: `key` is valid; integers are not converted.
-    unsafe {
-        lua::lua_isinteger(state, key) != 0
-            && (lua::lua_tointegerx(state, key, std::ptr::null_mut()) as u64).wrapping_sub(1)
-                < elements as u64
-    }
-}
-
-/// The bytes of the string at `index`.
-///
-/// # Safety
-/// The value must be a string (a number would be converted) and outlive `'a`.
-pub(super) unsafe fn string_at<'a>(state: *mut lua_State, index: c_int) -> &'a [u8] {
-    let mut length = 0;
-    // SAFETY: the caller vouches for the type; Lua returns that many bytes.
-    unsafe {
-        let bytes = lua::lua_tolstring(state, index, &mut length);
-        slice::from_raw_parts(bytes.cast(), length)
-    }
-}
-
-/// How a path spells the key at `index`.
-///
-/// # Safety
-/// `index` must be valid.
-unsafe fn step_at(state: *mut lua_State, index: c_int) -> Step {
-    // SAFETY: `index` is valid; every accessor matches the type just asked for.
-    unsafe {
-        match lua::lua_type(state, index) {
-            LUA_TSTRING => Step::string(string_at(state, index)),
-            LUA_TNUMBER if lua::lua_isinteger(state, index) != 0 => {
-                Step::Integer(lua::lua_tointegerx(state, index, std::ptr::null_mut()))
-            }
-            LUA_TNUMBER => Step::Float(lua::lua_tonumberx(state, index, std::ptr::null_mut())),
-            LUA_TBOOLEAN => Step::Boolean(lua::lua_toboolean(state, index) != 0),
-            kind => Step::Other(type_name(kind)),
-        }
-    }
-}
-
-/// The name that Lua's `type` has for a type.
-fn type_name(kind: c_int) -> &'static str {
-    match kind {
-        lua::LUA_TFUNCTION => "function",
-        lua::LUA_TTHREAD => "thread",
-        LUA_TTABLE => "table",
-        LUA_TUSERDATA | LUA_TLIGHTUSERDATA => "userdata",
-        _ => "value of unknown type",
     }
 }

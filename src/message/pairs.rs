@@ -7,10 +7,11 @@
 
 use std::ffi::{c_int, c_void};
 
-use moonhive_lua_sys::lua::{self, LUA_OK, LUA_TNIL, LUA_TSTRING, lua_State};
+use moonhive_lua_sys::lua::{self, LUA_OK, LUA_TNIL, lua_State};
 
 use super::fault::{Cause, Fault};
-use super::pack::{Packer, string_at};
+use super::pack::Packer;
+use super::view::View;
 
 /// Calls the function below its arguments like `lua_pcall` without a message handler: on success
 /// (`LUA_OK`) that many results take their place, otherwise the error object.
@@ -139,12 +140,11 @@ unsafe fn run_protected(
 /// # Safety
 /// An error must be on top of the stack.
 unsafe fn take_message(state: *mut lua_State) -> String {
-    // SAFETY: the error is on top of the stack; only a string is read as one.
+    // SAFETY: the error is on top of the stack and stays there until it has been copied.
     unsafe {
-        let message = if lua::lua_type(state, -1) == LUA_TSTRING {
-            String::from_utf8_lossy(string_at(state, -1)).into_owned()
-        } else {
-            "error object is no string".to_owned()
+        let message = match View::at(state, lua::lua_gettop(state)) {
+            View::String(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ => "error object is no string".to_owned(),
         };
         lua::lua_settop(state, -2);
         message

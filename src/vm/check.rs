@@ -3,7 +3,8 @@
 use std::ffi::c_int;
 
 use super::raise::Raise;
-use super::stack::{Kind, Stack};
+use super::read::Kind;
+use super::stack::Stack;
 
 impl Stack<'_> {
     /// The argument as an integer.
@@ -55,6 +56,14 @@ impl Stack<'_> {
     /// `string expected, got nil`.
     #[inline]
     pub fn check_bytes(&self, argument: c_int) -> Result<&[u8], Raise> {
+        match self.bytes(argument) {
+            Some(bytes) => Ok(bytes),
+            None => self.check_bytes_of_number(argument),
+        }
+    }
+
+    #[cold]
+    fn check_bytes_of_number(&self, argument: c_int) -> Result<&[u8], Raise> {
         if self.kind(argument) == Kind::Number {
             self.number_to_text(argument);
         }

@@ -9,7 +9,8 @@ use std::ffi::c_int;
 
 use moonhive_lua_sys::{lua, share};
 
-use super::stack::{Kind, Stack};
+use super::read::Kind;
+use super::stack::Stack;
 
 /// What went wrong, as Lua sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

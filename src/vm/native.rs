@@ -200,16 +200,17 @@ unsafe fn finish(state: *mut lua::lua_State, step: Step) -> c_int {
 /// As [`finish`].
 #[cold]
 unsafe fn insist_on_memory(state: *mut lua::lua_State) {
-    // SAFETY: by contract this may jump; there are always spare slots above a C function's top
-    // because `step` reserved one.
+    // SAFETY: by contract this may jump; room for the value is made sure of.
     unsafe {
-        lua::lua_newuserdatauv(state, 1, 0);
-        lua::lua_settop(state, -2);
+        if lua::lua_checkstack(state, 1) != 0 {
+            lua::lua_newuserdatauv(state, 1, 0);
+            lua::lua_settop(state, -2);
+        }
     }
 }
 
+#[inline]
 fn accept(stack: &mut Stack<'_>, outcome: Outcome) -> Step {
-    stack.reserve_or_unwind(1);
     let (values, yields, blocks, then) = match outcome {
         Outcome::Return(values) => (values, false, false, None),
         Outcome::Block(values) => (values, true, true, None),
@@ -217,10 +218,8 @@ fn accept(stack: &mut Stack<'_>, outcome: Outcome) -> Step {
         Outcome::Yield(values) => (values, true, false, None),
         Outcome::YieldThen(values, then) => (values, true, false, Some(then)),
     };
-    if values < 0 || values > stack.top() {
-        let top = stack.top();
-        let text = format!("native function promised {values} values and has {top}");
-        return fail(stack, Raise::message(text));
+    if !(0..=stack.top()).contains(&values) {
+        return fail_promise(stack, values);
     }
     if !yields {
         return Step::Return(values);
@@ -229,6 +228,12 @@ fn accept(stack: &mut Stack<'_>, outcome: Outcome) -> Step {
         return fail(stack, Raise::message(refusal(stack)));
     }
     Step::Yield { values, blocks, then }
+}
+
+#[cold]
+fn fail_promise(stack: &mut Stack<'_>, values: c_int) -> Step {
+    let top = stack.top();
+    fail(stack, Raise::message(format!("native function promised {values} values and has {top}")))
 }
 
 /// Why code here cannot block, in stock Lua's words.

@@ -144,7 +144,7 @@ impl Stack<'_> {
 
 /// `__tostring` of a structured error.
 fn error_to_string(stack: &mut Stack<'_>) -> NativeResult {
-    stack.check_kind(1, super::stack::Kind::Table)?;
+    stack.check_kind(1, super::read::Kind::Table)?;
     stack.raw_get_field(1, "message");
     if stack.bytes(-1).is_none() {
         stack.push_str(ERROR_NAME);

@@ -1,4 +1,5 @@
-//! A safe view of one Lua stack: what natives and the host push, read and move.
+//! A safe view of one Lua stack: its room, its indices, and moving values about. Pushing is in
+//! `push.rs`, reading in `read.rs`, tables in `table.rs`.
 //!
 //! Indices are Lua's: 1 is the first argument, -1 the top, [`upvalue`] the captured values. Values
 //! are accessed raw, so no metamethod (no Lua code) runs. An index outside the stack, or an
@@ -9,77 +10,18 @@
 //! exceeds the number of slots that are free above the top.
 
 use std::any::Any;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
-use std::{ptr, slice};
 
 use moonhive_lua_sys::lua;
 
 use super::context::Context;
-use super::native::Native;
 use super::raise::Raise;
+use super::read::Kind;
 
 /// Slots to ask for at once, so that most pushes need no call.
 const ROOM_AT_ONCE: c_int = lua::LUA_MINSTACK;
-
-/// The kind of a Lua value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kind {
-    /// No value: the index is above the top.
-    None,
-    /// `nil`
-    Nil,
-    /// A boolean.
-    Boolean,
-    /// A light userdata: a bare address.
-    LightUserdata,
-    /// An integer or a float.
-    Number,
-    /// A string.
-    String,
-    /// A table.
-    Table,
-    /// A function.
-    Function,
-    /// A full userdata.
-    Userdata,
-    /// A coroutine.
-    Thread,
-}
-
-impl Kind {
-    fn of(tag: c_int) -> Kind {
-        match tag {
-            lua::LUA_TNIL => Kind::Nil,
-            lua::LUA_TBOOLEAN => Kind::Boolean,
-            lua::LUA_TLIGHTUSERDATA => Kind::LightUserdata,
-            lua::LUA_TNUMBER => Kind::Number,
-            lua::LUA_TSTRING => Kind::String,
-            lua::LUA_TTABLE => Kind::Table,
-            lua::LUA_TFUNCTION => Kind::Function,
-            lua::LUA_TUSERDATA => Kind::Userdata,
-            lua::LUA_TTHREAD => Kind::Thread,
-            _ => Kind::None,
-        }
-    }
-
-    /// Lua's name of the kind, as `type` gives it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::None => "no value",
-            Kind::Nil => "nil",
-            Kind::Boolean => "boolean",
-            Kind::LightUserdata | Kind::Userdata => "userdata",
-            Kind::Number => "number",
-            Kind::String => "string",
-            Kind::Table => "table",
-            Kind::Function => "function",
-            Kind::Thread => "thread",
-        }
-    }
-}
 
 /// The index of a native's `number`-th upvalue, counted from 1.
 pub const fn upvalue(number: u8) -> c_int {
@@ -230,113 +172,6 @@ impl<'vm> Stack<'vm> {
         absolute
     }
 
-    // ---- pushing ----
-
-    /// Pushes `nil`.
-    #[inline]
-    pub fn push_nil(&mut self) {
-        self.take_slot();
-        // SAFETY: there is room.
-        unsafe { lua::lua_pushnil(self.state) };
-    }
-
-    /// Pushes a boolean.
-    #[inline]
-    pub fn push_bool(&mut self, value: bool) {
-        self.take_slot();
-        // SAFETY: there is room.
-        unsafe { lua::lua_pushboolean(self.state, value.into()) };
-    }
-
-    /// Pushes an integer.
-    #[inline]
-    pub fn push_integer(&mut self, value: i64) {
-        self.take_slot();
-        // SAFETY: there is room.
-        unsafe { lua::lua_pushinteger(self.state, value) };
-    }
-
-    /// Pushes a float.
-    #[inline]
-    pub fn push_number(&mut self, value: f64) {
-        self.take_slot();
-        // SAFETY: there is room.
-        unsafe { lua::lua_pushnumber(self.state, value) };
-    }
-
-    /// Pushes a string of any bytes.
-    #[inline]
-    pub fn push_bytes(&mut self, value: &[u8]) {
-        self.take_slot();
-        // SAFETY: there is room, Lua copies the bytes, and while memory is not refused no error can
-        // be raised.
-        unsafe { lua::lua_pushlstring(self.state, value.as_ptr().cast(), value.len()) };
-    }
-
-    /// Pushes a string.
-    #[inline]
-    pub fn push_str(&mut self, value: &str) {
-        self.push_bytes(value.as_bytes());
-    }
-
-    /// Pushes a bare address.
-    pub fn push_light(&mut self, address: usize) {
-        self.push_pointer(ptr::without_provenance_mut(address));
-    }
-
-    /// Pushes an address that code of this module will look behind.
-    pub(super) fn push_pointer(&mut self, pointer: *mut c_void) {
-        self.take_slot();
-        // SAFETY: there is room; Lua never looks behind the address.
-        unsafe { lua::lua_pushlightuserdata(self.state, pointer) };
-    }
-
-    /// Pushes a copy of the value at `index` (nil where there is none).
-    #[inline]
-    pub fn push_value(&mut self, index: c_int) {
-        let Some(index) = self.readable(index) else { return self.push_nil() };
-        self.take_slot();
-        // SAFETY: there is room and the index may be read.
-        unsafe { lua::lua_pushvalue(self.state, index) };
-    }
-
-    /// Pushes a native function.
-    pub fn push_native(&mut self, native: Native) {
-        self.push_native_with(native, 0);
-    }
-
-    /// Pops `upvalues` values and pushes a native function that captured them.
-    pub fn push_native_with(&mut self, native: Native, upvalues: u8) {
-        let count = c_int::from(upvalues);
-        assert!(count <= self.top(), "not enough values for {count} upvalues");
-        self.take_slot();
-        // SAFETY: the upvalues are there, there is room, memory is not refused.
-        unsafe { lua::lua_pushcclosure(self.state, native.0, count) };
-    }
-
-    /// Pushes the table of global variables.
-    pub fn push_globals(&mut self) {
-        self.take_slot();
-        // SAFETY: there is room; the registry always holds the globals at this index.
-        unsafe {
-            lua::lua_rawgeti(self.state, lua::LUA_REGISTRYINDEX, lua::LUA_RIDX_GLOBALS);
-        }
-    }
-
-    /// Pushes the coroutine that this stack belongs to; true if it is the main one.
-    pub fn push_this_thread(&mut self) -> bool {
-        self.take_slot();
-        // SAFETY: there is room.
-        unsafe { lua::lua_pushthread(self.state) != 0 }
-    }
-
-    /// Pushes a traceback of this stack, from `level` (0 is the running function) outwards.
-    pub fn push_traceback(&mut self, level: c_int) {
-        self.push_traceback_of(self.state, level);
-    }
-
-    // ---- moving ----
-
     /// Moves the top value to `index`, shifting up what is there and above.
     pub fn insert(&mut self, index: c_int) {
         let index = self.occupied(index);
@@ -382,110 +217,6 @@ impl<'vm> Stack<'vm> {
         assert!(count.unsigned_abs() <= values.unsigned_abs(), "cannot turn by {count} places");
         // SAFETY: the index holds a value and the turn is no longer than the segment.
         unsafe { lua::lua_rotate(self.state, index, count) };
-    }
-
-    // ---- reading ----
-
-    /// The kind of the value at `index`.
-    #[inline]
-    pub fn kind(&self, index: c_int) -> Kind {
-        Kind::of(self.tag(index))
-    }
-
-    #[inline]
-    fn tag(&self, index: c_int) -> c_int {
-        // SAFETY: the index may be read.
-        self.readable(index)
-            .map_or(lua::LUA_TNONE, |index| unsafe { lua::lua_type(self.state, index) })
-    }
-
-    /// True for nil and for no value.
-    #[inline]
-    pub fn is_none_or_nil(&self, index: c_int) -> bool {
-        self.tag(index) <= lua::LUA_TNIL
-    }
-
-    /// What a condition makes of the value: false for nil, false and no value.
-    #[inline]
-    pub fn truth(&self, index: c_int) -> bool {
-        // SAFETY: the index may be read.
-        self.readable(index)
-            .is_some_and(|index| unsafe { lua::lua_toboolean(self.state, index) != 0 })
-    }
-
-    /// The value as an integer, if it is one or converts to one exactly (also from a string).
-    #[inline]
-    pub fn integer(&self, index: c_int) -> Option<i64> {
-        let (index, mut converts) = (self.readable(index)?, 0);
-        // SAFETY: the index may be read.
-        let value = unsafe { lua::lua_tointegerx(self.state, index, &mut converts) };
-        (converts != 0).then_some(value)
-    }
-
-    /// The value as a float, if it is a number or converts to one.
-    #[inline]
-    pub fn number(&self, index: c_int) -> Option<f64> {
-        let (index, mut converts) = (self.readable(index)?, 0);
-        // SAFETY: the index may be read.
-        let value = unsafe { lua::lua_tonumberx(self.state, index, &mut converts) };
-        (converts != 0).then_some(value)
-    }
-
-    /// True for a number that Lua stores as an integer.
-    pub fn is_integer(&self, index: c_int) -> bool {
-        // SAFETY: the index may be read.
-        self.readable(index)
-            .is_some_and(|index| unsafe { lua::lua_isinteger(self.state, index) != 0 })
-    }
-
-    /// The bytes of a string; `None` for everything else, numbers included.
-    #[inline]
-    pub fn bytes(&self, index: c_int) -> Option<&[u8]> {
-        let (index, mut length) = (self.readable(index)?, 0);
-        // SAFETY: the index may be read. Only a string is asked for its bytes, so nothing is
-        // converted. They stay in place while the value is on the stack; the borrow ends before
-        // anything can remove it, and no Lua code runs.
-        unsafe {
-            if lua::lua_type(self.state, index) != lua::LUA_TSTRING {
-                return None;
-            }
-            let bytes = lua::lua_tolstring(self.state, index, &mut length);
-            Some(slice::from_raw_parts(bytes.cast(), length))
-        }
-    }
-
-    /// The text of a string that is valid UTF-8.
-    pub fn str(&self, index: c_int) -> Option<&str> {
-        self.bytes(index).and_then(|bytes| std::str::from_utf8(bytes).ok())
-    }
-
-    /// The address in a light userdata.
-    pub fn light(&self, index: c_int) -> Option<usize> {
-        let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
-        // SAFETY: the index may be read.
-        Some(unsafe { lua::lua_touserdata(self.state, index) }.addr())
-    }
-
-    /// The address that tells apart tables, functions, coroutines and userdata; null for others.
-    pub fn identity(&self, index: c_int) -> *const c_void {
-        // SAFETY: the index may be read.
-        self.readable(index)
-            .map_or(ptr::null(), |index| unsafe { lua::lua_topointer(self.state, index) })
-    }
-
-    /// The length of a string, table or userdata, without metamethods; 0 for others.
-    pub fn raw_len(&self, index: c_int) -> usize {
-        // SAFETY: the index may be read.
-        self.readable(index).map_or(0, |index| unsafe { lua::lua_rawlen(self.state, index) })
-    }
-
-    /// True if both values are the same without metamethods.
-    pub fn raw_equal(&self, left: c_int, right: c_int) -> bool {
-        let (Some(left), Some(right)) = (self.readable(left), self.readable(right)) else {
-            return false;
-        };
-        // SAFETY: both indices may be read.
-        unsafe { lua::lua_rawequal(self.state, left, right) != 0 }
     }
 
     /// True if this is the VM's main state, which cannot yield.

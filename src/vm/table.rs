@@ -1,4 +1,5 @@
-//! Raw access to tables: no metamethod runs, so nothing can raise.
+//! Access to tables. Raw access runs no metamethod and cannot raise; `get_field` and `set_field` run
+//! them, protected.
 //!
 //! The two errors that raw access knows (a nil or NaN key, an unknown key in a traversal) are
 //! excluded before Lua is asked.
@@ -9,7 +10,8 @@ use std::ptr;
 use moonhive_lua_sys::lua;
 
 use super::raise::Raise;
-use super::stack::{Kind, Stack};
+use super::read::Kind;
+use super::stack::Stack;
 
 impl Stack<'_> {
     /// Pushes a new table with room for `array` list items and `fields` other keys.
@@ -78,6 +80,61 @@ impl Stack<'_> {
         self.occupied(-1);
         // SAFETY: `index` is a table, there is a value, memory is not refused.
         unsafe { lua::lua_rawseti(self.state(), index, position) };
+    }
+
+    /// Pushes the value of a field as scripts see it: metamethods run.
+    ///
+    /// # Errors
+    /// What a metamethod raises, or that the value cannot be indexed.
+    pub fn get_field(&mut self, index: c_int, name: &str) -> Result<Kind, Raise> {
+        unsafe extern "C-unwind" fn get(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: called with a value and a key; a plain frame, it may raise.
+            unsafe { lua::lua_gettable(state, 1) };
+            1
+        }
+        let index = self.absolute(index);
+        if self.kind(index) == Kind::Table {
+            if self.raw_get_field(index, name) != Kind::Nil || !self.has_metatable(index) {
+                return Ok(self.kind(-1));
+            }
+            self.pop(1);
+        }
+        self.push_value(index);
+        self.push_str(name);
+        self.call_plain(get, 2, 1)?;
+        Ok(self.kind(-1))
+    }
+
+    /// Pops a value and stores it in a field as scripts do: metamethods run.
+    ///
+    /// # Errors
+    /// What a metamethod raises, or that the value cannot be indexed.
+    pub fn set_field(&mut self, index: c_int, name: &str) -> Result<(), Raise> {
+        unsafe extern "C-unwind" fn set(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: called with a value to store, the value to store it in, and a key; a plain
+            // frame, it may raise.
+            unsafe {
+                lua::lua_rotate(state, 1, -1);
+                lua::lua_settable(state, 1);
+            }
+            0
+        }
+        let index = self.absolute(index);
+        if self.kind(index) == Kind::Table && !self.has_metatable(index) {
+            self.raw_set_field(index, name);
+            return Ok(());
+        }
+        self.push_value(index);
+        self.push_str(name);
+        self.call_plain(set, 3, 0)
+    }
+
+    fn has_metatable(&mut self, index: c_int) -> bool {
+        let found = self.push_metatable(index);
+        if found {
+            self.pop(1);
+        }
+        found
     }
 
     /// Calls `visit` for each pair of the table at `index`, with the key below the value on top of

@@ -19,7 +19,8 @@ use super::alloc::BLOCK_ALIGNMENT;
 use super::context::Context;
 use super::native::Native;
 use super::raise::Raise;
-use super::stack::{Kind, Stack};
+use super::read::Kind;
+use super::stack::Stack;
 
 /// A Rust type whose values scripts may hold.
 pub trait Userdata: Send + Sized + 'static {

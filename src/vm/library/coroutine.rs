@@ -103,10 +103,10 @@ unsafe extern "C-unwind" fn wrap(state: *mut lua::lua_State) -> c_int {
 /// A function made by `coroutine.wrap`; its upvalue is the coroutine.
 unsafe extern "C-unwind" fn call_wrapped(state: *mut lua::lua_State) -> c_int {
     // SAFETY: as in `resume`; the upvalue is a coroutine, unless a script tampers with it through
-    // the debug library, which the check catches.
+    // the debug library, which `proceed` notices.
     unsafe {
         let thread = lua::lua_tothread(state, lua::lua_upvalueindex(1));
-        if thread.is_null() || is_blocked(thread) {
+        if !thread.is_null() && is_blocked(thread) {
             push_refusal(state);
             return raise_located(state);
         }
@@ -117,7 +117,7 @@ unsafe extern "C-unwind" fn call_wrapped(state: *mut lua::lua_State) -> c_int {
 /// Resumes `thread` with the arguments of the running `resume` or wrapped function.
 ///
 /// # Safety
-/// A plain frame: `state` runs a function of this file, `thread` is another state of its VM.
+/// A plain frame: `state` runs a function of this file, `thread` is null or a state of its VM.
 unsafe fn proceed(
     state: *mut lua::lua_State,
     thread: *mut lua::lua_State,
@@ -127,6 +127,10 @@ unsafe fn proceed(
     let below = c_int::from(caller == Caller::Resume);
     // SAFETY: by contract; whatever jumps finds nothing to drop.
     unsafe {
+        if thread.is_null() {
+            // Only the debug library, or a host that emptied our frame, can have removed it.
+            return lua::luaL_error(state, c"the coroutine to resume is gone".as_ptr());
+        }
         match transfer(state, thread, lua::lua_gettop(state) - below) {
             Back::Values(count) if caller == Caller::Wrap => count,
             Back::Values(count) => {
@@ -155,7 +159,7 @@ unsafe extern "C-unwind" fn go_on_resumed(
     _status: c_int,
     _context: lua::lua_KContext,
 ) -> c_int {
-    // SAFETY: as in `resume`, whose first argument is still a coroutine.
+    // SAFETY: as in `resume`; its first argument was a coroutine.
     unsafe { proceed(state, lua::lua_tothread(state, 1), Caller::Resume) }
 }
 
@@ -165,7 +169,7 @@ unsafe extern "C-unwind" fn go_on_wrapped(
     _status: c_int,
     _context: lua::lua_KContext,
 ) -> c_int {
-    // SAFETY: as in `call_wrapped`, whose upvalue is still a coroutine.
+    // SAFETY: as in `call_wrapped`; its upvalue was a coroutine.
     unsafe { proceed(state, lua::lua_tothread(state, lua::lua_upvalueindex(1)), Caller::Wrap) }
 }
 

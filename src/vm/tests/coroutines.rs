@@ -151,3 +151,43 @@ fn a_dead_coroutine_refuses_to_go_on() {
     assert_eq!(go_on(&mut stack, &task, ""), "failed: cannot resume dead coroutine");
     stack.recycle(task);
 }
+
+#[test]
+fn a_running_coroutine_cannot_be_worked_on() {
+    /// Tries to empty the coroutine that resumed the one this runs in.
+    fn meddle(stack: &mut Stack<'_>) -> NativeResult {
+        let own = stack.data::<OwnCoroutine>().expect("given to the builder");
+        let own = own.0.borrow();
+        stack.in_coroutine(own.as_ref().expect("noted before the start")).set_top(0);
+        Ok(Outcome::Return(0))
+    }
+    #[derive(Default)]
+    struct OwnCoroutine(std::cell::RefCell<Option<Coroutine>>);
+    let mut vm = crate::vm::Vm::builder().data(OwnCoroutine::default()).build().expect("a VM");
+    let mut stack = vm.stack();
+    stack.push_globals();
+    stack.set_natives(&[("meddle", Native::new(meddle))]);
+    let task = task(&mut stack, "return pcall(coroutine.wrap(function() meddle() end))");
+    stack.push_coroutine(&task);
+    let own = stack.data::<OwnCoroutine>().expect("given to the builder");
+    own.0.replace(Some(task));
+    let own = own.0.borrow();
+    let task = own.as_ref().expect("just put there");
+    let told = go_on(&mut stack, task, "");
+    assert!(told.contains("a running coroutine cannot be worked on"), "{told}");
+}
+
+#[test]
+fn a_host_that_empties_a_frame_harms_nobody() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let task = task(&mut stack, "return coroutine.resume(coroutine.create(block), 1)");
+    assert_eq!(go_on(&mut stack, &task, ""), "blocked 1");
+    stack.in_coroutine(&task).set_top(0);
+    let resumed = stack.resume(&task, 0);
+    assert_eq!(
+        outcome(&mut stack, &task, resumed),
+        "failed: task:1: the coroutine to resume is gone"
+    );
+    stack.recycle(task);
+}

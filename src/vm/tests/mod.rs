@@ -4,6 +4,7 @@ mod coroutines;
 mod interrupts;
 mod library;
 mod memory;
+mod model;
 mod natives;
 mod values;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{check, check_error, run, vm_with};
-use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack, Userdata, Vm};
+use crate::vm::{Kind, LoadMode, Native, NativeResult, Outcome, Raise, Stack, Userdata, Vm};
 
 #[derive(Debug)]
 struct Counter {
@@ -143,6 +143,30 @@ fn references_of_another_vm_are_refused() {
     stack.push_bool(true);
     let reference = stack.keep();
     other.stack().push_kept(&reference);
+}
+
+#[test]
+fn fields_are_reached_through_metamethods_when_asked() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    let code = b"local base, log = {inherited = 1}, {}
+        local t = setmetatable({own = 2}, {__index = base, __newindex = log})
+        local bad = setmetatable({}, {__index = function() error('no ' .. 'field', 0) end})
+        return t, bad, log";
+    stack.load(code, "=test", LoadMode::Text).expect("it compiles");
+    stack.call(0, 3).expect("it runs");
+    for (name, kind) in [("own", Kind::Number), ("inherited", Kind::Number), ("none", Kind::Nil)] {
+        assert_eq!(stack.get_field(1, name).expect("no error"), kind, "{name}");
+    }
+    stack.push_str("value");
+    stack.set_field(1, "added").expect("no error");
+    assert_eq!(stack.raw_get_field(1, "added"), Kind::Nil);
+    assert_eq!(stack.raw_get_field(3, "added"), Kind::String);
+    let _ = stack.get_field(2, "any").expect_err("the metamethod raises");
+    assert_eq!(stack.str(-1), Some("no field"));
+    stack.push_bool(true);
+    let _ = stack.get_field(-1, "any").expect_err("a boolean has no fields");
+    assert_eq!(stack.str(-1), Some("attempt to index a boolean value"));
 }
 
 #[test]

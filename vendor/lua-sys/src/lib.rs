@@ -2,7 +2,7 @@
 //! own C for shared images. This crate only builds, links and declares it.
 //!
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
-//! library built here); what we add is in [`share`] and [`host`].
+//! library built here); what we add is in [`share`], [`host`] and [`walk`].
 
 mod abi;
 
@@ -10,3 +10,4 @@ pub use mlua_sys as lua;
 
 pub mod host;
 pub mod share;
+pub mod walk;

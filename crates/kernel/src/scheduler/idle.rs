@@ -109,6 +109,14 @@ impl Set {
         }
     }
 
+    /// Makes a sleeper the lookout in place of the one there is.
+    fn take_over(&mut self, worker: usize) {
+        self.sleepers.retain(|&sleeper| sleeper != worker);
+        if let Some(before) = self.lookout.replace(worker) {
+            self.sleepers.insert(0, before);
+        }
+    }
+
     fn get_up(&mut self, worker: usize) {
         if self.lookout == Some(worker) {
             self.lookout = None;
@@ -159,9 +167,7 @@ impl Idle {
     /// A timer was armed. The caller has passed a fence since.
     pub(super) fn timer_armed(&self, deadline_ms: u64) {
         let summary = self.summary.load(Ordering::Relaxed);
-        let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
-        let is_covered = covered_ms <= deadline_ms && covered_ms != COVERS_NOTHING_MS;
-        if summary >= SLEEPER && summary & SEARCHING == 0 && !is_covered {
+        if summary >= SLEEPER && summary & SEARCHING == 0 && !self.covers(deadline_ms) {
             self.wake_for_time(deadline_ms);
         }
     }
@@ -243,18 +249,20 @@ impl Idle {
             self.publish(&set);
             return Woken::ByLook;
         };
+        let watching = watch_until.is_some();
         if set.lookout != Some(worker) {
-            if watch_until.is_some() && !set.watching && !set.searching {
-                // Slots are in use and nobody watches them: that is the lookout's duty.
-                return self.watch_for_the_lookout(set, worker);
+            let does_more = !self.covers(timer_ms) || (watching && !set.watching);
+            if set.lookout.is_some() && !does_more {
+                return self.wait(set, worker, None);
             }
-            return self.wait(set, worker, None);
+            // What this worker alone may have seen, because it was the one that searched when it
+            // came up, becomes its duty.
+            set.take_over(worker);
         }
-        set.watching = watch_until.is_some();
+        set.watching = watching;
         self.covered_until_ms.store(timer_ms, Ordering::Relaxed);
         self.publish(&set);
-        let timer_at = instant_of(timer_ms);
-        let deadline = [timer_at, watch_until].into_iter().flatten().min();
+        let deadline = [instant_of(timer_ms), watch_until].into_iter().flatten().min();
         self.wait(set, worker, deadline)
     }
 
@@ -272,15 +280,10 @@ impl Idle {
         }
     }
 
-    /// Swaps roles with the lookout: the caller, which is awake anyway, watches in its place.
-    fn watch_for_the_lookout(&self, mut set: MutexGuard<'_, Set>, worker: usize) -> Woken {
-        set.get_up(worker);
-        set.searching = true;
-        if let Some(lookout) = set.lookout.take() {
-            set.sleepers.insert(0, lookout);
-        }
-        self.publish(&set);
-        Woken::Told(None)
+    /// Whether the lookout wakes up for a timer of this tick.
+    pub(super) fn covers(&self, timer_ms: u64) -> bool {
+        let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
+        timer_ms == u64::MAX || (covered_ms <= timer_ms && covered_ms != COVERS_NOTHING_MS)
     }
 
     fn wait(
@@ -331,10 +334,8 @@ impl Idle {
     #[cold]
     fn wake_for_time(&self, deadline_ms: u64) {
         let set = self.set.lock();
-        let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
-        let is_covered = covered_ms <= deadline_ms && covered_ms != COVERS_NOTHING_MS;
         let lookout = set.lookout;
-        if !set.searching && !is_covered {
+        if !set.searching && !self.covers(deadline_ms) {
             self.wake(set, lookout, None);
         }
     }
@@ -351,10 +352,17 @@ impl Idle {
 
     fn publish(&self, set: &Set) {
         let sleepers = set.sleepers.len() + usize::from(set.lookout.is_some());
-        let summary = sleepers * SLEEPER
-            | if set.searching { SEARCHING } else { 0 }
-            | if set.watching { WATCHING } else { 0 }
-            | if set.stopping { STOPPING } else { 0 };
+        let flag = |set: bool, bit| if set { bit } else { 0 };
+        let summary = (sleepers * SLEEPER)
+            | flag(set.searching, SEARCHING)
+            | flag(set.watching, WATCHING)
+            | flag(set.stopping, STOPPING);
         self.summary.store(summary, Ordering::Release);
+    }
+
+    /// Whether the lookout watches the slots.
+    #[cfg(all(test, loom))]
+    pub(super) fn watches(&self) -> bool {
+        self.set.lock().watching
     }
 }

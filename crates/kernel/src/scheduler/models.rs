@@ -3,13 +3,12 @@
 //! Each asserts an outcome that a lost wake-up would make impossible; loom then reports a deadlock
 //! or the failed assertion together with the interleaving.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loom::sync::Arc as ModelArc;
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
-use super::idle::{Idle, Look, Woken};
-use super::queue::Injector;
+use super::idle::{Idle, Look, SlotSeen, Woken};
 use super::{Handle, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload};
 use crate::sync::{Arc, Condvar, Mutex, thread};
 
@@ -58,16 +57,17 @@ fn a_token_is_queued_once_and_its_turn_sees_what_came_before() {
 #[test]
 fn a_sleeper_never_misses_work() {
     loom::model(|| {
-        let idle = ModelArc::new(Idle::new(1));
-        let injector = ModelArc::new(Injector::new());
+        // A plain flag, which orders nothing by itself, in place of a queue.
+        let shared = ModelArc::new((Idle::new(1), AtomicBool::new(false)));
         let sleeper = {
-            let (idle, injector) = (idle.clone(), injector.clone());
+            let shared = shared.clone();
             thread::spawn(move || {
+                let (idle, work) = &*shared;
                 let mut searching = idle.begin_search();
-                while injector.is_empty() {
-                    let look = || match injector.is_empty() {
-                        true => Look::Nothing { timer_ms: u64::MAX, watch_until: None },
-                        false => Look::Work,
+                while !work.load(Ordering::Acquire) {
+                    let look = || match work.load(Ordering::Acquire) {
+                        true => Look::Work,
+                        false => Look::Nothing { timer_ms: u64::MAX, watch_until: None },
                     };
                     let woken = idle.sleep(0, searching, look, |_| None);
                     searching = matches!(woken, Woken::Told(_));
@@ -75,10 +75,92 @@ fn a_sleeper_never_misses_work() {
                 idle.leave(searching);
             })
         };
-        injector.push(Arc::new(()));
+        let (idle, work) = &*shared;
+        work.store(true, Ordering::Release);
         idle.work_added();
         sleeper.join().expect("the sleeper ends");
     });
+}
+
+/// Two workers that find nothing to do while `act` happens: at the latest when both sleep, `covered`
+/// must come to hold.
+fn two_sleepers(
+    act: impl Fn(&Idle, &Outside) + Sync + Send + Copy + 'static,
+    covered: impl Fn(&Idle) -> bool + Sync + Send + Copy + 'static,
+) {
+    explore(3, move || {
+        let shared = ModelArc::new((Idle::new(2), Outside::default()));
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    let (idle, outside) = &*shared;
+                    let mut searching = idle.begin_search();
+                    loop {
+                        match idle.sleep(worker, searching, || outside.look(), |_| None) {
+                            Woken::Stopping => break,
+                            woken => searching = matches!(woken, Woken::Told(_)),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let (idle, outside) = &*shared;
+        act(idle, outside);
+        // If it never came to hold, both would sleep, and loom would report that this goes on.
+        while !covered(idle) {
+            thread::yield_now();
+        }
+        idle.stop();
+        for worker in workers {
+            worker.join().expect("a worker ends");
+        }
+    });
+}
+
+/// What sleepers look at: a timer, and the mark of a slot of a third worker.
+struct Outside {
+    timer_ms: AtomicU64,
+    mark: AtomicU64,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self { timer_ms: AtomicU64::new(u64::MAX), mark: AtomicU64::new(0) }
+    }
+}
+
+impl Outside {
+    fn look(&self) -> Look {
+        let filled = self.mark.load(Ordering::Acquire) % 2 == 1;
+        Look::Nothing {
+            timer_ms: self.timer_ms.load(Ordering::Acquire),
+            watch_until: filled.then(Instant::now),
+        }
+    }
+}
+
+#[test]
+fn a_timer_is_covered_whenever_it_is_armed() {
+    two_sleepers(
+        |idle, outside| {
+            outside.timer_ms.store(7, Ordering::Release);
+            fence(Ordering::SeqCst);
+            idle.timer_armed(7);
+        },
+        |idle| idle.covers(7),
+    );
+}
+
+#[test]
+fn a_slot_is_watched_whenever_it_is_filled() {
+    two_sleepers(
+        |idle, outside| {
+            outside.mark.store(1, Ordering::Release);
+            idle.slot_filled(SlotSeen { worker: 2, mark: 1 });
+        },
+        |idle| idle.watches(),
+    );
 }
 
 /// Tasks that pass a count on until it is used up, and timers that wake tasks.

@@ -242,10 +242,7 @@ impl<'a, W: Workload> Searcher<'a, W> {
         if shared.has_stealable_work() {
             shared.idle.work_added();
         }
-        let timer_ms = shared.timers.sleep_until_ms();
-        if timer_ms != u64::MAX {
-            shared.idle.timer_armed(timer_ms);
-        }
+        shared.idle.timer_armed(shared.timers.sleep_until_ms());
         for (worker, remote) in shared.remotes.iter().enumerate() {
             let mark = remote.mark();
             if self.is_filled(worker, mark) {

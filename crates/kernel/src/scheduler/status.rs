@@ -13,6 +13,7 @@ pub struct WorkerStatus {
     thefts: AtomicU64,
     sleeps: AtomicU64,
     /// The thread as the system's thread library names it; 0 until known.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", not(loom)))]
     thread: AtomicU64,
 }
 

@@ -13,6 +13,8 @@
 
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod wheel;
 
 use crossbeam_utils::CachePadded;

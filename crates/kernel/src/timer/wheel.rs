@@ -35,6 +35,7 @@ const WALK_LIMIT: usize = 16;
 const LAST_GENERATION: u32 = u32::MAX;
 
 const _: () = assert!(LEVELS as u32 * LEVEL_BITS >= u64::BITS);
+const _: () = assert!(size_of::<Entry<std::num::NonZeroU64>>() <= 32);
 
 /// Names one timer of one wheel, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,8 +137,8 @@ impl<P> Wheel<P> {
     /// No timer is due before this tick; `None` when no timer is armed. Exact but for a slot of a
     /// higher level that holds more than a few timers: then the start of that slot.
     pub(crate) fn next_ms(&self) -> Option<u64> {
-        if self.first_due().is_some() {
-            return Some(self.now_ms);
+        if let Some(first) = self.first_due() {
+            return Some(self.entries[first as usize].deadline_ms.min(self.now_ms));
         }
         let (level, slot, start_ms) = self.next_slot()?;
         if level == 0 {

@@ -1,0 +1,117 @@
+//! A workload of closures, and a watchdog, for tests of the scheduler with real threads.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use moonhive_kernel::scheduler::{
+    Handle, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload,
+};
+use parking_lot::Mutex;
+
+/// How long a test waits for what must happen soon, however slow the machine.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+pub type Context<'a> = WorkerContext<'a, Jobs>;
+type Act = Box<dyn FnMut(&Arc<Job>, &Context<'_>) -> Turn + Send>;
+
+/// A task that does what its closure says.
+pub struct Job {
+    token: TokenState,
+    act: Mutex<Act>,
+    turns: AtomicUsize,
+}
+
+impl Job {
+    pub fn new(act: impl FnMut(&Arc<Job>, &Context<'_>) -> Turn + Send + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            token: TokenState::new(),
+            act: Mutex::new(Box::new(act)),
+            turns: AtomicUsize::new(0),
+        })
+    }
+
+    /// Turns that have begun.
+    pub fn turns(&self) -> usize {
+        self.turns.load(Ordering::SeqCst)
+    }
+}
+
+impl Scheduled for Job {
+    fn token(&self) -> &TokenState {
+        &self.token
+    }
+}
+
+/// Runs jobs; a timer is a job to wake.
+#[derive(Default)]
+pub struct Jobs {
+    pub panics: AtomicUsize,
+    pub started: AtomicUsize,
+    pub stopped: AtomicUsize,
+}
+
+impl Workload for Jobs {
+    type Task = Job;
+    type Timer = Arc<Job>;
+
+    fn run(&self, task: &Arc<Job>, worker: &Context<'_>) -> Turn {
+        task.turns.fetch_add(1, Ordering::SeqCst);
+        let mut act = task.act.try_lock().expect("a task runs on one thread at a time");
+        act(task, worker)
+    }
+
+    fn expire(&self, timer: Arc<Job>, worker: &Context<'_>) {
+        worker.wake(&timer);
+    }
+
+    fn turn_panicked(&self, _: &Arc<Job>, _: Box<dyn Any + Send>, _: &Context<'_>) {
+        self.panics.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn worker_started(&self, _: &Context<'_>) {
+        self.started.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn worker_stopping(&self, _: &Context<'_>) {
+        self.stopped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+pub fn start(workers: usize) -> (Scheduler<Jobs>, Arc<Jobs>) {
+    let options = Options { workers, ..Options::default() };
+    let jobs = Arc::new(Jobs::default());
+    let workload = Arc::clone(&jobs);
+    (Scheduler::start(&options, |_| workload).expect("threads"), jobs)
+}
+
+/// Waits until `done` holds.
+pub fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + WATCHDOG;
+    while !done() {
+        assert!(Instant::now() < deadline, "did not happen in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until no worker has gone to sleep or run anything for a while.
+pub fn wait_until_quiet(handle: &Handle<Jobs>) {
+    let deadline = Instant::now() + WATCHDOG;
+    loop {
+        let before = activity(handle);
+        std::thread::sleep(Duration::from_millis(50));
+        if activity(handle) == before {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the workers never come to rest");
+    }
+}
+
+/// Numbers that change whenever a worker does anything.
+pub fn activity(handle: &Handle<Jobs>) -> Vec<u64> {
+    let statuses = (0..handle.workers()).map(|index| handle.status(index));
+    statuses.flat_map(|status| [status.turn_sequence(), status.sleeps()]).collect()
+}
