@@ -4,6 +4,7 @@
 //! a busy machine does not falsify. Compare wall figures of one run only, by ratio.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -174,6 +175,90 @@ fn round_trips_wall(c: &mut Criterion) {
     group.finish();
 }
 
+/// A task that notes when it runs; before that, it may wake another one and wait for its note.
+struct Probe {
+    token: TokenState,
+    ran_at_ns: AtomicU64,
+    wakes: Option<Arc<Probe>>,
+}
+
+impl Probe {
+    fn new(wakes: Option<Arc<Probe>>) -> Arc<Self> {
+        Arc::new(Self { token: TokenState::new(), ran_at_ns: AtomicU64::new(0), wakes })
+    }
+
+    /// When it ran, once it has.
+    fn wait(&self, pause: impl Fn()) -> u64 {
+        loop {
+            match self.ran_at_ns.load(Ordering::Acquire) {
+                0 => pause(),
+                ran_at_ns => return ran_at_ns,
+            }
+        }
+    }
+}
+
+impl Scheduled for Probe {
+    fn token(&self) -> &TokenState {
+        &self.token
+    }
+}
+
+struct Probes(Clock);
+
+impl Workload for Probes {
+    type Task = Probe;
+    type Timer = Arc<Probe>;
+
+    fn run(&self, task: &Arc<Probe>, worker: &WorkerContext<'_, Self>) -> Turn {
+        let begun_ns = self.0.now_ns();
+        let mut note_ns = begun_ns;
+        if let Some(other) = &task.wakes {
+            worker.wake(other);
+            note_ns = other.wait(std::hint::spin_loop).saturating_sub(begun_ns).max(1);
+        }
+        task.ran_at_ns.store(note_ns, Ordering::Release);
+        Turn::Ended
+    }
+
+    fn expire(&self, timer: Arc<Probe>, worker: &WorkerContext<'_, Self>) {
+        worker.wake(&timer);
+    }
+}
+
+/// How late an idle scheduler is: for a message of a task that goes on with its turn, and for a
+/// timer of 5 ms.
+fn latencies_wall(c: &mut Criterion) {
+    let mut group = c.benchmark_group("latency_wall");
+    let clock = Clock::start();
+    let options = Options { workers: 2, ..Options::default() };
+    let scheduler = Scheduler::start(&options, |_| Arc::new(Probes(clock))).expect("threads");
+    let handle = scheduler.handle();
+    let nap = || std::thread::sleep(Duration::from_micros(200));
+    group.bench_function("message_of_a_busy_sender", |b| {
+        b.iter_custom(|iterations| {
+            let once = || {
+                let sender = Probe::new(Some(Probe::new(None)));
+                handle.wake(&sender);
+                Duration::from_nanos(sender.wait(nap))
+            };
+            (0..iterations).map(|_| once()).sum()
+        });
+    });
+    group.bench_function("timer_of_5_ms", |b| {
+        b.iter_custom(|iterations| {
+            let once = || {
+                let probe = Probe::new(None);
+                let armed_ns = clock.now_ns();
+                handle.arm(Duration::from_millis(5), Arc::clone(&probe)).expect("there is room");
+                Duration::from_nanos(probe.wait(nap) - armed_ns)
+            };
+            (0..iterations).map(|_| once()).sum()
+        });
+    });
+    group.finish();
+}
+
 struct Small(#[allow(dead_code, reason = "gives the message its size")] [u64; 4]);
 
 impl Measured for Small {
@@ -298,6 +383,6 @@ criterion_group! {
 criterion_group! {
     name = wall;
     config = config(WallTime);
-    targets = round_trips_wall
+    targets = round_trips_wall, latencies_wall
 }
 criterion_main!(cpu, wall);

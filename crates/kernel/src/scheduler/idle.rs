@@ -8,7 +8,8 @@
 //! * **sleeping** without a deadline, until told.
 //! * **on lookout**: the one sleeper with a duty. It sleeps until the earliest timer. While tasks
 //!   are handed to the "run next" slots of busy workers, which nobody may take at once, it also
-//!   *watches*: it wakes up after a while and takes a task that is stuck behind a long turn.
+//!   *watches*: it wakes up after a while and takes a task that is stuck behind a long turn (see
+//!   [`slots`](super::slots)).
 //!
 //! Invariants, whenever no worker searches and somebody sleeps:
 //! 1. no task lies in a queue from which a sleeper could take it;

@@ -3,7 +3,7 @@
 //! The slot holds the task that was woken last during a turn: most often the peer of the one that
 //! runs, whose data is warm. It runs next, on the same worker, so two tasks that talk to each other
 //! stay together and no other thread is woken for their messages. Other workers leave a slot
-//! alone unless it has been stuck behind one long turn (see [`search`](super::search)).
+//! alone unless it has been stuck behind one long turn (see [`slots`](super::slots)).
 //!
 //! Fairness: after [`STREAK_LIMIT`] turns from the slot the queue has its turn; every
 //! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before

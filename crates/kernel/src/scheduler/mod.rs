@@ -20,6 +20,7 @@ mod models;
 mod queue;
 mod search;
 mod shared;
+mod slots;
 mod status;
 mod token;
 mod worker;

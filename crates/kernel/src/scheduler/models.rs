@@ -21,7 +21,7 @@ fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 
 #[test]
 fn a_token_is_queued_once_and_its_turn_sees_what_came_before() {
-    loom::model(|| {
+    explore(3, || {
         let token = ModelArc::new(TokenState::new());
         let written = ModelArc::new(AtomicUsize::new(0));
         let queued = ModelArc::new(AtomicUsize::new(0));
@@ -206,7 +206,11 @@ impl Workload for Relay {
 
 /// Runs `act` against a scheduler of `workers`, and waits until `runs` turns are over.
 fn relay(workers: usize, runs: usize, act: impl FnOnce(&Handle<Relay>)) {
-    let options = Options { workers, ..Options::default() };
+    // Not the defaults: asking the system for its cores, and for large stacks, takes longer than the
+    // model itself.
+    let thread_name = String::new();
+    let options =
+        Options { workers, thread_name, stack_size_bytes: 1 << 14, timers_per_worker: 16 };
     let relay = Arc::new(Relay { runs: Mutex::new(0), changed: Condvar::new() });
     let workload = Arc::clone(&relay);
     let mut scheduler = Scheduler::start(&options, |_| workload).expect("loom starts threads");
@@ -255,7 +259,7 @@ fn two_workers_run_a_chain() {
 
 #[test]
 fn two_workers_fire_a_timer_armed_from_outside() {
-    explore(2, || {
+    explore(1, || {
         relay(2, 1, |handle| {
             handle.arm(Duration::ZERO, Runner::new(None)).expect("room for a timer");
         });

@@ -20,7 +20,7 @@ mod wheel;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use wheel::{Key, Wheel};
 
@@ -88,6 +88,8 @@ pub struct Timers<P> {
     shards: Box<[CachePadded<Shard<P>>]>,
     /// The least `next_ms`, or earlier; a hint that spares looking at every shard.
     earliest_ms: CachePadded<AtomicU64>,
+    /// Some thread is inside [`expire`](Self::expire). A hint: another one may be, too.
+    expiring: AtomicBool,
     shard_limit: usize,
 }
 
@@ -99,6 +101,7 @@ impl<P> Timers<P> {
         Self {
             shards: (0..shards).map(|_| CachePadded::new(shard())).collect(),
             earliest_ms: CachePadded::new(AtomicU64::new(NEVER_MS)),
+            expiring: AtomicBool::new(false),
             shard_limit: shard_limit.min(SHARD_TIMERS_LIMIT),
         }
     }
@@ -156,6 +159,7 @@ impl<P> Timers<P> {
     /// Appends the payloads of timers that are due at `now_ms` to `expired`, of each shard at most
     /// a batch. Returns whether more are due.
     pub fn expire(&self, now_ms: u64, expired: &mut Vec<P>) -> bool {
+        self.expiring.store(true, Ordering::Relaxed);
         self.earliest_ms.swap(NEVER_MS, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         let mut more = false;
@@ -167,7 +171,13 @@ impl<P> Timers<P> {
             }
             self.earliest_ms.fetch_min(shard.next_ms.load(Ordering::Acquire), Ordering::AcqRel);
         }
+        self.expiring.store(false, Ordering::Relaxed);
         more
+    }
+
+    /// Whether some thread is at [`expire`](Self::expire), so that others need not be.
+    pub fn are_expiring(&self) -> bool {
+        self.expiring.load(Ordering::Relaxed)
     }
 
     /// Timers that are armed.
