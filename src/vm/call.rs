@@ -85,16 +85,33 @@ impl Stack<'_> {
         arguments: c_int,
         results: c_int,
     ) -> c_int {
+        self.put_below(function, arguments, results);
+        // SAFETY: function and arguments are on the stack; every error is caught.
+        unsafe { self.outside(|state| lua::lua_pcallk(state, arguments, results, 0, 0, None)) }
+    }
+
+    /// The same without leaving the context, for a C function that runs no Lua code but may raise.
+    fn call_plain_inside(
+        &mut self,
+        function: lua::lua_CFunction,
+        arguments: c_int,
+        results: c_int,
+    ) -> c_int {
+        self.put_below(function, arguments, results);
+        self.forget_room();
+        // SAFETY: function and arguments are on the stack; every error is caught.
+        unsafe { lua::lua_pcallk(self.state(), arguments, results, 0, 0, None) }
+    }
+
+    /// Puts a C function below its arguments, with room for the results.
+    fn put_below(&mut self, function: lua::lua_CFunction, arguments: c_int, results: c_int) {
         let place = self.top() - arguments + 1;
         assert!(arguments >= 0 && place > 0, "not enough values for {arguments} arguments");
         self.reserve_or_unwind(results.max(0) + 1);
         // SAFETY: there is room for the function, which goes below its arguments.
         unsafe {
             lua::lua_pushcclosure(self.state(), function, 0);
-            if arguments > 0 {
-                lua::lua_rotate(self.state(), place, 1);
-            }
-            self.outside(|state| lua::lua_pcallk(state, arguments, results, 0, 0, None))
+            lua::lua_rotate(self.state(), place, 1);
         }
     }
 
@@ -190,7 +207,7 @@ impl Stack<'_> {
         let level = if ptr::eq(thread, self.state()) { level + 1 } else { level };
         self.push_pointer(thread.cast());
         self.push_integer(level.into());
-        if self.call_plain(traceback, 2, 1).is_err() {
+        if self.call_plain_inside(traceback, 2, 1) != lua::LUA_OK {
             self.pop(1);
             self.push_str("");
         }

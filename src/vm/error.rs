@@ -135,30 +135,28 @@ impl Stack<'_> {
 
     /// The text of a value as `tostring` gives it, or an empty one if its `__tostring` fails.
     pub fn text(&mut self, index: c_int) -> String {
+        self.try_text(index).unwrap_or_default()
+    }
+
+    fn try_text(&mut self, index: c_int) -> Option<String> {
         if let Some(bytes) = self.bytes(index) {
-            return String::from_utf8_lossy(bytes).into_owned();
+            return Some(String::from_utf8_lossy(bytes).into_owned());
         }
         self.push_value(index);
-        let text = match self.call_plain(super::call::to_text, 1, 1) {
-            Ok(()) => self.bytes(-1).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
-            Err(_) => None,
-        };
+        let converted = self.call_plain(super::call::to_text, 1, 1).is_ok();
+        let bytes = self.bytes(-1).filter(|_| converted);
+        let text = bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         self.pop(1);
-        text.unwrap_or_default()
+        text
     }
 
     /// What `__tostring` makes of a value; `None` without one, or if it fails.
     fn text_by_metamethod(&mut self, index: c_int) -> Option<String> {
-        let top = self.top();
-        let index = self.absolute(index);
-        let text =
-            if self.push_metatable(index) && self.raw_get_field(-1, "__tostring") != Kind::Nil {
-                Some(self.text(index))
-            } else {
-                None
-            };
+        let (top, index) = (self.top(), self.absolute(index));
+        let has_method =
+            self.push_metatable(index) && self.raw_get_field(-1, "__tostring") != Kind::Nil;
         self.set_top(top);
-        text
+        if has_method { self.try_text(index) } else { None }
     }
 
     /// How messages name a value's type: its `__name`, or Lua's name of its kind.

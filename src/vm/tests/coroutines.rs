@@ -103,6 +103,18 @@ fn a_failed_coroutine_tells_where_and_can_be_used_again() {
 }
 
 #[test]
+fn a_coroutine_that_ran_out_of_memory_tells_where() {
+    let mut vm = vm_with(&[]);
+    vm.set_memory_limit(Some(1 << 20));
+    let mut stack = vm.stack();
+    let greedy = task(&mut stack, "local t = {}\nwhile true do t[#t + 1] = {} end");
+    let Resumed::Failed(error) = stack.resume(&greedy, 0) else { panic!("it must fail") };
+    assert_eq!((error.kind, &*error.code), (crate::vm::ErrorKind::Memory, "memory"));
+    assert!(error.traceback.contains("task:2: in main chunk"), "{}", error.traceback);
+    stack.recycle(greedy);
+}
+
+#[test]
 fn blocking_outside_a_coroutine_of_the_host_is_an_error() {
     let mut vm = vm_with(&[BLOCK]);
     let mut stack = vm.stack();
