@@ -3,8 +3,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use super::coroutines::task;
 use super::{run, vm_with};
-use crate::vm::{Interrupter, Interruption, Vm, Worker};
+use crate::vm::{Interrupter, Interruption, Resumed, Vm, Worker};
 
 /// How long a loop runs before it is interrupted.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -223,4 +224,24 @@ fn exit_cannot_be_caught() {
     let mut stack = vm.stack();
     stack.push_globals();
     assert_eq!(stack.raw_get_field(-1, "after"), crate::vm::Kind::Nil);
+}
+
+#[test]
+fn close_methods_of_a_coroutine_that_is_closed_are_interrupted() {
+    let worker = Worker::new();
+    let _monitor = Monitor::start(worker.interrupter(), Interruption::Kill);
+    let mut vm = vm_with(&[]);
+    let mut turn = worker.turn(&mut vm);
+    let code = "local c <close> = setmetatable({}, {__close = function() while true do end end})
+                coroutine.yield()";
+    let tasks = [task(&mut turn, code), task(&mut turn, code)];
+    for task in &tasks {
+        assert!(matches!(turn.resume(task, 0), Resumed::Yielded(0)));
+    }
+    // The first is killed in its loop; the second meets a VM that is killed already.
+    for task in tasks {
+        let error = turn.close(&task).expect_err("the loop is interrupted");
+        assert!(error.message.contains("interrupted"), "{error}");
+        turn.recycle(task);
+    }
 }
