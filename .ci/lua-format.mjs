@@ -38,12 +38,23 @@ function configuration() {
   return config;
 }
 
+// The text as StyLua lays it out; a file that it cannot read is a failure with the file's name.
+function layout(file, text) {
+  try {
+    return formatCode(text, configuration(), undefined, OutputVerification.Full);
+  } catch (problem) {
+    console.log(`${file}: ${problem}`);
+    process.exitCode = 1;
+    return text;
+  }
+}
+
 const write = process.argv.includes("--write");
 const files = luaFiles(".");
 let different = 0;
 for (const file of files) {
   const text = readFileSync(file, "utf8");
-  const formatted = formatCode(text, configuration(), undefined, OutputVerification.Full);
+  const formatted = layout(file, text);
   if (formatted === text) continue;
   different += 1;
   if (write) writeFileSync(file, formatted);

@@ -41,14 +41,20 @@ end
 local function work_off(jobs)
   local total = report.new()
   local bar <close> = progress.new("jobs", #jobs)
-  local all_done, busy, taken = {}, WORKERS, 0
+  local all_done, busy, taken, problem = {}, WORKERS, 0, nil
 
-  local function serve(worker)
-    while taken < #jobs do
+  local function feed(worker)
+    while taken < #jobs and not problem do
       taken = taken + 1
       report.merge(total, json.decode(worker:analyse(jobs[taken])))
       bar:step()
     end
+  end
+
+  -- The first worker that fails stops all.
+  local function serve(worker)
+    local ok, message = pcall(feed, worker)
+    problem = problem or not ok and message
     busy = busy - 1
     if busy == 0 then
       hive.wakeup(all_done)
@@ -59,6 +65,9 @@ local function work_off(jobs)
     hive.fork(serve, hive.spawn "worker")
   end
   hive.wait(all_done)
+  if problem then
+    error(problem, 0)
+  end
   return total
 end
 

@@ -40,7 +40,8 @@ module_paths() {
 
 run() {
   echo "cache $1: $workers workers"
-  target/release/moonhive run --cache "$1" --stats --set "workers=$workers" \
+  # A worker reads texts of megabytes in one go, which takes a while on a busy machine.
+  target/release/moonhive run --cache "$1" --stats --turn-limit 30s --set "workers=$workers" \
     --path examples/corpus $(module_paths) examples/corpus/main.lua \
     >"$scratch/$1.json" 2> >(tee "$scratch/$1.stats" >&2)
 }

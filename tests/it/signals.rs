@@ -30,7 +30,9 @@ fn a_signal_ends_a_host_whose_service_computes_for_ever() {
     scratch.file("main.lua", "print 'ready'\nwhile true do end\n");
     let running = started(&scratch, &["run", "--turn-limit", "0s", "main.lua"]);
     running.signal("TERM");
-    running.wait().expect_code(0);
+    let ended = running.wait().expect_code(0);
+    assert!(ended.stderr.contains("is killed"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("left behind"), "{}", ended.stderr);
 }
 
 #[test]
@@ -40,8 +42,10 @@ fn a_second_signal_ends_the_host_at_once() {
     scratch.file("main.lua", "print 'ready'\nio.popen('exec sleep 30'):read 'a'\n");
     let running = started(&scratch, &["run", "main.lua"]);
     let began = Instant::now();
+    // Of two equal signals that wait for delivery the system keeps only one.
     running.signal("TERM");
-    running.signal("TERM");
-    assert_eq!(running.wait().code, Some(143));
+    running.signal("INT");
+    let code = running.wait().code;
+    assert!(matches!(code, Some(130 | 143)), "ended with {code:?}");
     assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
 }
