@@ -7,7 +7,8 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 
-const SKIPPED = new Set(["target", ".git", "node_modules", "bad"]);
+// `unfinished.lua` is a syntax error on purpose.
+const SKIPPED = new Set(["target", ".git", "node_modules", "unfinished.lua"]);
 const tools = createRequire(resolve("target/tools/package.json"));
 const { formatCode, Config, IndentType, QuoteStyle, CallParenType, LuaVersion, OutputVerification } =
   tools("@johnnymorganz/stylua");
@@ -15,7 +16,8 @@ const { formatCode, Config, IndentType, QuoteStyle, CallParenType, LuaVersion, O
 function luaFiles(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : luaFiles(path);
+    if (SKIPPED.has(entry.name)) return [];
+    if (entry.isDirectory()) return luaFiles(path);
     return entry.name.endsWith(".lua") ? [path] : [];
   });
 }

@@ -3,7 +3,8 @@
 local check = require "check"
 local hive = require "hive"
 
-local equal, fails, match, refuses, test = check.equal, check.fails, check.match, check.refuses, check.test
+local equal, fails, match, refuses, test =
+  check.equal, check.fails, check.match, check.refuses, check.test
 local echo = hive.spawn "service.echo"
 
 test("a call returns what the handler returns", function()

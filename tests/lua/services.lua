@@ -3,7 +3,8 @@
 local check = require "check"
 local hive = require "hive"
 
-local equal, fails, match, refuses, test = check.equal, check.fails, check.match, check.refuses, check.test
+local equal, fails, match, refuses, test =
+  check.equal, check.fails, check.match, check.refuses, check.test
 
 -- Waits for the end of a service and returns why.
 local function end_of(service)
@@ -49,7 +50,8 @@ test("a service whose file fails is reported with message and traceback", functi
 end)
 
 test("a spawn that takes too long is given up, and the service with it", function()
-  local err = fails("timeout", hive.spawn, { "service.slow", register = "slow", timeout = 0.02 }, 60)
+  local err =
+    fails("timeout", hive.spawn, { "service.slow", register = "slow", timeout = 0.02 }, 60)
   match(err.message, "spawn of service%.slow:")
   hive.sleep(0.02)
   equal(hive.find "slow", nil)
@@ -221,7 +223,11 @@ end)
 
 test("options of spawn are checked", function()
   refuses("unknown option 'memory'", hive.spawn, { "service.echo", memory = 1 })
-  refuses("option 'memory_limit' is not a positive integer", hive.spawn, { "x", memory_limit = "big" })
+  refuses(
+    "option 'memory_limit' is not a positive integer",
+    hive.spawn,
+    { "x", memory_limit = "big" }
+  )
   refuses("expected OFF, EXIST or ON", hive.spawn, { "x", cache = "on" })
   refuses("the name of the service is missing", hive.spawn, {})
   refuses("string expected, got no value", hive.spawn)
