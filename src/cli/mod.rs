@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod completions;
 mod config;
 mod failure;
+mod lua;
 mod man;
 mod run;
 mod signals;
@@ -39,6 +40,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Lua(lua::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -47,8 +49,12 @@ enum Command {
 ///
 /// Exit codes: what the command answers; 1 for a failure, 2 for arguments that make no sense.
 pub fn main() -> ExitCode {
+    if let Some(code) = lua::stands_in() {
+        return code;
+    }
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => arguments.run(),
+        Command::Lua(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::Man(arguments) => arguments.run(),
     };

@@ -44,6 +44,7 @@ pub(super) struct Options {
     pub(super) ignores_environment: bool,
     pub(super) compat_54: bool,
     pub(super) shares_all: bool,
+    pub(super) stock_libraries: bool,
     pub(super) interrupt_message: &'static CStr,
 }
 
@@ -59,6 +60,7 @@ impl Default for VmBuilder {
                 ignores_environment: false,
                 compat_54: false,
                 shares_all: false,
+                stock_libraries: false,
                 interrupt_message: c"interrupted",
             },
         }
@@ -110,6 +112,13 @@ impl VmBuilder {
     /// Every chunk, strings too, becomes a shared image before it runs: for tests of the sharing.
     pub fn share_all_chunks(mut self, share: bool) -> VmBuilder {
         self.options.shares_all = share;
+        self
+    }
+
+    /// The standard libraries stay as they are: `print` and `os.exit` do not ask the host, and natives
+    /// cannot block inside coroutines of user code. For programs that stand in for `lua`.
+    pub fn stock_libraries(mut self, stock: bool) -> VmBuilder {
+        self.options.stock_libraries = stock;
         self
     }
 

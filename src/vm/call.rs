@@ -151,9 +151,18 @@ impl Stack<'_> {
     /// # Errors
     /// What does not compile, cannot be read, or that there is no memory for it.
     pub fn load_file(&mut self, path: &Path, mode: LoadMode) -> Result<(), LuaError> {
+        self.load_c_path(Some(&c_string(path.as_os_str().as_bytes())), mode)
+    }
+
+    /// The same for the path as Lua takes it: `None` is standard input.
+    pub(super) fn load_c_path(
+        &mut self,
+        path: Option<&CStr>,
+        mode: LoadMode,
+    ) -> Result<(), LuaError> {
         unsafe extern "C-unwind" fn load(state: *mut lua::lua_State) -> c_int {
-            // SAFETY: both arguments are addresses of C strings that outlive the call; a plain
-            // frame. The status and the result are returned.
+            // SAFETY: both arguments are null or addresses of C strings that outlive the call; a
+            // plain frame. The status and the result are returned.
             unsafe {
                 let path: *const c_char = lua::lua_touserdata(state, 1).cast();
                 let mode: *const c_char = lua::lua_touserdata(state, 2).cast();
@@ -163,8 +172,8 @@ impl Stack<'_> {
                 2
             }
         }
-        let path = c_string(path.as_os_str().as_bytes());
-        self.push_pointer(path.as_ptr().cast_mut().cast());
+        let path = path.map_or(ptr::null(), CStr::as_ptr);
+        self.push_pointer(path.cast_mut().cast());
         self.push_pointer(mode.text().as_ptr().cast_mut().cast());
         let status = self.call_loader(load, 2);
         self.loaded(status)

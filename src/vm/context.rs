@@ -74,8 +74,8 @@ pub(super) struct Context {
     pub(super) metatables: RefCell<Vec<(TypeId, *const c_void)>>,
     /// Idle coroutines.
     pub(super) pool: RefCell<Vec<Coroutine>>,
-    /// Pieces of a `warn` message that is not complete yet.
-    pub(super) warning: RefCell<Vec<u8>>,
+    /// What has come of a `warn` message that is not complete yet.
+    pub(super) warning: RefCell<Option<Vec<u8>>>,
     pub(super) warnings_on: Cell<bool>,
 }
 
@@ -107,7 +107,7 @@ impl Context {
             traceback: RefCell::new(String::new()),
             metatables: RefCell::new(Vec::new()),
             pool: RefCell::new(Vec::new()),
-            warning: RefCell::new(Vec::new()),
+            warning: RefCell::new(None),
             warnings_on: Cell::new(true),
         }
     }

@@ -73,8 +73,9 @@ impl Vm {
         let mut vm = Vm { state, context, is_closed: false };
         vm.attach();
         vm.set_options(&builder.options);
+        vm.open_libraries(&builder.options)?;
+        // Only now: what the libraries are made of counts as old from the start.
         vm.set_gc_mode(builder.options.gc_mode);
-        vm.open_libraries(builder.options.ignores_environment)?;
         vm.set_memory_limit(builder.options.memory_limit_bytes);
         vm.context().memory.suspend(false);
         Ok(vm)
@@ -102,12 +103,12 @@ impl Vm {
         }
     }
 
-    fn open_libraries(&mut self, ignores_environment: bool) -> Result<(), VmError> {
+    fn open_libraries(&mut self, options: &Options) -> Result<(), VmError> {
         let mut stack = self.stack();
-        if ignores_environment {
+        if options.ignores_environment {
             stack.set_registry_flag("LUA_NOENV");
         }
-        stack.open_libraries().map_err(VmError::Libraries)
+        stack.open_libraries(options.stock_libraries).map_err(VmError::Libraries)
     }
 
     fn context(&self) -> &Context {
@@ -318,19 +319,28 @@ unsafe extern "C-unwind" fn warn(context: *mut c_void, piece: *const c_char, con
 
 impl Context {
     fn warn(&self, piece: &[u8], continues: bool) {
-        let mut pieces = self.warning.borrow_mut();
-        match piece {
-            b"@on" if pieces.is_empty() && !continues => return self.warnings_on.set(true),
-            b"@off" if pieces.is_empty() && !continues => return self.warnings_on.set(false),
-            _ => pieces.extend_from_slice(piece),
+        let mut started = self.warning.borrow_mut();
+        if let ([b'@', control @ ..], None, false) = (piece, &*started, continues) {
+            return self.control_warnings(control);
         }
+        let mut message = started.take().unwrap_or_default();
+        message.extend_from_slice(piece);
         if continues {
+            *started = Some(message);
             return;
         }
-        let message = std::mem::take(&mut *pieces);
-        drop(pieces);
+        drop(started);
         if self.warnings_on.get() {
             self.hooks.warn(&String::from_utf8_lossy(&message));
+        }
+    }
+
+    /// A message in one piece that begins with `@`; those that nobody knows are ignored.
+    fn control_warnings(&self, control: &[u8]) {
+        match control {
+            b"on" => self.warnings_on.set(true),
+            b"off" => self.warnings_on.set(false),
+            _ => {}
         }
     }
 }

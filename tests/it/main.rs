@@ -6,6 +6,7 @@
 mod command_line;
 mod corpus;
 mod documents;
+mod lua;
 mod run;
 mod signals;
 mod support;

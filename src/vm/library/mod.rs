@@ -26,8 +26,9 @@ struct Replacement {
 }
 
 impl Stack<'_> {
-    /// Opens all standard libraries and puts our functions in their places.
-    pub(super) fn open_libraries(&mut self) -> Result<(), LuaError> {
+    /// Opens all standard libraries and, unless they are to stay `stock`, puts our functions in
+    /// their places.
+    pub(super) fn open_libraries(&mut self, stock: bool) -> Result<(), LuaError> {
         unsafe extern "C-unwind" fn open(state: *mut lua::lua_State) -> c_int {
             // SAFETY: a plain frame, called protected.
             unsafe { lua::luaL_openlibs(state) };
@@ -35,6 +36,9 @@ impl Stack<'_> {
         }
         self.push_plain(open);
         self.call(0, 0)?;
+        if stock {
+            return Ok(());
+        }
         self.push_globals();
         self.replace_functions(&[output::PRINT]);
         self.replace_in("os", &[process::EXIT]);

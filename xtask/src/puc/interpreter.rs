@@ -50,13 +50,16 @@ pub struct Interpreter {
 
 impl Interpreter {
     /// `moonhive lua`, built by cargo unless `program` names a binary.
-    pub fn moonhive(program: Option<PathBuf>) -> Result<Self> {
+    pub fn moonhive(suite: &Suite, program: Option<PathBuf>) -> Result<Self> {
+        build_modules(suite)?;
         let program = match program {
             Some(program) => fs::canonicalize(&program)
                 .with_context(|| format!("cannot find {}", program.display()))?,
             None => build_moonhive()?,
         };
-        let late_program = program.clone();
+        // `main.lua` calls the interpreter by the name it has in `arg`: for us that is `lua`.
+        let late_program = workspace::scratch("late").join("lua");
+        write_late_program(&program, &late_program)?;
         Ok(Self { program, late_program, name: "moonhive".into(), is_moonhive: true })
     }
 
@@ -65,18 +68,19 @@ impl Interpreter {
         build_modules(suite)?;
         let name = program_name(build);
         let program = stand_alone_program(suite, build)?.build()?;
-        let late_program = write_late_program(&program)?;
+        let late_program = program.with_extension("late");
+        write_late_program(&program, &late_program)?;
         Ok(Self { program, late_program, name, is_moonhive: false })
     }
 }
 
-fn write_late_program(program: &Path) -> Result<PathBuf> {
-    let late = program.with_extension("late");
+fn write_late_program(program: &Path, late: &Path) -> Result<()> {
     let text =
         format!("#!/bin/bash\nsleep {LATE_S}\nexec -a \"$0\" '{}' \"$@\"\n", program.display());
-    fs::write(&late, text)?;
-    fs::set_permissions(&late, fs::Permissions::from_mode(0o755))?;
-    Ok(late)
+    fs::create_dir_all(late.parent().context("the program lies in no folder")?)?;
+    fs::write(late, text)?;
+    fs::set_permissions(late, fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 fn build_moonhive() -> Result<PathBuf> {

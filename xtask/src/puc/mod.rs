@@ -1,6 +1,6 @@
 //! PUC-Rio's own test suite against our Lua: is it still Lua?
 //!
-//! Three interpreters run it. `moonhive lua`, what users get, in the suite's user mode. The
+//! Three interpreters run it. `moonhive lua`, what users get: its own tests, and the user mode. The
 //! stand-alone interpreter of the distribution, linked with our library, runs all of the suite. The
 //! torture build adds Lua's internal tests: assertions, tiny limits, a checking allocator. Each runs
 //! three ways: as is, with every chunk turned into an image, and that in generational mode.
@@ -87,14 +87,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     };
     let interpreter = match options.build() {
         Some(build) => Interpreter::stand_alone(&suite, build)?,
-        None => Interpreter::moonhive(options.program.clone())?,
+        None => Interpreter::moonhive(&suite, options.program.clone())?,
     };
     let mut outcomes = Vec::new();
-    // Our own command line has tests of its own.
-    let scripts: &[_] =
-        if interpreter.is_moonhive { &[Script::All] } else { &[Script::Main, Script::All] };
     for way in options.ways() {
-        for &script in scripts {
+        for script in [Script::Main, Script::All] {
             let (suite, interpreter, seed) = (&suite, &interpreter, options.seed);
             outcomes.push(Run { suite, interpreter, way, script, seed }.execute()?);
         }

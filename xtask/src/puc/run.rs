@@ -187,7 +187,8 @@ impl Run<'_> {
         let is_generational = self.way == Way::Generational;
         let mut arguments = Vec::new();
         if self.interpreter.is_moonhive {
-            arguments.push("lua");
+            // The late program goes by that name already.
+            arguments.extend((self.script == Script::All).then_some("lua"));
             arguments.extend(self.way.shares().then_some("--share-all"));
             arguments.extend(is_generational.then_some("--gc=generational"));
             // The user mode of the suite: what holds on every platform and in every host.
