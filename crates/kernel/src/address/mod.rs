@@ -4,27 +4,28 @@
 //! is never given out twice, and finding a service is an index, a short lock on that place alone
 //! and a comparison. Two workers that look for different services share no lock.
 //!
-//! Napkin: lock and unlock 10 ns, clone of the `Arc` 5 ns; 24 bytes a place.
+//! Napkin: lock and unlock 10 ns, clone of the `Arc` 5 ns; 24 bytes a place. Measured: finding one of
+//! 10,000 services and letting go of it again 16 ns, entering and removing one 49 ns.
 //!
 //! ```text
 //! address  = 0xGGGGGGGGGG_PPPPPP    40 bits generation, 24 bits place
 //! segments   place 0..63 | 64..191 | 192..447 | ...   each twice as long, never moved or freed
 //! ```
 
+mod number;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::num::NonZeroU64;
-use std::str::FromStr;
 use std::sync::OnceLock;
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 
-/// Bits of an address that name its place.
-const PLACE_BITS: u32 = 24;
+pub use number::{Address, NotAnAddress};
+
+use number::PLACE_BITS;
+
 /// Places in the first segment.
 const FIRST_SEGMENT: usize = 64;
 /// Segments until every place an address can name exists.
@@ -35,72 +36,6 @@ pub const SERVICES_LIMIT: usize = FIRST_SEGMENT * ((1 << SEGMENTS) - 1);
 const RESTING_PLACES: usize = 64;
 
 const _: () = assert!(SERVICES_LIMIT < 1 << PLACE_BITS);
-
-/// The number of a service. Never zero, never used again for another service of this table.
-///
-/// ```
-/// use moonhive_kernel::address::Address;
-/// let address: Address = ":0000002a".parse().unwrap();
-/// assert_eq!(address.number(), 42);
-/// assert_eq!(address.to_string(), ":0000002a");
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(NonZeroU64);
-
-impl Address {
-    /// The address with this number; `None` for zero.
-    pub const fn from_number(number: u64) -> Option<Self> {
-        match NonZeroU64::new(number) {
-            Some(number) => Some(Self(number)),
-            None => None,
-        }
-    }
-
-    /// The number, for messages and for Lua.
-    pub const fn number(self) -> u64 {
-        self.0.get()
-    }
-
-    fn of(place: usize, generation: u64) -> Self {
-        let number = generation << PLACE_BITS | (place as u64 + 1);
-        Self(NonZeroU64::new(number).expect("a place plus one is not zero"))
-    }
-
-    /// The place this address names, if it can be one.
-    fn place(self) -> Option<usize> {
-        ((self.number() & ((1 << PLACE_BITS) - 1)) as usize).checked_sub(1)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ":{:08x}", self.number())
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A text that is not an address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an address: a colon and up to 16 hexadecimal digits, not all zero")]
-pub struct NotAnAddress {
-    /// The text.
-    pub text: String,
-}
-
-impl FromStr for Address {
-    type Err = NotAnAddress;
-
-    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
-        let digits = text.strip_prefix(':').filter(|digits| !digits.starts_with('+'));
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.and_then(Self::from_number).ok_or_else(|| NotAnAddress { text: text.to_owned() })
-    }
-}
 
 /// Every place is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -70,7 +70,7 @@ fn numbers_that_are_no_addresses_find_nothing() {
 #[test]
 fn every_place_has_one_segment_and_offset() {
     let mut expected = (0, 0);
-    for place in 0..100_000 {
+    for place in 0..if cfg!(miri) { 500 } else { 100_000 } {
         assert_eq!(locate(place), expected);
         expected.1 += 1;
         if expected.1 == FIRST_SEGMENT << expected.0 {
@@ -81,11 +81,14 @@ fn every_place_has_one_segment_and_offset() {
     assert_eq!(locate(SERVICES_LIMIT).0, super::SEGMENTS);
 }
 
+/// Steps of one case.
+const STEPS: usize = if cfg!(miri) { 20 } else { 500 };
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 128 }, ..Default::default() })]
 
     #[test]
-    fn a_table_finds_what_a_map_holds(steps in prop::collection::vec(any::<(bool, usize)>(), 1..500)) {
+    fn a_table_finds_what_a_map_holds(steps in prop::collection::vec(any::<(bool, usize)>(), 1..STEPS)) {
         let table = AddressTable::new();
         let mut model = HashMap::new();
         let mut given: Vec<Address> = Vec::new();

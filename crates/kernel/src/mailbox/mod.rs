@@ -3,7 +3,8 @@
 //! Why a mutex and a swap: producers push under a short lock, the consumer exchanges its empty
 //! buffer for the full one under the same lock, so a turn that handles N messages takes one lock,
 //! and at rest nothing is allocated (each buffer is kept and used again). Napkin: an uncontended
-//! lock and unlock 10 ns, so push 12 ns, and a pop 2 ns plus 12 ns shared by the batch.
+//! lock and unlock 10 ns, so push 12 ns, and a pop 2 ns plus 12 ns shared by the batch. Measured:
+//! push, take and pop of one message 20 ns, of 64 messages 12 ns each.
 //!
 //! Who may do what:
 //! * [`Mailbox::push`] and its kin: anybody, from any thread.
@@ -23,6 +24,7 @@
 mod batch;
 #[cfg(all(test, loom))]
 mod models;
+mod outcome;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -32,6 +34,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use batch::Batch;
+pub use outcome::{Counters, Limits, Pushed, Refusal};
 
 /// A buffer that grew past this many messages in a burst is given back when the burst is over.
 const KEPT_CAPACITY_MESSAGES: usize = 256;
@@ -41,100 +44,6 @@ pub trait Measured {
     /// Bytes this message keeps alive beyond its own fixed size: its payload. Must not change while
     /// the message lies in a mailbox.
     fn size_bytes(&self) -> usize;
-}
-
-/// When a mailbox is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Messages in the ordinary lane.
-    pub messages: usize,
-    /// Payload bytes in the ordinary lane. A message larger than this on its own still fits into
-    /// an empty mailbox: the limit bounds what piles up, not what can be said.
-    pub size_bytes: usize,
-    /// Messages in the control lane.
-    pub control_messages: usize,
-}
-
-impl Default for Limits {
-    /// 65,536 messages, 64 MiB, and 1,048,576 control messages (each service that ends tells those
-    /// that watch it, so one watcher of very many must be able to hear of all of them).
-    fn default() -> Self {
-        Self { messages: 1 << 16, size_bytes: 64 << 20, control_messages: 1 << 20 }
-    }
-}
-
-/// What a push has led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a consumer that is not woken never reads the message"]
-pub struct Pushed {
-    /// The consumer was at rest: the caller must wake its task now.
-    pub wake: bool,
-    /// Messages of this lane that wait in the mailbox, this one included.
-    pub depth: usize,
-}
-
-/// Why a message was not taken. The message comes back.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal<T> {
-    /// The lane is at its limit.
-    #[error("mailbox is full: {messages} messages of {size_bytes} bytes wait")]
-    Full {
-        /// The message that was not taken.
-        message: T,
-        /// Messages that wait in this lane.
-        messages: usize,
-        /// Payload bytes that wait in the ordinary lane.
-        size_bytes: usize,
-    },
-    /// The consumer has ended.
-    #[error("mailbox is closed")]
-    Closed(T),
-}
-
-impl<T> Refusal<T> {
-    /// The message, back in the sender's hand.
-    pub fn into_message(self) -> T {
-        match self {
-            Self::Full { message, .. } | Self::Closed(message) => message,
-        }
-    }
-}
-
-impl<T> std::fmt::Debug for Refusal<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Full { messages, size_bytes, .. } => f
-                .debug_struct("Full")
-                .field("messages", messages)
-                .field("size_bytes", size_bytes)
-                .finish_non_exhaustive(),
-            Self::Closed(_) => f.write_str("Closed(..)"),
-        }
-    }
-}
-
-/// Counters of one mailbox, read at one moment.
-///
-/// The age of the oldest message costs no clock reading per message: who looks twice, at `t0` and
-/// `t1`, knows that whatever waited at `t0` is handled once `taken` at `t1` has reached `pushed` at
-/// `t0`; otherwise the oldest is older than `t1 - t0`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages that wait in the ordinary lane, those in the consumer's batch included.
-    pub depth: usize,
-    /// Their payload bytes.
-    pub size_bytes: usize,
-    /// Messages that wait in the control lane.
-    pub control_depth: usize,
-    /// Messages taken in since the start, both lanes.
-    pub pushed: u64,
-    /// Messages that left: handled, displaced or given back by `close`; both lanes.
-    pub taken: u64,
-    /// Pushes refused because a lane was full.
-    pub refused: u64,
-    /// Messages given back to make room ([`Mailbox::push_displacing`]).
-    pub displaced: u64,
 }
 
 /// Both lanes; written by producers and the consumer, always under the lock.

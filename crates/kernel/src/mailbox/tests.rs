@@ -185,11 +185,14 @@ impl Pair {
     }
 }
 
+/// Steps of one case.
+const STEPS: usize = if cfg!(miri) { 20 } else { 100 };
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 512 }, ..Default::default() })]
 
     #[test]
-    fn a_mailbox_does_what_two_queues_would(steps in prop::collection::vec(step(), 1..100)) {
+    fn a_mailbox_does_what_two_queues_would(steps in prop::collection::vec(step(), 1..STEPS)) {
         let mut pair = Pair::new();
         for (number, step) in steps.iter().enumerate() {
             pair.step(number as u32, step);
@@ -249,7 +252,7 @@ fn a_closed_mailbox_gives_everything_back() {
 fn a_burst_does_not_keep_its_memory() {
     let mailbox = Mailbox::new(Limits::default());
     let mut batch = Batch::default();
-    for number in 0..10_000 {
+    for number in 0..if cfg!(miri) { 500 } else { 10_000 } {
         assert!(mailbox.push(note(number)).is_ok());
     }
     for number in 0..3 {

@@ -26,17 +26,9 @@
 
 use std::time::Instant;
 
+use super::roles::{SEARCHING, SLEEPER, STOPPING, Set, WATCHING};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Condvar, Mutex, MutexGuard};
-
-/// In `summary`: a worker searches.
-const SEARCHING: usize = 1;
-/// In `summary`: the lookout watches the slots.
-const WATCHING: usize = 2;
-/// In `summary`: the scheduler stops.
-const STOPPING: usize = 4;
-/// In `summary`: one sleeper, the lookout included.
-const SLEEPER: usize = 8;
 
 /// Covers no time at all: the lookout has not read the timers yet.
 const COVERS_NOTHING_MS: u64 = u64::MAX;
@@ -85,63 +77,12 @@ pub(super) struct Idle {
     bells: Box<[Condvar]>,
 }
 
-struct Set {
-    searching: bool,
-    /// Sleepers without a duty, last in first out: the one that ran last has the warmest caches.
-    sleepers: Vec<usize>,
-    lookout: Option<usize>,
-    watching: bool,
-    /// Why a worker was woken, until it has read it.
-    told: Box<[Option<Woken>]>,
-    stopping: bool,
-}
-
-impl Set {
-    fn is_asleep(&self, worker: usize) -> bool {
-        self.lookout == Some(worker) || self.sleepers.contains(&worker)
-    }
-
-    fn lie_down(&mut self, worker: usize) {
-        if self.lookout.is_none() {
-            self.lookout = Some(worker);
-            self.watching = false;
-        } else {
-            self.sleepers.push(worker);
-        }
-    }
-
-    /// Makes a sleeper the lookout in place of the one there is.
-    fn take_over(&mut self, worker: usize) {
-        self.sleepers.retain(|&sleeper| sleeper != worker);
-        if let Some(before) = self.lookout.replace(worker) {
-            self.sleepers.insert(0, before);
-        }
-    }
-
-    fn get_up(&mut self, worker: usize) {
-        if self.lookout == Some(worker) {
-            self.lookout = None;
-            self.watching = false;
-        } else {
-            self.sleepers.retain(|&sleeper| sleeper != worker);
-        }
-    }
-}
-
 impl Idle {
     pub(super) fn new(workers: usize) -> Self {
-        let set = Set {
-            searching: false,
-            sleepers: Vec::with_capacity(workers),
-            lookout: None,
-            watching: false,
-            told: vec![None; workers].into_boxed_slice(),
-            stopping: false,
-        };
         Self {
             summary: AtomicUsize::new(0),
             covered_until_ms: AtomicU64::new(COVERS_NOTHING_MS),
-            set: Mutex::new(set),
+            set: Mutex::new(Set::new(workers)),
             bells: (0..workers).map(|_| Condvar::new()).collect(),
         }
     }
@@ -224,56 +165,41 @@ impl Idle {
         look: impl FnOnce() -> Look,
         instant_of: impl Fn(u64) -> Option<Instant>,
     ) -> Woken {
-        let mut set = self.set.lock();
-        if set.stopping {
+        if !self.lie_down(worker, searching) {
             return Woken::Stopping;
         }
-        if searching {
-            set.searching = false;
-        }
-        set.told[worker] = None;
-        set.lie_down(worker);
-        if set.lookout == Some(worker) {
-            self.covered_until_ms.store(COVERS_NOTHING_MS, Ordering::Relaxed);
-        }
-        self.publish(&set);
-        drop(set);
-        fence(Ordering::SeqCst);
-
         let seen = look();
         let mut set = self.set.lock();
         if !set.is_asleep(worker) {
-            return self.answer(&mut set, worker);
+            return set.answer(worker);
         }
         let Look::Nothing { timer_ms, watch_until } = seen else {
             set.get_up(worker);
             self.publish(&set);
             return Woken::ByLook;
         };
-        let watching = watch_until.is_some();
-        if set.lookout != Some(worker) {
-            let does_more = !self.covers(timer_ms) || (watching && !set.watching);
-            if set.lookout.is_some() && !does_more {
-                return self.wait(set, worker, None);
-            }
-            // What this worker alone may have seen, because it was the one that searched when it
-            // came up, becomes its duty.
-            set.take_over(worker);
+        if set.lookout.is_some_and(|lookout| lookout != worker)
+            && self.covers(timer_ms)
+            && (watch_until.is_none() || set.watch_until.is_some())
+        {
+            return self.wait(set, worker, None);
         }
-        set.watching = watching;
-        self.covered_until_ms.store(timer_ms, Ordering::Relaxed);
+        // The caller is the lookout, or sees what the lookout does not know of because a worker that
+        // searches is not told: then it takes over. What was covered before stays so: others may
+        // have relied on it since the caller looked.
+        set.take_over(worker);
+        let covered_ms = timer_ms.min(self.covered_until_ms.load(Ordering::Relaxed));
+        self.covered_until_ms.store(covered_ms, Ordering::Relaxed);
+        set.watch_until = [set.watch_until, watch_until].into_iter().flatten().min();
         self.publish(&set);
-        let deadline = [instant_of(timer_ms), watch_until].into_iter().flatten().min();
+        let deadline = [instant_of(covered_ms), set.watch_until].into_iter().flatten().min();
         self.wait(set, worker, deadline)
     }
 
     /// Wakes everybody for good.
     pub(super) fn stop(&self) {
         let mut set = self.set.lock();
-        set.stopping = true;
-        set.sleepers.clear();
-        set.lookout = None;
-        set.told.fill(Some(Woken::Stopping));
+        set.stop();
         self.publish(&set);
         drop(set);
         for bell in &self.bells {
@@ -285,6 +211,25 @@ impl Idle {
     pub(super) fn covers(&self, timer_ms: u64) -> bool {
         let covered_ms = self.covered_until_ms.load(Ordering::Relaxed);
         timer_ms == u64::MAX || (covered_ms <= timer_ms && covered_ms != COVERS_NOTHING_MS)
+    }
+
+    /// Lets others know that the worker sleeps. `false`: the scheduler stops.
+    fn lie_down(&self, worker: usize, searching: bool) -> bool {
+        let mut set = self.set.lock();
+        if set.stopping {
+            return false;
+        }
+        if searching {
+            set.searching = false;
+        }
+        set.lie_down(worker);
+        if set.lookout == Some(worker) {
+            self.covered_until_ms.store(COVERS_NOTHING_MS, Ordering::Relaxed);
+        }
+        self.publish(&set);
+        drop(set);
+        fence(Ordering::SeqCst);
+        true
     }
 
     fn wait(
@@ -307,11 +252,7 @@ impl Idle {
                 }
             }
         }
-        self.answer(&mut set, worker)
-    }
-
-    fn answer(&self, set: &mut Set, worker: usize) -> Woken {
-        set.told[worker].take().unwrap_or(Woken::ByLook)
+        set.answer(worker)
     }
 
     #[cold]
@@ -327,7 +268,7 @@ impl Idle {
     fn wake_to_watch(&self, seen: SlotSeen) {
         let set = self.set.lock();
         let lookout = set.lookout;
-        if !set.searching && !set.watching {
+        if !set.searching && set.watch_until.is_none() {
             self.wake(set, lookout, Some(seen));
         }
     }
@@ -343,27 +284,19 @@ impl Idle {
 
     fn wake(&self, mut set: MutexGuard<'_, Set>, sleeper: Option<usize>, seen: Option<SlotSeen>) {
         let Some(sleeper) = sleeper else { return };
-        set.get_up(sleeper);
-        set.searching = true;
-        set.told[sleeper] = Some(Woken::Told(seen));
+        set.call(sleeper, Woken::Told(seen));
         self.publish(&set);
         drop(set);
         self.bells[sleeper].notify_one();
     }
 
     fn publish(&self, set: &Set) {
-        let sleepers = set.sleepers.len() + usize::from(set.lookout.is_some());
-        let flag = |set: bool, bit| if set { bit } else { 0 };
-        let summary = (sleepers * SLEEPER)
-            | flag(set.searching, SEARCHING)
-            | flag(set.watching, WATCHING)
-            | flag(set.stopping, STOPPING);
-        self.summary.store(summary, Ordering::Release);
+        self.summary.store(set.summary(), Ordering::Release);
     }
 
     /// Whether the lookout watches the slots.
     #[cfg(all(test, loom))]
     pub(super) fn watches(&self) -> bool {
-        self.set.lock().watching
+        self.set.lock().watch_until.is_some()
     }
 }

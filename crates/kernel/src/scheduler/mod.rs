@@ -9,6 +9,19 @@
 //! * A task runs on at most one thread at a time, and sees what was written before its wake-up.
 //! * A woken task runs, whatever the workers were doing when it was woken.
 //! * When nothing is owed and no timer is armed, no thread of the scheduler wakes up at all.
+//!
+//! Napkin for a message to a task at rest: token 3 steps at 5 ns, slot 10 ns, mailbox 20 ns, one
+//! reading of the clock 25 ns a turn: 80 ns. Measured with a bare task: 85 ns of processor time on one
+//! worker, 95 ns on two; a message of a task that goes on with its turn reaches an idle worker after
+//! 35 us, which is what waking a thread takes.
+//!
+//! | file | holds |
+//! |---|---|
+//! | token | the state of one task |
+//! | local, queue, current | one worker's queue, its "run next" slot, fairness |
+//! | worker, context, status | the loop, what a turn sees, what others see |
+//! | search, slots, idle, roles | a worker without work: looking, watching, sleeping |
+//! | shared, handle | what all share; what everybody else uses |
 
 mod context;
 mod current;
@@ -18,6 +31,7 @@ mod local;
 #[cfg(all(test, loom))]
 mod models;
 mod queue;
+mod roles;
 mod search;
 mod shared;
 mod slots;

@@ -9,7 +9,9 @@
 //! which may be too early (a cancelled timer) but never too late.
 //!
 //! Napkin: arm = lock 10 ns + slab 5 ns + link 5 ns; cancel the same; fire = unlink 5 ns and one
-//! move down at 5 ns, a lock shared by the batch. Memory: 24 bytes and the payload.
+//! move down at 5 ns, a lock shared by the batch. Memory: 24 bytes and the payload. Measured: arm and
+//! cancel 25 ns together while it is cached; with 100,000 timers over a minute arm 47 ns, cancel 25 ns,
+//! fire 130 ns (cache misses); an idle scheduler fires a timer of 5 ms after 5.9 ms.
 
 #[cfg(all(test, loom))]
 mod models;

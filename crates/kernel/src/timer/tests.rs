@@ -96,11 +96,14 @@ impl Pair {
     }
 }
 
+/// Steps of one case.
+const STEPS: usize = if cfg!(miri) { 20 } else { 200 };
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 512 }, ..Default::default() })]
 
     #[test]
-    fn a_wheel_fires_what_a_sorted_map_holds(steps in prop::collection::vec(step(), 1..200)) {
+    fn a_wheel_fires_what_a_sorted_map_holds(steps in prop::collection::vec(step(), 1..STEPS)) {
         let mut pair = Pair::new();
         for step in &steps {
             pair.step(step);
