@@ -1,9 +1,9 @@
 /*
 ** driver.c
 ** Linked into the stand-alone interpreter of the official suite, between
-** it and 'luaL_openselectedlibs' (linker option --wrap): a state that
-** opens libraries turns every chunk into an image if MOONHIVE_SHARE_ALL
-** is set. What became of the images is written to the file that
+** it and two functions (linker option --wrap): a state that opens
+** libraries turns every chunk into an image if MOONHIVE_SHARE_ALL is set.
+** What became of the images is written to the file that
 ** MOONHIVE_SHARE_REPORT names, when the program ends
 */
 
@@ -16,8 +16,22 @@
 #include "driver.h"
 
 
+lua_State *__real_lua_newstate (lua_Alloc f, void *ud, unsigned seed);
+lua_State *__wrap_lua_newstate (lua_Alloc f, void *ud, unsigned seed);
 void __real_luaL_openselectedlibs (lua_State *L, int load, int preload);
 void __wrap_luaL_openselectedlibs (lua_State *L, int load, int preload);
+
+
+/* not zero while the library makes a state (for the names of all VMs) */
+static int making = 0;
+
+lua_State *__wrap_lua_newstate (lua_Alloc f, void *ud, unsigned seed) {
+  lua_State *L;
+  making++;
+  L = __real_lua_newstate(f, ud, seed);
+  making--;
+  return L;
+}
 
 
 /* five numbers: images left, freed, private; strings left, in limbo */
@@ -40,7 +54,7 @@ void __wrap_luaL_openselectedlibs (lua_State *L, int load, int preload) {
     registered = 1;
     atexit(report);
   }
-  if (getenv("MOONHIVE_SHARE_ALL") != NULL)
+  if (making == 0 && getenv("MOONHIVE_SHARE_ALL") != NULL)
     lua_shareoption(L, LUA_SHALLCHUNKS, 1);
   __real_luaL_openselectedlibs(L, load, preload);
 }

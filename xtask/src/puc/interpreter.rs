@@ -102,7 +102,7 @@ fn stand_alone_program(suite: &Suite, build: Build) -> Result<CProgram> {
     program.sources.push(own.join("driver.c"));
     program.flags.push(format!("-include{}", own.join("driver.h").display()));
     program.flags.push("-DLUA_READLINELIB=\"libreadline.so\"".into());
-    program.link_flags.push("-Wl,--wrap=luaL_openselectedlibs".into());
+    program.link_flags.push("-Wl,--wrap=lua_newstate,--wrap=luaL_openselectedlibs".into());
     add_suite_files(suite, build, &mut program)?;
     let flags: &[&str] = match build.sanitize {
         true => &["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
