@@ -48,7 +48,7 @@ impl State {
         let interval_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let role = if repeats {
             let due_ns = clock.now_ns().saturating_add(interval_ns);
-            Role::Every(Every { interval_ns, due_ns, cancelled: false })
+            Role::Every(Box::new(Every { interval_ns, due_ns, cancelled: false }))
         } else {
             Role::Fork
         };
@@ -186,7 +186,7 @@ impl State {
 
     /// Calls off the timers of a task.
     pub(super) fn disarm(&self, task: &mut Task) {
-        let deadline = task.deadlines.alarm.take().map(|(alarm, _)| alarm);
+        let deadline = task.deadlines.take_alarm();
         for alarm in task.alarm.take().into_iter().chain(deadline) {
             self.core.handle.cancel(alarm);
         }
@@ -257,14 +257,13 @@ impl Turn<'_, '_> {
 
     /// Arms a repeated timer again whose run is over. False for every other task.
     pub(super) fn rearm(&mut self, key: Key) -> bool {
-        let now_ns = self.state.core.handle.clock().now_ns();
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return false };
         let Role::Every(every) = &mut task.role else { return false };
         if every.cancelled || self.state.leaving.borrow().is_some() {
             return false;
         }
-        every.due_ns = every.next_due_ns(now_ns);
+        every.due_ns = every.next_due_ns(self.state.core.handle.clock().now_ns());
         match self.state.arm_at_ns(every.due_ns, Alarm::Begin(key.to_bits())) {
             Ok(alarm) => {
                 task.alarm = Some(alarm);

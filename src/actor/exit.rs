@@ -155,6 +155,7 @@ pub(super) fn bury(
     let core = service.core();
     let (obituary, mut left) = service.conclude(end);
     core.take_out(&obituary);
+    service.tell_watchers(&obituary);
     core.totals.note_end(&service.figures, memory_bytes);
     left.extend(batch.drain(service.mailbox()));
     for message in left {

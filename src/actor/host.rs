@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::core::Core;
 use super::end::End;
-use super::fault::Fault;
+use super::fault::{Code, Fault};
 use super::limits::SHUTDOWN_KILL_WAIT;
 use super::message::{Caller, Message};
 use super::plan::Spawn;
@@ -242,7 +242,11 @@ impl Host {
     ) -> Result<Finish, HostError> {
         let arguments = to_payload(&arguments)?;
         let caller = Caller::sender(self.core.outside()?.clone());
-        self.core.spawn_main(&spawn.into(), arguments, caller)?;
+        match self.core.spawn_main(&spawn.into(), arguments, caller) {
+            // The host was told to end before it began.
+            Err(fault) if fault.code == Code::Shutdown => {}
+            result => result?,
+        }
         Ok(self.wait())
     }
 

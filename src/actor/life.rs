@@ -93,7 +93,7 @@ fn turn_of_vm(
             let fault = Fault::new(Code::Error, "the VM has lost its service");
             return (Progress::Over { end: End::Failed(fault), at_once: true }, 0);
         };
-        let progress = Turn::new(stack, state, batch, slice.worker).run(slice.started_ns);
+        let progress = Turn::new(stack, state, batch, slice).run();
         let tasks = state.tasks.borrow().len();
         (progress, tasks)
     });

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 /// Depth of a mailbox at which the log warns for the first time; then at each doubling.
 pub const OVERLOAD_WARNING_FIRST: usize = 1024;
-/// Messages a service handles in one turn before the next service gets the worker.
-pub const TURN_MESSAGES_MAX: u32 = 256;
+/// Messages and ready tasks that one turn handles before the next service gets the worker.
+pub const TURN_STEPS_MAX: u32 = 256;
 /// Time after which a turn lets go even though messages are left. Read between messages.
 pub const TURN_SLICE: Duration = Duration::from_millis(2);
-/// Messages between two reads of the clock within a turn.
+/// Messages and tasks between two reads of the clock within a turn.
 pub const TURN_CLOCK_STRIDE: u32 = 4;
 /// Processor time that one piece of Lua may take before it is interrupted, unless the host is told
 /// otherwise.

@@ -13,6 +13,9 @@ use super::fault::{Code, Fault};
 use super::service::Service;
 use crate::message::Payload;
 
+/// A message is moved four times on its way.
+const _: () = assert!(size_of::<Message>() <= 72);
+
 /// One message to a service.
 pub(crate) enum Message {
     /// The first one: run the service's file with these arguments.

@@ -293,7 +293,7 @@ impl Turn<'_, '_> {
 
     /// Lets go of what a task held besides its coroutine.
     pub(super) fn end_task(&mut self, mut task: Task) {
-        if let Some((alarm, _)) = task.deadlines.alarm.take() {
+        if let Some(alarm) = task.deadlines.take_alarm() {
             self.state.core.handle.cancel(alarm);
         }
         if let Some(function) = task.function.take() {

@@ -302,19 +302,22 @@ impl Service {
         }
     }
 
-    /// Notes the end, refuses messages from now on, and tells those who watch. Returns what waited.
+    /// Notes the end and refuses messages from now on; returns what waited.
     pub(crate) fn conclude(self: &Arc<Self>, end: End) -> (Arc<Obituary>, Vec<Message>) {
         let obituary = Arc::new(Obituary { service: self.clone(), end });
-        let watchers = {
-            let mut watchers = self.watchers.lock();
-            // Nobody else sets it: a service ends in its own turn, once.
-            let _ = self.obituary.set(obituary.clone());
-            std::mem::take(&mut *watchers)
-        };
+        let watchers = self.watchers.lock();
+        // Nobody else sets it: a service ends in its own turn, once.
+        let _ = self.obituary.set(obituary.clone());
+        drop(watchers);
+        (obituary, self.mailbox.close())
+    }
+
+    /// Tells those who watch. By now the service's names are free and its address leads nowhere.
+    pub(crate) fn tell_watchers(&self, obituary: &Arc<Obituary>) {
+        let watchers = std::mem::take(&mut *self.watchers.lock());
         for Watcher { service, watch } in watchers {
             service.control(Message::Ended { watch, obituary: obituary.clone() });
         }
-        (obituary, self.mailbox.close())
     }
 
     pub(crate) fn note_name(&self, name: &str) {

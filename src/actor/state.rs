@@ -192,17 +192,17 @@ impl State {
         if deadline_ms == NEVER_MS {
             return Ok(NEVER_MS);
         }
-        match task.deadlines.alarm {
-            Some((_, armed_ms)) if armed_ms <= deadline_ms => return Ok(deadline_ms),
-            Some((alarm, _)) => drop(self.core.handle.cancel(alarm)),
-            None => {}
+        if task.deadlines.armed_ms().is_some_and(|armed_ms| armed_ms <= deadline_ms) {
+            return Ok(deadline_ms);
+        }
+        if let Some(alarm) = task.deadlines.take_alarm() {
+            self.core.handle.cancel(alarm);
         }
         if self.core.handle.clock().now_ms() >= deadline_ms {
-            task.deadlines.alarm = None;
             return Err(Fault::new(Code::Timeout, "the deadline has passed"));
         }
         let alarm = self.arm_at_ms(deadline_ms, Alarm::Deadline(key.to_bits()))?;
-        task.deadlines.alarm = Some((alarm, deadline_ms));
+        task.deadlines.set_alarm(alarm, deadline_ms);
         Ok(deadline_ms)
     }
 
@@ -228,13 +228,26 @@ impl State {
         Ok(())
     }
 
-    /// The running task sleeps.
+    /// The running task sleeps. Without any time it lets all tasks run that are ready now.
     ///
     /// # Errors
     /// As [`State::begin_wait`].
     pub(crate) fn sleep(&self, duration: Duration) -> Result<(), Fault> {
+        if duration.is_zero() {
+            return self.step_back();
+        }
         self.begin_wait(Some(duration))?;
         self.set_wait(Wait::Time);
+        Ok(())
+    }
+
+    /// The running task goes to the end of those that are ready, once it blocks.
+    fn step_back(&self) -> Result<(), Fault> {
+        let key = self.current_task()?;
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return Ok(()) };
+        self.arm_deadline(key, task)?;
+        task.wait = Wait::Turn;
         Ok(())
     }
 

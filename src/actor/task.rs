@@ -63,6 +63,8 @@ pub(crate) enum Wait {
     Answer,
     /// Time to pass.
     Time,
+    /// All tasks to run that are ready before it.
+    Turn,
     /// `hive.wakeup` with this token.
     Token(Token),
 }
@@ -76,7 +78,7 @@ pub(crate) enum Role {
     /// A fork, a timer or a monitor's function.
     Fork,
     /// A timer that begins again.
-    Every(Every),
+    Every(Box<Every>),
     /// The exit handler.
     Exit,
 }
@@ -99,43 +101,76 @@ impl Every {
     }
 }
 
-/// The deadlines a task runs under, by the host's clock in milliseconds.
+/// The deadlines a task runs under, by the host's clock in milliseconds. Most tasks have none.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines(Option<Box<Limits>>);
+
 #[derive(Debug)]
-pub(crate) struct Deadlines {
-    /// Of the request it serves.
+struct Limits {
+    /// Of the request that the task serves.
     inherited_ms: u64,
     /// Of `hive.timeout`, innermost last; user coroutines may end them in any order.
     scopes: Vec<(u64, u64)>,
     scopes_begun: u64,
     /// The armed timer and what it is armed for.
-    pub(crate) alarm: Option<(TimerKey, u64)>,
+    alarm: Option<(TimerKey, u64)>,
 }
 
 impl Deadlines {
+    /// Those of a task that serves a request.
     pub(crate) fn new(inherited_ms: u64) -> Deadlines {
-        Deadlines { inherited_ms, scopes: Vec::new(), scopes_begun: 0, alarm: None }
+        let mut deadlines = Deadlines::default();
+        if inherited_ms != NEVER_MS {
+            deadlines.limits().inherited_ms = inherited_ms;
+        }
+        deadlines
+    }
+
+    fn limits(&mut self) -> &mut Limits {
+        self.0.get_or_insert_with(|| {
+            let (scopes, scopes_begun) = (Vec::new(), 0);
+            Box::new(Limits { inherited_ms: NEVER_MS, scopes, scopes_begun, alarm: None })
+        })
     }
 
     /// The earliest one.
+    #[inline]
     pub(crate) fn earliest_ms(&self) -> u64 {
-        let scopes = self.scopes.iter().map(|&(_, deadline_ms)| deadline_ms);
-        scopes.fold(self.inherited_ms, u64::min)
+        let Some(limits) = &self.0 else { return NEVER_MS };
+        let scopes = limits.scopes.iter().map(|&(_, deadline_ms)| deadline_ms);
+        scopes.fold(limits.inherited_ms, u64::min)
     }
 
     /// Begins a scope; its number ends it.
     pub(crate) fn begin_scope(&mut self, deadline_ms: u64) -> u64 {
-        self.scopes_begun += 1;
-        self.scopes.push((self.scopes_begun, deadline_ms));
-        self.scopes_begun
+        let limits = self.limits();
+        limits.scopes_begun += 1;
+        limits.scopes.push((limits.scopes_begun, deadline_ms));
+        limits.scopes_begun
+    }
+
+    pub(crate) fn end_scope(&mut self, scope: u64) {
+        if let Some(limits) = &mut self.0 {
+            limits.scopes.retain(|&(number, _)| number != scope);
+        }
     }
 
     /// Whether the deadline of the request is over.
     pub(crate) fn inherited_passed(&self, now_ms: u64) -> bool {
-        now_ms >= self.inherited_ms
+        self.0.as_ref().is_some_and(|limits| now_ms >= limits.inherited_ms)
     }
 
-    pub(crate) fn end_scope(&mut self, scope: u64) {
-        self.scopes.retain(|&(number, _)| number != scope);
+    /// What the timer is armed for.
+    pub(crate) fn armed_ms(&self) -> Option<u64> {
+        self.0.as_ref()?.alarm.map(|(_, armed_ms)| armed_ms)
+    }
+
+    pub(crate) fn set_alarm(&mut self, alarm: TimerKey, armed_ms: u64) {
+        self.limits().alarm = Some((alarm, armed_ms));
+    }
+
+    pub(crate) fn take_alarm(&mut self) -> Option<TimerKey> {
+        self.0.as_mut()?.alarm.take().map(|(alarm, _)| alarm)
     }
 }
 
@@ -146,7 +181,7 @@ impl Task {
             function: None,
             caller: None,
             role,
-            deadlines: Deadlines::new(NEVER_MS),
+            deadlines: Deadlines::default(),
             session: 0,
             wait: Wait::Answer,
             alarm: None,

@@ -3,13 +3,13 @@
 //!
 //! Order: control messages come before everything; then tasks that became ready (forks, wake-ups)
 //! run in rounds between ordinary messages, so that neither can starve the other. A turn ends when
-//! nothing is left, after [`TURN_MESSAGES_MAX`] messages, or after [`TURN_SLICE`].
+//! nothing is left, after [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`].
 
 use moonhive_kernel::mailbox::Batch;
 
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::limits::{TURN_CLOCK_STRIDE, TURN_MESSAGES_MAX, TURN_SLICE};
+use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use super::message::{Alarm, Message};
 use super::slots::Key;
 use super::state::{ExitStage, State};
@@ -33,7 +33,9 @@ pub(super) struct Turn<'turn, 'vm> {
     pub(super) state: &'vm State,
     pub(super) batch: &'turn mut Batch<Message>,
     pub(super) over: Option<Progress>,
-    worker: usize,
+    slice: Slice,
+    /// Messages handled and ready tasks run.
+    steps: u32,
 }
 
 /// Where and when a turn runs.
@@ -49,36 +51,36 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         stack: &'turn mut Stack<'vm>,
         state: &'vm State,
         batch: &'turn mut Batch<Message>,
-        worker: usize,
+        slice: Slice,
     ) -> Turn<'turn, 'vm> {
-        Turn { stack, state, batch, over: None, worker }
+        Turn { stack, state, batch, over: None, slice, steps: 0 }
     }
 
     /// Runs the turn.
-    pub(super) fn run(&mut self, started_ns: u64) -> Progress {
-        let mut handled = 0;
-        loop {
+    pub(super) fn run(&mut self) -> Progress {
+        let mut messages = 0;
+        let progress = loop {
             let ran = self.run_ready();
             let message = self.next_message();
             let had_message = message.is_some();
             if let Some(message) = message {
-                handled += 1;
+                messages += 1;
+                self.steps += 1;
                 self.handle(message);
             }
             self.look_at_exit();
             if let Some(over) = self.over.take() {
-                self.count(handled);
-                return over;
+                break over;
             }
             if !ran && !had_message {
-                self.count(handled);
-                return self.rest();
+                break self.rest();
             }
-            if self.is_used_up(handled, started_ns) {
-                self.count(handled);
-                return Progress::Again;
+            if self.is_used_up() {
+                break Progress::Again;
             }
-        }
+        };
+        self.count(messages);
+        progress
     }
 
     fn count(&self, handled: u32) {
@@ -94,13 +96,15 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.batch.pop(mailbox)
     }
 
-    fn is_used_up(&self, handled: u32, started_ns: u64) -> bool {
-        if handled >= TURN_MESSAGES_MAX {
+    /// Whether others should have the worker now.
+    fn is_used_up(&self) -> bool {
+        if self.steps >= TURN_STEPS_MAX {
             return true;
         }
-        handled % TURN_CLOCK_STRIDE == TURN_CLOCK_STRIDE - 1 && {
+        self.steps % TURN_CLOCK_STRIDE == TURN_CLOCK_STRIDE - 1 && {
             let now_ns = self.state.core.handle.clock().now_ns();
-            u128::from(now_ns.saturating_sub(started_ns)) >= TURN_SLICE.as_nanos()
+            let used_ns = now_ns.saturating_sub(self.slice.started_ns);
+            u128::from(used_ns) >= TURN_SLICE.as_nanos()
         }
     }
 
@@ -176,7 +180,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         task.alarm = None;
         let (values, fault) = match &task.wait {
             Wait::Answer => (0, Some(timeout())),
-            Wait::Time => (0, None),
+            Wait::Time | Wait::Turn => (0, None),
             Wait::Token(_) => (1, None),
         };
         let Some(coroutine) = self.state.unsuspend(task, session) else { return };
@@ -192,13 +196,13 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let now_ms = self.state.core.handle.clock().now_ms();
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
-        task.deadlines.alarm = None;
+        task.deadlines.take_alarm();
         let earliest_ms = task.deadlines.earliest_ms();
         if now_ms < earliest_ms {
             if earliest_ms != NEVER_MS
                 && let Ok(alarm) = self.state.arm_at_ms(earliest_ms, Alarm::Deadline(key.to_bits()))
             {
-                task.deadlines.alarm = Some((alarm, earliest_ms));
+                task.deadlines.set_alarm(alarm, earliest_ms);
             }
             return;
         }
@@ -216,8 +220,10 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let round = self.state.ready.borrow().len();
         for _ in 0..round {
             let Some(key) = self.state.ready.borrow_mut().pop_front() else { break };
+            self.steps += 1;
             self.run_ready_task(key);
-            if self.over.is_some() || self.state.service.mailbox().control_waits() {
+            let is_wanted_elsewhere = self.state.service.mailbox().control_waits();
+            if self.over.is_some() || is_wanted_elsewhere || self.is_used_up() {
                 break;
             }
         }
@@ -254,7 +260,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         values: i32,
         failure: Option<Box<Fault>>,
     ) {
-        self.state.core.warden.note_beat(self.worker);
+        self.state.core.warden.note_beat(self.slice.worker);
         self.state.set_failure(failure);
         self.state.current.set(Some(key));
         let resumed = self.stack.resume(&coroutine, values);
@@ -273,7 +279,13 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     fn suspend(&mut self, key: Key, coroutine: Coroutine) {
         if let Some(task) = self.state.tasks.borrow_mut().get(key) {
-            task.stage = Stage::Suspended(coroutine);
+            if matches!(task.wait, Wait::Turn) {
+                task.wait = Wait::Answer;
+                task.stage = Stage::Ready(coroutine, 0);
+                self.state.ready.borrow_mut().push_back(key);
+            } else {
+                task.stage = Stage::Suspended(coroutine);
+            }
             return;
         }
         // A running task is never removed; should it be, its coroutine goes with it.

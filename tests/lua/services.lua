@@ -45,7 +45,7 @@ test("a service whose file fails is reported with message and traceback", functi
   match(err.traceback, "broken.lua")
   err = fails("error", hive.spawn, "service.broken", "number")
   match(err.message, "returned a number\nhint: return a table of handlers")
-  err = fails("error", hive.spawn, "service.unfinished")
+  err = fails("error", hive.spawn, "bad.unfinished")
   match(err.message, "unfinished.lua:%d+: ")
 end)
 

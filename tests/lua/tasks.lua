@@ -218,6 +218,28 @@ test("a thousand tasks wait at the same time", function()
   equal(done, 1000)
 end)
 
+test("a sleep without time lets all run that are ready, and messages come through", function()
+  local echo = hive.spawn "service.echo"
+  local answered, turns = false, 0
+  hive.fork(function()
+    answered = echo:echo(true)
+  end)
+  while not answered do
+    hive.sleep(0)
+    turns = turns + 1
+  end
+  hive.timeout(0.01, function()
+    local ok, err = pcall(function()
+      while true do
+        hive.sleep(0)
+      end
+    end)
+    equal(ok, false)
+    equal(err.code, "timeout")
+  end)
+  hive.kill(echo)
+end)
+
 test("arguments are checked", function()
   refuses("function expected, got no value", hive.fork)
   refuses("token expected, got no value", hive.wakeup)

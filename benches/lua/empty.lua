@@ -1,0 +1,9 @@
+-- The smallest service that answers: what a service costs at least.
+
+return {
+  memory = function()
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage "count" * 1024
+  end,
+}

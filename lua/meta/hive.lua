@@ -1,0 +1,225 @@
+---@meta hive
+
+--- Services, calls, tasks and time: what a service can do beside Lua itself.
+---
+--- Never loaded at run time; `docs/hive.md` explains it with examples.
+---@class hive
+---@field log hive.Log
+local hive = {}
+
+--- A service: the address of another VM, small enough to be copied, compared, used as a key and
+--- sent in messages. Any name is a method, and calling it is a call to that service:
+--- `counter:add(2)` is `hive.call(counter, "add", 2)`.
+---@class hive.Service: userdata
+---@field [string] fun(self: hive.Service, ...: any): ...
+
+--- What a call, a message or a monitor names: a service, or a registered name.
+---@alias hive.Target hive.Service | string
+
+--- What happened to a failed call; a program may raise codes of its own beside these.
+---@alias hive.Code
+---| "error" # the handler raised an error
+---| "dead" # the callee has ended, or ended before it answered
+---| "timeout" # the deadline passed first
+---| "cancelled" # the waiting task was cancelled
+---| "no_handler" # the callee serves no method of that name
+---| "not_found" # no service has that name, or there is no such service file
+---| "overload" # the callee's mailbox is full, or another named limit is reached
+---| "name_taken" # the name belongs to another service
+---| "memory" # a memory limit was reached
+---| "turn_limit" # a piece of Lua ran longer than the turn limit
+---| "shutdown" # the host is shutting down
+---| "argument" # an argument cannot be used or cannot be sent
+---| string
+
+--- What every failed call raises. `tostring` gives its message.
+---@class hive.Error
+---@field code hive.Code
+---@field message string
+---@field traceback string the callee's, then the caller's
+---@field cause? hive.Code for `error`: the code of the failed call that made the handler fail
+
+--- Why a service ended, as a monitor is told.
+---@class hive.End
+---@field code "returned" | "exit" | "stopped" | "killed" | "shutdown" | "dead" | hive.Code
+---@field message string
+---@field traceback string
+
+--- A fork, a timer or a monitor.
+---@class hive.Task: userdata
+local Task = {}
+
+--- Ends the task wherever it stands; what waits in it raises `cancelled`.
+---@return boolean cancelled false if there was nothing left to end
+function Task:cancel() end
+
+--- An answer taken out of its handler. Calling it answers; true if the caller is still there and
+--- had no answer yet. Dropping it tells the caller.
+---@class hive.Reply: userdata
+---@overload fun(...: any): boolean
+local Reply = {}
+
+--- Fails the request with an error: a text, or a table with `code` and `message`.
+---@param err any
+---@return boolean told
+function Reply:error(err) end
+
+---@class hive.SpawnOptions
+---@field [1] string name of the service, or path of its file
+---@field register? string a name, taken before the file runs
+---@field memory_limit? integer bytes of Lua memory
+---@field mailbox_limit? integer messages that may wait for it
+---@field cache? cache.Mode mode of its code cache
+---@field timeout? number seconds until the spawn is given up
+
+---@class hive.CallOptions
+---@field [1] hive.Target
+---@field timeout? number seconds
+
+---@class hive.Stats
+---@field services integer services alive
+---@field spawned integer services started since the host began
+---@field messages integer messages that services have handled
+---@field memory_bytes integer Lua memory of all services
+---@field own_memory_bytes integer Lua memory of this service
+---@field own_messages integer messages that this service has handled
+---@field own_tasks integer coroutines and timers of this service
+---@field own_mailbox integer messages that wait for this service
+
+--- Log lines with the service's name and address; arguments are joined by spaces.
+---@class hive.Log
+---@field debug fun(...: any)
+---@field info fun(...: any)
+---@field warn fun(...: any)
+---@field error fun(...: any)
+
+--- Starts a service and waits until its file has returned.
+---@param name string | hive.SpawnOptions
+---@param ... any arguments of its file
+---@return hive.Service
+function hive.spawn(name, ...) end
+
+--- Calls a method and waits for its results.
+---@param target hive.Target | hive.CallOptions
+---@param method string
+---@param ... any
+---@return any ...
+function hive.call(target, method, ...) end
+
+--- Sends a message that nobody answers.
+---@param target hive.Target
+---@param method string
+---@param ... any
+function hive.send(target, method, ...) end
+
+--- Runs `f` with a deadline: whatever waits longer inside raises `timeout`.
+---@generic A, R
+---@param seconds number
+---@param f fun(...: A...): R...
+---@param ... A...
+---@return R...
+function hive.timeout(seconds, f, ...) end
+
+--- Takes the answer of the running request out of its handler.
+---@return hive.Reply
+function hive.defer() end
+
+--- The service whose request this task serves; in a service's file, who spawned it.
+---@return hive.Service?
+function hive.caller() end
+
+--- This service.
+---@return hive.Service
+function hive.self() end
+
+--- Waits; others are served meanwhile.
+---@param seconds number
+function hive.sleep(seconds) end
+
+--- Runs `f` in a task of its own, soon.
+---@param f fun(...: any)
+---@param ... any
+---@return hive.Task
+function hive.fork(f, ...) end
+
+--- Waits for `hive.wakeup(token)`.
+---@param token? any the running coroutine if nil
+---@param seconds? number
+---@return boolean woken false if `seconds` have passed first
+---@return any ... what `wakeup` was given
+function hive.wait(token, seconds) end
+
+--- Wakes the task that has waited longest for `token`.
+---@param token any
+---@param ... any
+---@return boolean woken false if none waits
+function hive.wakeup(token, ...) end
+
+--- Runs `f` once after `seconds`.
+---@param seconds number
+---@param f fun(...: any)
+---@param ... any
+---@return hive.Task
+function hive.after(seconds, f, ...) end
+
+--- Runs `f` every `seconds`, one run at a time; times that pass meanwhile are left out.
+---@param seconds number
+---@param f fun(...: any)
+---@param ... any
+---@return hive.Task
+function hive.every(seconds, f, ...) end
+
+--- Runs `f` once when the target has ended.
+---@param target hive.Target
+---@param f fun(service: hive.Service, ended: hive.End)
+---@return hive.Task
+function hive.monitor(target, f) end
+
+--- Gives a service a name in the whole host, until the service ends.
+---@param name string
+---@param target? hive.Target this service if nil
+function hive.register(name, target) end
+
+--- The service of that name.
+---@param name string
+---@return hive.Service?
+function hive.find(name) end
+
+--- Ends this service; does not return.
+---@param reason? string
+function hive.exit(reason) end
+
+--- Asks a service to end as if it had called `hive.exit`.
+---@param target hive.Target
+---@param reason? string
+---@return boolean alive false if it has ended already
+function hive.stop(target, reason) end
+
+--- Ends a service at once, whatever it does.
+---@param target hive.Target
+---@param reason? string
+---@return boolean alive false if it has ended already
+function hive.kill(target, reason) end
+
+--- A setting of the host (`--set KEY=VALUE`).
+---@param key string
+---@return string?
+function hive.env(key) end
+
+--- Ends the host; returns at once.
+---@param code? integer exit code, 0 if nil
+function hive.shutdown(code) end
+
+--- Seconds since the host began; never goes back.
+---@return number
+function hive.now() end
+
+--- Seconds since 1970.
+---@return number
+function hive.time() end
+
+--- Figures of the host and of this service.
+---@return hive.Stats
+function hive.stats() end
+
+return hive
