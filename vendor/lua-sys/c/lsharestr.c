@@ -58,7 +58,10 @@ void luaI_lock (void) { pthread_mutex_lock(&lock); }
 void luaI_unlock (void) { pthread_mutex_unlock(&lock); }
 
 
-/* hash of a slot: never zero */
+/*
+** What a slot stores of a hash: never zero. (A search begins where the
+** hash itself says, as in 'luaI_lookup'; both are the same but for zero.)
+*/
 #define slothash(h)	((h) | (unsigned)((h) == 0))
 
 #define eachslot(t,h,i)  \
@@ -96,7 +99,7 @@ static SharedTable *newtable (size_t slots) {
 static void addtotable (SharedTable *t, TString *ts) {
   unsigned h = slothash(ts->hash);
   size_t i;
-  eachslot(t, h, i) { /* find the end of the chain */ }
+  eachslot(t, ts->hash, i) { /* find the end of the chain */ }
   atomic_store_explicit(&t->strings[i], ts, memory_order_release);
   atomic_store_explicit(&t->hashes[i], h, memory_order_release);
 }
@@ -104,9 +107,8 @@ static void addtotable (SharedTable *t, TString *ts) {
 
 static void removefromtable (TString *ts) {
   SharedTable *t = currenttable();
-  unsigned h = slothash(ts->hash);
   size_t i;
-  eachslot(t, h, i) {
+  eachslot(t, ts->hash, i) {
     if (slotstring(t, i) == ts) {
       atomic_store_explicit(&t->strings[i], NULL, memory_order_release);
       livestrings--;
@@ -154,7 +156,7 @@ TString *luaI_findstring (const char *s, size_t l, unsigned hash) {
   SharedTable *t = atomic_load_explicit(&luaI_table, memory_order_acquire);
   unsigned h = slothash(hash);
   size_t i;
-  eachslot(t, h, i) {
+  eachslot(t, hash, i) {
     TString *ts;
     if (slothas(t, i, h) && (ts = slotstring(t, i)) != NULL &&
         ts->shrlen == cast(ls_byte, l) &&
@@ -177,7 +179,7 @@ static TString *findequal (const char *s, size_t l, unsigned hash) {
   SharedTable *t = currenttable();
   unsigned h = slothash(hash);
   size_t i;
-  eachslot(t, h, i) {
+  eachslot(t, hash, i) {
     TString *ts = slotstring(t, i);
     if (ts != NULL && slothas(t, i, h)) {
       size_t l2;
