@@ -90,6 +90,6 @@ pub struct Counters {
     pub taken: u64,
     /// Pushes refused because a lane was full.
     pub refused: u64,
-    /// Messages given back to make room ([`Mailbox::push_displacing`]).
+    /// Messages given back to make room ([`push_displacing`](super::Mailbox::push_displacing)).
     pub displaced: u64,
 }
