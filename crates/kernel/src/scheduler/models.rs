@@ -163,6 +163,46 @@ fn a_slot_is_watched_whenever_it_is_filled() {
     );
 }
 
+#[test]
+fn a_worker_that_ends_its_search_reports_what_nobody_was_told() {
+    explore(3, || {
+        let shared = ModelArc::new((Idle::new(2), Outside::default()));
+        let sleeper = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (idle, outside) = &*shared;
+                let mut searching = false;
+                while let woken = idle.sleep(0, searching, || outside.look(), |_| None)
+                    && woken != Woken::Stopping
+                {
+                    searching = matches!(woken, Woken::Told(_));
+                }
+            })
+        };
+        let searcher = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (idle, outside) = &*shared;
+                let searching = idle.begin_search();
+                idle.leave(searching);
+                if idle.wants_work() {
+                    idle.timer_armed(outside.timer_ms.load(Ordering::Acquire));
+                }
+            })
+        };
+        let (idle, outside) = &*shared;
+        outside.timer_ms.store(7, Ordering::Release);
+        fence(Ordering::SeqCst);
+        idle.timer_armed(7);
+        searcher.join().expect("the searcher ends");
+        while !idle.covers(7) {
+            thread::yield_now();
+        }
+        idle.stop();
+        sleeper.join().expect("the sleeper ends");
+    });
+}
+
 /// Tasks that pass a count on until it is used up, and timers that wake tasks.
 struct Relay {
     runs: Mutex<usize>,
