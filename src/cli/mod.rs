@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod check;
 mod completions;
 mod config;
 mod failure;
@@ -40,6 +41,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Check(check::Arguments),
     Lua(lua::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
     }
     let outcome = match Cli::parse().command {
         Command::Run(arguments) => arguments.run(),
+        Command::Check(arguments) => arguments.run(),
         Command::Lua(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::Man(arguments) => arguments.run(),

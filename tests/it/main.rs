@@ -3,6 +3,7 @@
 //! [`support::Scratch`] writes the files of a test and starts `moonhive` there; every run has a
 //! watchdog, so a host that hangs fails its test and not the whole run.
 
+mod check;
 mod command_line;
 mod corpus;
 mod documents;

@@ -2,12 +2,13 @@
 //! own C for shared images. This crate only builds, links and declares it.
 //!
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
-//! library built here); what we add is in [`share`], [`host`] and [`walk`].
+//! library built here); what we add is in [`share`], [`host`], [`walk`] and [`globals`].
 
 mod abi;
 
 pub use mlua_sys as lua;
 
+pub mod globals;
 pub mod host;
 pub mod share;
 pub mod walk;
