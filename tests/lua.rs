@@ -54,3 +54,8 @@ fn tasks() {
 fn services() {
     run("services");
 }
+
+#[test]
+fn modules() {
+    run("modules");
+}

@@ -6,6 +6,7 @@
 
 pub mod cache;
 mod hive;
+mod require;
 
 use crate::actor::{Host, HostBuilder};
 use crate::vm::{Native, Stack};
@@ -37,6 +38,6 @@ impl Host {
     /// # Ok::<(), moonhive::actor::HostError>(())
     /// ```
     pub fn builder() -> HostBuilder {
-        HostBuilder::bare().prelude(preload).prelude(hive::prelude)
+        HostBuilder::bare().prelude(preload).prelude(hive::prelude).prelude(require::prelude)
     }
 }

@@ -24,6 +24,7 @@ const LUA_HALF: &str = include_str!("../../../lua/lib/hive.lua");
 pub(super) const OPEN: Native = Native::new(open);
 
 pub(super) use service::prelude;
+pub(super) use wait::{WAIT, WAKEUP};
 
 const NATIVES: [&[(&str, Native)]; 6] = [
     &call::NATIVES,

@@ -5,11 +5,16 @@ use super::failure;
 use crate::actor::{Light, State, Token};
 use crate::vm::{Continuation, Native, NativeResult, Outcome, Stack};
 
+/// `hive.wait`.
+pub(in crate::api) const WAIT: Native = Native::new(wait);
+/// `hive.wakeup`.
+pub(in crate::api) const WAKEUP: Native = Native::new(wakeup);
+
 pub(super) const NATIVES: [(&str, Native); 4] = [
     ("deadline", Native::new(deadline)),
     ("sleep", Native::new(sleep)),
-    ("wait", Native::new(wait)),
-    ("wakeup", Native::new(wakeup)),
+    ("wait", WAIT),
+    ("wakeup", WAKEUP),
 ];
 
 /// `hive.sleep(seconds)`.

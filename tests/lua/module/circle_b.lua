@@ -1,0 +1,3 @@
+-- The other half.
+
+return { a = require "module.circle_a" }

@@ -1,0 +1,3 @@
+-- A module for the suites that returns nothing.
+
+local _ = ...
