@@ -2,27 +2,14 @@
 //! [`Stack`]. They check their arguments, pack what is to be sent, and leave the rest to the layers
 //! below.
 //!
-//! The modules are found by `require` without a file, see [`preload`].
+//! `require` finds the modules without a file, see [`modules`].
 
 pub mod cache;
 mod hive;
+pub mod modules;
 mod require;
 
 use crate::actor::{Host, HostBuilder};
-use crate::vm::{Native, Stack};
-
-/// The modules written in Rust, by the names that `require` takes.
-pub const MODULES: &[(&str, Native)] = &[("cache", cache::OPEN), ("hive", hive::OPEN)];
-
-/// Lets `require` find [`MODULES`]; each is made when a script first asks for it.
-pub fn preload(stack: &mut Stack<'_>) {
-    let top = stack.top();
-    stack.push_globals();
-    stack.raw_get_field(-1, "package");
-    stack.raw_get_field(-1, "preload");
-    stack.set_natives(MODULES);
-    stack.set_top(top);
-}
 
 impl Host {
     /// Begins to describe a host whose services have all modules of Moonhive.
@@ -38,6 +25,9 @@ impl Host {
     /// # Ok::<(), moonhive::actor::HostError>(())
     /// ```
     pub fn builder() -> HostBuilder {
-        HostBuilder::bare().prelude(preload).prelude(hive::prelude).prelude(require::prelude)
+        HostBuilder::bare()
+            .prelude(modules::furnish)
+            .prelude(hive::prelude)
+            .prelude(require::prelude)
     }
 }

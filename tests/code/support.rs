@@ -9,7 +9,7 @@ use moonhive::vm::{LoadMode, Vm};
 /// A VM over this cache, with the modules of the host.
 pub fn vm_over(cache: &Arc<CodeCache>) -> Vm {
     let mut vm = Vm::builder().code(cache.clone(), Mode::On).build().unwrap();
-    moonhive::api::preload(&mut vm.stack());
+    moonhive::api::modules::furnish(&mut vm.stack());
     vm
 }
 

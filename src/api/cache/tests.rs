@@ -13,7 +13,7 @@ fn vm() -> Vm {
 
 fn vm_over(cache: &Arc<CodeCache>) -> Vm {
     let mut vm = Vm::builder().code(cache.clone(), Mode::On).build().unwrap();
-    crate::api::preload(&mut vm.stack());
+    crate::api::modules::furnish(&mut vm.stack());
     vm
 }
 
@@ -124,7 +124,7 @@ fn stats_tell_every_chunk_and_the_sums() {
 #[test]
 fn a_vm_without_a_cache_says_so() {
     let mut vm = Vm::builder().build().unwrap();
-    crate::api::preload(&mut vm.stack());
+    crate::api::modules::furnish(&mut vm.stack());
     let message = eval(&mut vm, "return cache.mode()");
     assert!(message.ends_with("this VM has no code cache"), "{message}");
 }

@@ -1,0 +1,155 @@
+//! The modules that `require` finds without a file, and the searchers that find them.
+//!
+//! A VM that requires none of them pays for two slots in `package.searchers` and nothing else: the
+//! searchers are functions without upvalues over tables of the program, and a module is made when a
+//! script first asks for it. `package.preload` stays empty; what a program puts there comes first.
+//!
+//! There are two tables. [`HOST`] holds the faces of this host: no file may stand in their way, so
+//! they are looked up before the module path. [`LIBRARIES`] holds libraries that a program could as
+//! well bring along itself: they are looked up last, so that its own files win.
+
+use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
+
+use super::{cache, hive};
+
+/// What `require` gives as the second result, where a file's path would be.
+const PLACE: &str = ":embedded:";
+
+/// Where our searchers stand: behind `package.preload`, and behind everything else.
+const HOST_POSITION: i64 = 2;
+
+/// How a module comes to be.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// A native that returns it.
+    Native(Native),
+    /// Lua code, shared by all VMs, that returns it.
+    #[allow(dead_code, reason = "a build without the libraries has native modules only")]
+    Text(&'static str),
+}
+
+/// A module by the name that `require` takes.
+type Module = (&'static str, Source);
+
+/// Modules that files of the same name do not replace, in the order of their names.
+const HOST: &[Module] =
+    &[("cache", Source::Native(cache::OPEN)), ("hive", Source::Native(hive::OPEN))];
+
+/// Modules for programs that do not bring their own, in the order of their names.
+const LIBRARIES: &[Module] = &[];
+
+/// Lets `require` find the modules of Moonhive in a new VM.
+pub fn furnish(stack: &mut Stack<'_>) {
+    let top = stack.top();
+    stack.push_globals();
+    stack.raw_get_field(-1, "package");
+    stack.raw_get_field(-1, "searchers");
+    let searchers = stack.top();
+    let last = i64::try_from(stack.raw_len(searchers)).unwrap_or(0);
+    for position in (HOST_POSITION..=last).rev() {
+        stack.raw_get_item(searchers, position);
+        stack.raw_set_item(searchers, position + 1);
+    }
+    stack.push_native(Native::new(search_host));
+    stack.raw_set_item(searchers, HOST_POSITION);
+    stack.push_native(Native::new(search_libraries));
+    stack.raw_set_item(searchers, last + 2);
+    stack.set_top(top);
+}
+
+fn search_host(stack: &mut Stack<'_>) -> NativeResult {
+    search(stack, HOST)
+}
+
+fn search_libraries(stack: &mut Stack<'_>) -> NativeResult {
+    search(stack, LIBRARIES)
+}
+
+/// A searcher: the loader of the module and its place, or nothing.
+fn search(stack: &mut Stack<'_>, modules: &'static [Module]) -> NativeResult {
+    let Some((name, source)) = find(modules, stack.check_bytes(1)?) else {
+        return Ok(Outcome::Return(0));
+    };
+    match source {
+        Source::Native(open) => stack.push_native(open),
+        Source::Text(text) => stack.load_embedded(name, text).map_err(Raise::error)?,
+    }
+    stack.push_str(PLACE);
+    Ok(Outcome::Return(2))
+}
+
+fn find(modules: &'static [Module], name: &[u8]) -> Option<Module> {
+    let place = modules.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
+    Some(modules[place])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::{LoadMode, Vm};
+
+    fn vm() -> Vm {
+        let mut vm = Vm::builder().build().unwrap();
+        furnish(&mut vm.stack());
+        vm
+    }
+
+    fn eval(vm: &mut Vm, script: &str) -> String {
+        let mut stack = vm.stack();
+        stack.load(script.as_bytes(), "=script", LoadMode::Text).unwrap();
+        stack.call(0, 1).unwrap();
+        stack.text(-1)
+    }
+
+    #[test]
+    fn both_tables_are_in_the_order_of_their_names() {
+        assert!(HOST.is_sorted_by(|(left, _), (right, _)| left < right));
+        assert!(LIBRARIES.is_sorted_by(|(left, _), (right, _)| left < right));
+    }
+
+    #[test]
+    fn every_module_can_be_required() {
+        for (name, _) in HOST.iter().chain(LIBRARIES) {
+            let loads = format!("return type(require '{name}')");
+            assert_ne!(eval(&mut vm(), &loads), "boolean", "{name} returns its module");
+        }
+    }
+
+    #[test]
+    fn a_module_is_made_once_and_tells_where_it_comes_from() {
+        let script = "local one, place = require 'cache'
+                      return tostring(one == require 'cache') .. place";
+        assert_eq!(eval(&mut vm(), script), "true:embedded:");
+    }
+
+    #[test]
+    fn an_entry_of_the_program_in_preload_comes_first() {
+        let script = "package.preload.cache = function() return 'mine' end
+                      return require 'cache'";
+        assert_eq!(eval(&mut vm(), script), "mine");
+    }
+
+    #[test]
+    fn the_files_of_a_program_come_before_the_libraries_and_after_the_host() {
+        let script = "local searchers, files = package.searchers, nil
+                      for place, searcher in ipairs(searchers) do
+                        local found = searcher 'no such module'
+                        if found and found:find 'no file' then files = files or place end
+                      end
+                      return type(searchers[2]('cache')) .. files .. #searchers";
+        assert_eq!(eval(&mut vm(), script), "function36");
+    }
+
+    #[test]
+    fn an_empty_vm_pays_less_than_for_entries_of_preload() {
+        let mut preloaded = Vm::builder().build().unwrap();
+        let mut stack = preloaded.stack();
+        stack.push_globals();
+        stack.raw_get_field(-1, "package");
+        stack.raw_get_field(-1, "preload");
+        stack.set_natives(&[("cache", cache::OPEN), ("hive", hive::OPEN)]);
+        drop(stack);
+        let (furnished, preloaded) = (vm().stack().used_bytes(), preloaded.stack().used_bytes());
+        assert!(furnished <= preloaded, "{furnished} bytes, preloaded {preloaded}");
+    }
+}
