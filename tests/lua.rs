@@ -59,3 +59,8 @@ fn services() {
 fn modules() {
     run("modules");
 }
+
+#[test]
+fn select() {
+    run("select");
+}

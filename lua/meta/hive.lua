@@ -112,6 +112,46 @@ function hive.call(target, method, ...) end
 ---@param ... any
 function hive.send(target, method, ...) end
 
+--- One of several calls: target, method and arguments; `n` counts them if the last may be nil.
+---@class hive.Request
+---@field [1] hive.Target
+---@field [2] string
+---@field [integer] any
+---@field n? integer
+---@field timeout? number seconds
+
+--- Calls under way. Calling it waits for the next outcome: the key of a call, true and its results,
+--- or false and its error; nil when there is none any more.
+---@class hive.Select
+---@overload fun(): any, boolean, ...
+local Select = {}
+
+--- Begins one more call.
+---@param key any
+---@param call hive.Request
+---@return hive.Select self
+function Select:add(key, call) end
+
+--- Lets go of the calls that are not over.
+function Select:cancel() end
+
+--- Makes several calls at once and gives their outcomes in the order in which they end, to a `for`
+--- or to whoever calls the first result.
+---@param calls? table<any, hive.Request>
+---@param seconds? number time for calls without their own
+---@return hive.Select calls
+---@return nil
+---@return nil
+---@return hive.Select closing
+function hive.select(calls, seconds) end
+
+--- Makes several calls at once and waits for all.
+---@param calls table<any, hive.Request>
+---@param seconds? number time for calls without their own
+---@return table<any, table> answers lists of results, with their number as `n`
+---@return table<any, hive.Error>? errors nil if there is none
+function hive.gather(calls, seconds) end
+
 --- Runs `f` with a deadline: whatever waits longer inside raises `timeout`.
 ---@generic A, R
 ---@param seconds number

@@ -1,4 +1,4 @@
-//! Tasks that begin later: forks, timers and monitors, from where they are asked for (a native) to
+//! Tasks that begin later: forks, timers, monitors and calls that nobody waits in, from where they are asked for (a native) to
 //! where their coroutine is made (a turn).
 
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use moonhive_kernel::address::Address;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::light::Light;
-use super::message::{Alarm, Obituary};
+use super::message::{Alarm, Caller, Message, Obituary};
 use super::service::Service;
 use super::slots::Key;
 use super::state::State;
 use super::task::{Every, Role, Stage, Task};
 use super::turn::Turn;
+use crate::message::Payload;
 use crate::vm::{Coroutine, Kind, Stack};
 
 impl State {
@@ -109,6 +110,38 @@ impl State {
         self.fork(stack, first)
     }
 
+    /// Calls `target` without waiting. The function at `first` with the values above it, and then the
+    /// results, runs in a task of its own once the call is over; it begins with a failure to take
+    /// if the call failed. The deadline of the running task holds, and `timeout`.
+    ///
+    /// # Errors
+    /// As [`State::call`], and `overload` at the limit of tasks.
+    pub(crate) fn request(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        target: &Arc<Service>,
+        payload: Payload,
+        timeout: Option<Duration>,
+    ) -> Result<Key, Fault> {
+        let mut task = Task::new(Stage::Expecting, Role::Fork);
+        task.deadlines = self.inherited_deadlines();
+        keep_function(stack, first, &mut task);
+        let key = self.insert_or_release(stack, task)?;
+        let sent = self.begin_wait_of(key, timeout).and_then(|(session, deadline_ms)| {
+            let caller = Caller::waiting(self.service.clone(), session);
+            target.request(Message::Request { caller, payload, deadline_ms })
+        });
+        match sent {
+            Ok(()) => Ok(key),
+            Err(fault) => {
+                let task = self.tasks.borrow_mut().remove(key);
+                task.into_iter().for_each(|task| self.release_task(stack, task));
+                Err(fault)
+            }
+        }
+    }
+
     /// Ends a task wherever it stands. False if there was nothing left to end.
     ///
     /// # Errors
@@ -133,7 +166,7 @@ impl State {
                 self.interrupt_wait(task, key);
                 Ok(true)
             }
-            Stage::Fresh(..) | Stage::Armed | Stage::Watching(_) => {
+            Stage::Fresh(..) | Stage::Armed | Stage::Watching(_) | Stage::Expecting => {
                 if let Stage::Watching(target) = &task.stage {
                     target.unwatch(&self.service, key.to_bits());
                 }
@@ -202,7 +235,7 @@ impl State {
             Stage::Fresh(coroutine, _)
             | Stage::Ready(coroutine, _)
             | Stage::Suspended(coroutine) => stack.recycle(coroutine),
-            Stage::Watching(_) | Stage::Armed | Stage::Running => {}
+            Stage::Watching(_) | Stage::Expecting | Stage::Armed | Stage::Running => {}
         }
     }
 }
@@ -221,6 +254,21 @@ impl Turn<'_, '_> {
         let values = self.push_function(&coroutine, task);
         drop(tasks);
         self.resume(key, coroutine, values, None);
+    }
+
+    /// The coroutine of a task whose wait is over, and how many values it was given already: a call
+    /// in which no coroutine waits makes its own now, with the function that takes the results.
+    pub(super) fn awaken(&mut self, task: &mut Task, session: u64) -> Option<(Coroutine, i32)> {
+        if let Some(coroutine) = self.state.unsuspend(task, session) {
+            return Some((coroutine, 0));
+        }
+        if !matches!(task.stage, Stage::Expecting) {
+            return None;
+        }
+        task.stage = Stage::Running;
+        let coroutine = self.stack.coroutine();
+        let values = self.push_function(&coroutine, task);
+        Some((coroutine, values))
     }
 
     /// A watched service has ended.

@@ -19,7 +19,7 @@ use super::message::{Alarm, Caller, Message};
 use super::plan::Plan;
 use super::service::Service;
 use super::slots::Key;
-use super::task::{NEVER_MS, Stage, Task, Tasks, Wait};
+use super::task::{Deadlines, NEVER_MS, Stage, Task, Tasks, Wait};
 use super::token::{Token, Waiters};
 use crate::message::Payload;
 use crate::vm::{Coroutine, Raise, Reference, Stack};
@@ -163,7 +163,15 @@ impl State {
     /// # Errors
     /// `timeout` when the task's deadline has passed, `overload` when no timer can be armed.
     pub(crate) fn begin_wait(&self, timeout: Option<Duration>) -> Result<(u64, u64), Fault> {
-        let key = self.current_task()?;
+        self.begin_wait_of(self.current_task()?, timeout)
+    }
+
+    /// The same for any task that does not wait yet.
+    pub(super) fn begin_wait_of(
+        &self,
+        key: Key,
+        timeout: Option<Duration>,
+    ) -> Result<(u64, u64), Fault> {
         let mut tasks = self.tasks.borrow_mut();
         let deadline_ms = match tasks.get(key) {
             Some(task) => self.arm_deadline(key, task)?,
@@ -287,6 +295,13 @@ impl State {
     }
 
     // ---- deadlines ----
+
+    /// What a task begins with that works for the running one.
+    pub(super) fn inherited_deadlines(&self) -> Deadlines {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = self.current.get().and_then(|key| tasks.get(key));
+        task.map_or_else(Deadlines::default, |task| Deadlines::new(task.deadlines.earliest_ms()))
+    }
 
     /// Begins a deadline for the running task; returns the number that ends it.
     ///

@@ -47,6 +47,8 @@ pub(crate) enum Stage {
     Armed,
     /// The end of a service will begin it.
     Watching(Arc<Service>),
+    /// The answer to a call will begin it.
+    Expecting,
     /// It is about to begin, with this many arguments on top of its stack.
     Fresh(Coroutine, i32),
     /// It has waited and is about to go on, with this many values on top of its stack.

@@ -139,28 +139,30 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// The answer to a call: its values become the results of the native that blocked.
     fn answered(&mut self, session: u64, payload: &Payload) {
-        let Some((key, coroutine)) = self.end_wait(session) else { return };
+        let Some((key, coroutine, given)) = self.end_wait(session) else { return };
         match self.stack.in_coroutine(&coroutine).unpack(payload) {
-            Ok(values) => self.resume(key, coroutine, values, None),
+            Ok(values) => self.resume(key, coroutine, given + values, None),
             Err(error) => {
                 let text = format!("cannot read the answer: {error}");
                 let fault = Box::new(Fault::new(Code::Error, text));
-                self.resume(key, coroutine, 0, Some(fault));
+                self.resume(key, coroutine, given, Some(fault));
             }
         }
     }
 
     fn wait_failed(&mut self, session: u64, fault: Box<Fault>) {
-        if let Some((key, coroutine)) = self.end_wait(session) {
-            self.resume(key, coroutine, 0, Some(fault));
+        if let Some((key, coroutine, given)) = self.end_wait(session) {
+            self.resume(key, coroutine, given, Some(fault));
         }
     }
 
-    /// Ends the wait of a session; its task counts as running from now on.
-    fn end_wait(&mut self, session: u64) -> Option<(Key, Coroutine)> {
+    /// Ends the wait of a session; its task counts as running from now on. The number is that of
+    /// the values that lie on the coroutine's stack already.
+    fn end_wait(&mut self, session: u64) -> Option<(Key, Coroutine, i32)> {
         let mut tasks = self.state.tasks.borrow_mut();
         let (key, task) = tasks.end_wait(session)?;
-        Some((key, self.state.unsuspend(task, session)?))
+        let (coroutine, given) = self.awaken(task, session)?;
+        Some((key, coroutine, given))
     }
 
     // ---- timers ----
@@ -178,17 +180,17 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let mut tasks = self.state.tasks.borrow_mut();
         let Some((key, task)) = tasks.end_wait(session) else { return };
         task.alarm = None;
-        let (values, fault) = match &task.wait {
+        let (results, fault) = match &task.wait {
             Wait::Answer => (0, Some(timeout())),
             Wait::Time | Wait::Turn => (0, None),
             Wait::Token(_) => (1, None),
         };
-        let Some(coroutine) = self.state.unsuspend(task, session) else { return };
+        let Some((coroutine, given)) = self.awaken(task, session) else { return };
         drop(tasks);
-        if values == 1 {
+        if results == 1 {
             self.stack.in_coroutine(&coroutine).push_bool(false);
         }
-        self.resume(key, coroutine, values, fault);
+        self.resume(key, coroutine, given + results, fault);
     }
 
     /// A deadline of the task may have passed: ends its wait, or waits for the next deadline.
@@ -207,9 +209,9 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             return;
         }
         let Some(session) = task.end_wait() else { return };
-        let Some(coroutine) = self.state.unsuspend(task, session) else { return };
+        let Some((coroutine, given)) = self.awaken(task, session) else { return };
         drop(tasks);
-        self.resume(key, coroutine, 0, Some(timeout()));
+        self.resume(key, coroutine, given, Some(timeout()));
     }
 
     // ---- tasks ----

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::arguments::{check_can_block, target, target_with_timeout};
 use super::failure;
-use crate::actor::{Code, Light, Service, State, unsendable};
+use crate::actor::{Light, Service, State, unsendable};
 use crate::message::Payload;
 use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack, upvalue};
 
@@ -78,7 +78,7 @@ fn request(stack: &mut Stack<'_>, state: &State) -> Result<Payload, Raise> {
 
 /// The payload of the method at `first` and the arguments above it.
 #[inline]
-fn pack(stack: &mut Stack<'_>, state: &State, first: i32) -> Result<Payload, Raise> {
+pub(super) fn pack(stack: &mut Stack<'_>, state: &State, first: i32) -> Result<Payload, Raise> {
     stack
         .pack_request(first)
         .map_err(|error| failure::raise(stack, state, unsendable("the arguments", &error)))
@@ -105,9 +105,6 @@ fn answered(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
     let Some(mut fault) = state.take_failure() else {
         return Ok(Outcome::Return(stack.top() - kept as i32));
     };
-    if matches!(fault.code, Code::Timeout | Code::Cancelled) {
-        let (method, service) = (stack.text(2), stack.text(1));
-        fault.message = format!("call of `{method}` to {service}: {}", fault.message);
-    }
+    failure::name_call(&mut fault, &stack.text(2), &stack.text(1));
     Err(failure::raise(stack, state, *fault))
 }

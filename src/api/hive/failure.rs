@@ -7,6 +7,13 @@ use crate::vm::{ErrorValue, Kind, Raise, Stack};
 /// front of that of this call.
 #[cold]
 pub(super) fn raise(stack: &mut Stack<'_>, state: &State, fault: Fault) -> Raise {
+    push(stack, state, fault);
+    Raise::value()
+}
+
+/// Pushes the error that [`raise`] raises.
+#[cold]
+pub(super) fn push(stack: &mut Stack<'_>, state: &State, fault: Fault) {
     stack.push_traceback(1);
     let own = stack.text(-1);
     stack.pop(1);
@@ -21,7 +28,13 @@ pub(super) fn raise(stack: &mut Stack<'_>, state: &State, fault: Fault) -> Raise
         stack.push_str(cause.as_str());
         stack.raw_set_field(-2, "cause");
     }
-    Raise::value()
+}
+
+/// Says in a fault that came from the waiting side which call it ended.
+pub(super) fn name_call(fault: &mut Fault, method: &str, service: &str) {
+    if matches!(fault.code, Code::Timeout | Code::Cancelled) {
+        fault.message = format!("call of `{method}` to {service}: {}", fault.message);
+    }
 }
 
 /// The error value in an argument as a fault: a structured error keeps its code, everything else is

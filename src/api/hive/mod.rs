@@ -2,14 +2,17 @@
 //! `lua/meta/hive.lua` for their editors.
 //!
 //! The module is a table of natives without upvalues, so it costs a VM little more than the table.
-//! What must call Lua functions and let them block is written in Lua (`lua/lib/hive.lua`).
+//! What must call Lua functions and let them block is written in Lua (`lua/lib/hive.lua`). What only
+//! few services use is a part of its own, loaded when its first name is asked for (`parts`).
 
 mod arguments;
 mod call;
 mod failure;
 mod log;
+mod parts;
 mod registry;
 mod reply;
+mod select;
 mod service;
 mod spawn;
 mod task;
@@ -45,5 +48,6 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     log::push(stack);
     stack.raw_set_field(-2, "log");
     stack.call(1, 1)?;
+    parts::attach(stack);
     Ok(Outcome::Return(1))
 }
