@@ -282,7 +282,7 @@ impl Turn<'_, '_> {
         let coroutine = self.stack.coroutine();
         let values = self.push_function(&coroutine, task);
         let mut stack = self.stack.in_coroutine(&coroutine);
-        Light::Service(obituary.service.address()).push(&mut stack);
+        Light::Service(obituary.address).push(&mut stack);
         push_end(&mut stack, &obituary.end);
         tasks.begin_watcher(key, coroutine, values + 2);
         self.state.ready.borrow_mut().push_back(key);

@@ -191,13 +191,12 @@ impl Core {
     /// How a service ended, if that was not long ago.
     pub(crate) fn obituary(&self, address: Address) -> Option<Arc<Obituary>> {
         let recent = self.recent_ends.lock();
-        recent.iter().rev().find(|obituary| obituary.service.address() == address).cloned()
+        recent.iter().rev().find(|obituary| obituary.address == address).cloned()
     }
 
     /// Takes a service out of the table and its names away; who comes late still learns how it
     /// ended.
-    pub(crate) fn take_out(&self, obituary: &Arc<Obituary>) {
-        let service = &obituary.service;
+    pub(crate) fn take_out(&self, service: &Arc<Service>, obituary: &Arc<Obituary>) {
         self.closing.fetch_add(1, Ordering::AcqRel);
         self.remember_end(obituary);
         self.names.forget(service);
@@ -233,8 +232,7 @@ impl Core {
     }
 
     /// A service has ended and its memory is free.
-    pub(crate) fn note_gone(&self, obituary: &Arc<Obituary>) {
-        let service = &obituary.service;
+    pub(crate) fn note_gone(&self, service: &Service, obituary: &Arc<Obituary>) {
         let end = &obituary.end;
         tracing::debug!(
             service = service.name(),

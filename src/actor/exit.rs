@@ -142,7 +142,7 @@ pub(super) fn bury_vm(
         vm.kill();
     }
     worker::close(vm);
-    service.core().note_gone(&obituary);
+    service.core().note_gone(service, &obituary);
 }
 
 /// Notes the end and tells everybody but those who are known to the VM alone.
@@ -154,7 +154,7 @@ pub(super) fn bury(
 ) -> Arc<Obituary> {
     let core = service.core();
     let (obituary, mut left) = service.conclude(end);
-    core.take_out(&obituary);
+    core.take_out(service, &obituary);
     service.tell_watchers(&obituary);
     core.totals.note_end(&service.figures, memory_bytes);
     left.extend(batch.drain(service.mailbox()));

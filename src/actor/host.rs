@@ -390,3 +390,6 @@ pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
     }
     alive
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ impl Life {
             Stage::Born(vm) => bury_vm(service, vm, &mut batch, end, at_once),
             _ => {
                 let obituary = bury(service, &mut batch, end, 0);
-                service.core().note_gone(&obituary);
+                service.core().note_gone(service, &obituary);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
 use super::end::End;
@@ -53,16 +54,22 @@ pub(crate) enum Alarm {
     ExitOverdue,
 }
 
-/// Who has ended and why; shared by all who are told.
+/// Who has ended and why; shared by all who are told. It must not hold the service, which holds it.
+#[derive(Debug)]
 pub(crate) struct Obituary {
-    pub(crate) service: Arc<Service>,
+    pub(crate) address: Address,
+    label: Box<str>,
     pub(crate) end: End,
 }
 
 impl Obituary {
+    pub(crate) fn new(service: &Service, end: End) -> Obituary {
+        Obituary { address: service.address(), label: service.label().into(), end }
+    }
+
     /// What a caller of the service is told.
     pub(crate) fn to_fault(&self) -> Fault {
-        self.end.to_fault(&self.service.label())
+        self.end.to_fault(&self.label)
     }
 }
 

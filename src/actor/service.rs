@@ -303,8 +303,8 @@ impl Service {
     }
 
     /// Notes the end and refuses messages from now on; returns what waited.
-    pub(crate) fn conclude(self: &Arc<Self>, end: End) -> (Arc<Obituary>, Vec<Message>) {
-        let obituary = Arc::new(Obituary { service: self.clone(), end });
+    pub(crate) fn conclude(&self, end: End) -> (Arc<Obituary>, Vec<Message>) {
+        let obituary = Arc::new(Obituary::new(self, end));
         let watchers = self.watchers.lock();
         // Nobody else sets it: a service ends in its own turn, once.
         let _ = self.obituary.set(obituary.clone());
