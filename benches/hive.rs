@@ -1,5 +1,5 @@
-//! What services cost: calls, messages, spawns, timers. The work is in `benches/lua`, written for the
-//! module `hive`; each file prints lines `name=value unit`.
+//! What services cost: calls, messages, spawns, timers, reloads. The work is in `benches/lua`, written
+//! for the module `hive`; each file prints lines `name=value unit`.
 //!
 //! ```console
 //! $ cargo bench --bench hive                   # all of them, with one worker and with two
@@ -16,7 +16,7 @@ use moonhive::actor::Host;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
-const BENCHES: [&str; 4] = ["call", "send", "spawn", "timer"];
+const BENCHES: [&str; 5] = ["call", "send", "spawn", "timer", "reload"];
 
 /// The value of an option of ours; cargo adds some of its own.
 fn option(arguments: &[String], name: &str) -> Option<usize> {
