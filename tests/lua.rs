@@ -64,3 +64,13 @@ fn modules() {
 fn select() {
     run("select");
 }
+
+#[test]
+fn links() {
+    run("links");
+}
+
+#[test]
+fn supervision() {
+    run("supervision");
+}

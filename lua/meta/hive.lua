@@ -28,6 +28,7 @@ local hive = {}
 ---| "name_taken" # the name belongs to another service
 ---| "memory" # a memory limit was reached
 ---| "turn_limit" # a piece of Lua ran longer than the turn limit
+---| "linked" # a service to which it was linked has ended in disorder
 ---| "shutdown" # the host is shutting down
 ---| "argument" # an argument cannot be used or cannot be sent
 ---| string
@@ -215,6 +216,47 @@ function hive.every(seconds, f, ...) end
 ---@return hive.Task
 function hive.monitor(target, f) end
 
+--- Ends each of the two services when the other ends in disorder. With `f`, this one is told as by
+--- `hive.monitor` and only the target follows.
+---@param target hive.Target
+---@param f? fun(service: hive.Service, ended: hive.End)
+---@return hive.Task? task with `f`; cancelling it ends the telling, not the link
+function hive.link(target, f) end
+
+--- Takes a link back, in both directions.
+---@param target hive.Target
+---@return boolean alive false if the target has ended already
+function hive.unlink(target) end
+
+--- What a supervisor starts: name, arguments, and options of `hive.spawn` beside these.
+---@class hive.Child: hive.SpawnOptions
+---@field [integer] any
+---@field n? integer number of the name and the arguments, if the last may be nil
+---@field id? string its `register` or its name if nil
+---@field restart? "permanent" | "transient" | "temporary"
+
+---@class hive.SuperviseOptions
+---@field max_restarts? number 3 if nil
+---@field window? number seconds, 5 if nil
+---@field backoff? number seconds, 0.1 if nil
+---@field backoff_max? number seconds, 10 if nil
+---@field register? string a name for the supervisor
+---@field link? boolean false: the caller is not linked to the supervisor
+
+--- Keeps services running.
+---@class hive.Supervisor: hive.Service
+---@field children fun(self): { id: string, service: hive.Service?, restart: string, started_again: integer }[]
+---@field find fun(self, id: string): hive.Service?
+---@field start fun(self, child: hive.Child): hive.Service
+---@field restart fun(self, id: string): hive.Service
+---@field remove fun(self, id: string)
+
+--- Starts services in order and keeps them running.
+---@param children hive.Child[]
+---@param options? hive.SuperviseOptions
+---@return hive.Supervisor
+function hive.supervise(children, options) end
+
 --- Gives a service a name in the whole host, until the service ends.
 ---@param name string
 ---@param target? hive.Target this service if nil
@@ -225,8 +267,8 @@ function hive.register(name, target) end
 ---@return hive.Service?
 function hive.find(name) end
 
---- Ends this service; does not return.
----@param reason? string
+--- Ends this service; does not return. With an error in place of a reason the service has failed.
+---@param reason? string | hive.Error
 function hive.exit(reason) end
 
 --- Asks a service to end as if it had called `hive.exit`.

@@ -9,6 +9,7 @@ use moonhive_kernel::address::Address;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::light::Light;
+use super::link::LINK;
 use super::message::{Alarm, Caller, Message, Obituary};
 use super::service::Service;
 use super::slots::Key;
@@ -273,6 +274,9 @@ impl Turn<'_, '_> {
 
     /// A watched service has ended.
     pub(super) fn watched_ended(&mut self, watch: u64, obituary: &Obituary) {
+        if watch == LINK {
+            return self.linked_ended(obituary);
+        }
         let key = Key::from_bits(watch);
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };

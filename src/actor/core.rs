@@ -152,7 +152,7 @@ impl Core {
             let text = format!("cannot spawn `{}`: the host is shutting down", spawn.name);
             return Err(Fault::new(Code::Shutdown, text));
         }
-        let plan = spawn.plan(&self.settings.path)?;
+        let plan = spawn.plan(&self.settings)?;
         let mut limits = self.settings.mailbox;
         limits.messages = spawn.mailbox_messages.unwrap_or(limits.messages);
         let name = plan.name.clone();

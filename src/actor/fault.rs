@@ -29,6 +29,8 @@ pub enum Code {
     Memory,
     /// A piece of Lua ran longer than the turn limit.
     TurnLimit,
+    /// A service to which it is linked has ended in disorder.
+    Linked,
     /// The host is shutting down and starts nothing new.
     Shutdown,
     /// An argument cannot be used or cannot be sent.
@@ -38,7 +40,7 @@ pub enum Code {
 }
 
 /// The codes of the host itself, in the order of [`Code`].
-const OWN: [Code; 12] = [
+const OWN: [Code; 13] = [
     Code::Error,
     Code::Dead,
     Code::Timeout,
@@ -49,6 +51,7 @@ const OWN: [Code; 12] = [
     Code::NameTaken,
     Code::Memory,
     Code::TurnLimit,
+    Code::Linked,
     Code::Shutdown,
     Code::Argument,
 ];
@@ -67,6 +70,7 @@ impl Code {
             Code::NameTaken => "name_taken",
             Code::Memory => "memory",
             Code::TurnLimit => "turn_limit",
+            Code::Linked => "linked",
             Code::Shutdown => "shutdown",
             Code::Argument => "argument",
             Code::Other(name) => name,

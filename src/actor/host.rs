@@ -16,7 +16,7 @@ use super::limits::SHUTDOWN_KILL_WAIT;
 use super::message::{Caller, Message};
 use super::plan::Spawn;
 use super::service::{Leaving, Service};
-use super::settings::{Prelude, Settings, WhenFull};
+use super::settings::{Prelude, Settings, StandardService, WhenFull};
 use super::task::NEVER_MS;
 use super::totals::HostStats;
 use super::warden;
@@ -134,6 +134,12 @@ impl HostBuilder {
     /// A module that services can `require`, made by a native function.
     pub fn module(mut self, name: impl Into<String>, open: Native) -> HostBuilder {
         self.settings.modules.push((name.into(), open));
+        self
+    }
+
+    /// Services that are found by these names before any file is looked for.
+    pub fn services(mut self, services: &[StandardService]) -> HostBuilder {
+        self.settings.services.extend_from_slice(services);
         self
     }
 

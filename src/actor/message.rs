@@ -67,6 +67,11 @@ impl Obituary {
         Obituary { address: service.address(), label: service.label().into(), end }
     }
 
+    /// The service's name and address.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// What a caller of the service is told.
     pub(crate) fn to_fault(&self) -> Fault {
         self.end.to_fault(&self.label)

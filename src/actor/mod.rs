@@ -10,6 +10,7 @@
 //! | `life`, `boot` | what only its turns touch: the VM, and how it is made |
 //! | `turn`, `serve` | one turn: from a message to the coroutine that waits for it, and to the answer |
 //! | `state`, `task`, `begin`, `token` | tasks of one service: calls, sleeps, forks, timers, monitors |
+//! | `link` | services that end together |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
 //! | `outside` | threads of the program that call services |
@@ -47,6 +48,7 @@ mod host;
 mod life;
 mod light;
 pub mod limits;
+mod link;
 mod message;
 mod names;
 mod outside;
@@ -68,11 +70,12 @@ pub use end::End;
 pub use fault::{Code, Fault};
 pub use host::{Finish, Host, HostBuilder, HostError, ServiceId, ShutdownHandle};
 pub use plan::Spawn;
-pub use settings::{Prelude, WhenFull};
+pub use settings::{Prelude, StandardService, WhenFull};
 pub use totals::HostStats;
 
 pub(crate) use host::kill;
 pub(crate) use light::Light;
+pub(crate) use link::{follow, link, unlink};
 pub(crate) use message::{Caller, Message};
 pub(crate) use serve::unsendable;
 pub(crate) use service::Service;

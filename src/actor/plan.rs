@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::fault::{Code, Fault};
+use super::settings::Settings;
 use crate::code::Mode;
 
 /// How a service is started.
@@ -71,14 +72,14 @@ impl Spawn {
     ///
     /// # Errors
     /// `not_found`, with the files that were tried.
-    pub(crate) fn plan(&self, path: &[PathBuf]) -> Result<Plan, Fault> {
-        let file = match &self.text {
-            Some(_) => PathBuf::new(),
-            None => find_file(&self.name, path)?,
+    pub(crate) fn plan(&self, settings: &Settings) -> Result<Plan, Fault> {
+        let source = match (&self.text, settings.standard_service(&self.name)) {
+            (Some(text), _) => Source::Text(text.clone()),
+            (None, Some(text)) => Source::Standard(text),
+            (None, None) => Source::File(find_file(&self.name, &settings.path)?),
         };
         Ok(Plan {
-            path: file,
-            text: self.text.clone(),
+            source,
             name: short_name(&self.name),
             memory_limit_bytes: self.memory_limit_bytes,
             cache_mode: self.cache_mode,
@@ -95,12 +96,19 @@ impl<T: Into<String>> From<T> for Spawn {
 /// What a service that is not born yet will run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) path: PathBuf,
-    /// Runs in place of a file.
-    pub(crate) text: Option<String>,
+    pub(crate) source: Source,
     pub(crate) name: String,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) cache_mode: Option<Mode>,
+}
+
+/// Where its code comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    File(PathBuf),
+    Text(String),
+    /// A service that is part of the host; its code is shared like that of a file.
+    Standard(&'static str),
 }
 
 impl Plan {

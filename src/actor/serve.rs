@@ -3,6 +3,7 @@
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::message::{Caller, Message};
+use super::plan::Source;
 use super::service::Leaving;
 use super::slots::Key;
 use super::task::{Deadlines, Role, Stage, Task};
@@ -22,9 +23,12 @@ impl Turn<'_, '_> {
     pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
         let Some(plan) = self.state.plan.take() else { return };
         let coroutine = self.stack.coroutine();
-        let loaded = match &plan.text {
-            Some(text) => self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text),
-            None => self.stack.load_file(&plan.path, LoadMode::Any),
+        let loaded = match &plan.source {
+            Source::File(path) => self.stack.load_file(path, LoadMode::Any),
+            Source::Text(text) => {
+                self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text)
+            }
+            Source::Standard(text) => self.stack.load_embedded(&plan.name, text),
         };
         if let Err(error) = loaded {
             self.stack.recycle(coroutine);

@@ -18,6 +18,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::life::Life;
 use super::limits::{OVERLOAD_WARNING_FIRST, TURN_OFFENCE_MEMORY, TURN_OFFENCES_MAX, WATCHERS_MAX};
+use super::link::LINK;
 use super::message::{Message, Obituary};
 use super::settings::WhenFull;
 
@@ -313,9 +314,11 @@ impl Service {
     }
 
     /// Tells those who watch. By now the service's names are free and its address leads nowhere.
-    pub(crate) fn tell_watchers(&self, obituary: &Arc<Obituary>) {
+    pub(crate) fn tell_watchers(self: &Arc<Self>, obituary: &Arc<Obituary>) {
         let watchers = std::mem::take(&mut *self.watchers.lock());
         for Watcher { service, watch } in watchers {
+            // Who watches may be linked the other way as well, and would keep this service for that.
+            service.unwatch(self, LINK);
             service.control(Message::Ended { watch, obituary: obituary.clone() });
         }
     }

@@ -23,6 +23,9 @@ pub enum WhenFull {
     DropOldest,
 }
 
+/// A service that is part of the host, found by its name before any file: the name and its Lua text.
+pub type StandardService = (&'static str, &'static str);
+
 /// Prepares a new VM: what it leaves on the stack is removed.
 pub type Prelude = fn(&mut Stack<'_>);
 
@@ -42,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) compat_54: bool,
     /// Modules for `require`, by name.
     pub(crate) modules: Vec<(String, Native)>,
+    pub(crate) services: Vec<StandardService>,
     /// Called in every new VM, in order.
     pub(crate) preludes: Vec<Prelude>,
 }
@@ -54,6 +58,11 @@ impl Settings {
             format!("{directory}/?.lua;{directory}/?/init.lua")
         };
         self.path.iter().map(patterns).collect::<Vec<_>>().join(";")
+    }
+
+    /// The text of the standard service of that name.
+    pub(crate) fn standard_service(&self, name: &str) -> Option<&'static str> {
+        self.services.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
     }
 }
 
@@ -71,6 +80,7 @@ impl Default for Settings {
             cache_mode: Mode::default(),
             compat_54: true,
             modules: Vec::new(),
+            services: Vec::new(),
             preludes: Vec::new(),
         }
     }

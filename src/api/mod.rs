@@ -9,7 +9,11 @@ mod hive;
 pub mod modules;
 mod require;
 
-use crate::actor::{Host, HostBuilder};
+use crate::actor::{Host, HostBuilder, StandardService};
+
+/// The services that every host has, by the names that `hive.spawn` takes.
+pub const SERVICES: &[StandardService] =
+    &[("hive.supervisor", include_str!("../../lua/service/supervisor.lua"))];
 
 impl Host {
     /// Begins to describe a host whose services have all modules of Moonhive.
@@ -26,6 +30,7 @@ impl Host {
     /// ```
     pub fn builder() -> HostBuilder {
         HostBuilder::bare()
+            .services(SERVICES)
             .prelude(modules::furnish)
             .prelude(hive::prelude)
             .prelude(require::prelude)

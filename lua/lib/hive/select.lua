@@ -8,8 +8,8 @@ local outcome, request = native.outcome, native.request
 local wait, wakeup = hive.wait, hive.wakeup
 local pack, unpack = table.pack, table.unpack
 
--- Calls under way: `open` is their number, `tasks` maps the entry of each to its task. Outcomes that
--- nobody has taken yet lie in `ready`, from `first` to `last`.
+-- Calls under way: `open` is their number, `tasks` maps the entry of each to its task. Outcomes
+-- that nobody has taken yet lie in `ready`, from `first` to `last`.
 local Select = { __name = "hive.Select" }
 Select.__index = Select
 

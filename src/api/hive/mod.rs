@@ -8,6 +8,7 @@
 mod arguments;
 mod call;
 mod failure;
+mod link;
 mod log;
 mod parts;
 mod registry;

@@ -1,27 +1,37 @@
-//! Parts of the module `hive` that most services never use: written in Lua, loaded into a VM when one
-//! of their names is first asked for. Until then they cost it nothing; their code is shared anyway.
+//! Parts of the module `hive` that most services never use: loaded into a VM when one of their names
+//! is first asked for. Until then they cost it nothing; their code is shared anyway.
 //!
-//! A part's file gets the module and a table of natives that are its own, and adds its functions to
+//! A part written in Lua gets the module and a table of natives that are its own, and adds its functions to
 //! the module.
 
-use super::select;
-use crate::vm::{Native, NativeResult, Outcome, Stack};
+use super::{link, select};
+use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 struct Part {
     /// Its name in tracebacks.
     name: &'static str,
     /// The functions that it adds to the module.
     adds: &'static [&'static str],
-    text: &'static str,
+    /// Nothing for a part that consists of natives.
+    text: Option<&'static str>,
     natives: &'static [(&'static str, Native)],
 }
 
-const PARTS: [Part; 1] = [Part {
-    name: "hive.select",
-    adds: &["gather", "select"],
-    text: include_str!("../../../lua/lib/hive/select.lua"),
-    natives: &select::NATIVES,
-}];
+const PARTS: [Part; 3] = [
+    Part { name: "hive.link", adds: &["link", "unlink"], text: None, natives: &link::NATIVES },
+    Part {
+        name: "hive.select",
+        adds: &["gather", "select"],
+        text: Some(include_str!("../../../lua/lib/hive/select.lua")),
+        natives: &select::NATIVES,
+    },
+    Part {
+        name: "hive.supervise",
+        adds: &["supervise"],
+        text: Some(include_str!("../../../lua/lib/hive/supervise.lua")),
+        natives: &[],
+    },
+];
 
 /// Lets the module on top of the stack find its parts.
 pub(super) fn attach(stack: &mut Stack<'_>) {
@@ -39,11 +49,22 @@ fn find(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_nil();
         return Ok(Outcome::Return(1));
     };
-    stack.load_embedded(part.name, part.text)?;
+    load(stack, part)?;
+    stack.raw_get(1);
+    Ok(Outcome::Return(1))
+}
+
+/// Adds a part to the module at index 1.
+fn load(stack: &mut Stack<'_>, part: &Part) -> Result<(), Raise> {
+    let Some(text) = part.text else {
+        stack.push_value(1);
+        stack.set_natives(part.natives);
+        stack.pop(1);
+        return Ok(());
+    };
+    stack.load_embedded(part.name, text)?;
     stack.push_value(1);
     stack.push_table(0, part.natives.len());
     stack.set_natives(part.natives);
-    stack.call(2, 0)?;
-    stack.raw_get(1);
-    Ok(Outcome::Return(1))
+    Ok(stack.call(2, 0)?)
 }

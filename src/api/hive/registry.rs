@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::arguments::{optional_text, target};
 use super::failure;
 use crate::actor::{End, HostStats, Light, Message, State, kill};
-use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 12] = [
     ("caller", Native::new(caller)),
@@ -64,10 +64,13 @@ fn find(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `hive.exit([reason])`: never returns.
+/// `hive.exit([reason])`: never returns. With an error in place of a reason the service has failed.
 fn exit(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    state.leave(End::Exited(optional_text(stack, 1)?));
+    state.leave(match stack.kind(1) {
+        Kind::Table => End::Failed(failure::fault_at(stack, 1)),
+        _ => End::Exited(optional_text(stack, 1)?),
+    });
     stop_here(stack)
 }
 
@@ -106,7 +109,7 @@ fn kill_target(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// The target in the first argument, unless that is a service that has ended.
-fn existing(
+pub(super) fn existing(
     stack: &mut Stack<'_>,
     state: &State,
 ) -> Result<Option<std::sync::Arc<crate::actor::Service>>, Raise> {

@@ -59,7 +59,11 @@ fn monitor(stack: &mut Stack<'_>) -> NativeResult {
     push_task(stack, state, task)
 }
 
-fn push_task(stack: &mut Stack<'_>, state: &State, task: Result<Key, Fault>) -> NativeResult {
+pub(super) fn push_task(
+    stack: &mut Stack<'_>,
+    state: &State,
+    task: Result<Key, Fault>,
+) -> NativeResult {
     match task {
         Ok(key) => Light::Task(key).push(stack),
         Err(fault) => return Err(failure::raise(stack, state, fault)),

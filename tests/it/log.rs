@@ -1,0 +1,30 @@
+//! What the log tells an operator about services that need attention.
+
+use crate::support::Scratch;
+
+/// The line of a log that contains `text`.
+#[track_caller]
+fn line_with<'a>(log: &'a str, text: &str) -> &'a str {
+    log.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text:?} in {log}"))
+}
+
+#[test]
+fn a_restart_is_logged_with_the_child_its_number_and_the_reason() {
+    let scratch = Scratch::new("log_restart");
+    scratch.file("worker.lua", "return {}").file(
+        "main.lua",
+        "local hive = require 'hive'
+         local supervisor = hive.supervise({ { 'worker', id = 'w1' } }, { max_restarts = 1 })
+         local first = supervisor:find 'w1'
+         hive.kill(first, 'by hand')
+         while not supervisor:find 'w1' or supervisor:find 'w1' == first do hive.sleep(0.001) end
+         hive.kill(supervisor:find 'w1', 'once more')
+         hive.sleep(60)",
+    );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+    let line = line_with(&ended.stderr, "child w1 is started again (1 of 1 within 5 s)");
+    assert!(line.contains(" WARN hive.supervisor:") && line.ends_with("it was killed: by hand"));
+    let line = line_with(&ended.stderr, "supervisor gives up: more than 1 restarts within 5 s");
+    assert!(line.contains("ERROR") && line.contains("w1: it was killed: once more"), "{line}");
+    assert!(ended.stderr.contains("to which it is linked, has ended: supervisor gives up"));
+}
