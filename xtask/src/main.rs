@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod c_program;
+mod fuzz;
 mod instructions;
 mod lua_sources;
 mod outcome;
@@ -38,6 +39,8 @@ enum Chore {
     FetchSuite,
     /// Run threads over shared code under sanitizers.
     Sanitize(sanitize::Options),
+    /// Fuzz a target under coverage guidance and AddressSanitizer.
+    Fuzz(fuzz::Options),
     /// Count instructions of patched and stock Lua.
     Instructions(instructions::Options),
 }
@@ -55,6 +58,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Puc(options) => puc::run(&options),
         Chore::FetchSuite => puc::fetch(),
         Chore::Sanitize(options) => sanitize::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Instructions(options) => instructions::run(&options),
     }
 }
