@@ -74,3 +74,18 @@ fn links() {
 fn supervision() {
     run("supervision");
 }
+
+#[test]
+fn queue() {
+    run("queue");
+}
+
+#[test]
+fn groups() {
+    run("groups");
+}
+
+#[test]
+fn unique() {
+    run("unique");
+}

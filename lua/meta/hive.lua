@@ -257,6 +257,61 @@ function hive.unlink(target) end
 ---@return hive.Supervisor
 function hive.supervise(children, options) end
 
+--- The one service of a name: found, or started as by `hive.spawn`. Callers share one start.
+---@param name string | hive.SpawnOptions
+---@param ... any arguments of its file
+---@return hive.Service
+function hive.unique(name, ...) end
+
+--- Services that are called in turn or all at once, by the name of their group.
+---@class hive.Group
+---@field name string
+local Group = {}
+
+--- Adds a service.
+---@param service? hive.Target this service if nil
+---@return boolean joined false if it is a member already
+function Group:join(service) end
+
+--- Takes a service out.
+---@param service? hive.Target this service if nil
+---@return boolean left false if it is no member
+function Group:leave(service) end
+
+--- Calls a method of the member whose turn it is.
+---@param method string
+---@param ... any
+---@return any ...
+function Group:call(method, ...) end
+
+--- Sends a message to the member whose turn it is.
+---@param method string
+---@param ... any
+function Group:send(method, ...) end
+
+--- Sends a message to every member.
+---@param method string
+---@param ... any
+---@return integer members that have taken it
+function Group:broadcast(method, ...) end
+
+--- The member whose turn it is.
+---@return hive.Service
+function Group:next() end
+
+--- All members, in the order in which they joined.
+---@return hive.Service[]
+function Group:members() end
+
+--- The group of that name in the whole host.
+---@param name string
+---@return hive.Group
+function hive.group(name) end
+
+--- A critical section: a function that runs another once no other task is inside.
+---@return fun(f: fun(...): (...), ...): ...
+function hive.queue() end
+
 --- Gives a service a name in the whole host, until the service ends.
 ---@param name string
 ---@param target? hive.Target this service if nil

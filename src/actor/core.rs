@@ -1,7 +1,7 @@
 //! The shared middle of one host: what every service, every worker and every handle of the host
 //! reaches. Nothing here is global to the process.
 //!
-//! Lock ranks, outermost first: names, watchers of a service, mailbox, scheduler. No lock is held
+//! Lock ranks, outermost first: names or groups, watchers of a service, mailbox, scheduler. No lock is held
 //! while Lua runs.
 
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::groups::Groups;
 use super::life::Life;
 use super::limits::RECENT_ENDS_MAX;
 use super::message::{Alarm, Caller, Message, Obituary};
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) handle: Handle<Core>,
     pub(crate) table: AddressTable<Service>,
     pub(crate) names: Names,
+    pub(crate) groups: Groups,
     pub(crate) settings: Settings,
     /// `package.path` of every VM.
     pub(crate) module_path: String,
@@ -64,6 +66,7 @@ impl Core {
             handle: handle.clone(),
             table: AddressTable::new(),
             names: Names::default(),
+            groups: Groups::default(),
             module_path: settings.module_path(),
             code: Arc::new(CodeCache::new()),
             warden: Warden::new(handle.workers()),
@@ -125,7 +128,26 @@ impl Core {
         Ok(service)
     }
 
-    /// The same for the service with which the host ends.
+    /// The service of that name, which is one of the host's own and started when it is first asked
+    /// for. Does not wait until its file has run.
+    ///
+    /// # Errors
+    /// As [`Core::spawn`].
+    pub(crate) fn standard(self: &Arc<Self>, name: &str) -> Result<Arc<Service>, Fault> {
+        loop {
+            if let Some(service) = self.names.find(name) {
+                return Ok(service);
+            }
+            let caller = Caller::sender(self.outside()?.clone());
+            match self.spawn(&Spawn::named(name).register(name), Payload::EMPTY, caller) {
+                // Somebody else was quicker.
+                Err(fault) if fault.code == Code::NameTaken => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Begins the service with which the host ends.
     ///
     /// # Errors
     /// As [`Core::spawn`].
@@ -200,6 +222,7 @@ impl Core {
         self.closing.fetch_add(1, Ordering::AcqRel);
         self.remember_end(obituary);
         self.names.forget(service);
+        self.groups.forget(service);
         self.table.remove(service.address());
     }
 

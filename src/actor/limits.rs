@@ -26,6 +26,10 @@ pub const TASKS_MAX: usize = 1 << 20;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Names a host registers.
 pub const NAMES_MAX: usize = 1 << 20;
+/// Groups of a host.
+pub const GROUPS_MAX: usize = 1 << 16;
+/// Members of one group.
+pub const GROUP_MEMBERS_MAX: usize = 1 << 16;
 /// Monitors on one service.
 pub const WATCHERS_MAX: usize = 1 << 16;
 /// Services of which a host remembers why they ended.

@@ -10,7 +10,7 @@
 //! | `life`, `boot` | what only its turns touch: the VM, and how it is made |
 //! | `turn`, `serve` | one turn: from a message to the coroutine that waits for it, and to the answer |
 //! | `state`, `task`, `begin`, `token` | tasks of one service: calls, sleeps, forks, timers, monitors |
-//! | `link` | services that end together |
+//! | `link`, `groups` | services that end together, and that are called as one |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
 //! | `outside` | threads of the program that call services |
@@ -44,6 +44,7 @@ mod core;
 mod end;
 mod exit;
 mod fault;
+mod groups;
 mod host;
 mod life;
 mod light;

@@ -31,7 +31,7 @@ impl Names {
     /// `argument` for a name that is empty or too long, `name_taken`, `overload` at the limit of
     /// names, `dead` when the service has ended.
     pub(crate) fn register(&self, name: &str, service: &Arc<Service>) -> Result<(), Fault> {
-        check_name(name)?;
+        check_name("a service", name)?;
         let mut services = self.services.write();
         if let Some(obituary) = service.obituary() {
             return Err(obituary.to_fault());
@@ -65,12 +65,15 @@ impl Names {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Fault> {
+/// # Errors
+/// `argument` for a name that is empty or too long; `what` says of what.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), Fault> {
     if name.is_empty() {
-        return Err(Fault::new(Code::Argument, "a service name must not be empty"));
+        return Err(Fault::new(Code::Argument, format!("the name of {what} must not be empty")));
     }
     if name.len() > NAME_BYTES_MAX {
-        let text = format!("a service name has at most {NAME_BYTES_MAX} bytes, got {}", name.len());
+        let text =
+            format!("the name of {what} has at most {NAME_BYTES_MAX} bytes, got {}", name.len());
         return Err(Fault::new(Code::Argument, text));
     }
     Ok(())

@@ -123,6 +123,11 @@ impl State {
         }
     }
 
+    /// The running task, if one runs.
+    pub(crate) fn running_task(&self) -> Option<Key> {
+        self.current.get()
+    }
+
     /// The running task.
     fn current_task(&self) -> Result<Key, Fault> {
         self.current.get().ok_or_else(|| {

@@ -12,8 +12,10 @@ mod require;
 use crate::actor::{Host, HostBuilder, StandardService};
 
 /// The services that every host has, by the names that `hive.spawn` takes.
-pub const SERVICES: &[StandardService] =
-    &[("hive.supervisor", include_str!("../../lua/service/supervisor.lua"))];
+pub const SERVICES: &[StandardService] = &[
+    ("hive.supervisor", include_str!("../../lua/service/supervisor.lua")),
+    ("hive.uniques", include_str!("../../lua/service/uniques.lua")),
+];
 
 impl Host {
     /// Begins to describe a host whose services have all modules of Moonhive.

@@ -8,6 +8,7 @@
 mod arguments;
 mod call;
 mod failure;
+mod group;
 mod link;
 mod log;
 mod parts;
@@ -17,6 +18,7 @@ mod select;
 mod service;
 mod spawn;
 mod task;
+mod unique;
 mod wait;
 
 use crate::vm::{Native, NativeResult, Outcome, Stack};

@@ -4,7 +4,7 @@
 //! A part written in Lua gets the module and a table of natives that are its own, and adds its functions to
 //! the module.
 
-use super::{link, select};
+use super::{group, link, select, unique};
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 struct Part {
@@ -17,8 +17,20 @@ struct Part {
     natives: &'static [(&'static str, Native)],
 }
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 6] = [
+    Part {
+        name: "hive.group",
+        adds: &["group"],
+        text: Some(include_str!("../../../lua/lib/hive/group.lua")),
+        natives: &group::NATIVES,
+    },
     Part { name: "hive.link", adds: &["link", "unlink"], text: None, natives: &link::NATIVES },
+    Part {
+        name: "hive.queue",
+        adds: &["queue"],
+        text: Some(include_str!("../../../lua/lib/hive/queue.lua")),
+        natives: &unique::QUEUE,
+    },
     Part {
         name: "hive.select",
         adds: &["gather", "select"],
@@ -30,6 +42,12 @@ const PARTS: [Part; 3] = [
         adds: &["supervise"],
         text: Some(include_str!("../../../lua/lib/hive/supervise.lua")),
         natives: &[],
+    },
+    Part {
+        name: "hive.unique",
+        adds: &["unique"],
+        text: Some(include_str!("../../../lua/lib/hive/unique.lua")),
+        natives: &unique::UNIQUE,
     },
 ];
 
