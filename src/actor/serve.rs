@@ -115,6 +115,11 @@ impl Turn<'_, '_> {
         if !self.state.main_done.get() {
             return self.keep_for_later(caller, payload, deadline_ms);
         }
+        if self.has_passed(deadline_ms) {
+            let text = "the deadline passed before the request could be served";
+            caller.fail(Fault::new(Code::Timeout, text));
+            return;
+        }
         let coroutine = self.stack.coroutine();
         match self.prepare(&coroutine, payload) {
             Ok(values) => {

@@ -99,6 +99,47 @@ test("a deadline goes along with the request", function()
   hive.kill(other)
 end)
 
+-- How a wait of 60 s ends that a service begins while it serves a call with 0.05 s left.
+local function ended_wait(way)
+  local worker = hive.spawn "service.ways"
+  fails("timeout", hive.call, { worker, timeout = 0.05 }, "wait", way, echo)
+  for _ = 1, 400 do
+    local last = worker:last()
+    if last then
+      hive.kill(worker)
+      return last
+    end
+    hive.sleep(0.005)
+  end
+  hive.kill(worker)
+  error(("the wait by %s does not end"):format(way))
+end
+
+test("no way to wait while serving a call lasts longer than the call may", function()
+  local worker = hive.spawn "service.ways"
+  local names = worker:names()
+  hive.kill(worker)
+  assert(#names > 10)
+  for _, way in ipairs(names) do
+    local last = ended_wait(way)
+    equal(last.ok, false)
+    -- A service that waits in its own file fails with `timeout` for a cause.
+    assert(last.code == "timeout", way .. ": " .. last.code)
+    assert(last.took >= 0.03 and last.took < 2, ("%s took %g s"):format(way, last.took))
+  end
+end)
+
+test("a request whose time is over before its turn comes is not served", function()
+  local slow = hive.spawn "service.echo"
+  -- Two messages wait behind a computation that lasts longer than the second one may.
+  hive.send(slow, "compute", 0.03)
+  fails("timeout", hive.call, { slow, timeout = 0.005 }, "note", "too late")
+  equal(#slow:seen(), 0)
+  slow:note "in time"
+  equal(slow:seen()[1], "in time")
+  hive.kill(slow)
+end)
+
 test("other tasks do not run under the deadline of one", function()
   local done = {}
   hive.timeout(0.02, hive.fork, function()

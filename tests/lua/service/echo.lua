@@ -25,6 +25,12 @@ return {
     hive.sleep(seconds)
     return "slept"
   end,
+  -- Keeps the worker busy.
+  compute = function(seconds)
+    local deadline = os.clock() + seconds
+    while os.clock() < deadline do
+    end
+  end,
   note = function(value)
     seen[#seen + 1] = value
   end,

@@ -1,0 +1,3 @@
+-- A module whose file sleeps for long.
+
+require("hive").sleep(60)
