@@ -59,6 +59,7 @@ pub(super) struct Context {
     pub(super) main: Cell<*mut lua::lua_State>,
     /// Lua's word of reasons not to collect.
     gc_stop_word: Cell<*mut u8>,
+    gc_debt_word: Cell<*const isize>,
     pub(super) hooks: Box<dyn Hooks>,
     /// The host's own data for this VM.
     pub(super) data: Box<dyn Any + Send>,
@@ -99,6 +100,7 @@ impl Context {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             main: Cell::new(std::ptr::null_mut()),
             gc_stop_word: Cell::new(std::ptr::null_mut()),
+            gc_debt_word: Cell::new(std::ptr::null()),
             hooks,
             data,
             code,
@@ -133,6 +135,7 @@ impl Context {
         unsafe {
             extra_space(state).write(std::ptr::from_ref(self));
             self.gc_stop_word.set(host::lua_gcstopword(state));
+            self.gc_debt_word.set(host::lua_gcdebtword(state));
         }
     }
 
@@ -153,6 +156,23 @@ impl Context {
     pub(super) fn restore(&self, before: Before) {
         self.memory.suspend(before.suspended);
         self.hold(before.held);
+    }
+
+    /// Does the collector's due work. Natives allocate while it is held, and Lua code that allocates
+    /// nothing itself never notices what they left; so whoever enters or goes back to Lua asks.
+    ///
+    /// # Safety
+    /// `state` runs on this thread and may call; [`Context::leave`] or no [`Context::enter`] at all is
+    /// in force, and no frame up to the caller of Lua owns anything if the VM may be killed.
+    #[inline]
+    pub(super) unsafe fn poll_collector(&self, state: *mut lua::lua_State) {
+        // SAFETY: `attach` stored the address of a word that lives as long as the state; only the
+        // thread that runs the VM touches it. The rest is the caller's promise.
+        unsafe {
+            if *self.gc_debt_word.get() <= 0 {
+                host::lua_gcpoll(state);
+            }
+        }
     }
 
     /// Sets our bit of the collector's word to `hold`, and returns what it was.

@@ -123,7 +123,10 @@ impl Stack<'_> {
         // state of the coroutine is such an error, too.
         let status = unsafe {
             set_blocked(thread, false);
-            self.outside(|from| lua::lua_resume(thread, from, arguments, &mut results))
+            self.outside(|from| {
+                context.poll_collector(from);
+                lua::lua_resume(thread, from, arguments, &mut results)
+            })
         };
         context.blockable.set(outer);
         match status {

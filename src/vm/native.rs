@@ -173,6 +173,7 @@ unsafe fn finish(state: *mut lua::lua_State, step: Step) -> c_int {
         if context.memory.is_over_limit() {
             insist_on_memory(state);
         }
+        context.poll_collector(state);
         match step {
             Step::Return(values) => values,
             Step::Raise => lua::lua_error(state),

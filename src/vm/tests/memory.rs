@@ -1,7 +1,7 @@
 //! Memory: limits, refusals, what is left after closing.
 
 use super::{check, check_error, run, vm_with};
-use crate::vm::{ErrorKind, Native, NativeResult, Outcome, Stack, Vm};
+use crate::vm::{ErrorKind, LoadMode, Native, NativeResult, Outcome, Resumed, Stack, Vm};
 
 const LIMIT_BYTES: usize = 1 << 20;
 
@@ -56,6 +56,39 @@ fn garbage_made_by_a_native_is_collected_before_it_is_blamed() {
     }
     let mut vm = limited(&[("waste", Native::new(waste))]);
     check(&mut vm, "for i = 1, 10 do waste() end return 1", "1");
+}
+
+#[test]
+fn what_natives_leave_is_collected_though_the_code_between_them_allocates_nothing() {
+    fn waste(stack: &mut Stack<'_>) -> NativeResult {
+        stack.push_bytes(&[b'x'; 10_000]);
+        stack.pop(1);
+        Ok(Outcome::Return(0))
+    }
+    let mut vm = vm_with(&[("waste", Native::new(waste))]);
+    check(&mut vm, "for i = 1, 10000 do waste() end", "");
+    let used = vm.memory().used_bytes;
+    assert!(used < 1 << 20, "{used} bytes after 100 MB of garbage");
+}
+
+#[test]
+fn what_the_host_hands_to_coroutines_is_collected_though_they_allocate_nothing() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    stack.load(b"return ...", "=pass", LoadMode::Text).expect("it compiles");
+    let function = stack.keep();
+    for _ in 0..10_000 {
+        let coroutine = stack.coroutine();
+        let mut inner = stack.in_coroutine(&coroutine);
+        inner.push_kept(&function);
+        inner.push_bytes(&[b'x'; 10_000]);
+        assert!(matches!(stack.resume(&coroutine, 1), Resumed::Finished(1)));
+        stack.recycle(coroutine);
+    }
+    stack.release(function);
+    drop(stack);
+    let used = vm.memory().used_bytes;
+    assert!(used < 1 << 20, "{used} bytes after 100 MB of garbage");
 }
 
 #[test]

@@ -7,6 +7,8 @@
 #ifndef lhost_h
 #define lhost_h
 
+#include <stddef.h>
+
 #include "lua.h"
 
 
@@ -19,6 +21,15 @@
 #define LUA_GCHOLD	(1 << 6)
 
 LUA_API unsigned char *lua_gcstopword (lua_State *L);
+
+/*
+** What is allocated while the collector stands still leaves it with a debt,
+** and Lua code that allocates nothing itself never looks at it. The word is
+** zero or negative when work is due, and belongs to the thread that runs the
+** state; lua_gcpoll does the work, finalizers included.
+*/
+LUA_API const ptrdiff_t *lua_gcdebtword (lua_State *L);
+LUA_API void lua_gcpoll (lua_State *L);
 
 
 #endif

@@ -9,4 +9,9 @@ unsafe extern "C-unwind" {
     /// The collector stands still while any bit of this word is set. It lives as long as the state
     /// and belongs to the thread that runs it.
     pub fn lua_gcstopword(state: *mut lua_State) -> *mut u8;
+    /// Zero or negative while the collector has work to do. It lives as long as the state and belongs
+    /// to the thread that runs it.
+    pub fn lua_gcdebtword(state: *mut lua_State) -> *const isize;
+    /// Does that work, finalizers included, unless the collector is held.
+    pub fn lua_gcpoll(state: *mut lua_State);
 }
