@@ -295,6 +295,8 @@ impl Workload for Core {
             Ok(Progress::Over { end, at_once }) => (end, at_once),
             Err(text) => (End::Failed(Fault::new(Code::Error, text)), true),
         };
+        // The end may last: what the turn handed over is for everybody.
+        self.handle.share();
         if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
             tracing::error!(service = service.name(), "the end of a service failed: {text}");
         }

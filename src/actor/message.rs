@@ -9,6 +9,7 @@ use std::sync::Arc;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
+use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::service::Service;
@@ -80,7 +81,8 @@ impl Obituary {
 
 /// Whoever sent a request, and the session under which it waits for the answer (0 for none).
 pub(crate) struct Caller {
-    service: Arc<Service>,
+    /// `None` only in a caller that has just been answered.
+    service: Option<Arc<Service>>,
     session: u64,
 }
 
@@ -88,12 +90,12 @@ impl Caller {
     /// A caller that waits under `session`.
     pub(crate) fn waiting(service: Arc<Service>, session: u64) -> Caller {
         debug_assert_ne!(session, 0, "session 0 means that nobody waits");
-        Caller { service, session }
+        Caller { service: Some(service), session }
     }
 
     /// A sender that waits for nothing.
     pub(crate) fn sender(service: Arc<Service>) -> Caller {
-        Caller { service, session: 0 }
+        Caller { service: Some(service), session: 0 }
     }
 
     /// True if an answer is owed.
@@ -103,7 +105,7 @@ impl Caller {
 
     /// The service that called.
     pub(crate) fn service(&self) -> &Arc<Service> {
-        &self.service
+        self.service.as_ref().expect("whoever answers a caller gives it up")
     }
 
     /// Takes over what is owed; what remains only tells who called.
@@ -115,7 +117,17 @@ impl Caller {
     pub(crate) fn answer(mut self, payload: Payload) -> bool {
         match std::mem::take(&mut self.session) {
             0 => false,
-            session => self.service.post(Message::Answer { session, payload }),
+            session => self.service().post(Message::Answer { session, payload }),
+        }
+    }
+
+    /// As [`Caller::answer`], from a turn that blocks or ends right after.
+    pub(crate) fn answer_handing_over(mut self, core: &Core, payload: Payload) -> bool {
+        match (std::mem::take(&mut self.session), self.service.take()) {
+            (0, _) | (_, None) => false,
+            (session, Some(service)) => {
+                service.post_handing_over(core, Message::Answer { session, payload })
+            }
         }
     }
 
@@ -123,7 +135,7 @@ impl Caller {
     pub(crate) fn fail(mut self, fault: Fault) -> bool {
         match std::mem::take(&mut self.session) {
             0 => false,
-            session => self.service.post(Message::Failure { session, fault: Box::new(fault) }),
+            session => self.service().post(Message::Failure { session, fault: Box::new(fault) }),
         }
     }
 
@@ -139,7 +151,7 @@ impl Drop for Caller {
         if session != 0 {
             let text = "the callee let go of the request without answering it";
             let fault = Box::new(Fault::new(Code::Dead, text));
-            self.service.post(Message::Failure { session, fault });
+            self.service().post(Message::Failure { session, fault });
         }
     }
 }

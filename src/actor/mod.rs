@@ -11,6 +11,7 @@
 //! | `turn`, `serve` | one turn: from a message to the coroutine that waits for it, and to the answer |
 //! | `state`, `task`, `begin`, `token` | tasks of one service: calls, sleeps, forks, timers, monitors |
 //! | `link`, `groups` | services that end together, and that are called as one |
+//! | `peers` | the services one service talked to last |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
 //! | `outside` | threads of the program that call services |
@@ -53,6 +54,7 @@ mod link;
 mod message;
 mod names;
 mod outside;
+mod peers;
 mod plan;
 mod serve;
 mod service;

@@ -290,7 +290,10 @@ impl Turn<'_, '_> {
         self.state.note_request_done();
         let mut stack = self.stack.in_coroutine(coroutine);
         match stack.pack(2, results - 1, "results") {
-            Ok(payload) => drop(caller.answer(payload)),
+            Ok(payload) => {
+                caller.answer_handing_over(&self.state.core, payload);
+                self.state.note_hand_over();
+            }
             Err(error) => drop(caller.fail(unsendable("the answer", &error).seen_by_caller())),
         }
     }

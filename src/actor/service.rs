@@ -11,6 +11,7 @@ use std::time::Instant;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::{Limits, Mailbox, Refusal};
 use moonhive_kernel::scheduler::{Scheduled, TokenState};
+use moonhive_kernel::sync::Slot;
 use parking_lot::Mutex;
 
 use super::core::Core;
@@ -29,8 +30,9 @@ pub(crate) struct Service {
     core: Arc<Core>,
     mailbox: Mailbox<Message>,
     token: TokenState,
-    /// Taken by a turn for as long as it runs.
-    life: Mutex<Option<Box<Life>>>,
+    /// Taken by a turn for as long as it runs. Turns exclude each other by the token; the slot only
+    /// hands the life from one worker to the next.
+    life: Slot<Box<Life>>,
     obituary: OnceLock<Arc<Obituary>>,
     /// Written under its lock by those who watch and, for the last time, by the end.
     watchers: Mutex<Vec<Watcher>>,
@@ -174,7 +176,7 @@ impl Service {
             core,
             mailbox: Mailbox::new(limits),
             token: TokenState::new(),
-            life: Mutex::new(Some(life)),
+            life: Slot::new(Some(life)),
             obituary: OnceLock::new(),
             watchers: Mutex::new(Vec::new()),
             names: Mutex::new(Vec::new()),
@@ -235,12 +237,52 @@ impl Service {
         }
     }
 
+    /// As [`Service::request`], from a turn of the host `core` that blocks or ends right after: the
+    /// service runs next on this worker.
+    ///
+    /// # Errors
+    /// As [`Service::request`].
+    pub(crate) fn request_handing_over(
+        self: Arc<Self>,
+        core: &Core,
+        message: Message,
+    ) -> Result<(), Fault> {
+        match self.mailbox.push(message) {
+            Ok(pushed) => {
+                if pushed.depth >= self.warn_depth.load(Ordering::Relaxed) {
+                    self.warn_overload(pushed.depth);
+                }
+                if pushed.wake {
+                    core.handle.hand_over(self);
+                }
+                Ok(())
+            }
+            Err(refusal) => self.refused(refusal),
+        }
+    }
+
     /// Sends an answer, a timer's alarm or another message that was asked for: such messages are
     /// limited by what the service itself has begun. False if the service has ended.
     pub(crate) fn post(self: &Arc<Self>, message: Message) -> bool {
         match self.mailbox.push_past_limit(message) {
             Ok(pushed) => {
                 self.wake_if(pushed.wake);
+                true
+            }
+            Err(refusal) => {
+                refusal.into_message().disarm();
+                false
+            }
+        }
+    }
+
+    /// As [`Service::post`], from a turn that blocks or ends right after.
+    pub(crate) fn post_handing_over(self: Arc<Self>, core: &Core, message: Message) -> bool {
+        match self.mailbox.push_past_limit(message) {
+            Ok(pushed) => {
+                if pushed.wake {
+                    core.handle.hand_over(self);
+                }
                 true
             }
             Err(refusal) => {
@@ -333,12 +375,12 @@ impl Service {
 
     /// The life, for a turn.
     pub(crate) fn take_life(&self) -> Option<Box<Life>> {
-        self.life.lock().take()
+        self.life.take()
     }
 
     /// Gives it back for the next one.
     pub(crate) fn put_life(&self, life: Box<Life>) {
-        *self.life.lock() = Some(life);
+        self.life.swap(Some(life));
     }
 
     /// The next warning of a full mailbox comes early again.

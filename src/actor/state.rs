@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use moonhive_kernel::address::Address;
 use moonhive_kernel::clock::NANOSECONDS_PER_MS;
 use moonhive_kernel::timer::TimerKey;
 
@@ -16,6 +17,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
 use super::message::{Alarm, Caller, Message};
+use super::peers::Peers;
 use super::plan::Plan;
 use super::service::Service;
 use super::slots::Key;
@@ -34,6 +36,9 @@ pub(crate) struct State {
     /// Tasks that are about to run, first come first served.
     pub(super) ready: RefCell<VecDeque<Key>>,
     pub(super) waiters: RefCell<Waiters>,
+    peers: RefCell<Peers>,
+    /// The turn has handed another service over to the worker; see [`State::share`].
+    handed_over: Cell<bool>,
     /// What the continuation of a resumed native raises in place of returning.
     failure: Cell<Option<Box<Fault>>>,
     pub(super) handlers: RefCell<Option<Reference>>,
@@ -83,6 +88,8 @@ impl State {
             current: Cell::new(None),
             ready: RefCell::new(VecDeque::new()),
             waiters: RefCell::new(Waiters::default()),
+            peers: RefCell::new(Peers::default()),
+            handed_over: Cell::new(false),
             failure: Cell::new(None),
             handlers: RefCell::new(None),
             main_done: Cell::new(false),
@@ -137,6 +144,33 @@ impl State {
 
     // ---- calls ----
 
+    /// The service with that address.
+    ///
+    /// # Errors
+    /// `dead` when it has ended.
+    #[inline]
+    pub(crate) fn peer(&self, address: Address) -> Result<Arc<Service>, Fault> {
+        self.peers.borrow_mut().get(address, |address| self.core.service(address))
+    }
+
+    /// The turn has handed another service over: it ends soon, or [`State::share`] comes first.
+    pub(super) fn note_hand_over(&self) {
+        self.handed_over.set(true);
+    }
+
+    /// A turn begins: what the one before handed over has run, or is another worker's.
+    pub(super) fn forget_hand_over(&self) {
+        self.handed_over.set(false);
+    }
+
+    /// The turn goes on with something that may last: other workers may take what it handed over.
+    #[inline]
+    pub(super) fn share(&self) {
+        if self.handed_over.replace(false) {
+            self.core.handle.share();
+        }
+    }
+
     /// Sends a request to `target`; the running task then has to block. The deadline of the task
     /// goes along, and `timeout` shortens this wait alone.
     ///
@@ -144,13 +178,15 @@ impl State {
     /// `dead`, `overload`, `timeout` when the task's deadline has passed already.
     pub(crate) fn call(
         &self,
-        target: &Arc<Service>,
+        target: Arc<Service>,
         payload: Payload,
         timeout: Option<Duration>,
     ) -> Result<(), Fault> {
         let (session, deadline_ms) = self.begin_wait(timeout)?;
         let caller = Caller::waiting(self.service.clone(), session);
-        let sent = target.request(Message::Request { caller, payload, deadline_ms });
+        let request = Message::Request { caller, payload, deadline_ms };
+        let sent = target.request_handing_over(&self.core, request);
+        self.note_hand_over();
         sent.inspect_err(|_| self.cancel_wait())
     }
 

@@ -68,13 +68,13 @@ impl HostStats {
         };
         core.table.for_each(|_, service| {
             let figures = &service.figures;
+            stats.waiting_messages += service.mailbox().counters().depth;
             let memory_bytes = figures.memory_bytes.load(Ordering::Relaxed);
             if memory_bytes == 0 {
-                return; // the Rust side, or not born yet
+                return; // the Rust side, or inside its first turn
             }
             stats.services += 1;
             stats.messages += read(&figures.messages);
-            stats.waiting_messages += service.mailbox().counters().depth;
             stats.tasks += figures.tasks.load(Ordering::Relaxed);
             stats.memory_bytes += memory_bytes;
             stats.memory_of_largest_bytes = stats.memory_of_largest_bytes.max(memory_bytes);

@@ -6,6 +6,7 @@
 //! nothing is left, after [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`].
 
 use moonhive_kernel::mailbox::Batch;
+use moonhive_kernel::scheduler::Scheduled;
 
 use super::end::End;
 use super::fault::{Code, Fault};
@@ -36,6 +37,8 @@ pub(super) struct Turn<'turn, 'vm> {
     slice: Slice,
     /// Messages handled and ready tasks run.
     steps: u32,
+    /// The turn has looked into the mailbox: later wake-ups are absorbed before it looks again.
+    has_taken: bool,
 }
 
 /// Where and when a turn runs.
@@ -53,7 +56,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         batch: &'turn mut Batch<Message>,
         slice: Slice,
     ) -> Turn<'turn, 'vm> {
-        Turn { stack, state, batch, over: None, slice, steps: 0 }
+        state.forget_hand_over();
+        Turn { stack, state, batch, over: None, slice, steps: 0, has_taken: false }
     }
 
     /// Runs the turn.
@@ -90,7 +94,15 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     /// The next message, control messages first.
     fn next_message(&mut self) -> Option<Message> {
         let mailbox = self.state.service.mailbox();
-        if self.batch.is_empty() || mailbox.control_waits() {
+        if self.batch.is_empty() {
+            if self.batch.is_finished() && !mailbox.has_news() {
+                return None;
+            }
+            if std::mem::replace(&mut self.has_taken, true) {
+                self.state.service.token().absorb();
+            }
+            mailbox.take(self.batch);
+        } else if mailbox.control_waits() {
             mailbox.take(self.batch);
         }
         self.batch.pop(mailbox)
@@ -269,6 +281,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         failure: Option<Box<Fault>>,
     ) {
         self.state.core.warden.note_beat(self.slice.worker);
+        self.state.share();
         self.state.set_failure(failure);
         self.state.current.set(Some(key));
         let resumed = self.stack.resume(&coroutine, values);

@@ -19,7 +19,7 @@ pub(super) fn target(
     argument: i32,
 ) -> Result<Arc<Service>, Raise> {
     let found = match Light::at(stack, argument) {
-        Some(Light::Service(address)) => state.core.service(address),
+        Some(Light::Service(address)) => state.peer(address),
         _ if stack.kind(argument) == Kind::String => state.core.named(stack.check_str(argument)?),
         _ => return Err(stack.type_error(argument, "service or name")),
     };

@@ -23,7 +23,7 @@ fn call(stack: &mut Stack<'_>) -> NativeResult {
     let (target, timeout) = target_with_timeout(stack, state, 1)?;
     let payload = request(stack, state)?;
     stack.set_top(2);
-    request_answer(stack, state, &target, payload, timeout)
+    request_answer(stack, state, target, payload, timeout)
 }
 
 /// `hive.send(target, method, ...)`.
@@ -48,7 +48,7 @@ pub(super) fn call_method(stack: &mut Stack<'_>) -> NativeResult {
         _ => return Err(no_service(stack)),
     };
     check_can_block(stack, "call")?;
-    let target = state.core.service(address);
+    let target = state.peer(address);
     let target = target.map_err(|fault| failure::raise(stack, state, fault))?;
     stack.push_value(upvalue(1));
     stack.replace(1);
@@ -56,7 +56,7 @@ pub(super) fn call_method(stack: &mut Stack<'_>) -> NativeResult {
     stack.set_top(1);
     Light::Service(address).push(stack);
     stack.insert(1);
-    request_answer(stack, state, &target, payload, None)
+    request_answer(stack, state, target, payload, None)
 }
 
 #[cold]
@@ -89,7 +89,7 @@ pub(super) fn pack(stack: &mut Stack<'_>, state: &State, first: i32) -> Result<P
 fn request_answer(
     stack: &mut Stack<'_>,
     state: &State,
-    target: &Arc<Service>,
+    target: Arc<Service>,
     payload: Payload,
     timeout: Option<Duration>,
 ) -> NativeResult {

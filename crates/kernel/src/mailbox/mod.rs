@@ -13,7 +13,8 @@
 //!
 //! Waking: a push says [`Pushed::wake`] exactly when the consumer has been told that nothing is
 //! left. So the consumer is woken once per batch, however many messages come in; it must not go to
-//! sleep while [`Batch::is_finished`] is false.
+//! sleep while [`Batch::is_finished`] is false. A consumer that is still awake sees with one read
+//! whether such a push has come ([`Mailbox::has_news`]) and needs no lock to find out that none has.
 //!
 //! Limits: messages and bytes of the ordinary lane, counted until the consumer has taken the
 //! message out of its batch, and messages of the control lane. Reaching one is an outcome
@@ -95,6 +96,8 @@ pub struct Mailbox<T> {
     limits: Limits,
     /// Whether the control lane may hold something; a hint that costs no lock.
     control_waits: AtomicBool,
+    /// Whether a push has asked for the consumer since it last took; written under the lock.
+    has_news: AtomicBool,
     in_hand: InHand,
 }
 
@@ -115,6 +118,7 @@ impl<T: Measured> Mailbox<T> {
             lanes: Mutex::new(lanes),
             limits,
             control_waits: AtomicBool::new(false),
+            has_news: AtomicBool::new(false),
             in_hand: InHand::default(),
         }
     }
@@ -198,7 +202,7 @@ impl<T: Measured> Mailbox<T> {
         lanes.control.push_back(message);
         lanes.pushed += 1;
         self.control_waits.store(true, Ordering::Release);
-        let wake = std::mem::take(&mut lanes.at_rest);
+        let wake = self.end_rest(&mut lanes);
         Ok(Pushed { wake, depth: messages + 1 })
     }
 
@@ -208,11 +212,19 @@ impl<T: Measured> Mailbox<T> {
         self.control_waits.load(Ordering::Acquire)
     }
 
+    /// Whether a message may have come since the last [`take`](Self::take) that left nothing: one
+    /// read, no lock. Whoever pushed it wakes the consumer as well, so one that reads `false` and
+    /// goes to rest gets another turn.
+    pub fn has_news(&self) -> bool {
+        self.has_news.load(Ordering::Acquire)
+    }
+
     /// Hands over what waits: control messages always, ordinary ones once those handed over before
     /// are used up. The consumer's side alone.
     pub fn take(&self, batch: &mut Batch<T>) {
         let mut lanes = self.lanes.lock();
         self.control_waits.store(false, Ordering::Relaxed);
+        self.has_news.store(false, Ordering::Relaxed);
         batch.receive_control(&mut lanes.control);
         if batch.ordinary.is_empty() {
             std::mem::swap(&mut batch.ordinary, &mut lanes.ordinary);
@@ -271,11 +283,20 @@ impl<T: Measured> Mailbox<T> {
         full.then_some((messages, size_bytes))
     }
 
+    /// A message has come: whether the consumer must be woken for it.
+    fn end_rest(&self, lanes: &mut Lanes<T>) -> bool {
+        let wake = std::mem::take(&mut lanes.at_rest);
+        if wake {
+            self.has_news.store(true, Ordering::Release);
+        }
+        wake
+    }
+
     fn append(&self, lanes: &mut Lanes<T>, message: T, size_bytes: usize) -> Pushed {
         lanes.ordinary.push_back(message);
         lanes.size_bytes += size_bytes;
         lanes.pushed += 1;
-        let wake = std::mem::take(&mut lanes.at_rest);
+        let wake = self.end_rest(lanes);
         let depth = lanes.ordinary.len() + self.in_hand.messages.load(Ordering::Relaxed);
         Pushed { wake, depth }
     }

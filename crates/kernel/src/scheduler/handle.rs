@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::local::Local;
 use super::shared::Shared;
 use super::{Scheduled, WorkerStatus, Workload, current};
 use crate::clock::{Clock, NANOSECONDS_PER_MS};
@@ -40,6 +41,26 @@ impl<W: Workload> Handle<W> {
         if let Some(task) = task {
             self.shared.inject(task);
         }
+    }
+
+    /// As [`wake`](Self::wake), for a turn that is about to end or to call [`share`](Self::share):
+    /// until then no other worker learns of `task`, which makes it cheap. Takes the reference that
+    /// the queue will hold.
+    pub fn hand_over(&self, task: Arc<W::Task>) {
+        if !task.token().wake() {
+            return;
+        }
+        let mut task = Some(task);
+        current::with(&self.shared, |local| task.take().map(|task| local.hand_over(task)));
+        if let Some(task) = task {
+            self.shared.inject(task);
+        }
+    }
+
+    /// The running turn goes on for longer than whoever handed a task over has promised: others may
+    /// have that task.
+    pub fn share(&self) {
+        current::with(&self.shared, Local::share);
     }
 
     /// Arms a timer that expires once `delay` has passed completely, at most about a millisecond

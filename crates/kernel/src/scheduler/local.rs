@@ -5,7 +5,11 @@
 //! stay together and no other thread is woken for their messages. Other workers leave a slot
 //! alone unless it has been stuck behind one long turn (see [`slots`](super::slots)).
 //!
-//! Fairness: after [`STREAK_LIMIT`] turns from the slot the queue has its turn; every
+//! A task that is *handed over* comes even before the slot and is not shown to others at all: whoever
+//! hands it over promises that its turn is about to end, or calls [`Handle::share`] before it goes on
+//! to run anything that may last. Two tasks that call each other then pay for no shared memory.
+//!
+//! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn; every
 //! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before
 //! it in its queue runs after at most `(n + 1) * (STREAK_LIMIT + 1)` turns of that worker, however
 //! busy the others are, plus one for each batch of the injector.
@@ -35,6 +39,8 @@ pub(super) struct Local<W: Workload> {
     alone: bool,
     /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
     in_turn: Cell<bool>,
+    /// The task that was handed over to run next. Empty between `share` and the next hand-over.
+    aside: Cell<Option<Arc<W::Task>>>,
     /// The worker's own copy of its slot's mark.
     mark: Cell<u64>,
     streak: Cell<u32>,
@@ -51,6 +57,7 @@ impl<W: Workload> Local<W> {
             queue,
             alone,
             in_turn: Cell::new(false),
+            aside: Cell::new(None),
             mark: Cell::new(0),
             streak: Cell::new(0),
             picks: Cell::new(0),
@@ -118,6 +125,23 @@ impl<W: Workload> Local<W> {
         }
     }
 
+    /// Takes in a task that was woken by a turn that is about to end.
+    pub(super) fn hand_over(&self, task: Arc<W::Task>) {
+        if !self.in_turn.get() {
+            return self.queue.push(task);
+        }
+        if let Some(before) = self.aside.replace(Some(task)) {
+            self.schedule(before);
+        }
+    }
+
+    /// Shows others what was handed over.
+    pub(super) fn share(&self) {
+        if let Some(task) = self.aside.take() {
+            self.schedule(task);
+        }
+    }
+
     /// Puts a task that wants another turn behind all others.
     pub(super) fn requeue(&self, task: Arc<W::Task>) {
         self.queue.push(task);
@@ -130,9 +154,10 @@ impl<W: Workload> Local<W> {
         if picks.is_multiple_of(INJECTOR_INTERVAL)
             && let Some(task) = self.take_injected()
         {
+            self.share();
             return Some(task);
         }
-        if let Some(task) = self.empty_slot() {
+        if let Some(task) = self.aside.take().or_else(|| self.empty_slot()) {
             if self.streak.get() < STREAK_LIMIT {
                 self.streak.set(self.streak.get() + 1);
                 return Some(task);
@@ -194,6 +219,7 @@ impl<W: Workload> Local<W> {
 impl<W: Workload> Drop for Local<W> {
     /// What this worker did not run is dropped here, on its thread.
     fn drop(&mut self) {
+        drop(self.aside.take());
         drop(self.remote().slot.take());
         while self.queue.pop().is_some() {}
     }

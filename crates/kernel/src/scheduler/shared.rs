@@ -30,7 +30,7 @@ pub(super) struct Remote<T> {
     pub(super) stealer: Stealer<T>,
     /// The task that runs next. Put in by the worker; taken by it, or by a worker that has found it
     /// there unchanged for a while.
-    pub(super) slot: Slot<T>,
+    pub(super) slot: Slot<Arc<T>>,
     /// Grows whenever the worker fills (to odd) or empties (to even) its slot; written by it alone.
     /// After a theft it stays odd until the worker looks.
     pub(super) mark: AtomicU64,
@@ -47,7 +47,7 @@ impl<W: Workload> Shared<W> {
         let remote = |queue: &LocalQueue<W::Task>| {
             CachePadded::new(Remote {
                 stealer: queue.stealer(),
-                slot: Slot::new(),
+                slot: Slot::default(),
                 mark: AtomicU64::new(0),
                 status: WorkerStatus::default(),
             })

@@ -13,7 +13,8 @@
 //!
 //! Invariants, model-checked: whoever moves idle to queued, and nobody else, puts the task into a
 //! queue; whoever moves queued to running, and nobody else, runs it; a wake-up that came before a
-//! turn ends leads to another turn, and what was written before it is seen there.
+//! turn ends leads to another turn, and what was written before it is seen there, unless the turn
+//! absorbs the wake-up and sees it itself.
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 
@@ -58,6 +59,14 @@ impl TokenState {
         // The exchange, unlike a store, makes every earlier `wake` visible to this turn.
         let before = self.state.swap(RUNNING, Ordering::AcqRel);
         debug_assert_eq!(before, WOKEN, "a task is queued once");
+    }
+
+    /// The turn that runs now takes note of the wake-ups so far: whatever was written before them
+    /// is visible from here on, and they lead to no other turn. For a turn that is about to look
+    /// at everything it could be woken for.
+    pub fn absorb(&self) {
+        let before = self.state.swap(RUNNING, Ordering::AcqRel);
+        debug_assert_eq!(before & !WOKEN, RUNNING, "only a running turn can absorb wake-ups");
     }
 
     /// The turn is over. `true`: the task must be queued again.
