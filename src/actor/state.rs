@@ -21,7 +21,7 @@ use super::peers::Peers;
 use super::plan::Plan;
 use super::service::Service;
 use super::slots::Key;
-use super::task::{Deadlines, NEVER_MS, Stage, Task, Tasks, Wait};
+use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Tasks, Wait};
 use super::token::{Token, Waiters};
 use crate::message::Payload;
 use crate::vm::{Coroutine, Raise, Reference, Stack};
@@ -182,12 +182,29 @@ impl State {
         payload: Payload,
         timeout: Option<Duration>,
     ) -> Result<(), Fault> {
+        if Arc::ptr_eq(target, &self.service) {
+            self.check_call_of_self()?;
+        }
         let (session, deadline_ms) = self.begin_wait(timeout)?;
         let caller = Caller::waiting(self.service.clone(), session);
         let request = Message::Request { caller, payload, deadline_ms };
         let sent = target.request_handing_over(&self.core, request);
         self.note_hand_over();
         sent.inspect_err(|_| self.cancel_wait())
+    }
+
+    /// The file of a service cannot wait for handlers that it has not returned yet.
+    #[cold]
+    fn check_call_of_self(&self) -> Result<(), Fault> {
+        let key = self.current_task()?;
+        match self.tasks.borrow_mut().get(key) {
+            Some(Task { role: Role::Main, .. }) => Err(Fault::new(
+                Code::NoHandler,
+                "the service calls itself before its file has returned handlers\n\
+                 hint: call the function itself, or let hive.fork make the call",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Sends a message that nobody answers.

@@ -222,4 +222,10 @@ test("many calls may be under way at once", function()
 end)
 
 hive.kill(echo)
+test("a file that calls its own service is told that it has no handlers yet", function()
+  local _, err = pcall(hive.spawn, "service.calls_itself")
+  equal(err.cause, "no_handler")
+  match(err.message, "before its file has returned handlers")
+end)
+
 check.done()
