@@ -182,7 +182,7 @@ impl State {
         payload: Payload,
         timeout: Option<Duration>,
     ) -> Result<(), Fault> {
-        if Arc::ptr_eq(target, &self.service) {
+        if target.address() == self.service.address() {
             self.check_call_of_self()?;
         }
         let (session, deadline_ms) = self.begin_wait(timeout)?;
