@@ -157,6 +157,9 @@ impl Turn<'_, '_> {
         let values = stack.unpack(payload).map_err(|error| {
             Fault::new(Code::Argument, format!("cannot read the request: {error}"))
         })?;
+        if !stack.is_within_memory() {
+            return Err(no_memory(&self.state.service.label(), payload));
+        }
         if values == 0 || stack.kind(2) != Kind::String {
             return Err(Fault::new(Code::Argument, "a request begins with the name of a method"));
         }
@@ -360,6 +363,13 @@ pub(super) fn fault_of(error: &LuaError) -> Fault {
         _ => Code::named(&error.code),
     };
     Fault::new(code, error.message.clone()).with_traceback(error.traceback.clone())
+}
+
+/// A message that does not fit into the memory of the service it is for.
+pub(super) fn no_memory(label: &str, payload: &Payload) -> Fault {
+    let bytes = payload.len();
+    let text = format!("service {label} has no memory for a message of {bytes} bytes");
+    Fault::new(Code::Memory, text)
 }
 
 /// Why values could not be sent, with what to do about it.

@@ -12,6 +12,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use super::message::{Alarm, Message};
+use super::serve::no_memory;
 use super::slots::Key;
 use super::state::{ExitStage, State};
 use super::task::{NEVER_MS, Stage, Wait};
@@ -159,7 +160,14 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     fn answered(&mut self, session: u64, payload: &Payload) {
         let Some((key, coroutine, given)) = self.end_wait(session) else { return };
         match self.stack.in_coroutine(&coroutine).unpack(payload) {
-            Ok(values) => self.resume(key, coroutine, given + values, None),
+            Ok(values) if self.stack.is_within_memory() => {
+                self.resume(key, coroutine, given + values, None);
+            }
+            Ok(values) => {
+                self.stack.in_coroutine(&coroutine).pop(values);
+                let fault = Box::new(no_memory(&self.state.service.label(), payload));
+                self.resume(key, coroutine, given, Some(fault));
+            }
             Err(error) => {
                 let text = format!("cannot read the answer: {error}");
                 let fault = Box::new(Fault::new(Code::Error, text));

@@ -222,6 +222,19 @@ impl Stack<'_> {
         }
     }
 
+    /// True if the VM is within its memory limit, if need be after a collection. What Rust code puts
+    /// on a stack is never refused, so whoever puts something large there asks afterwards.
+    #[inline]
+    pub fn is_within_memory(&mut self) -> bool {
+        !self.context().memory.is_over_limit() || self.collects_enough()
+    }
+
+    #[cold]
+    fn collects_enough(&mut self) -> bool {
+        self.collect();
+        !self.context().memory.is_over_limit()
+    }
+
     /// Collects all garbage, twice so that what finalizers let go of is freed as well.
     pub fn collect(&mut self) {
         unsafe extern "C-unwind" fn collect(state: *mut lua::lua_State) -> c_int {

@@ -228,4 +228,21 @@ test("a file that calls its own service is told that it has no handlers yet", fu
   match(err.message, "before its file has returned handlers")
 end)
 
+test("a message that does not fit into the memory of a service is refused", function()
+  local small = hive.spawn { "service.echo", memory_limit = 1 << 20 }
+  fails("memory", small.echo, small, ("x"):rep(2 << 20))
+  equal(small:echo "x", "x")
+  hive.kill(small)
+end)
+
+test("an answer that does not fit into the memory of the caller is an error of the call", function()
+  local small = hive.spawn { "service.echo", memory_limit = 1 << 20 }
+  local large = hive.spawn "service.echo"
+  local _, err = pcall(small.ask_for_size, small, large, 2 << 20)
+  equal(err.cause, "memory")
+  match(err.message, "has no memory for a message of 2097")
+  equal(small:echo "x", "x")
+  hive.kill(small)
+end)
+
 check.done()

@@ -66,6 +66,12 @@ return {
     while true do
     end
   end,
+  text = function(size)
+    return ("x"):rep(size)
+  end,
+  ask_for_size = function(target, size)
+    return #target:text(size)
+  end,
   ask = function(target, method, ...)
     return target[method](target, ...)
   end,
