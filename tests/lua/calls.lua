@@ -239,7 +239,7 @@ test("an answer that does not fit into the memory of the caller is an error of t
   local small = hive.spawn { "service.echo", memory_limit = 1 << 20 }
   local large = hive.spawn "service.echo"
   local _, err = pcall(small.ask_for_size, small, large, 2 << 20)
-  equal(err.cause, "memory")
+  equal(err.code, "memory")
   match(err.message, "has no memory for a message of 2097")
   equal(small:echo "x", "x")
   hive.kill(small)
