@@ -1,4 +1,4 @@
-//! Runs the programs in `docs/hive.md`: blocks that begin with the name of their file.
+//! Runs the programs in documents: blocks that begin with the name of their file.
 //!
 //! The blocks of a document share one folder, so that a later program uses the services of earlier
 //! ones; each `main.lua` is run.
@@ -41,19 +41,30 @@ fn run(main: &Path) -> Result<(), String> {
     }
 }
 
-#[test]
-fn the_programs_in_the_documents_run() {
-    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/hive.md");
-    let document = std::fs::read_to_string(document).unwrap();
+/// Runs every program of a document, of which there are at least `least`.
+fn check(document: &str, least: usize) {
+    let text = format!("{}/docs/{document}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(text).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut mains = 0;
-    for (name, line, text) in programs(&document) {
+    for (name, line, text) in programs(&text) {
         let file = folder.path().join(&name);
         std::fs::write(&file, text).unwrap();
         if name == "main.lua" {
             mains += 1;
-            run(&file).unwrap_or_else(|failure| panic!("docs/hive.md:{line}: {failure}"));
+            run(&file).unwrap_or_else(|failure| panic!("docs/{document}:{line}: {failure}"));
         }
     }
-    assert!(mains > 5, "found {mains} programs only");
+    assert!(mains >= least, "found {mains} programs only");
+}
+
+#[test]
+fn the_programs_about_hive_run() {
+    check("hive.md", 6);
+}
+
+#[test]
+#[cfg(feature = "skynet")]
+fn the_programs_about_libraries_run() {
+    check("libraries.md", 4);
 }

@@ -5,9 +5,15 @@
 //! `require` finds the modules without a file, see [`modules`].
 
 pub mod cache;
+#[cfg(feature = "skynet")]
+mod crypt;
 mod hive;
+#[cfg(feature = "skynet")]
+mod md5;
 pub mod modules;
 mod require;
+#[cfg(feature = "skynet")]
+mod sproto;
 
 use crate::actor::{Host, HostBuilder, StandardService};
 

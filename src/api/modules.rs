@@ -11,6 +11,8 @@
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 use super::{cache, hive};
+#[cfg(feature = "skynet")]
+use super::{crypt, md5, sproto};
 
 /// What `require` gives as the second result, where a file's path would be.
 const PLACE: &str = ":embedded:";
@@ -36,6 +38,18 @@ const HOST: &[Module] =
     &[("cache", Source::Native(cache::OPEN)), ("hive", Source::Native(hive::OPEN))];
 
 /// Modules for programs that do not bring their own, in the order of their names.
+#[cfg(feature = "skynet")]
+const LIBRARIES: &[Module] = &[
+    ("client.crypt", Source::Native(crypt::OPEN)),
+    ("md5", Source::Native(md5::OPEN)),
+    ("md5.core", Source::Native(md5::OPEN)),
+    ("skynet.crypt", Source::Native(crypt::OPEN)),
+    ("sproto", Source::Text(sproto::LIBRARY)),
+    ("sproto.core", Source::Native(sproto::CORE)),
+    ("sprotoloader", Source::Text(sproto::LOADER)),
+    ("sprotoparser", Source::Native(sproto::PARSER)),
+];
+#[cfg(not(feature = "skynet"))]
 const LIBRARIES: &[Module] = &[];
 
 /// Lets `require` find the modules of Moonhive in a new VM.
@@ -84,14 +98,28 @@ fn find(modules: &'static [Module], name: &[u8]) -> Option<Module> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::vm::{LoadMode, Vm};
 
+    /// A VM with all modules.
     fn vm() -> Vm {
         let mut vm = Vm::builder().build().unwrap();
         furnish(&mut vm.stack());
         vm
+    }
+
+    /// The first result of a script must read as `expected`. For the tests of all modules.
+    #[cfg(feature = "skynet")]
+    #[track_caller]
+    pub(crate) fn check_results(script: &str, expected: &str) {
+        let mut vm = vm();
+        let mut stack = vm.stack();
+        let run = stack
+            .load(script.as_bytes(), "=script", LoadMode::Text)
+            .and_then(|()| stack.call(0, 1));
+        assert!(run.is_ok(), "{script}\nfails: {}", run.unwrap_err().message);
+        assert_eq!(stack.text(-1), expected, "{script}");
     }
 
     fn eval(vm: &mut Vm, script: &str) -> String {

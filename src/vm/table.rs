@@ -87,11 +87,6 @@ impl Stack<'_> {
     /// # Errors
     /// What a metamethod raises, or that the value cannot be indexed.
     pub fn get_field(&mut self, index: c_int, name: &str) -> Result<Kind, Raise> {
-        unsafe extern "C-unwind" fn get(state: *mut lua::lua_State) -> c_int {
-            // SAFETY: called with a value and a key; a plain frame, it may raise.
-            unsafe { lua::lua_gettable(state, 1) };
-            1
-        }
         let index = self.absolute(index);
         if self.kind(index) == Kind::Table {
             if self.raw_get_field(index, name) != Kind::Nil || !self.has_metatable(index) {
@@ -101,6 +96,33 @@ impl Stack<'_> {
         }
         self.push_value(index);
         self.push_str(name);
+        self.get_protected()
+    }
+
+    /// Pushes the list item at `position` as scripts see it: metamethods run.
+    ///
+    /// # Errors
+    /// What a metamethod raises, or that the value cannot be indexed.
+    pub fn get_item(&mut self, index: c_int, position: i64) -> Result<Kind, Raise> {
+        let index = self.absolute(index);
+        if self.kind(index) == Kind::Table {
+            if self.raw_get_item(index, position) != Kind::Nil || !self.has_metatable(index) {
+                return Ok(self.kind(-1));
+            }
+            self.pop(1);
+        }
+        self.push_value(index);
+        self.push_integer(position);
+        self.get_protected()
+    }
+
+    /// Replaces a value and the key above it by what the value holds for the key.
+    fn get_protected(&mut self) -> Result<Kind, Raise> {
+        unsafe extern "C-unwind" fn get(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: called with a value and a key; a plain frame, it may raise.
+            unsafe { lua::lua_gettable(state, 1) };
+            1
+        }
         self.call_plain(get, 2, 1)?;
         Ok(self.kind(-1))
     }
