@@ -89,3 +89,8 @@ fn groups() {
 fn unique() {
     run("unique");
 }
+
+#[test]
+fn tracing() {
+    run("tracing");
+}

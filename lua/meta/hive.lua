@@ -355,6 +355,37 @@ function hive.now() end
 ---@return number
 function hive.time() end
 
+--- A step of a traced request.
+---@class hive.TraceEvent
+---@field at_ns integer nanoseconds since the trace began
+---@field step "send" | "queued" | "begin" | "wait" | "resume" | "end" | "fail"
+---@field service string where it happened, by name and address
+---@field other? string the callee of `send` and `queued`, the caller of `begin`
+---@field method? string of `send` and `begin`
+
+--- The steps of what a task did while it was recorded. `tostring` gives them for people.
+---@class hive.Trace: userdata
+local Trace = {}
+
+--- The steps so far, oldest first.
+---@return hive.TraceEvent[]
+function Trace:events() end
+
+--- The same as JSON, one object a line.
+---@return string
+function Trace:json() end
+
+--- Records no more.
+function Trace:stop() end
+
+--- Records what follows from this task's calls through all services, until it is stopped or closed.
+---@return hive.Trace
+function hive.trace() end
+
+--- The id of the request that this task works for, as log lines show it.
+---@return string?
+function hive.request_id() end
+
 --- Figures of the host and of this service.
 ---@return hive.Stats
 function hive.stats() end

@@ -10,11 +10,13 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::light::Light;
 use super::link::LINK;
-use super::message::{Alarm, Caller, Message, Obituary};
+use super::message::{Alarm, Obituary};
+use super::request::RequestId;
 use super::service::Service;
 use super::slots::Key;
 use super::state::State;
 use super::task::{Every, Role, Stage, Task};
+use super::trace::Step;
 use super::turn::Turn;
 use crate::message::Payload;
 use crate::vm::{Coroutine, Kind, Stack};
@@ -28,7 +30,8 @@ impl State {
         let values = stack.top() - first + 1;
         let coroutine = stack.coroutine();
         stack.move_to(&coroutine, values);
-        let task = Task::new(Stage::Fresh(coroutine, values - 1), Role::Fork);
+        let mut task = Task::new(Stage::Fresh(coroutine, values - 1), Role::Fork);
+        task.request = self.request();
         let key = self.insert_or_release(stack, task)?;
         self.ready.borrow_mut().push_back(key);
         Ok(key)
@@ -55,6 +58,9 @@ impl State {
             Role::Fork
         };
         let mut task = Task::new(Stage::Armed, role);
+        if !repeats {
+            task.request = self.request();
+        }
         keep_function(stack, first, &mut task);
         let key = self.insert_or_release(stack, task)?;
         match self.arm(delay, Alarm::Begin(key.to_bits())) {
@@ -117,7 +123,7 @@ impl State {
     ///
     /// # Errors
     /// As [`State::call`], and `overload` at the limit of tasks.
-    pub(crate) fn request(
+    pub(crate) fn begin_call(
         &self,
         stack: &mut Stack<'_>,
         first: i32,
@@ -126,14 +132,12 @@ impl State {
         timeout: Option<Duration>,
     ) -> Result<Key, Fault> {
         let mut task = Task::new(Stage::Expecting, Role::Fork);
-        task.deadlines = self.inherited_deadlines();
+        task.request = self.request();
+        self.inherit_deadlines(&mut task);
         keep_function(stack, first, &mut task);
         let key = self.insert_or_release(stack, task)?;
-        let sent = self.begin_wait_of(key, timeout).and_then(|(session, deadline_ms)| {
-            let caller = Caller::waiting(self.service.clone(), session);
-            target.request(Message::Request { caller, payload, deadline_ms })
-        });
-        match sent {
+        let wait = self.begin_wait_of(key, timeout);
+        match wait.and_then(|wait| self.send_request(target, key, wait, payload)) {
             Ok(()) => Ok(key),
             Err(fault) => {
                 let task = self.tasks.borrow_mut().remove(key);
@@ -259,7 +263,13 @@ impl Turn<'_, '_> {
 
     /// The coroutine of a task whose wait is over, and how many values it was given already: a call
     /// in which no coroutine waits makes its own now, with the function that takes the results.
-    pub(super) fn awaken(&mut self, task: &mut Task, session: u64) -> Option<(Coroutine, i32)> {
+    pub(super) fn awaken(
+        &mut self,
+        key: Key,
+        task: &mut Task,
+        session: u64,
+    ) -> Option<(Coroutine, i32)> {
+        self.state.trace(key, task.request, || Step::Resume);
         if let Some(coroutine) = self.state.unsuspend(task, session) {
             return Some((coroutine, 0));
         }
@@ -323,7 +333,7 @@ impl Turn<'_, '_> {
                 true
             }
             Err(fault) => {
-                self.log_failure("a repeated timer", &fault);
+                self.log_failure("a repeated timer", RequestId::NONE, &fault);
                 false
             }
         }

@@ -22,9 +22,11 @@ use super::message::{Alarm, Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
 use super::plan::Spawn;
+use super::request::RequestId;
 use super::service::Service;
 use super::settings::Settings;
 use super::totals::Totals;
+use super::trace::Traces;
 use super::turn::{Progress, Slice};
 use super::warden::Warden;
 use super::worker;
@@ -43,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) table: AddressTable<Service>,
     pub(crate) names: Names,
     pub(crate) groups: Groups,
+    pub(crate) traces: Traces,
     pub(crate) settings: Settings,
     /// `package.path` of every VM.
     pub(crate) module_path: String,
@@ -67,6 +70,7 @@ impl Core {
             table: AddressTable::new(),
             names: Names::default(),
             groups: Groups::default(),
+            traces: Traces::default(),
             module_path: settings.module_path(),
             code: Arc::new(CodeCache::new()),
             warden: Warden::new(handle.workers()),
@@ -100,6 +104,12 @@ impl Core {
             self.table.remove(address);
         }
         self.outside.get().ok_or_else(|| Fault::new(Code::Shutdown, "the host is shutting down"))
+    }
+
+    /// The id of a request that a thread of the program begins under that session.
+    pub(crate) fn outside_request(&self, session: u64) -> RequestId {
+        let address = self.outside_address().map_or(0, |address| address.number());
+        RequestId::new(address, session as u32)
     }
 
     pub(crate) fn outside_address(&self) -> Option<Address> {

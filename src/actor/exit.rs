@@ -15,6 +15,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::EXIT_GRACE;
 use super::message::{Alarm, Caller, Message, Obituary};
+use super::request::RequestId;
 use super::service::{Leaving, Service};
 use super::state::{ExitStage, State};
 use super::task::{Role, Stage, Task};
@@ -70,7 +71,8 @@ impl Turn<'_, '_> {
         self.state.exit.set(ExitStage::Running);
         self.state.ready.borrow_mut().push_back(key);
         if let Err(fault) = self.state.arm(EXIT_GRACE, Alarm::ExitOverdue) {
-            self.log_failure("the exit handler runs without a time limit: arming it", &fault);
+            let what = "the exit handler runs without a time limit: arming it";
+            self.log_failure(what, RequestId::NONE, &fault);
         }
         true
     }
@@ -85,7 +87,8 @@ impl Turn<'_, '_> {
     pub(super) fn exit_overdue(&mut self) {
         if self.state.exit.get() == ExitStage::Running {
             let text = format!("it did not return within {} s", EXIT_GRACE.as_secs());
-            self.log_failure("the exit handler", &Fault::new(Code::Timeout, text));
+            let fault = Fault::new(Code::Timeout, text);
+            self.log_failure("the exit handler", RequestId::NONE, &fault);
             self.exit_finished();
         }
     }

@@ -15,6 +15,7 @@ use super::fault::{Code, Fault};
 use super::limits::SHUTDOWN_KILL_WAIT;
 use super::message::{Caller, Message};
 use super::plan::Spawn;
+use super::request::{RequestId, Terms};
 use super::service::{Leaving, Service};
 use super::settings::{Prelude, Settings, StandardService, WhenFull};
 use super::task::NEVER_MS;
@@ -288,7 +289,9 @@ impl Host {
         let (caller, pending) = self.core.waiting.begin(self.core.outside()?);
         let clock = self.core.handle.clock();
         let deadline_ms = timeout.map_or(NEVER_MS, |timeout| clock.deadline_ms(timeout));
-        target.request(Message::Request { caller, payload, deadline_ms })?;
+        let request = self.core.outside_request(caller.session());
+        let terms = Terms { deadline_ms, request };
+        target.request(Message::Request { caller, payload, terms })?;
         Ok(from_payload(&pending.wait(timeout)?)?)
     }
 
@@ -305,7 +308,8 @@ impl Host {
         let payload = to_request(method, &arguments)?;
         let caller = Caller::sender(self.core.outside()?.clone());
         let target = self.core.service(service.0)?;
-        Ok(target.request(Message::Request { caller, payload, deadline_ms: NEVER_MS })?)
+        let terms = Terms::timeless(RequestId::NONE);
+        Ok(target.request(Message::Request { caller, payload, terms })?)
     }
 
     /// The service registered under a name.

@@ -30,6 +30,10 @@ pub const NAMES_MAX: usize = 1 << 20;
 pub const GROUPS_MAX: usize = 1 << 16;
 /// Members of one group.
 pub const GROUP_MEMBERS_MAX: usize = 1 << 16;
+/// Requests of one host whose steps are recorded at a time.
+pub const TRACES_MAX: usize = 1 << 10;
+/// Steps that one trace records; further ones are counted.
+pub const TRACE_EVENTS_MAX: usize = 1 << 16;
 /// Monitors on one service.
 pub const WATCHERS_MAX: usize = 1 << 16;
 /// Services of which a host remembers why they ended.

@@ -12,6 +12,7 @@ use moonhive_kernel::mailbox::Measured;
 use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::request::Terms;
 use super::service::Service;
 use crate::message::Payload;
 
@@ -23,7 +24,7 @@ pub(crate) enum Message {
     /// The first one: run the service's file with these arguments.
     Start { caller: Caller, arguments: Payload },
     /// A method and its arguments; a caller that waits for nothing makes it a one-way message.
-    Request { caller: Caller, payload: Payload, deadline_ms: u64 },
+    Request { caller: Caller, payload: Payload, terms: Terms },
     /// The answer to the request of that session.
     Answer { session: u64, payload: Payload },
     /// Why the request of that session has no answer.
@@ -101,6 +102,11 @@ impl Caller {
     /// True if an answer is owed.
     pub(crate) fn waits(&self) -> bool {
         self.session != 0
+    }
+
+    /// The session under which it waits; 0 if it does not.
+    pub(crate) fn session(&self) -> u64 {
+        self.session
     }
 
     /// The service that called.

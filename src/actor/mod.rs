@@ -12,6 +12,7 @@
 //! | `state`, `task`, `begin`, `token` | tasks of one service: calls, sleeps, forks, timers, monitors |
 //! | `link`, `groups` | services that end together, and that are called as one |
 //! | `peers` | the services one service talked to last |
+//! | `request`, `trace` | what goes along with requests, and the record of their steps |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
 //! | `outside` | threads of the program that call services |
@@ -56,6 +57,7 @@ mod names;
 mod outside;
 mod peers;
 mod plan;
+mod request;
 mod serve;
 mod service;
 mod settings;
@@ -65,6 +67,7 @@ mod state;
 mod task;
 mod token;
 mod totals;
+mod trace;
 mod turn;
 mod warden;
 mod worker;
@@ -80,8 +83,10 @@ pub(crate) use host::kill;
 pub(crate) use light::Light;
 pub(crate) use link::{follow, link, unlink};
 pub(crate) use message::{Caller, Message};
+pub(crate) use request::RequestId;
 pub(crate) use serve::unsendable;
 pub(crate) use service::Service;
 pub(crate) use slots::Key;
 pub(crate) use state::State;
 pub(crate) use token::Token;
+pub(crate) use trace::Trace;

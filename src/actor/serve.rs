@@ -4,9 +4,11 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::message::{Caller, Message};
 use super::plan::Source;
+use super::request::{RequestId, Terms};
 use super::service::Leaving;
 use super::slots::Key;
 use super::task::{Deadlines, Role, Stage, Task};
+use super::trace::Step;
 use super::turn::{Progress, Turn};
 use crate::message::{PackError, Payload};
 use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
@@ -50,8 +52,14 @@ impl Turn<'_, '_> {
 
     /// Adds a task and runs it at once.
     fn begin(&mut self, task: Task, coroutine: Coroutine, values: i32) {
+        let is_traced = task.request.is_traced();
         match self.state.insert(task) {
-            Ok(key) => self.resume(key, coroutine, values, None),
+            Ok(key) => {
+                if is_traced {
+                    self.trace_begin(key, &coroutine);
+                }
+                self.resume(key, coroutine, values, None);
+            }
             Err((fault, mut task)) => {
                 self.stack.recycle(coroutine);
                 if let Some(caller) = task.caller.take() {
@@ -59,6 +67,17 @@ impl Turn<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Records that a handler begins; below it lies the name of its method.
+    #[cold]
+    fn trace_begin(&mut self, key: Key, coroutine: &Coroutine) {
+        let method = self.stack.in_coroutine(coroutine).text(1).into_boxed_str();
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        let Some(caller) = &task.caller else { return };
+        let (from, session) = (caller.service().label().into_boxed_str(), caller.session());
+        self.state.trace(key, task.request, || Step::Begin { method, from, session });
     }
 
     fn main_returned(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
@@ -91,8 +110,8 @@ impl Turn<'_, '_> {
     fn serve_early(&mut self) {
         while self.over.is_none() {
             let Some(message) = self.state.early.borrow_mut().pop_front() else { return };
-            if let Message::Request { caller, payload, deadline_ms } = message {
-                self.serve(caller, &payload, deadline_ms);
+            if let Message::Request { caller, payload, terms } = message {
+                self.serve(caller, &payload, terms);
             }
         }
     }
@@ -107,15 +126,15 @@ impl Turn<'_, '_> {
     // ---- requests ----
 
     /// Finds the handler and runs it in a coroutine of its own.
-    pub(super) fn serve(&mut self, caller: Caller, payload: &Payload, deadline_ms: u64) {
+    pub(super) fn serve(&mut self, caller: Caller, payload: &Payload, terms: Terms) {
         if self.state.leaving.borrow().is_some() {
             caller.fail(self.state.service.dead());
             return;
         }
         if !self.state.main_done.get() {
-            return self.keep_for_later(caller, payload, deadline_ms);
+            return self.keep_for_later(caller, payload, terms);
         }
-        if self.has_passed(deadline_ms) {
+        if self.has_passed(terms.deadline_ms) {
             let text = "the deadline passed before the request could be served";
             caller.fail(Fault::new(Code::Timeout, text));
             return;
@@ -124,7 +143,8 @@ impl Turn<'_, '_> {
         match self.prepare(&coroutine, payload) {
             Ok(values) => {
                 let mut task = Task::new(Stage::Running, Role::Handler);
-                task.deadlines = Deadlines::new(deadline_ms);
+                task.deadlines = Deadlines::new(terms.deadline_ms);
+                task.request = terms.request;
                 if caller.waits() {
                     self.state.service.figures.begin_request();
                 }
@@ -133,21 +153,21 @@ impl Turn<'_, '_> {
             }
             Err(fault) => {
                 self.stack.recycle(coroutine);
-                self.refuse(caller, fault);
+                self.refuse(caller, terms.request, fault);
             }
         }
     }
 
-    fn keep_for_later(&mut self, caller: Caller, payload: &Payload, deadline_ms: u64) {
+    fn keep_for_later(&mut self, caller: Caller, payload: &Payload, terms: Terms) {
         let mut early = self.state.early.borrow_mut();
         let limit = self.state.core.settings.mailbox.messages;
         if early.len() < limit {
-            early.push_back(Message::Request { caller, payload: payload.clone(), deadline_ms });
+            early.push_back(Message::Request { caller, payload: payload.clone(), terms });
             return;
         }
         drop(early);
         let text = format!("{limit} requests wait for service {} to start", self.label());
-        self.refuse(caller, Fault::new(Code::Overload, text));
+        self.refuse(caller, terms.request, Fault::new(Code::Overload, text));
     }
 
     /// Puts the method's name, its handler and the arguments onto the coroutine's stack.
@@ -189,7 +209,7 @@ impl Turn<'_, '_> {
     }
 
     /// Tells the caller why its request is not served; a sender gets a log line in its place.
-    fn refuse(&mut self, caller: Caller, fault: Fault) {
+    fn refuse(&mut self, caller: Caller, request: RequestId, fault: Fault) {
         if caller.waits() {
             caller.fail(fault);
             return;
@@ -199,6 +219,7 @@ impl Turn<'_, '_> {
             service = service.name(),
             address = service.log_address(),
             sender = caller.service().label(),
+            request = request.shown(),
             "a message was not handled: {fault}"
         );
     }
@@ -208,6 +229,7 @@ impl Turn<'_, '_> {
     /// The task's function returned.
     pub(super) fn finished(&mut self, key: Key, coroutine: Coroutine, results: i32) {
         if let Some(mut task) = self.remove(key) {
+            self.state.trace(key, task.request, || Step::End { failed: false });
             let caller = task.caller.take();
             match &task.role {
                 Role::Main => self.main_returned(caller, &coroutine, results),
@@ -254,6 +276,7 @@ impl Turn<'_, '_> {
 
     fn task_failed(&mut self, key: Key, fault: Fault) {
         let Some(mut task) = self.remove(key) else { return };
+        self.state.trace(key, task.request, || Step::End { failed: true });
         let caller = task.caller.take();
         if self.state.service.figures.leaving() == Leaving::Killed {
             // Why it failed is told by the end that is on its way.
@@ -264,12 +287,12 @@ impl Turn<'_, '_> {
             Role::Main => self.main_failed(caller, fault),
             Role::Handler => self.handler_failed(caller, &task, fault),
             Role::Exit => {
-                self.log_failure("the exit handler", &fault);
+                self.log_failure("the exit handler", task.request, &fault);
                 self.exit_finished();
             }
             Role::Fork | Role::Every(_) if fault.code == Code::Cancelled => {}
-            Role::Fork => self.log_failure("a task", &fault),
-            Role::Every(_) => self.log_failure("a repeated timer", &fault),
+            Role::Fork => self.log_failure("a task", task.request, &fault),
+            Role::Every(_) => self.log_failure("a repeated timer", task.request, &fault),
         }
         self.end_task(task);
     }
@@ -283,7 +306,7 @@ impl Turn<'_, '_> {
                     fault.code == Code::Timeout && task.deadlines.inherited_passed(now_ms);
                 caller.fail(if ran_out { fault } else { fault.seen_by_caller() });
             }
-            _ => self.log_failure("a handler", &fault),
+            _ => self.log_failure("a handler", task.request, &fault),
         }
     }
 
@@ -316,11 +339,12 @@ impl Turn<'_, '_> {
         }
     }
 
-    pub(super) fn log_failure(&self, what: &str, fault: &Fault) {
+    pub(super) fn log_failure(&self, what: &str, request: RequestId, fault: &Fault) {
         let service = &self.state.service;
         tracing::error!(
             service = service.name(),
             address = service.log_address(),
+            request = request.shown(),
             "{what} failed: {}",
             fault.report()
         );

@@ -19,10 +19,12 @@ use super::limits::TASKS_MAX;
 use super::message::{Alarm, Caller, Message};
 use super::peers::Peers;
 use super::plan::Plan;
+use super::request::{RequestId, Terms};
 use super::service::Service;
 use super::slots::Key;
 use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Tasks, Wait};
 use super::token::{Token, Waiters};
+use super::trace::{self, Step};
 use crate::message::Payload;
 use crate::vm::{Coroutine, Raise, Reference, Stack};
 
@@ -55,12 +57,24 @@ pub(crate) struct State {
     pub(super) preparing: Cell<bool>,
     /// Interruptions of the service that its turns know about.
     interruptions: Cell<u32>,
+    /// Requests that began here.
+    requests: Cell<u32>,
     /// Names of methods that were called on services.
     methods: Cell<u32>,
     /// What the last interruption led to.
     pub(super) offence: RefCell<Option<Fault>>,
     /// Set when the service has decided to end.
     pub(super) leaving: RefCell<Option<End>>,
+}
+
+/// A wait that has begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun {
+    pub(crate) session: u64,
+    /// Until when others may work for it.
+    deadline_ms: u64,
+    /// The request to which the waiting task belongs.
+    request: RequestId,
 }
 
 /// What a service tells of itself.
@@ -99,6 +113,7 @@ impl State {
             exit: Cell::new(ExitStage::Not),
             preparing: Cell::new(false),
             interruptions: Cell::new(0),
+            requests: Cell::new(0),
             methods: Cell::new(0),
             offence: RefCell::new(None),
             leaving: RefCell::new(None),
@@ -185,12 +200,48 @@ impl State {
         if target.address() == self.service.address() {
             self.check_call_of_self()?;
         }
-        let (session, deadline_ms) = self.begin_wait(timeout)?;
-        let caller = Caller::waiting(self.service.clone(), session);
-        let request = Message::Request { caller, payload, deadline_ms };
-        let sent = target.request_handing_over(&self.core, request);
+        let key = self.current_task()?;
+        let wait = self.begin_wait_of(key, timeout)?;
+        let request = self.request_of(wait, payload);
+        let sent = if wait.request.is_traced() {
+            self.send_traced(&target, key, request)
+        } else {
+            target.request_handing_over(&self.core, request)
+        };
         self.note_hand_over();
         sent.inspect_err(|_| self.cancel_wait())
+    }
+
+    /// The message that begins a call for which a task waits.
+    fn request_of(&self, wait: Begun, payload: Payload) -> Message {
+        let request = if wait.request.is_none() { self.new_request() } else { wait.request };
+        let caller = Caller::waiting(self.service.clone(), wait.session);
+        Message::Request {
+            caller,
+            payload,
+            terms: Terms { deadline_ms: wait.deadline_ms, request },
+        }
+    }
+
+    /// Sends a request for whose answer no coroutine waits.
+    ///
+    /// # Errors
+    /// `dead`, `overload`, and `no_handler` as [`State::call`].
+    pub(super) fn send_request(
+        &self,
+        target: &Arc<Service>,
+        key: Key,
+        wait: Begun,
+        payload: Payload,
+    ) -> Result<(), Fault> {
+        if target.address() == self.service.address() {
+            self.check_call_of_self()?;
+        }
+        let request = self.request_of(wait, payload);
+        if wait.request.is_traced() {
+            return self.send_traced(target, key, request);
+        }
+        target.request(request)
     }
 
     /// The file of a service cannot wait for handlers that it has not returned yet.
@@ -213,14 +264,20 @@ impl State {
     /// `dead`, `overload`.
     pub(crate) fn send(&self, target: &Arc<Service>, payload: Payload) -> Result<(), Fault> {
         let caller = Caller::sender(self.service.clone());
-        target.request(Message::Request { caller, payload, deadline_ms: NEVER_MS })
+        let terms = Terms::timeless(self.request());
+        if terms.request.is_traced()
+            && let Some(key) = self.current.get()
+        {
+            return self.send_traced(target, key, Message::Request { caller, payload, terms });
+        }
+        target.request(Message::Request { caller, payload, terms })
     }
 
-    /// The running task begins to wait: returns the session, and its deadline for others.
+    /// The running task begins to wait.
     ///
     /// # Errors
     /// `timeout` when the task's deadline has passed, `overload` when no timer can be armed.
-    pub(crate) fn begin_wait(&self, timeout: Option<Duration>) -> Result<(u64, u64), Fault> {
+    pub(crate) fn begin_wait(&self, timeout: Option<Duration>) -> Result<Begun, Fault> {
         self.begin_wait_of(self.current_task()?, timeout)
     }
 
@@ -229,21 +286,22 @@ impl State {
         &self,
         key: Key,
         timeout: Option<Duration>,
-    ) -> Result<(u64, u64), Fault> {
+    ) -> Result<Begun, Fault> {
         let mut tasks = self.tasks.borrow_mut();
-        let deadline_ms = match tasks.get(key) {
-            Some(task) => self.arm_deadline(key, task)?,
-            None => NEVER_MS,
+        let (deadline_ms, request) = match tasks.get(key) {
+            Some(task) => (self.arm_deadline(key, task)?, task.request),
+            None => (NEVER_MS, RequestId::NONE),
         };
         let session = tasks.begin_wait(key);
-        let Some(timeout) = timeout else { return Ok((session, deadline_ms)) };
+        let begun = Begun { session, deadline_ms, request };
+        let Some(timeout) = timeout else { return Ok(begun) };
         match self.arm(timeout, Alarm::Wait(session)) {
             Ok(alarm) => {
                 if let Some(task) = tasks.get(key) {
                     task.alarm = Some(alarm);
                 }
                 let due_ms = self.core.handle.clock().deadline_ms(timeout);
-                Ok((session, deadline_ms.min(due_ms)))
+                Ok(Begun { deadline_ms: deadline_ms.min(due_ms), ..begun })
             }
             Err(fault) => {
                 tasks.get(key).map(Task::end_wait);
@@ -288,7 +346,7 @@ impl State {
     /// # Errors
     /// As [`State::begin_wait`].
     pub(crate) fn wait(&self, token: Token, timeout: Option<Duration>) -> Result<(), Fault> {
-        let (session, _) = self.begin_wait(timeout)?;
+        let session = self.begin_wait(timeout)?.session;
         self.waiters.borrow_mut().add(token.clone(), session);
         self.set_wait(Wait::Token(token));
         Ok(())
@@ -352,13 +410,57 @@ impl State {
         }
     }
 
-    // ---- deadlines ----
+    // ---- the request ----
 
-    /// What a task begins with that works for the running one.
-    pub(super) fn inherited_deadlines(&self) -> Deadlines {
+    /// The request to which the running task belongs.
+    pub(crate) fn request(&self) -> RequestId {
         let mut tasks = self.tasks.borrow_mut();
         let task = self.current.get().and_then(|key| tasks.get(key));
-        task.map_or_else(Deadlines::default, |task| Deadlines::new(task.deadlines.earliest_ms()))
+        task.map_or(RequestId::NONE, |task| task.request)
+    }
+
+    /// Puts the running task to a request; returns the one to which it belonged.
+    pub(crate) fn set_request(&self, request: RequestId) -> RequestId {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = self.current.get().and_then(|key| tasks.get(key));
+        task.map_or(RequestId::NONE, |task| std::mem::replace(&mut task.request, request))
+    }
+
+    /// The id of a request that begins here.
+    pub(crate) fn new_request(&self) -> RequestId {
+        let count = self.requests.get().wrapping_add(1);
+        self.requests.set(count);
+        RequestId::new(self.service.address().number(), count)
+    }
+
+    /// Records a step of a task, if its request is traced.
+    #[inline]
+    pub(super) fn trace(&self, key: Key, request: RequestId, step: impl FnOnce() -> Step) {
+        if request.is_traced() {
+            trace::record(&self.core, request, &self.service, key, step());
+        }
+    }
+
+    #[cold]
+    fn send_traced(&self, target: &Arc<Service>, key: Key, message: Message) -> Result<(), Fault> {
+        let Message::Request { caller, payload, terms } = &message else { return Ok(()) };
+        let (request, to) = (terms.request, target.label().into_boxed_str());
+        let (method, session) = (trace::method_of(payload), caller.session());
+        self.trace(key, request, || Step::Send { to: to.clone(), method, session });
+        target.request(message)?;
+        let before = target.mailbox().counters().depth.saturating_sub(1);
+        self.trace(key, request, || Step::Queued { to, before });
+        Ok(())
+    }
+
+    // ---- deadlines ----
+
+    /// Gives a task the deadlines of the running one, for which it works.
+    pub(super) fn inherit_deadlines(&self, heir: &mut Task) {
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(task) = self.current.get().and_then(|key| tasks.get(key)) {
+            heir.deadlines = Deadlines::new(task.deadlines.earliest_ms());
+        }
     }
 
     /// Begins a deadline for the running task; returns the number that ends it.

@@ -11,6 +11,7 @@ use moonhive_kernel::timer::TimerKey;
 
 use super::fault::Fault;
 use super::message::Caller;
+use super::request::RequestId;
 use super::service::Service;
 use super::slots::{Key, Slots};
 use super::token::Token;
@@ -31,6 +32,8 @@ pub(crate) struct Task {
     pub(crate) caller: Option<Caller>,
     pub(crate) role: Role,
     pub(crate) deadlines: Deadlines,
+    /// The request to which it belongs, if any.
+    pub(crate) request: RequestId,
     /// Session of the present wait; 0 when it does not wait.
     session: u64,
     /// What the present wait is for.
@@ -184,6 +187,7 @@ impl Task {
             caller: None,
             role,
             deadlines: Deadlines::default(),
+            request: RequestId::NONE,
             session: 0,
             wait: Wait::Answer,
             alarm: None,

@@ -16,6 +16,7 @@ use super::serve::no_memory;
 use super::slots::Key;
 use super::state::{ExitStage, State};
 use super::task::{NEVER_MS, Stage, Wait};
+use super::trace::Step;
 use crate::message::Payload;
 use crate::vm::{Coroutine, Resumed, Stack};
 
@@ -141,9 +142,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Request { caller, payload, deadline_ms } => {
-                self.serve(caller, &payload, deadline_ms);
-            }
+            Message::Request { caller, payload, terms } => self.serve(caller, &payload, terms),
             Message::Answer { session, payload } => self.answered(session, &payload),
             Message::Failure { session, fault } => self.wait_failed(session, fault),
             Message::Alarm(alarm) => self.alarmed(alarm),
@@ -187,7 +186,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     fn end_wait(&mut self, session: u64) -> Option<(Key, Coroutine, i32)> {
         let mut tasks = self.state.tasks.borrow_mut();
         let (key, task) = tasks.end_wait(session)?;
-        let (coroutine, given) = self.awaken(task, session)?;
+        let (coroutine, given) = self.awaken(key, task, session)?;
         Some((key, coroutine, given))
     }
 
@@ -211,7 +210,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Wait::Time | Wait::Turn => (0, None),
             Wait::Token(_) => (1, None),
         };
-        let Some((coroutine, given)) = self.awaken(task, session) else { return };
+        let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
         drop(tasks);
         if results == 1 {
             self.stack.in_coroutine(&coroutine).push_bool(false);
@@ -235,7 +234,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             return;
         }
         let Some(session) = task.end_wait() else { return };
-        let Some((coroutine, given)) = self.awaken(task, session) else { return };
+        let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
         drop(tasks);
         self.resume(key, coroutine, given, Some(timeout()));
     }
@@ -262,6 +261,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
         let doom = task.doom.take();
+        self.state.trace(key, task.request, || Step::Resume);
         let (coroutine, values) = match std::mem::replace(&mut task.stage, Stage::Running) {
             Stage::Fresh(coroutine, values) | Stage::Ready(coroutine, values) => {
                 (coroutine, values)
@@ -308,6 +308,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     fn suspend(&mut self, key: Key, coroutine: Coroutine) {
         if let Some(task) = self.state.tasks.borrow_mut().get(key) {
+            self.state.trace(key, task.request, || Step::Wait);
             if matches!(task.wait, Wait::Turn) {
                 task.wait = Wait::Answer;
                 task.stage = Stage::Ready(coroutine, 0);

@@ -28,3 +28,52 @@ fn a_restart_is_logged_with_the_child_its_number_and_the_reason() {
     assert!(line.contains("ERROR") && line.contains("w1: it was killed: once more"), "{line}");
     assert!(ended.stderr.contains("to which it is linked, has ended: supervisor gives up"));
 }
+
+#[test]
+fn the_lines_of_one_request_carry_its_id_through_all_services() {
+    let scratch = Scratch::new("log_request");
+    scratch
+        .file(
+            "deep.lua",
+            "local hive = require 'hive'
+             return {
+               work = function() hive.log.info 'deep' error('no gold', 0) end,
+               note = function() error('not noted', 0) end,
+             }",
+        )
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local deep = hive.spawn 'deep'
+             local middle = hive.spawn 'middle'
+             pcall(middle.work, middle, deep)
+             hive.sleep(0.02)
+             hive.log.info 'outside'",
+        )
+        .file(
+            "middle.lua",
+            "local hive = require 'hive'
+             return { work = function(deep)
+               hive.log.info 'middle'
+               hive.send(deep, 'note')
+               hive.send(deep, 'nothing')
+               hive.fork(error, 'a fork')
+               deep:work()
+             end }",
+        );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let id_of = |text: &str| {
+        let line = line_with(&ended.stderr, text);
+        let id = line.split("request=").nth(1).unwrap_or_else(|| panic!("no id in {line}"));
+        id.split_whitespace().next().unwrap_or_default().to_owned()
+    };
+    let id = id_of("middle:");
+    for text in ["INFO deep:", "has no handler `nothing`"] {
+        assert_eq!(id_of(text), id, "{text}");
+    }
+    for text in ["a handler failed: not noted", "a task failed"] {
+        assert!(ended.stderr.contains(text), "no {text:?} in {}", ended.stderr);
+    }
+    assert_eq!(ended.stderr.matches(&format!("request={id}")).count(), 5, "{}", ended.stderr);
+    assert!(!line_with(&ended.stderr, "outside").contains("request="));
+}

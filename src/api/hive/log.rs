@@ -27,6 +27,7 @@ macro_rules! log_function {
                     tracing::Level::$level,
                     service = service.name(),
                     address = service.log_address(),
+                    request = state.request().shown(),
                     "{text}"
                 );
             }

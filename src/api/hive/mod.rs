@@ -18,6 +18,7 @@ mod select;
 mod service;
 mod spawn;
 mod task;
+mod trace;
 mod unique;
 mod wait;
 

@@ -4,7 +4,7 @@
 //! A part written in Lua gets the module and a table of natives that are its own, and adds its functions to
 //! the module.
 
-use super::{group, link, select, unique};
+use super::{group, link, select, trace, unique};
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 struct Part {
@@ -17,7 +17,7 @@ struct Part {
     natives: &'static [(&'static str, Native)],
 }
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part {
         name: "hive.group",
         adds: &["group"],
@@ -42,6 +42,12 @@ const PARTS: [Part; 6] = [
         adds: &["supervise"],
         text: Some(include_str!("../../../lua/lib/hive/supervise.lua")),
         natives: &[],
+    },
+    Part {
+        name: "hive.trace",
+        adds: &["request_id", "trace"],
+        text: None,
+        natives: &trace::NATIVES,
     },
     Part {
         name: "hive.unique",

@@ -26,7 +26,7 @@ fn request(stack: &mut Stack<'_>) -> NativeResult {
     let payload = call::pack(stack, state, method)?;
     stack.set_top(method);
     stack.remove(BEFORE_TARGET);
-    match state.request(stack, 1, &target, payload, timeout) {
+    match state.begin_call(stack, 1, &target, payload, timeout) {
         Ok(key) => Light::Task(key).push(stack),
         Err(fault) => return Err(failure::raise(stack, state, fault)),
     }

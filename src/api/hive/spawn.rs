@@ -23,7 +23,7 @@ fn spawn(stack: &mut Stack<'_>) -> NativeResult {
         .pack(2, count, "args")
         .map_err(|error| failure::raise(stack, state, unsendable("the arguments", &error)))?;
     let session = match state.begin_wait(timeout) {
-        Ok((session, _)) => session,
+        Ok(wait) => wait.session,
         Err(fault) => return Err(failure::raise(stack, state, fault)),
     };
     let caller = Caller::waiting(state.service.clone(), session);
