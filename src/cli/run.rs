@@ -31,7 +31,7 @@ Lua's own path.
 
 Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments, and whatever
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
-signal ends it at once.";
+signal, at least half a second later, ends it at once.";
 
 /// Run a service and all that it spawns.
 #[derive(Debug, Args)]

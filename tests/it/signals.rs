@@ -42,10 +42,27 @@ fn a_second_signal_ends_the_host_at_once() {
     scratch.file("main.lua", "print 'ready'\nio.popen('exec sleep 30'):read 'a'\n");
     let running = started(&scratch, &["run", "main.lua"]);
     let began = Instant::now();
-    // Of two equal signals that wait for delivery the system keeps only one.
     running.signal("TERM");
+    // Long enough that the second one is meant.
+    std::thread::sleep(Duration::from_millis(700));
     running.signal("INT");
     let code = running.wait().code;
     assert!(matches!(code, Some(130 | 143)), "ended with {code:?}");
     assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
+}
+
+#[test]
+fn signals_at_the_same_moment_count_as_one() {
+    let scratch = Scratch::new("signal_group");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+        return { __exit = function() hive.sleep(0.1) print 'left in order' end },
+          print 'ready'",
+    );
+    let running = started(&scratch, &["run", "main.lua"]);
+    running.signal("TERM");
+    running.signal("INT");
+    let ended = running.wait().expect_code(0);
+    assert!(ended.stdout.contains("left in order"), "{}", ended.stdout);
 }
