@@ -3,6 +3,7 @@
 //! A test binary of its own because one test changes the working directory of the process: no other
 //! test here uses a relative path.
 
+mod c_module;
 mod chdir;
 mod embedding;
 mod reload;
