@@ -198,6 +198,10 @@ impl CodeClient {
             Err(error @ LoadError::WrongKind { .. }) => {
                 self.park_message(lua::LUA_ERRSYNTAX, error.to_string().into_bytes())
             }
+            // A runtime error, as interruptions are; the first instruction after it meets the real one.
+            Err(error @ LoadError::Interrupted) => {
+                self.park_message(lua::LUA_ERRRUN, error.to_string().into_bytes())
+            }
             // The stock loader meets the same obstacle and says so in its own words, or, beyond a
             // limit of ours, compiles privately.
             Err(_) => Step::Pass,

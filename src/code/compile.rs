@@ -63,7 +63,7 @@ pub(super) unsafe fn is_compat_54(state: *mut lua::lua_State) -> bool {
 /// Compiles `code`, which is of this kind, under `chunk_name`.
 ///
 /// # Errors
-/// `Rejected` with stock Lua's own message; `OutOfMemory` when the requester's limit is reached or the
+/// `Rejected` with stock Lua's own message; `Interrupted` when the requester is; `OutOfMemory` when the requester's limit is reached or the
 /// system has no memory for the image.
 ///
 /// # Safety
@@ -83,6 +83,7 @@ pub(super) unsafe fn compile(
     // over this frame. `lua_sharefunction` raises nothing and gives its reference away.
     let image = unsafe {
         share::lua_shareoption(state, share::OPTION_COMPAT_54, c_int::from(compat_54));
+        share::lua_interruptwith(state, requester);
         let status = lua::luaL_loadbufferx(
             state,
             code.as_ptr().cast(),
@@ -109,8 +110,11 @@ pub(super) unsafe fn compile(
 /// # Safety
 /// `state` is a live state with that error on its stack.
 unsafe fn rejection(state: *mut lua::lua_State, status: c_int, chunk_name: &CStr) -> LoadError {
-    if status == lua::LUA_ERRMEM {
-        return LoadError::OutOfMemory;
+    match status {
+        lua::LUA_ERRMEM => return LoadError::OutOfMemory,
+        // The compiler has no other errors but those of syntax.
+        lua::LUA_ERRRUN => return LoadError::Interrupted,
+        _ => {}
     }
     let mut length = 0;
     // SAFETY: the compiler's errors are strings, so this converts nothing and cannot raise; the bytes

@@ -29,6 +29,10 @@ pub enum LoadError {
     #[error("not enough memory")]
     OutOfMemory,
 
+    /// The VM that asked was interrupted. The interruption is still pending there.
+    #[error("interrupted while compiling")]
+    Interrupted,
+
     /// The mode argument excludes this kind of chunk.
     #[error("attempt to load a {found} chunk (mode is '{mode}')")]
     WrongKind {

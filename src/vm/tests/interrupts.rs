@@ -11,13 +11,13 @@ use crate::vm::{Interrupter, Interruption, Resumed, Vm, Worker};
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Interrupts each turn of `interrupter` once it has lasted for `PATIENCE`, until dropped.
-struct Monitor {
+pub(super) struct Monitor {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Monitor {
-    fn start(interrupter: Interrupter, interruption: Interruption) -> Monitor {
+    pub(super) fn start(interrupter: Interrupter, interruption: Interruption) -> Monitor {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             let mut seen = None;

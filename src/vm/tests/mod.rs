@@ -2,6 +2,7 @@
 
 mod coroutines;
 mod globals;
+mod interrupted_library;
 mod interrupts;
 mod library;
 mod memory;

@@ -130,6 +130,13 @@ LUA_API void lua_interrupt (lua_State *L, int kind);
 LUA_API int lua_interrupted (lua_State *L);	/* pending kind, not cleared */
 LUA_API void lua_clearinterrupt (lua_State *L);
 
+/*
+** 'L' works for 'patron', a state of another VM in the same thread that
+** stays open (NULL: for nobody). What is pending there is an error at the
+** next poll in 'L', and stays pending.
+*/
+LUA_API void lua_interruptwith (lua_State *L, lua_State *patron);
+
 /* the message of the error ("interrupted" if NULL); static storage */
 LUA_API void lua_interruptmessage (lua_State *L, const char *msg);
 

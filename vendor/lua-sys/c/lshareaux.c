@@ -337,25 +337,43 @@ LUA_API void lua_clearinterrupt (lua_State *L) {
 }
 
 
+LUA_API void lua_interruptwith (lua_State *L, lua_State *patron) {
+  G(L)->sharing.patron = patron;
+}
+
+
 LUA_API void lua_interruptmessage (lua_State *L, const char *msg) {
   G(L)->sharing.intmessage = msg;
 }
 
 
+static l_noret intererror (lua_State *L, const char *msg) {
+  luaG_runerror(L, "%s", (msg != NULL) ? msg : "interrupted");
+}
+
+
 static l_noret raiseinterrupt (lua_State *L) {
-  const char *msg = G(L)->sharing.intmessage;
   if (lua_interrupted(L) == LUA_INTONCE)
     lua_clearinterrupt(L);
-  luaG_runerror(L, "%s", (msg != NULL) ? msg : "interrupted");
+  intererror(L, G(L)->sharing.intmessage);
+}
+
+
+/* a loop inside the core has seen that some VM is to be interrupted */
+void luaI_polledcore (lua_State *L) {
+  lua_State *patron = G(L)->sharing.patron;
+  if (lua_interrupted(L) != LUA_INTNONE)
+    raiseinterrupt(L);
+  else if (patron != NULL && lua_interrupted(patron) != LUA_INTNONE)
+    intererror(L, G(patron)->sharing.intmessage);  /* stays pending there */
 }
 
 
 /* a library loop has seen that some VM is to be interrupted */
 void luaI_polled (lua_State *L) {
-  if (lua_interrupted(L) != LUA_INTNONE) {
-    lua_lock(L);
-    raiseinterrupt(L);
-  }
+  lua_lock(L);
+  luaI_polledcore(L);
+  lua_unlock(L);
 }
 
 

@@ -1,6 +1,6 @@
 /*
 ** lsharelib.h
-** What the auxiliary and standard libraries see of lshare*.c
+** What the libraries and the compiler see of lshare*.c
 ** (Moonhive's addition to Lua; see docs/shared-code.md)
 */
 
@@ -24,13 +24,17 @@ LUAI_FUNC atomic_int luaI_pending;
 /* raises the error of a pending interruption of this VM, if any */
 LUAI_FUNC void luaI_polled (lua_State *L);
 
+/* the same for loops that hold the lock of the core */
+LUAI_FUNC void luaI_polledcore (lua_State *L);
+
 /* 'luaL_loadfilex' by the host's loader, or LUA_LOADPASS */
 LUAI_FUNC int luaI_loadfile (lua_State *L, const char *filename,
                              const char *mode);
 
-#define luaI_poll(L)  \
-  { if (l_unlikely(atomic_load_explicit(&luaI_pending, \
-                                        memory_order_relaxed) != 0)) \
-      luaI_polled(L); }
+#define luaI_anypending()  \
+  l_unlikely(atomic_load_explicit(&luaI_pending, memory_order_relaxed) != 0)
+
+#define luaI_poll(L)		{ if (luaI_anypending()) luaI_polled(L); }
+#define luaI_pollcore(L)	{ if (luaI_anypending()) luaI_polledcore(L); }
 
 #endif

@@ -82,6 +82,7 @@ typedef struct SharingVM {
   lua_FileLoader loader;
   void *loaderud;
   lua_State *running;	/* the coroutine that runs (or would) */
+  lua_State *patron;	/* whose interruptions end work here, too */
   const char *intmessage;
   atomic_int interrupt;	/* pending kind; written by signal handlers too */
   lu_byte compat54;	/* LUA_SHCOMPAT54 */

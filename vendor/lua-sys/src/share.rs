@@ -91,6 +91,8 @@ unsafe extern "C-unwind" {
     pub fn lua_interrupted(state: *mut lua_State) -> c_int;
     /// Forgets a pending interruption.
     pub fn lua_clearinterrupt(state: *mut lua_State);
+    /// Work in `state` also ends by an interruption of `patron`, which must outlive that work.
+    pub fn lua_interruptwith(state: *mut lua_State, patron: *mut lua_State);
     /// Sets the text of the error; static storage.
     pub fn lua_interruptmessage(state: *mut lua_State, message: *const c_char);
 }
