@@ -117,6 +117,8 @@ impl Turn<'_, '_> {
     }
 
     fn main_failed(&mut self, caller: Option<Caller>, fault: Fault) {
+        // Whoever is told may try again at once, and under the same name.
+        self.state.core.names.forget(&self.state.service);
         if let Some(caller) = caller {
             caller.fail(fault.clone().seen_by_caller());
         }

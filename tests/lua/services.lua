@@ -17,6 +17,13 @@ local function end_of(service)
   return ended
 end
 
+test("the name of a service that cannot start is free when its spawner is told", function()
+  for _ = 1, 50 do
+    fails("error", hive.spawn, { "service.broken", register = "broken" })
+    equal(hive.find "broken", nil)
+  end
+end)
+
 test("a service gets its arguments as values", function()
   local service = hive.spawn("service.arguments", 1, "two", { three = 3 }, nil, false)
   local count, list = service:all()
