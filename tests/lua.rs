@@ -94,3 +94,23 @@ fn unique() {
 fn tracing() {
     run("tracing");
 }
+
+#[test]
+fn skynet_calls() {
+    run("skynet/calls");
+}
+
+#[test]
+fn skynet_messages() {
+    run("skynet/messages");
+}
+
+#[test]
+fn skynet_tasks() {
+    run("skynet/tasks");
+}
+
+#[test]
+fn skynet_services() {
+    run("skynet/services");
+}

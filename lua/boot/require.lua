@@ -4,11 +4,16 @@
 --
 -- A task that requires a module which another task is loading waits for it. A module that requires
 -- itself, by whatever detour, is an error and not an endless recursion.
+--
+-- A function in the place of a name is run when the file of the module that the running coroutine
+-- loads has returned, before the module counts as loaded; false if it loads none.
 
 local wait, wakeup = ...
-local concat, error, ipairs, package = table.concat, error, ipairs, package
+local concat, error, ipairs, next, package = table.concat, error, ipairs, next, package
 local running, setmetatable, tostring, type = coroutine.running, setmetatable, tostring, type
 
+-- Loads begun so far: of two loads of a coroutine, the one begun later is the inner one.
+local depth = 0
 -- Modules that are being loaded: name to { owner = coroutine }, which is also the token of waiters.
 local loading = {}
 -- Coroutines that wait for a module: coroutine to name.
@@ -50,6 +55,21 @@ local function join(name)
   wait(loading[name])
 end
 
+-- Adds a function to run to the innermost load of the running coroutine.
+local function run_after_load(f)
+  local own, innermost = running(), nil
+  for _, load in next, loading do
+    if load.owner == own and (not innermost or load.depth > innermost.depth) then
+      innermost = load
+    end
+  end
+  if not innermost then
+    return false
+  end
+  innermost[#innermost + 1] = f
+  return true
+end
+
 -- The loader of a module and what belongs to it.
 local function find(name)
   local searchers = package.searchers
@@ -71,6 +91,8 @@ end
 return function(name)
   if type(name) == "number" then
     name = tostring(name)
+  elseif type(name) == "function" then
+    return run_after_load(name)
   elseif type(name) ~= "string" then
     error(("bad argument #1 to 'require' (string expected, got %s)"):format(type(name)), 2)
   end
@@ -84,10 +106,14 @@ return function(name)
     end
     join(name)
   end
-  local load <close> = setmetatable({ name = name, owner = running() }, Load)
+  depth = depth + 1
+  local load <close> = setmetatable({ name = name, owner = running(), depth = depth }, Load)
   loading[name] = load
   local loader, data = find(name)
   local value = loader(name, data)
+  for _, f in ipairs(load) do
+    f()
+  end
   if value ~= nil then
     loaded[name] = value
   elseif loaded[name] == nil then

@@ -4,14 +4,15 @@
 //! Lock ranks, outermost first: names or groups, watchers of a service, mailbox, scheduler. No lock is held
 //! while Lua runs.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use moonhive_kernel::address::{Address, AddressTable};
 use moonhive_kernel::mailbox::Limits;
 use moonhive_kernel::scheduler::{Handle, Turn, WorkerContext, Workload};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::end::End;
 use super::fault::{Code, Fault};
@@ -59,6 +60,12 @@ pub(crate) struct Core {
     main_end: OnceLock<Arc<Obituary>>,
     /// Services that are out of the table and whose VM is not closed yet.
     closing: AtomicUsize,
+    /// Settings that services have made, besides those the host began with.
+    own_env: RwLock<HashMap<String, String>>,
+    /// The second since 1970 in which the host began.
+    pub(crate) started_unix_s: u64,
+    /// The main service went and left the host to the others: it ends with the last of them.
+    ends_when_empty: AtomicBool,
     /// The last services that ended, so that callers who come late learn why.
     recent_ends: Mutex<VecDeque<Arc<Obituary>>>,
 }
@@ -81,6 +88,9 @@ impl Core {
             main_end: OnceLock::new(),
             closing: AtomicUsize::new(0),
             recent_ends: Mutex::default(),
+            own_env: RwLock::default(),
+            started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
+            ends_when_empty: AtomicBool::new(false),
             settings,
         }
     }
@@ -249,14 +259,50 @@ impl Core {
         drop(oldest);
     }
 
+    /// The service with that name, or with the address that the text shows (`:0000002a`).
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Service>> {
+        if name.starts_with(':')
+            && let Ok(address) = name.parse::<Address>()
+        {
+            return self.table.get(address);
+        }
+        self.names.find(name)
+    }
+
     /// The service with that name.
     ///
     /// # Errors
     /// `not_found`.
     pub(crate) fn named(&self, name: &str) -> Result<Arc<Service>, Fault> {
-        self.names.find(name).ok_or_else(|| {
+        self.find(name).ok_or_else(|| {
             Fault::new(Code::NotFound, format!("no service is registered as `{name}`"))
         })
+    }
+
+    /// A setting of the host, or one that a service has made.
+    pub(crate) fn env(&self, key: &str) -> Option<String> {
+        let own = || self.own_env.read().get(key).cloned();
+        self.settings.env.get(key).cloned().or_else(own)
+    }
+
+    /// Makes a setting; false if there is one of that name.
+    pub(crate) fn set_env(&self, key: &str, value: &str) -> bool {
+        let mut own = self.own_env.write();
+        if self.settings.env.contains_key(key) || own.contains_key(key) {
+            return false;
+        }
+        own.insert(key.to_owned(), value.to_owned());
+        true
+    }
+
+    /// The service is about to end; should it be the main one, the host lives on for the others.
+    pub(crate) fn let_main_go(&self, service: &Service) {
+        let main = service.address().number();
+        let order = Ordering::AcqRel;
+        if self.main.compare_exchange(main, 0, order, Ordering::Relaxed).is_ok() {
+            self.ends_when_empty.store(true, Ordering::Release);
+        }
     }
 
     /// How the main service ended.
@@ -279,6 +325,9 @@ impl Core {
         }
         self.closing.fetch_sub(1, Ordering::AcqRel);
         if self.is_empty() {
+            if self.ends_when_empty.load(Ordering::Acquire) {
+                self.warden.request_shutdown(0);
+            }
             self.warden.note_empty();
         }
     }

@@ -21,6 +21,8 @@ pub(crate) enum Light {
     Task(Key),
     /// A deadline scope of the running task.
     Scope(u64),
+    /// Bytes of a message.
+    Block(Key),
 }
 
 impl Light {
@@ -29,13 +31,14 @@ impl Light {
             Light::Service(_) => 0xa5,
             Light::Task(_) => 0xa6,
             Light::Scope(_) => 0xa7,
+            Light::Block(_) => 0xa8,
         }
     }
 
     fn number(self) -> u64 {
         match self {
             Light::Service(address) => address.number(),
-            Light::Task(key) => key.to_bits(),
+            Light::Task(key) | Light::Block(key) => key.to_bits(),
             Light::Scope(number) => number,
         }
     }
@@ -64,6 +67,7 @@ impl Light {
             0xa5 => Address::from_number(number).map(Light::Service),
             0xa6 => Some(Light::Task(Key::from_bits(number))),
             0xa7 => Some(Light::Scope(number)),
+            0xa8 => Some(Light::Block(Key::from_bits(number))),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::request::Terms;
 use super::service::Service;
+use super::skynet::Envelope;
 use crate::message::Payload;
 
 /// A message is moved four times on its way.
@@ -25,6 +26,8 @@ pub(crate) enum Message {
     Start { caller: Caller, arguments: Payload },
     /// A method and its arguments; a caller that waits for nothing makes it a one-way message.
     Request { caller: Caller, payload: Payload, terms: Terms },
+    /// A message of a numbered protocol, or in the name of somebody who is no living service.
+    Numbered { caller: Caller, payload: Payload, envelope: Box<Envelope> },
     /// The answer to the request of that session.
     Answer { session: u64, payload: Payload },
     /// Why the request of that session has no answer.
@@ -114,6 +117,11 @@ impl Caller {
         self.service.as_ref().expect("whoever answers a caller gives it up")
     }
 
+    /// True if it is that service, waiting under that session.
+    pub(crate) fn is(&self, service: &Arc<Service>, session: u64) -> bool {
+        self.session == session && Arc::ptr_eq(self.service(), service)
+    }
+
     /// Takes over what is owed; what remains only tells who called.
     pub(crate) fn take(&mut self) -> Caller {
         Caller { service: self.service.clone(), session: std::mem::take(&mut self.session) }
@@ -165,7 +173,9 @@ impl Drop for Caller {
 impl Message {
     /// Tells the caller of a message that will not be handled.
     pub(crate) fn reject(self, fault: impl FnOnce() -> Fault) {
-        if let Message::Start { caller, .. } | Message::Request { caller, .. } = self
+        if let Message::Start { caller, .. }
+        | Message::Request { caller, .. }
+        | Message::Numbered { caller, .. } = self
             && caller.waits()
         {
             caller.fail(fault());
@@ -174,7 +184,10 @@ impl Message {
 
     /// The same when the sender itself is told by other means.
     pub(crate) fn disarm(self) {
-        if let Message::Start { caller, .. } | Message::Request { caller, .. } = self {
+        if let Message::Start { caller, .. }
+        | Message::Request { caller, .. }
+        | Message::Numbered { caller, .. } = self
+        {
             caller.disarm();
         }
     }
@@ -185,6 +198,7 @@ impl Measured for Message {
         match self {
             Message::Start { arguments: payload, .. }
             | Message::Request { payload, .. }
+            | Message::Numbered { payload, .. }
             | Message::Answer { payload, .. } => payload.len(),
             Message::Failure { fault, .. } => fault.message.len() + fault.traceback.len(),
             _ => 0,

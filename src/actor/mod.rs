@@ -15,6 +15,7 @@
 //! | `request`, `trace` | what goes along with requests, and the record of their steps |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
+//! | `skynet` | numbered protocols, message pointers and explicit answers, as skynet's services use them |
 //! | `outside` | threads of the program that call services |
 //!
 //! # The life of a service
@@ -62,6 +63,7 @@ mod serve;
 mod service;
 mod settings;
 mod shutdown;
+pub(crate) mod skynet;
 mod slots;
 mod state;
 mod task;

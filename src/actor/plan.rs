@@ -138,7 +138,7 @@ fn is_path(name: &str) -> bool {
 
 /// The file of a service.
 fn find_file(name: &str, path: &[PathBuf]) -> Result<PathBuf, Fault> {
-    let candidates = if is_path(name) { vec![PathBuf::from(name)] } else { files_of(name, path) };
+    let candidates = if is_path(name) { paths_of(name, path) } else { files_of(name, path) };
     if let Some(found) = candidates.iter().find(|file| file.is_file()) {
         return Ok(found.clone());
     }
@@ -150,6 +150,17 @@ fn find_file(name: &str, path: &[PathBuf]) -> Result<PathBuf, Fault> {
     };
     let text = format!("service `{name}` not found{}{hint}", tried.concat());
     Err(Fault::new(Code::NotFound, text))
+}
+
+/// Where a service may lie that is named by a path: there, or below the directories.
+fn paths_of(name: &str, path: &[PathBuf]) -> Vec<PathBuf> {
+    let suffix = if name.ends_with(".lua") { "" } else { ".lua" };
+    let below = path.iter().map(|directory| directory.join(format!("{name}{suffix}")));
+    let mut places = vec![PathBuf::from(name)];
+    if Path::new(name).is_relative() && !name.starts_with('.') {
+        places.extend(below);
+    }
+    places
 }
 
 /// Where a service of that name may lie: dots separate directories, as in `require`.

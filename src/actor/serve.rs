@@ -4,8 +4,9 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::message::{Caller, Message};
 use super::plan::Source;
-use super::request::{RequestId, Terms};
+use super::request::RequestId;
 use super::service::Leaving;
+use super::skynet::{Envelope, Incoming, VALUES};
 use super::slots::Key;
 use super::task::{Deadlines, Role, Stage, Task};
 use super::trace::Step;
@@ -51,7 +52,7 @@ impl Turn<'_, '_> {
     }
 
     /// Adds a task and runs it at once.
-    fn begin(&mut self, task: Task, coroutine: Coroutine, values: i32) {
+    pub(super) fn begin(&mut self, task: Task, coroutine: Coroutine, values: i32) {
         let is_traced = task.request.is_traced();
         match self.state.insert(task) {
             Ok(key) => {
@@ -81,6 +82,10 @@ impl Turn<'_, '_> {
     }
 
     fn main_returned(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
+        if let Some(start) = self.state.skynet.take_start() {
+            self.state.main_done.set(true);
+            return self.run_start(caller, start);
+        }
         let mut stack = self.stack.in_coroutine(coroutine);
         let first = stack.top() - results + 1;
         match if results == 0 { Kind::Nil } else { stack.kind(first) } {
@@ -107,16 +112,14 @@ impl Turn<'_, '_> {
     }
 
     /// Serves what came while the file was running.
-    fn serve_early(&mut self) {
+    pub(super) fn serve_early(&mut self) {
         while self.over.is_none() {
             let Some(message) = self.state.early.borrow_mut().pop_front() else { return };
-            if let Message::Request { caller, payload, terms } = message {
-                self.serve(caller, &payload, terms);
-            }
+            self.handle(message);
         }
     }
 
-    fn main_failed(&mut self, caller: Option<Caller>, fault: Fault) {
+    pub(super) fn main_failed(&mut self, caller: Option<Caller>, fault: Fault) {
         // Whoever is told may try again at once, and under the same name.
         self.state.core.names.forget(&self.state.service);
         if let Some(caller) = caller {
@@ -128,18 +131,27 @@ impl Turn<'_, '_> {
     // ---- requests ----
 
     /// Finds the handler and runs it in a coroutine of its own.
-    pub(super) fn serve(&mut self, caller: Caller, payload: &Payload, terms: Terms) {
+    pub(super) fn serve(&mut self, incoming: Incoming<'_>) {
         if self.state.leaving.borrow().is_some() {
-            caller.fail(self.state.service.dead());
+            incoming.caller.fail(self.state.service.dead());
             return;
         }
         if !self.state.main_done.get() {
-            return self.keep_for_later(caller, payload, terms);
+            return self.keep_for_later(incoming);
         }
-        if self.has_passed(terms.deadline_ms) {
+        if self.has_passed(incoming.terms.deadline_ms) {
             let text = "the deadline passed before the request could be served";
-            caller.fail(Fault::new(Code::Timeout, text));
+            incoming.caller.fail(Fault::new(Code::Timeout, text));
             return;
+        }
+        if self.state.skynet.protocols.borrow().any() && self.state.handlers.borrow().is_none() {
+            return self.dispatch(incoming);
+        }
+        let Incoming { protocol, caller, payload, terms, .. } = incoming;
+        if protocol != VALUES {
+            let label = self.label();
+            let text = format!("service {label} handles no messages of protocol {protocol}");
+            return self.refuse(caller, terms.request, Fault::new(Code::NoHandler, text));
         }
         let coroutine = self.stack.coroutine();
         match self.prepare(&coroutine, payload) {
@@ -160,11 +172,19 @@ impl Turn<'_, '_> {
         }
     }
 
-    fn keep_for_later(&mut self, caller: Caller, payload: &Payload, terms: Terms) {
+    fn keep_for_later(&mut self, incoming: Incoming<'_>) {
         let mut early = self.state.early.borrow_mut();
         let limit = self.state.core.settings.mailbox.messages;
+        let Incoming { protocol, caller, origin, payload, terms } = incoming;
         if early.len() < limit {
-            early.push_back(Message::Request { caller, payload: payload.clone(), terms });
+            let payload = payload.clone();
+            early.push_back(match (protocol, origin) {
+                (VALUES, None) => Message::Request { caller, payload, terms },
+                _ => {
+                    let envelope = Box::new(Envelope { protocol, origin, terms });
+                    Message::Numbered { caller, payload, envelope }
+                }
+            });
             return;
         }
         drop(early);
@@ -236,6 +256,8 @@ impl Turn<'_, '_> {
             match &task.role {
                 Role::Main => self.main_returned(caller, &coroutine, results),
                 Role::Handler => self.answer(caller, &coroutine, results),
+                Role::Dispatch => self.dispatched(caller, &task),
+                Role::Start => self.started(caller),
                 Role::Exit => self.exit_finished(),
                 Role::Fork | Role::Every(_) => {}
             }
@@ -286,7 +308,8 @@ impl Turn<'_, '_> {
             return self.end_task(task);
         }
         match &task.role {
-            Role::Main => self.main_failed(caller, fault),
+            Role::Main | Role::Start => self.main_failed(caller, fault),
+            Role::Dispatch => self.dispatch_failed(caller, &task, fault),
             Role::Handler => self.handler_failed(caller, &task, fault),
             Role::Exit => {
                 self.log_failure("the exit handler", task.request, &fault);

@@ -21,6 +21,7 @@ use super::peers::Peers;
 use super::plan::Plan;
 use super::request::{RequestId, Terms};
 use super::service::Service;
+use super::skynet::Skynet;
 use super::slots::Key;
 use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Tasks, Wait};
 use super::token::{Token, Waiters};
@@ -63,6 +64,8 @@ pub(crate) struct State {
     methods: Cell<u32>,
     /// What the last interruption led to.
     pub(super) offence: RefCell<Option<Fault>>,
+    /// Protocols, message pointers and the start function of a service that uses them.
+    pub(crate) skynet: Skynet,
     /// Set when the service has decided to end.
     pub(super) leaving: RefCell<Option<End>>,
 }
@@ -72,9 +75,9 @@ pub(crate) struct State {
 pub(crate) struct Begun {
     pub(crate) session: u64,
     /// Until when others may work for it.
-    deadline_ms: u64,
+    pub(super) deadline_ms: u64,
     /// The request to which the waiting task belongs.
-    request: RequestId,
+    pub(super) request: RequestId,
 }
 
 /// What a service tells of itself.
@@ -116,6 +119,7 @@ impl State {
             requests: Cell::new(0),
             methods: Cell::new(0),
             offence: RefCell::new(None),
+            skynet: Skynet::default(),
             leaving: RefCell::new(None),
         }
     }
@@ -134,6 +138,42 @@ impl State {
         let methods = self.methods.get().saturating_add(1);
         self.methods.set(methods);
         methods
+    }
+
+    /// True once the service's file has returned.
+    pub(crate) fn has_started(&self) -> bool {
+        self.main_done.get()
+    }
+
+    /// Pushes the coroutine of a task that has one, or nil.
+    pub(crate) fn push_coroutine_of(&self, stack: &mut Stack<'_>, key: Key) {
+        match self.tasks.borrow_mut().get(key).map(|task| &task.stage) {
+            Some(
+                Stage::Fresh(coroutine, _)
+                | Stage::Ready(coroutine, _)
+                | Stage::Suspended(coroutine),
+            ) => stack.push_coroutine(coroutine),
+            _ => stack.push_nil(),
+        }
+    }
+
+    /// Calls `visit` with each task that waits: its session and its coroutine.
+    pub(crate) fn for_each_waiting(&self, mut visit: impl FnMut(u64, &Coroutine)) {
+        let mut tasks = self.tasks.borrow_mut();
+        for key in tasks.keys() {
+            if let Some(task) = tasks.get(key)
+                && let Stage::Suspended(coroutine) = &task.stage
+            {
+                visit(task.session(), coroutine);
+            }
+        }
+    }
+
+    /// The task that waits under a session.
+    pub(crate) fn task_waiting_under(&self, session: u64) -> Option<Key> {
+        let mut tasks = self.tasks.borrow_mut();
+        let keys = if session == 0 { Vec::new() } else { tasks.keys() };
+        keys.into_iter().find(|key| tasks.get(*key).is_some_and(|task| task.session() == session))
     }
 
     /// What the service knows of itself at this moment.
@@ -375,7 +415,7 @@ impl State {
         Ok(())
     }
 
-    fn set_wait(&self, wait: Wait) {
+    pub(super) fn set_wait(&self, wait: Wait) {
         if let Some(key) = self.current.get()
             && let Some(task) = self.tasks.borrow_mut().get(key)
         {
@@ -507,6 +547,7 @@ impl State {
     /// Everybody who waits for something of this service that ends, and calls off its timers.
     pub(super) fn take_callers(&self) -> Vec<Caller> {
         let mut callers = self.unanswered.take();
+        callers.append(&mut self.skynet.ignored.borrow_mut());
         let keys = self.tasks.borrow().keys();
         for key in keys {
             let Some(mut task) = self.tasks.borrow_mut().remove(key) else { continue };

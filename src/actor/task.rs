@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::message::Caller;
 use super::request::RequestId;
 use super::service::Service;
+use super::skynet::Origin;
 use super::slots::{Key, Slots};
 use super::token::Token;
 use crate::vm::{Coroutine, Reference};
@@ -21,7 +22,9 @@ use crate::vm::{Coroutine, Reference};
 pub(crate) const NEVER_MS: u64 = u64::MAX;
 
 /// Bits of a session that name the slot; the rest counts waits.
-const SESSION_INDEX_BITS: u32 = 24;
+pub(super) const SESSION_INDEX_BITS: u32 = 24;
+/// The index of no slot: sessions that no task waits for carry it.
+pub(super) const SESSION_INDEX_MASK: u64 = (1 << SESSION_INDEX_BITS) - 1;
 
 /// One task.
 pub(crate) struct Task {
@@ -30,6 +33,10 @@ pub(crate) struct Task {
     pub(crate) function: Option<Reference>,
     /// The request that the task serves; the answer is owed until it is taken out.
     pub(crate) caller: Option<Caller>,
+    /// Its answer was given or taken by the program.
+    pub(crate) answered: bool,
+    /// Who is named as its sender, where that is not the caller.
+    pub(crate) origin: Option<Box<Origin>>,
     pub(crate) role: Role,
     pub(crate) deadlines: Deadlines,
     /// The request to which it belongs, if any.
@@ -66,6 +73,8 @@ pub(crate) enum Stage {
 pub(crate) enum Wait {
     /// The answer to a call; when its time is over the call fails.
     Answer,
+    /// The same, and the answer is taken as a message pointer.
+    RawAnswer,
     /// Time to pass.
     Time,
     /// All tasks to run that are ready before it.
@@ -80,6 +89,10 @@ pub(crate) enum Role {
     Main,
     /// A request or a one-way message; its method, for log lines, is in the coroutine.
     Handler,
+    /// A message of a numbered protocol, which its handler answers by itself or not.
+    Dispatch,
+    /// The start function: the service has started when it has ended.
+    Start,
     /// A fork, a timer or a monitor's function.
     Fork,
     /// A timer that begins again.
@@ -185,6 +198,8 @@ impl Task {
             stage,
             function: None,
             caller: None,
+            answered: false,
+            origin: None,
             role,
             deadlines: Deadlines::default(),
             request: RequestId::NONE,
@@ -198,6 +213,11 @@ impl Task {
     /// Ends the present wait and returns its session; `None` if the task does not wait.
     pub(crate) fn end_wait(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.session)).filter(|session| *session != 0)
+    }
+
+    /// The session of the present wait; 0 when it does not wait.
+    pub(crate) fn session(&self) -> u64 {
+        self.session
     }
 
     /// True if the service lives on for this task's sake.

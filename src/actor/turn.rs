@@ -13,6 +13,7 @@ use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use super::message::{Alarm, Message};
 use super::serve::no_memory;
+use super::skynet::{Envelope, Incoming, VALUES};
 use super::slots::Key;
 use super::state::{ExitStage, State};
 use super::task::{NEVER_MS, Stage, Wait};
@@ -131,7 +132,9 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     /// Nothing is left: a script without tasks has come to its end.
     fn rest(&mut self) -> Progress {
         self.state.service.forget_overload();
-        let is_script = self.state.main_done.get() && self.state.handlers.borrow().is_none();
+        let is_script = self.state.main_done.get()
+            && self.state.handlers.borrow().is_none()
+            && !self.state.skynet.is_started();
         if is_script && !self.state.tasks.borrow().any_alive() {
             return Progress::Over { end: End::Returned, at_once: false };
         }
@@ -140,9 +143,16 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     // ---- messages ----
 
-    fn handle(&mut self, message: Message) {
+    pub(super) fn handle(&mut self, message: Message) {
         match message {
-            Message::Request { caller, payload, terms } => self.serve(caller, &payload, terms),
+            Message::Request { caller, payload, terms } => {
+                let (protocol, origin, payload) = (VALUES, None, &payload);
+                self.serve(Incoming { protocol, caller, origin, payload, terms });
+            }
+            Message::Numbered { caller, payload, envelope } => {
+                let Envelope { protocol, origin, terms } = *envelope;
+                self.serve(Incoming { protocol, caller, origin, payload: &payload, terms });
+            }
             Message::Answer { session, payload } => self.answered(session, &payload),
             Message::Failure { session, fault } => self.wait_failed(session, fault),
             Message::Alarm(alarm) => self.alarmed(alarm),
@@ -157,7 +167,14 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// The answer to a call: its values become the results of the native that blocked.
     fn answered(&mut self, session: u64, payload: &Payload) {
-        let Some((key, coroutine, given)) = self.end_wait(session) else { return };
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some((key, task)) = tasks.end_wait(session) else { return };
+        let takes_raw = matches!(task.wait, Wait::RawAnswer);
+        let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
+        drop(tasks);
+        if takes_raw {
+            return self.push_raw_answer(key, coroutine, payload);
+        }
         match self.stack.in_coroutine(&coroutine).unpack(payload) {
             Ok(values) if self.stack.is_within_memory() => {
                 self.resume(key, coroutine, given + values, None);
@@ -206,7 +223,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let Some((key, task)) = tasks.end_wait(session) else { return };
         task.alarm = None;
         let (results, fault) = match &task.wait {
-            Wait::Answer => (0, Some(timeout())),
+            Wait::Answer | Wait::RawAnswer => (0, Some(timeout())),
             Wait::Time | Wait::Turn => (0, None),
             Wait::Token(_) => (1, None),
         };
@@ -294,6 +311,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.state.current.set(Some(key));
         let resumed = self.stack.resume(&coroutine, values);
         self.state.current.set(None);
+        self.reclaim_blocks();
         match resumed {
             Resumed::Blocked(left) => {
                 self.stack.in_coroutine(&coroutine).pop(left);

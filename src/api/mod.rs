@@ -12,6 +12,7 @@ mod hive;
 mod md5;
 pub mod modules;
 mod require;
+mod skynet;
 #[cfg(feature = "skynet")]
 mod sproto;
 
@@ -39,6 +40,7 @@ impl Host {
     pub fn builder() -> HostBuilder {
         HostBuilder::bare()
             .services(SERVICES)
+            .services(&skynet::SERVICES)
             .prelude(modules::furnish)
             .prelude(hive::prelude)
             .prelude(require::prelude)

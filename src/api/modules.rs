@@ -10,7 +10,7 @@
 
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
-use super::{cache, hive};
+use super::{cache, hive, skynet};
 #[cfg(feature = "skynet")]
 use super::{crypt, md5, sproto};
 
@@ -34,8 +34,20 @@ pub(super) enum Source {
 type Module = (&'static str, Source);
 
 /// Modules that files of the same name do not replace, in the order of their names.
-const HOST: &[Module] =
-    &[("cache", Source::Native(cache::OPEN)), ("hive", Source::Native(hive::OPEN))];
+const HOST: &[Module] = &[
+    ("cache", Source::Native(cache::OPEN)),
+    ("hive", Source::Native(hive::OPEN)),
+    ("skynet", Source::Native(skynet::OPEN)),
+    ("skynet.codecache", Source::Native(cache::OPEN)),
+    ("skynet.core", Source::Native(skynet::CORE)),
+    ("skynet.coroutine", Source::Text(include_str!("../../lua/compat/skynet/coroutine.lua"))),
+    ("skynet.debug", Source::Text(include_str!("../../lua/compat/skynet/debug.lua"))),
+    ("skynet.inject", Source::Text(include_str!("../../lua/compat/skynet/inject.lua"))),
+    ("skynet.manager", Source::Native(skynet::MANAGER)),
+    ("skynet.memory", Source::Text(include_str!("../../lua/compat/skynet/memory.lua"))),
+    ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
+    ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
+];
 
 /// Modules for programs that do not bring their own, in the order of their names.
 #[cfg(feature = "skynet")]

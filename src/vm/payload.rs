@@ -2,8 +2,14 @@
 
 use std::ffi::c_int;
 
+use moonhive_lua_sys::lua;
+
+use super::context::Context;
+use super::read::Kind;
 use super::stack::Stack;
-use crate::message::{PackError, PackOptions, Payload, UnpackError, UnpackOptions, pack, unpack};
+use crate::message::{
+    PackError, PackOptions, Payload, ProtectedCall, UnpackError, UnpackOptions, pack, unpack,
+};
 
 impl Stack<'_> {
     /// Packs `count` values, beginning with the one at `first`; the stack stays as it was. `root` is
@@ -29,6 +35,24 @@ impl Stack<'_> {
         self.pack_with(first, count, PackOptions { uncounted: 1, ..PackOptions::default() })
     }
 
+    /// The same, and tables that have the metamethod `__pairs` are sent as what it iterates over.
+    ///
+    /// # Errors
+    /// As [`Stack::pack`], and what a metamethod raises.
+    pub fn pack_with_pairs(
+        &mut self,
+        first: c_int,
+        count: c_int,
+        root: &'static str,
+    ) -> Result<Payload, PackError> {
+        let first = self.absolute(first);
+        let is_table = |index| self.kind(index) == Kind::Table;
+        // Only tables have metamethods to run, and running them takes a protected call.
+        let pairs: Option<ProtectedCall> =
+            (first..first + count).any(is_table).then_some(call_outside);
+        self.pack_with(first, count, PackOptions { root, pairs, ..PackOptions::default() })
+    }
+
     #[inline]
     fn pack_with(
         &mut self,
@@ -51,5 +75,37 @@ impl Stack<'_> {
         self.forget_room();
         // SAFETY: this thread runs the state, and memory is not refused while a `Stack` exists.
         unsafe { unpack(self.state(), payload.as_bytes(), &UnpackOptions::default()) }
+    }
+
+    /// Pushes the values that the bytes of the string at `index` hold; returns how many there are.
+    ///
+    /// # Errors
+    /// As [`Stack::unpack`].
+    ///
+    /// # Panics
+    /// If there is no string.
+    pub fn unpack_string(&mut self, index: c_int) -> Result<c_int, UnpackError> {
+        let index = self.occupied(index);
+        let bytes = self.bytes(index).expect("a string");
+        // SAFETY: the string stays on the stack below what is pushed, so its bytes stay in place.
+        let bytes = unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) };
+        self.forget_room();
+        // SAFETY: as in `unpack`.
+        unsafe { unpack(self.state(), bytes, &UnpackOptions::default()) }
+    }
+}
+
+/// Calls a metamethod outside the context, as all Lua code runs.
+///
+/// # Safety
+/// The function and its arguments are on top of the stack of one of our VMs, which is entered.
+unsafe fn call_outside(state: *mut lua::lua_State, arguments: c_int, results: c_int) -> c_int {
+    // SAFETY: by contract; every error is caught.
+    unsafe {
+        let context = Context::of(state);
+        let before = context.leave();
+        let status = lua::lua_pcallk(state, arguments, results, 0, 0, None);
+        context.restore(before);
+        status
     }
 }

@@ -57,7 +57,7 @@ fn register(stack: &mut Stack<'_>) -> NativeResult {
 /// `hive.find(name)`.
 fn find(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    match state.core.names.find(stack.check_str(1)?) {
+    match state.core.find(stack.check_str(1)?) {
         Some(service) => Light::Service(service.address()).push(stack),
         None => stack.push_nil(),
     }
@@ -122,8 +122,8 @@ pub(super) fn existing(
 /// `hive.env(key)`.
 fn env(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    match state.core.settings.env.get(stack.check_str(1)?) {
-        Some(value) => stack.push_str(value),
+    match state.core.env(stack.check_str(1)?) {
+        Some(value) => stack.push_str(&value),
         None => stack.push_nil(),
     }
     Ok(Outcome::Return(1))

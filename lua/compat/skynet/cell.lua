@@ -1,0 +1,6 @@
+-- The file of a service that begins with a function: gets the name, the function's code, and the
+-- function's arguments.
+
+local name, code = ...
+SERVICE_NAME = name -- luacheck: ignore 111
+return assert(load(code, "=" .. name, "b"))(select(3, ...))

@@ -1,0 +1,107 @@
+-- The module `skynet.debug`: what every service answers to messages of the protocol "debug".
+
+local skynet = require "skynet"
+
+local module = {}
+local command = {}
+local info
+
+-- Adds a command, or replaces one.
+function module.reg_debugcmd(name, f)
+  command[name] = f
+end
+
+-- Sets the function that answers `INFO`.
+function module.info_func(f)
+  info = f
+end
+
+-- Kilobytes of Lua memory.
+function command.MEM()
+  skynet.retpack(collectgarbage "count")
+end
+
+function command.GC()
+  collectgarbage "collect"
+  skynet.retpack(collectgarbage "count")
+end
+
+function command.STAT()
+  skynet.retpack {
+    task = skynet.task(),
+    mqlen = skynet.stat "mqlen",
+    cpu = skynet.stat "cpu",
+    message = skynet.stat "message",
+  }
+end
+
+function command.TASK(session)
+  if session then
+    skynet.retpack(skynet.task(session))
+  else
+    local tasks = {}
+    skynet.task(tasks)
+    skynet.retpack(tasks)
+  end
+end
+
+function command.UNIQTASK()
+  skynet.retpack(skynet.uniqtask())
+end
+
+function command.KILLTASK(name)
+  skynet.retpack(skynet.killthread(name))
+end
+
+function command.INFO(...)
+  if info then
+    skynet.retpack(info(...))
+  else
+    skynet.retpack(nil)
+  end
+end
+
+function command.EXIT()
+  skynet.exit()
+end
+
+function command.RUN(source, filename, ...)
+  local inject = require "skynet.inject"
+  local ok, output = inject(source, filename, table.pack(...))
+  skynet.retpack(ok, table.concat(output, "\n"))
+end
+
+function command.TERM(service)
+  skynet.term(service)
+end
+
+function command.SUPPORT(protocol)
+  local ok, handler = pcall(skynet.dispatch, protocol)
+  skynet.retpack(ok and handler ~= nil)
+end
+
+function command.PING()
+  skynet.ret()
+end
+
+-- Never answers: whoever calls is told when this service ends.
+function command.LINK()
+  module.links = module.links or {}
+  table.insert(module.links, skynet.response())
+end
+
+function command.TRACELOG(protocol, flag)
+  skynet.traceproto(protocol, flag)
+  skynet.retpack(true)
+end
+
+-- Handles a message.
+function module.dispatch(_, _, name, ...)
+  local f = command[name]
+  if not f then
+    error(("no debugging command %s"):format(tostring(name)), 0)
+  end
+  f(...)
+end
+
+return module

@@ -1,0 +1,66 @@
+-- The service `.provider`: starts services from functions, each once by its name.
+
+local skynet = require "skynet"
+local core = require "skynet.core"
+
+-- The services: `address` once one runs, `launching` while it starts; tasks wait for the record.
+local known = {}
+
+local function record(name)
+  local found = known[name]
+  if found and found.address and not core.alive(found.address) then
+    found = nil
+  end
+  found = found or {}
+  known[name] = found
+  return found
+end
+
+local function wait_for(service)
+  repeat
+    skynet.wait(service)
+  until service.address or service.failure
+  return service.address or error(service.failure, 0)
+end
+
+local command = {}
+
+function command.launch(name, code, ...)
+  local service = record(name)
+  if service.address then
+    return service.address
+  elseif service.launching then
+    return wait_for(service)
+  end
+  service.launching = true
+  local ok, result = pcall(core.newcell, name, code, ...)
+  if ok then
+    service.address = result
+  else
+    service.failure, known[name] = result, nil
+  end
+  while skynet.wakeup(service) do
+  end
+  return ok and result or error(result, 0)
+end
+
+function command.query(name)
+  local service = record(name)
+  return service.address or wait_for(service)
+end
+
+function command.close(name)
+  local service = known[name]
+  if not (service and service.address) then
+    return false
+  end
+  known[name] = nil
+  skynet.kill(service.address)
+  return true
+end
+
+skynet.start(function()
+  skynet.dispatch("lua", function(_, _, name, ...)
+    skynet.retpack(command[name](...))
+  end)
+end)

@@ -1,0 +1,289 @@
+//! From a message of a numbered protocol to the coroutine that handles it. No Lua code dispatches:
+//! the worker finds the handler and unpacks straight onto the stack of a pooled coroutine.
+
+use super::{Form, Handler, Origin, Protocol};
+use crate::actor::fault::{Code, Fault};
+use crate::actor::message::Caller;
+use crate::actor::request::Terms;
+use crate::actor::serve::{fault_of, no_memory};
+use crate::actor::slots::Key;
+use crate::actor::state::State;
+use crate::actor::task::{Deadlines, Role, Stage, Task};
+use crate::actor::turn::Turn;
+use crate::message::Payload;
+use crate::vm::{Coroutine, Reference, Stack};
+
+/// Runs functions before the start function.
+const START_TEXT: &str = include_str!("../../../lua/boot/start.lua");
+
+/// A message on its way to its handler.
+pub(in crate::actor) struct Incoming<'a> {
+    pub(in crate::actor) protocol: u8,
+    pub(in crate::actor) caller: Caller,
+    /// Who is named as the sender, if it is not the caller.
+    pub(in crate::actor) origin: Option<Origin>,
+    pub(in crate::actor) payload: &'a Payload,
+    pub(in crate::actor) terms: Terms,
+}
+
+/// What has to be done with a payload, found out while the protocols are borrowed.
+enum Reading {
+    Values,
+    Text,
+    Raw,
+    /// By the function that lies on the stack.
+    Function,
+}
+
+impl Turn<'_, '_> {
+    /// Runs the handler of a message in a coroutine of its own.
+    pub(in crate::actor) fn dispatch(&mut self, incoming: Incoming<'_>) {
+        let coroutine = self.stack.coroutine();
+        match self.prepare_dispatch(&coroutine, &incoming) {
+            Ok(values) => {
+                let Incoming { caller, origin, terms, .. } = incoming;
+                let mut task = Task::new(Stage::Running, Role::Dispatch);
+                task.deadlines = Deadlines::new(terms.deadline_ms);
+                task.request = terms.request;
+                if caller.waits() {
+                    self.state.service.figures.begin_request();
+                }
+                task.caller = Some(caller);
+                task.origin = origin.map(Box::new);
+                self.begin(task, coroutine, values);
+            }
+            Err(fault) => {
+                self.stack.recycle(coroutine);
+                self.state.skynet.blocks.borrow_mut().reclaim();
+                self.log_failure("a message", incoming.terms.request, &fault);
+                if incoming.caller.waits() {
+                    incoming.caller.fail(fault.seen_by_caller());
+                }
+            }
+        }
+    }
+
+    /// Puts the handler, the session, the source and what the message holds onto the coroutine's
+    /// stack; returns how many values lie above the handler.
+    fn prepare_dispatch(
+        &mut self,
+        coroutine: &Coroutine,
+        incoming: &Incoming<'_>,
+    ) -> Result<i32, Fault> {
+        let state = self.state;
+        let mut stack = self.stack.in_coroutine(coroutine);
+        let stack = &mut stack;
+        let protocols = state.skynet.protocols.borrow();
+        let forwarded = protocols.forwarded(incoming.protocol);
+        let number = forwarded.unwrap_or(incoming.protocol);
+        let protocol = protocols.numbered(number);
+        let lazy = match protocol.map(|protocol| &protocol.handler) {
+            Some(Handler::Function(handler)) => {
+                stack.push_kept(handler);
+                None
+            }
+            Some(Handler::Lazy(make)) => Some(*make),
+            Some(Handler::None) | None => {
+                let unknown = protocols.unknown_request.as_ref();
+                let unknown = unknown.ok_or_else(|| nobody(state, number, protocol))?;
+                return push_unknown(stack, state, unknown, incoming);
+            }
+        };
+        if let Some(make) = lazy {
+            drop(protocols);
+            stack.push_native(make);
+            stack.call(0, 1).map_err(|error| fault_of(&error))?;
+            stack.push_value(-1);
+            let handler = Handler::Function(stack.keep());
+            state.skynet.protocols.borrow_mut().set_handler(number, handler);
+        } else {
+            drop(protocols);
+        }
+        push_origin(stack, incoming);
+        let protocols = state.skynet.protocols.borrow();
+        let reading = reading(stack, protocols.numbered(number));
+        drop(protocols);
+        read(stack, state, reading, incoming.payload, forwarded.is_some())?;
+        if !stack.is_within_memory() {
+            return Err(no_memory(&state.service.label(), incoming.payload));
+        }
+        Ok(stack.top() - 1)
+    }
+
+    /// The handler returned; whoever waits for an answer that nobody will give is told at once.
+    pub(in crate::actor) fn dispatched(&mut self, caller: Option<Caller>, task: &Task) {
+        let Some(caller) = caller.filter(Caller::waits) else { return };
+        self.state.note_request_done();
+        let text = format!(
+            "no response: the handler of service {} ended without one\n\
+             hint: answer with skynet.ret or skynet.retpack, or take it along with skynet.response",
+            self.state.service.label()
+        );
+        let fault = Fault::new(Code::Error, text);
+        self.log_failure("a request", task.request, &fault);
+        caller.fail(fault);
+    }
+
+    /// The handler raised an error.
+    pub(in crate::actor) fn dispatch_failed(
+        &mut self,
+        caller: Option<Caller>,
+        task: &Task,
+        fault: Fault,
+    ) {
+        self.log_failure("a handler", task.request, &fault);
+        if let Some(caller) = caller.filter(Caller::waits) {
+            self.state.note_request_done();
+            caller.fail(fault.seen_by_caller());
+        }
+    }
+
+    /// The service's file has returned and asked for a start function: runs it. The service serves
+    /// from now on; whoever spawned it waits until the function has ended.
+    pub(in crate::actor) fn run_start(&mut self, caller: Option<Caller>, function: Reference) {
+        let init = self.state.skynet.take_init();
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        if !init.is_empty()
+            && let Err(error) = stack.load_embedded("start", START_TEXT)
+        {
+            self.stack.recycle(coroutine);
+            return self.main_failed(caller, fault_of(&error));
+        }
+        for function in std::iter::once(function).chain(init) {
+            stack.push_kept(&function);
+            stack.release(function);
+        }
+        let arguments = stack.top() - 1;
+        let mut task = Task::new(Stage::Running, Role::Start);
+        task.caller = caller;
+        self.begin(task, coroutine, arguments);
+        self.serve_early();
+    }
+
+    /// Takes back what the task that ran until now was lent.
+    #[inline]
+    pub(in crate::actor) fn reclaim_blocks(&self) {
+        self.state.skynet.blocks.borrow_mut().reclaim();
+    }
+
+    /// Puts a message pointer and its size onto the stack of the coroutine that asked for an answer
+    /// in that form.
+    pub(in crate::actor) fn push_raw_answer(
+        &mut self,
+        key: Key,
+        coroutine: Coroutine,
+        payload: &Payload,
+    ) {
+        let lent = {
+            let mut stack = self.stack.in_coroutine(&coroutine);
+            push_block(&mut stack, self.state, payload, false)
+        };
+        match lent {
+            Ok(()) => self.resume(key, coroutine, 2, None),
+            Err(fault) => self.resume(key, coroutine, 0, Some(Box::new(fault))),
+        }
+    }
+
+    /// The start function has returned: whoever spawned the service learns that it is there.
+    pub(in crate::actor) fn started(&mut self, caller: Option<Caller>) {
+        if let Some(caller) = caller {
+            caller.answer(Payload::EMPTY);
+        }
+    }
+}
+
+/// Why a message finds no handler.
+fn nobody(state: &State, number: u8, protocol: Option<&Protocol>) -> Fault {
+    let service = state.service.label();
+    let text = match protocol {
+        Some(protocol) => {
+            let name = String::from_utf8_lossy(&protocol.name);
+            format!(
+                "service {service} does not handle messages of the protocol \"{name}\"\n\
+                 hint: skynet.dispatch(\"{name}\", function(session, source, ...) ... end)"
+            )
+        }
+        None => format!("service {service} knows no protocol of the number {number}"),
+    };
+    Fault::new(Code::NoHandler, text)
+}
+
+/// Pushes what the message says of its sender.
+fn push_origin(stack: &mut Stack<'_>, incoming: &Incoming<'_>) {
+    let origin = match &incoming.origin {
+        Some(origin) => *origin,
+        None => Origin::of(&incoming.caller),
+    };
+    stack.push_integer(origin.session);
+    stack.push_integer(origin.source);
+}
+
+/// The handler of what nobody handles, and its arguments: session, source, pointer, size, protocol.
+fn push_unknown(
+    stack: &mut Stack<'_>,
+    state: &State,
+    unknown: &Reference,
+    incoming: &Incoming<'_>,
+) -> Result<i32, Fault> {
+    stack.push_kept(unknown);
+    push_origin(stack, incoming);
+    push_block(stack, state, incoming.payload, false)?;
+    stack.push_integer(incoming.protocol.into());
+    Ok(5)
+}
+
+/// How the payload is read; a function for it is pushed.
+fn reading(stack: &mut Stack<'_>, protocol: Option<&Protocol>) -> Reading {
+    match protocol.and_then(|protocol| protocol.unpack.as_ref()) {
+        Some(Form::Values) => Reading::Values,
+        Some(Form::Text) => Reading::Text,
+        Some(Form::Function(function)) => {
+            stack.push_kept(function);
+            Reading::Function
+        }
+        None => Reading::Raw,
+    }
+}
+
+/// Pushes what the message holds.
+fn read(
+    stack: &mut Stack<'_>,
+    state: &State,
+    reading: Reading,
+    payload: &Payload,
+    is_owned: bool,
+) -> Result<(), Fault> {
+    match reading {
+        Reading::Values => stack.unpack(payload).map(drop).map_err(|error| {
+            Fault::new(Code::Argument, format!("cannot read the message: {error}"))
+        }),
+        Reading::Text => {
+            stack.push_bytes(payload.as_bytes());
+            Ok(())
+        }
+        Reading::Raw => push_block(stack, state, payload, is_owned),
+        Reading::Function => {
+            push_block(stack, state, payload, is_owned)?;
+            stack.call(2, Stack::ALL).map_err(|error| fault_of(&error))
+        }
+    }
+}
+
+/// Pushes a message pointer and its size.
+fn push_block(
+    stack: &mut Stack<'_>,
+    state: &State,
+    payload: &Payload,
+    is_owned: bool,
+) -> Result<(), Fault> {
+    let mut blocks = state.skynet.blocks.borrow_mut();
+    let (size, payload) = (payload.len(), payload.clone());
+    let key = if is_owned { blocks.own(payload) } else { blocks.lend(payload) };
+    let key = key.map_err(|_| {
+        Fault::new(Code::Overload, "too many message pointers are alive\nhint: skynet.trash them")
+    })?;
+    crate::actor::Light::Block(key).push(stack);
+    stack.push_integer(size as i64);
+    Ok(())
+}

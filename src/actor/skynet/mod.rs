@@ -1,0 +1,93 @@
+//! What a service adds to [`State`](super::State) that speaks in numbered protocols, as skynet's
+//! services do: who handles which protocol, the start function, message pointers, and answers that
+//! a program gives by itself.
+//!
+//! A request of `hive` is one of the protocol [`VALUES`], and so is skynet's `"lua"`: the name of a
+//! command and its arguments. That is why services of both kinds can call each other.
+//!
+//! Invariants: a service that registered no protocol pays for a few empty cells; what is lent to a
+//! running task is taken back when the task lets go.
+
+mod answer;
+mod blocks;
+mod dispatch;
+mod protocols;
+mod send;
+
+use std::cell::{Cell, RefCell};
+
+pub(crate) use answer::Owed;
+use blocks::Blocks;
+pub(super) use dispatch::Incoming;
+pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
+
+use super::message::Caller;
+use super::request::Terms;
+use crate::vm::Reference;
+
+/// The protocol of calls whose payload is a list of values: `hive.call`, and `"lua"` of skynet.
+pub(crate) const VALUES: u8 = 10;
+
+/// What a request carries that was sent in the name of somebody who is no living service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) source: i64,
+    pub(crate) session: i64,
+}
+
+/// What a request carries that is no call of the protocol [`VALUES`]; rare enough for a box.
+pub(crate) struct Envelope {
+    pub(crate) protocol: u8,
+    /// Who is named as the sender, if it is not the caller.
+    pub(crate) origin: Option<Origin>,
+    pub(crate) terms: Terms,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(crate) struct Skynet {
+    pub(crate) protocols: RefCell<Protocols>,
+    pub(crate) blocks: RefCell<Blocks>,
+    /// What runs when the service's file has returned.
+    start: Cell<Option<Reference>>,
+    /// What modules want to have run before that.
+    init: RefCell<Vec<Reference>>,
+    /// The file asked for a start function: the service lives until it exits.
+    started: Cell<bool>,
+    /// Requests whose answer the program will send by itself, as `redirect` does.
+    pub(super) ignored: RefCell<Vec<Caller>>,
+    /// Session numbers that were given out for the program's own use.
+    sessions: Cell<u64>,
+}
+
+impl Skynet {
+    /// The service lives until it exits, and `function` runs once its file has returned.
+    pub(crate) fn set_start(&self, function: Reference) -> Option<Reference> {
+        self.started.set(true);
+        self.start.replace(Some(function))
+    }
+
+    /// `function` runs before the start function.
+    pub(crate) fn add_init(&self, function: Reference) {
+        self.init.borrow_mut().push(function);
+    }
+
+    pub(super) fn take_init(&self) -> Vec<Reference> {
+        self.init.take()
+    }
+
+    pub(super) fn take_start(&self) -> Option<Reference> {
+        self.start.take()
+    }
+
+    /// True if the service lives on when its file has returned.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started.get()
+    }
+
+    /// A session that belongs to no wait of any task.
+    pub(crate) fn new_session(&self) -> u64 {
+        self.sessions.set(self.sessions.get() + 1);
+        self.sessions.get() << super::task::SESSION_INDEX_BITS | super::task::SESSION_INDEX_MASK
+    }
+}

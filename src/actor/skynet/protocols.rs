@@ -1,0 +1,122 @@
+//! The protocols that a service knows: their names, how values become bytes and back, and who
+//! handles what arrives.
+//!
+//! A service has a handful of them, so a list that is searched from the front is the quickest table.
+
+use crate::vm::{Native, Reference};
+
+/// How the payload of a protocol is made from values, or read.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// The list of values that the host's codec packs.
+    Values,
+    /// One string.
+    Text,
+    /// What a function of the program makes of it.
+    Function(Reference),
+}
+
+/// Who handles the messages of a protocol.
+#[derive(Debug)]
+pub(crate) enum Handler {
+    /// Nobody yet.
+    None,
+    /// A function of the program.
+    Function(Reference),
+    /// A native that returns the function, called when the first message comes.
+    Lazy(Native),
+}
+
+/// One protocol.
+#[derive(Debug)]
+pub(crate) struct Protocol {
+    pub(crate) number: u8,
+    pub(crate) name: Box<[u8]>,
+    /// `None` for a protocol whose messages this service cannot make.
+    pub(crate) pack: Option<Form>,
+    /// `None` for messages that are handed over as a pointer and a size.
+    pub(crate) unpack: Option<Form>,
+    pub(crate) handler: Handler,
+}
+
+/// All protocols of one service.
+#[derive(Debug, Default)]
+pub(crate) struct Protocols {
+    list: Vec<Protocol>,
+    /// What arrives as the first is handled as the second, and its bytes belong to the program.
+    forwarded: Vec<(u8, u8)>,
+    /// Handles what has no handler.
+    pub(crate) unknown_request: Option<Reference>,
+}
+
+impl Protocols {
+    /// True in a service that handles numbered protocols.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        !self.list.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, protocol: Protocol) {
+        self.list.push(protocol);
+    }
+
+    #[inline]
+    pub(crate) fn numbered(&self, number: u8) -> Option<&Protocol> {
+        self.list.iter().find(|protocol| protocol.number == number)
+    }
+
+    #[inline]
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&Protocol> {
+        self.list.iter().find(|protocol| *protocol.name == *name)
+    }
+
+    /// Replaces the handler and returns the old one.
+    pub(crate) fn set_handler(&mut self, number: u8, handler: Handler) -> Option<Handler> {
+        let protocol = self.list.iter_mut().find(|protocol| protocol.number == number)?;
+        Some(std::mem::replace(&mut protocol.handler, handler))
+    }
+
+    /// The names, in the order of registration.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.iter().map(|protocol| &*protocol.name)
+    }
+
+    /// Lets messages that arrive as `from` be handled as `to`.
+    pub(crate) fn forward(&mut self, from: u8, to: u8) {
+        self.forwarded.push((from, to));
+    }
+
+    /// What a message that arrives as `number` is handled as, if the program forwards it.
+    #[inline]
+    pub(crate) fn forwarded(&self, number: u8) -> Option<u8> {
+        self.forwarded.iter().find(|(from, _)| *from == number).map(|&(_, to)| to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn protocol(number: u8, name: &str) -> Protocol {
+        let name = name.as_bytes().into();
+        Protocol { number, name, pack: None, unpack: None, handler: Handler::None }
+    }
+
+    #[test]
+    fn protocols_are_found_by_name_and_by_number() {
+        let mut protocols = Protocols::default();
+        assert!(!protocols.any());
+        protocols.add(protocol(10, "lua"));
+        protocols.add(protocol(3, "client"));
+        assert_eq!(protocols.named(b"client").map(|found| found.number), Some(3));
+        assert_eq!(protocols.numbered(10).map(|found| &*found.name), Some(b"lua".as_slice()));
+        assert!(protocols.named(b"text").is_none() && protocols.numbered(0).is_none());
+    }
+
+    #[test]
+    fn a_forwarded_protocol_tells_what_handles_it() {
+        let mut protocols = Protocols::default();
+        protocols.forward(10, 4);
+        assert_eq!((protocols.forwarded(10), protocols.forwarded(4)), (Some(4), None));
+    }
+}

@@ -1,0 +1,62 @@
+//! Requests of numbered protocols. Those of [`VALUES`] are the requests of `hive` and go their way.
+
+use std::sync::Arc;
+
+use super::{Envelope, VALUES};
+use crate::actor::fault::Fault;
+use crate::actor::message::{Caller, Message};
+use crate::actor::request::Terms;
+use crate::actor::service::Service;
+use crate::actor::state::State;
+use crate::actor::task::Wait;
+use crate::message::Payload;
+
+impl State {
+    /// Sends a request by any protocol; the running task then has to block.
+    ///
+    /// # Errors
+    /// As [`State::call`].
+    #[inline]
+    pub(crate) fn call_by(
+        &self,
+        protocol: u8,
+        target: Arc<Service>,
+        payload: Payload,
+    ) -> Result<(), Fault> {
+        if protocol == VALUES {
+            return self.call(target, payload, None);
+        }
+        let wait = self.begin_wait(None)?;
+        let request = if wait.request.is_none() { self.new_request() } else { wait.request };
+        let terms = Terms { deadline_ms: wait.deadline_ms, request };
+        let caller = Caller::waiting(self.service.clone(), wait.session);
+        let envelope = Box::new(Envelope { protocol, origin: None, terms });
+        let sent = target.request(Message::Numbered { caller, payload, envelope });
+        sent.inspect_err(|_| self.cancel_wait())
+    }
+
+    /// The running task, which is about to wait for an answer, takes it as a message pointer.
+    pub(crate) fn expect_raw_answer(&self) {
+        self.set_wait(Wait::RawAnswer);
+    }
+
+    /// Sends a message by any protocol that nobody answers.
+    ///
+    /// # Errors
+    /// `dead`, `overload`.
+    #[inline]
+    pub(crate) fn send_by(
+        &self,
+        protocol: u8,
+        target: &Arc<Service>,
+        payload: Payload,
+    ) -> Result<(), Fault> {
+        if protocol == VALUES {
+            return self.send(target, payload);
+        }
+        let caller = Caller::sender(self.service.clone());
+        let terms = Terms::timeless(self.request());
+        let envelope = Box::new(Envelope { protocol, origin: None, terms });
+        target.request(Message::Numbered { caller, payload, envelope })
+    }
+}

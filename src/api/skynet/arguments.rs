@@ -1,0 +1,117 @@
+//! Arguments that several functions of `skynet` take: addresses, names of protocols.
+
+use std::cell::Ref;
+use std::sync::Arc;
+
+use moonhive_kernel::address::Address;
+
+use super::spawn;
+use crate::actor::skynet::Protocol;
+use crate::actor::{Code, Fault, Light, Service, State};
+use crate::vm::{Kind, Raise, Stack};
+
+/// What an address leads to.
+pub(super) enum Target {
+    Found(Arc<Service>),
+    /// There is no such service (any more).
+    Missing(Fault),
+}
+
+/// The service that an argument names: a number, `":hex"`, a name, or a service of `hive`.
+///
+/// # Errors
+/// A bad argument.
+#[inline]
+pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<Target, Raise> {
+    let address = match stack.kind(argument) {
+        Kind::Number => {
+            let number = stack.check_integer(argument)?;
+            u64::try_from(number).ok().and_then(Address::from_number)
+        }
+        Kind::LightUserdata => match Light::at(stack, argument) {
+            Some(Light::Service(address)) => Some(address),
+            _ => return Err(stack.type_error(argument, "address")),
+        },
+        Kind::String => return named(stack, state, argument),
+        _ => return Err(stack.type_error(argument, "address")),
+    };
+    Ok(match address.map(|address| state.peer(address)) {
+        Some(Ok(service)) => Target::Found(service),
+        Some(Err(fault)) => Target::Missing(fault),
+        None => Target::Missing(Fault::new(Code::Dead, "no service has that number")),
+    })
+}
+
+fn named(stack: &Stack<'_>, state: &State, argument: i32) -> Result<Target, Raise> {
+    let name = stack.check_str(argument)?;
+    let found = match name.parse::<Address>() {
+        Ok(address) => state.core.service(address),
+        Err(_) => spawn::named_service(state, name),
+    };
+    Ok(match found {
+        Ok(service) => Target::Found(service),
+        Err(fault) => Target::Missing(fault),
+    })
+}
+
+/// An address as people read it.
+pub(super) fn label(stack: &mut Stack<'_>, argument: i32) -> String {
+    match stack.kind(argument) {
+        Kind::Number => match stack.integer(argument) {
+            Some(number) => format!(":{number:08x}"),
+            None => stack.text(argument),
+        },
+        _ => stack.text(argument),
+    }
+}
+
+/// The protocol that an argument names, by its name or its number.
+///
+/// # Errors
+/// That no such protocol is registered.
+#[inline]
+pub(super) fn protocol<'vm>(
+    stack: &Stack<'vm>,
+    state: &'vm State,
+    argument: i32,
+) -> Result<Ref<'vm, Protocol>, Raise> {
+    let protocols = state.skynet.protocols.borrow();
+    let found = match stack.bytes(argument) {
+        Some(name) => Ref::filter_map(protocols, |protocols| protocols.named(name)),
+        None => {
+            let number = u8::try_from(stack.check_integer(argument)?);
+            Ref::filter_map(protocols, |protocols| protocols.numbered(number.ok()?))
+        }
+    };
+    found.map_err(|_| unknown(stack, argument))
+}
+
+/// Makes sure that a native can block here.
+///
+/// # Errors
+/// Says which function cannot wait and why.
+#[inline]
+pub(super) fn check_can_block(stack: &Stack<'_>, function: &str) -> Result<(), Raise> {
+    if stack.can_block() { Ok(()) } else { Err(cannot_block(function)) }
+}
+
+#[cold]
+fn cannot_block(function: &str) -> Raise {
+    Raise::message(format!(
+        "skynet.{function} cannot wait here: a C function that called this code cannot be suspended\n\
+         hint: do not wait in metamethods, sort functions, gsub callbacks or finalizers; \
+         in their place use skynet.fork"
+    ))
+}
+
+#[cold]
+fn unknown(stack: &Stack<'_>, argument: i32) -> Raise {
+    let name = match stack.bytes(argument) {
+        Some(name) => format!("\"{}\"", String::from_utf8_lossy(name)),
+        None => stack.integer(argument).unwrap_or(-1).to_string(),
+    };
+    Raise::argument(
+        argument,
+        format!("the protocol {name} is not registered\nhint: skynet.register_protocol"),
+    )
+}

@@ -1,0 +1,197 @@
+//! Message pointers as natives and programs use them: `skynet.pack`, `unpack`, `tostring`, `trash`.
+//!
+//! In Lua a message is a light userdata and its size. Here it is a [`Payload`]: [`own`] makes a
+//! pointer that the program has to send or trash, [`peek`] gives what an argument points to, and
+//! [`take`] uses the pointer up, as everything does that sends a message. Where skynet takes a
+//! pointer it takes a string as well, and so do these. A pointer that leads nowhere is an error.
+//!
+//! Natives of other modules that work on messages (netpack, sproto) use these three functions.
+
+use crate::actor::{Key, Light, State};
+use crate::message::{PackError, Payload, UnpackError};
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 6] = [
+    ("pack", PACK),
+    ("packstring", PACK_STRING),
+    ("tostring", TO_STRING),
+    ("trash", TRASH),
+    ("unpack", UNPACK),
+    ("messages", Native::new(messages)),
+];
+
+/// `skynet.pack`.
+pub(super) const PACK: Native = Native::new(pack);
+/// `skynet.packstring`.
+pub(super) const PACK_STRING: Native = Native::new(packstring);
+/// `skynet.tostring`.
+pub(super) const TO_STRING: Native = Native::new(to_string);
+/// `skynet.trash`.
+pub(super) const TRASH: Native = Native::new(trash);
+/// `skynet.unpack`.
+pub(super) const UNPACK: Native = Native::new(unpack);
+
+/// Pushes a message pointer and its size; the program has to send or trash it.
+///
+/// # Errors
+/// When too many pointers are alive.
+pub(in crate::api) fn own(
+    stack: &mut Stack<'_>,
+    state: &State,
+    payload: Payload,
+) -> Result<(), Raise> {
+    let size = payload.len();
+    let key = state.skynet.blocks.borrow_mut().own(payload);
+    let key = key.map_err(|_| Raise::message("too many message pointers are alive"))?;
+    Light::Block(key).push(stack);
+    stack.push_integer(size as i64);
+    Ok(())
+}
+
+/// The message in the argument, a pointer with its size in the next one, or a string. The pointer
+/// stays as it is; copying a message costs next to nothing.
+///
+/// # Errors
+/// A bad argument: neither of both, a pointer that leads nowhere, a size beyond the message.
+pub(in crate::api) fn peek(
+    stack: &Stack<'_>,
+    state: &State,
+    argument: i32,
+) -> Result<Payload, Raise> {
+    if let Some(bytes) = stack.bytes(argument) {
+        return Ok(Payload::from(bytes));
+    }
+    let key = key_at(stack, argument)?;
+    let payload = state.skynet.blocks.borrow_mut().get(key).cloned();
+    cut(stack, argument, payload.ok_or_else(|| gone(argument))?)
+}
+
+/// Takes the message in the argument; its pointer leads nowhere from now on. No value at all is an
+/// empty message.
+///
+/// # Errors
+/// As [`peek`]; the pointer is then as it was.
+pub(in crate::api) fn take(
+    stack: &Stack<'_>,
+    state: &State,
+    argument: i32,
+) -> Result<Payload, Raise> {
+    if stack.is_none_or_nil(argument) {
+        return Ok(Payload::EMPTY);
+    }
+    if let Some(bytes) = stack.bytes(argument) {
+        return Ok(Payload::from(bytes));
+    }
+    let payload = peek(stack, state, argument)?;
+    state.skynet.blocks.borrow_mut().take(key_at(stack, argument)?);
+    Ok(payload)
+}
+
+fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
+    match Light::at(stack, argument) {
+        Some(Light::Block(key)) => Ok(key),
+        _ => Err(stack.type_error(argument, "message or string")),
+    }
+}
+
+/// The part of a message that the size in the next argument asks for.
+fn cut(stack: &Stack<'_>, argument: i32, payload: Payload) -> Result<Payload, Raise> {
+    let (argument, length) = (argument + 1, payload.len());
+    match usize::try_from(stack.check_integer(argument)?) {
+        Ok(size) if size == length => Ok(payload),
+        Ok(size) if size < length => Ok(Payload::from(&payload.as_bytes()[..size])),
+        _ => Err(Raise::argument(argument, format!("the message has {length} bytes"))),
+    }
+}
+
+#[cold]
+fn gone(argument: i32) -> Raise {
+    Raise::argument(
+        argument,
+        "this message pointer leads nowhere: its message was sent or trashed, \
+         or its handler has waited since",
+    )
+}
+
+/// Packs the values from `first` to the top as a list of values.
+///
+/// # Errors
+/// What cannot be sent, with its path.
+pub(super) fn pack_values(stack: &mut Stack<'_>, first: i32) -> Result<Payload, Raise> {
+    let count = stack.top() - first + 1;
+    let packed = stack.pack_with_pairs(first, count.max(0), "args");
+    packed.map_err(|error| unsendable(&error))
+}
+
+#[cold]
+fn unsendable(error: &PackError) -> Raise {
+    Raise::message(crate::actor::unsendable("the arguments", error).message)
+}
+
+/// Pushes the values of a packed list; returns how many there are.
+///
+/// # Errors
+/// That it is none.
+pub(super) fn unpack_values(stack: &mut Stack<'_>, payload: &Payload) -> Result<i32, Raise> {
+    stack.unpack(payload).map_err(|error| unreadable(&error))
+}
+
+#[cold]
+fn unreadable(error: &UnpackError) -> Raise {
+    Raise::message(format!("cannot unpack the message: {error}"))
+}
+
+fn pack(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let payload = pack_values(stack, 1)?;
+    own(stack, state, payload)?;
+    Ok(Outcome::Return(2))
+}
+
+fn packstring(stack: &mut Stack<'_>) -> NativeResult {
+    let payload = pack_values(stack, 1)?;
+    stack.push_bytes(payload.as_bytes());
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.unpack(msg, sz)` or `skynet.unpack(string)`.
+fn unpack(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    if stack.is_none_or_nil(1) {
+        return Ok(Outcome::Return(0));
+    }
+    let values = if stack.kind(1) == Kind::String {
+        stack.unpack_string(1).map_err(|error| unreadable(&error))?
+    } else {
+        let payload = peek(stack, state, 1)?;
+        unpack_values(stack, &payload)?
+    };
+    Ok(Outcome::Return(values))
+}
+
+fn to_string(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    if stack.kind(1) == Kind::String {
+        stack.set_top(1);
+    } else if stack.is_none_or_nil(1) {
+        stack.push_str("");
+    } else {
+        let payload = peek(stack, state, 1)?;
+        stack.push_bytes(payload.as_bytes());
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.trash(msg, sz)`.
+fn trash(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    take(stack, state, 1)?;
+    Ok(Outcome::Return(0))
+}
+
+/// `skynet.messages()`: how many message pointers of this service are alive.
+fn messages(stack: &mut Stack<'_>) -> NativeResult {
+    let count = State::of(stack)?.skynet.blocks.borrow().len();
+    stack.push_integer(count as i64);
+    Ok(Outcome::Return(1))
+}

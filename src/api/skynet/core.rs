@@ -1,0 +1,112 @@
+//! Natives that the Lua files of the module use among themselves (`skynet.core`).
+
+use std::sync::atomic::Ordering;
+
+use moonhive_kernel::address::Address;
+
+use super::arguments::{Target, target};
+use super::spawn;
+use crate::actor::State;
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 8] = [
+    ("alive", Native::new(alive)),
+    ("before_start", Native::new(before_start)),
+    ("cancel", Native::new(cancel)),
+    ("memory", Native::new(memory)),
+    ("newcell", spawn::NEW_CELL),
+    ("protocols", Native::new(protocols)),
+    ("services", Native::new(services)),
+    ("tasks", Native::new(tasks)),
+];
+
+/// `alive(address)`: whether a service lives there.
+fn alive(stack: &mut Stack<'_>) -> NativeResult {
+    let found = target(stack, State::of(stack)?, 1)?;
+    stack.push_bool(matches!(found, Target::Found(_)));
+    Ok(Outcome::Return(1))
+}
+
+/// `before_start(f)`: has `f` run before the start function; false if the file has returned already.
+fn before_start(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Function)?;
+    stack.set_top(1);
+    let comes_in_time = !state.has_started();
+    if comes_in_time {
+        state.skynet.add_init(stack.keep());
+    }
+    stack.push_bool(comes_in_time);
+    Ok(Outcome::Return(1))
+}
+
+/// `protocols()`: the names of the protocols that this service knows.
+fn protocols(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.push_table(4, 0);
+    for (place, name) in (1..).zip(state.skynet.protocols.borrow().names()) {
+        stack.push_bytes(name);
+        stack.raw_set_item(-2, place);
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `services()`: every service of the host by its address, with how it was launched.
+fn services(stack: &mut Stack<'_>) -> NativeResult {
+    let core = &State::of(stack)?.core;
+    let outside = core.outside_address();
+    let all: Vec<(Address, String)> = core
+        .table
+        .snapshot()
+        .into_iter()
+        .filter(|(address, _)| Some(*address) != outside)
+        .map(|(address, service)| (address, format!("snlua {}", service.name())))
+        .collect();
+    stack.push_table(0, all.len());
+    for (address, launched) in all {
+        stack.push_integer(address.number() as i64);
+        stack.push_str(&launched);
+        stack.raw_set(-3);
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `memory()`: bytes of Lua memory of every service, by address, at the end of its last turn.
+fn memory(stack: &mut Stack<'_>) -> NativeResult {
+    let core = &State::of(stack)?.core;
+    let all = core.table.snapshot();
+    stack.push_table(0, all.len());
+    for (address, service) in all {
+        let bytes = service.figures.memory_bytes.load(Ordering::Relaxed);
+        if bytes > 0 {
+            stack.push_integer(address.number() as i64);
+            stack.push_integer(bytes as i64);
+            stack.raw_set(-3);
+        }
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `tasks()`: the coroutines of the tasks that wait, by the session they wait under.
+fn tasks(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.push_table(0, 0);
+    state.for_each_waiting(|session, coroutine| {
+        stack.push_integer(session as i64);
+        stack.push_coroutine(coroutine);
+        stack.raw_set(-3);
+    });
+    Ok(Outcome::Return(1))
+}
+
+/// `cancel(session)`: ends the task that waits under that session; false if none does.
+fn cancel(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let session = u64::try_from(stack.check_integer(1)?).unwrap_or(0);
+    let cancelled = match state.task_waiting_under(session) {
+        Some(key) => state.cancel(stack, key).map_err(|fault| Raise::message(fault.message))?,
+        None => false,
+    };
+    stack.push_bool(cancelled);
+    Ok(Outcome::Return(1))
+}

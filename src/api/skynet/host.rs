@@ -1,0 +1,89 @@
+//! What a service asks of its host: settings, log lines, figures.
+
+use crate::actor::State;
+use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 6] = [
+    ("endless", Native::new(endless)),
+    ("error", Native::new(error)),
+    ("getenv", Native::new(getenv)),
+    ("mqlen", Native::new(mqlen)),
+    ("setenv", Native::new(setenv)),
+    ("stat", Native::new(stat)),
+];
+
+/// The service that gets log lines in place of the host's log, and the protocol they come in.
+const LOGGER: &str = ".logger";
+const TEXT: u8 = 0;
+
+/// `skynet.getenv(key)`: a setting, as a string, or nil.
+fn getenv(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    match state.core.env(stack.check_str(1)?) {
+        Some(value) => stack.push_str(&value),
+        None => stack.push_nil(),
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.setenv(key, value)`: a setting that nobody made before.
+fn setenv(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let key = stack.check_str(1)?.to_owned();
+    stack.check_any(2)?;
+    let value = stack.text(2);
+    if !state.core.set_env(&key, &value) {
+        return Err(Raise::message(format!("Can't setenv exist key : {key}")));
+    }
+    Ok(Outcome::Return(0))
+}
+
+/// `skynet.error(...)`: a log line.
+fn error(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let texts: Vec<String> = (1..=stack.top()).map(|argument| stack.text(argument)).collect();
+    log(state, &texts.join(" "));
+    Ok(Outcome::Return(0))
+}
+
+/// Writes a line, by the service that has taken the log over, if there is one.
+pub(super) fn log(state: &State, text: &str) {
+    let service = &state.service;
+    if let Some(logger) = state.core.names.find(LOGGER)
+        && state.send_by(TEXT, &logger, text.as_bytes().into()).is_ok()
+    {
+        return;
+    }
+    tracing::info!(service = service.name(), address = service.log_address(), "{text}");
+}
+
+/// `skynet.mqlen()`: messages that wait for this service.
+fn mqlen(stack: &mut Stack<'_>) -> NativeResult {
+    let waiting = State::of(stack)?.own_figures().mailbox;
+    stack.push_integer(waiting as i64);
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.endless()`: the host interrupts turns that run too long, so no service is ever stuck in
+/// one.
+fn endless(stack: &mut Stack<'_>) -> NativeResult {
+    stack.push_bool(false);
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.stat(what)`: a figure of this service.
+fn stat(stack: &mut Stack<'_>) -> NativeResult {
+    let own = State::of(stack)?.own_figures();
+    match stack.check_bytes(1)? {
+        b"mqlen" => stack.push_integer(own.mailbox as i64),
+        b"message" => stack.push_integer(i64::try_from(own.messages).unwrap_or(i64::MAX)),
+        b"task" => stack.push_integer(own.tasks as i64),
+        b"endless" => stack.push_bool(false),
+        b"cpu" | b"time" => stack.push_number(0.0),
+        _ => {
+            let choices = "expected mqlen, message, task, cpu, time or endless";
+            return Err(Raise::argument(1, choices));
+        }
+    }
+    Ok(Outcome::Return(1))
+}

@@ -1,0 +1,150 @@
+//! The Lua module `skynet`: the programming interface of the actor framework skynet, over the
+//! services of this host. `docs/porting-from-skynet.md` tells its users what to expect.
+//!
+//! The module is a table that fills itself: a function is looked up in [`NATIVES`], or in the Lua
+//! files of `lua/compat/skynet` that [`LUA`] names, when the program first asks for it. A service
+//! pays for what it uses, and one that never requires the module for nothing.
+
+mod answer;
+mod arguments;
+pub(in crate::api) mod block;
+mod call;
+mod clock;
+mod core;
+mod host;
+mod name;
+mod protocol;
+mod spawn;
+mod task;
+
+pub(super) use spawn::SERVICES;
+
+use crate::actor::State;
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+/// `require "skynet"`.
+pub(super) const OPEN: Native = Native::new(open);
+/// `require "skynet.core"`: natives for the Lua files of this module.
+pub(super) const CORE: Native = Native::new(open_core);
+/// `require "skynet.manager"`: the functions it adds are there already.
+pub(super) const MANAGER: Native = Native::new(require_skynet);
+
+/// Functions written in Rust.
+const NATIVES: [&[(&str, Native)]; 9] = [
+    &answer::NATIVES,
+    &block::NATIVES,
+    &call::NATIVES,
+    &clock::NATIVES,
+    &host::NATIVES,
+    &name::NATIVES,
+    &protocol::NATIVES,
+    &spawn::NATIVES,
+    &task::NATIVES,
+];
+
+/// Functions written in Lua, and the file that defines them: it gets the module and fills in its
+/// part.
+const LUA: &[(&[&str], &str, &str)] = &[
+    (
+        &["init", "require"],
+        "skynet.loading",
+        include_str!("../../../lua/compat/skynet/loading.lua"),
+    ),
+    (
+        &["info_func", "killthread", "pcall", "task", "uniqtask"],
+        "skynet.tasks",
+        include_str!("../../../lua/compat/skynet/tasks.lua"),
+    ),
+    (&["request"], "skynet.request", include_str!("../../../lua/compat/skynet/request.lua")),
+    (
+        &["uniqueservice", "queryservice"],
+        "skynet.unique",
+        include_str!("../../../lua/compat/skynet/unique.lua"),
+    ),
+];
+
+/// Fields that are modules of their own.
+const MODULES: &[(&str, &str)] = &[("cache", "skynet.codecache")];
+
+/// Numbers of protocols, as `skynet.PTYPE_*`.
+const PROTOCOL_NUMBERS: [(&str, u8); 13] = [
+    ("PTYPE_TEXT", 0),
+    ("PTYPE_RESPONSE", 1),
+    ("PTYPE_MULTICAST", 2),
+    ("PTYPE_CLIENT", 3),
+    ("PTYPE_SYSTEM", 4),
+    ("PTYPE_HARBOR", 5),
+    ("PTYPE_SOCKET", 6),
+    ("PTYPE_ERROR", 7),
+    ("PTYPE_QUEUE", 8),
+    ("PTYPE_DEBUG", 9),
+    ("PTYPE_LUA", 10),
+    ("PTYPE_SNAX", 11),
+    ("PTYPE_TRACE", 12),
+];
+
+fn open(stack: &mut Stack<'_>) -> NativeResult {
+    stack.set_top(0);
+    if let Ok(state) = State::of(stack) {
+        protocol::register_own(state);
+        spawn::set_service_name(stack, state);
+    }
+    stack.push_table(0, 16);
+    stack.push_table(0, 1);
+    stack.push_native(Native::new(index));
+    stack.raw_set_field(-2, "__index");
+    stack.set_metatable(-2);
+    Ok(Outcome::Return(1))
+}
+
+fn open_core(stack: &mut Stack<'_>) -> NativeResult {
+    stack.push_table(0, core::NATIVES.len());
+    stack.set_natives(&core::NATIVES);
+    Ok(Outcome::Return(1))
+}
+
+fn require_skynet(stack: &mut Stack<'_>) -> NativeResult {
+    push_module(stack, "skynet")?;
+    Ok(Outcome::Return(1))
+}
+
+/// `__index` of the module: finds a function, keeps it, and returns it.
+fn index(stack: &mut Stack<'_>) -> NativeResult {
+    let Some(name) = stack.str(2) else { return Ok(Outcome::Return(0)) };
+    if let Some(native) = native_named(name) {
+        stack.push_native(native);
+    } else if let Some(&(_, number)) = PROTOCOL_NUMBERS.iter().find(|(own, _)| *own == name) {
+        stack.push_integer(number.into());
+    } else if let Some(&(_, file, text)) = LUA.iter().find(|(names, ..)| names.contains(&name)) {
+        stack.load_embedded(file, text)?;
+        stack.push_value(1);
+        stack.call_or_raise(1, 0)?;
+        stack.push_value(2);
+        stack.raw_get(1);
+        return Ok(Outcome::Return(1));
+    } else if let Some(&(_, module)) = MODULES.iter().find(|(own, _)| *own == name) {
+        push_module(stack, module)?;
+    } else {
+        return Ok(Outcome::Return(0));
+    }
+    stack.push_value(2);
+    stack.push_value(-2);
+    stack.raw_set(1);
+    Ok(Outcome::Return(1))
+}
+
+fn native_named(name: &str) -> Option<Native> {
+    let mut all = NATIVES.iter().flat_map(|natives| natives.iter());
+    all.find(|(own, _)| *own == name).map(|&(_, native)| native)
+}
+
+/// Pushes a module as `require` gives it.
+fn push_module(stack: &mut Stack<'_>, name: &str) -> Result<(), Raise> {
+    stack.push_globals();
+    let kind = stack.raw_get_field(-1, "require");
+    if kind != Kind::Function {
+        return Err(Raise::message("the global `require` is not a function any more"));
+    }
+    stack.push_str(name);
+    stack.call_or_raise(1, 1)
+}

@@ -1,0 +1,85 @@
+//! Addresses and names: `skynet.self`, `address`, `localname`, `register`, `name`.
+
+use super::arguments::{Target, target};
+use crate::actor::State;
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 6] = [
+    ("address", Native::new(address)),
+    ("harbor", Native::new(harbor)),
+    ("localname", Native::new(localname)),
+    ("name", Native::new(name)),
+    ("register", Native::new(register)),
+    ("self", Native::new(own)),
+];
+
+/// `skynet.self()`.
+fn own(stack: &mut Stack<'_>) -> NativeResult {
+    let number = State::of(stack)?.service.address().number();
+    stack.push_integer(number as i64);
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.address(address)`: `":0000002a"`; a name stays as it is.
+fn address(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let text = match stack.kind(1) {
+        Kind::Number => format!(":{:08x}", stack.check_integer(1)?),
+        Kind::LightUserdata => match target(stack, state, 1)? {
+            Target::Found(service) => service.address().to_string(),
+            Target::Missing(_) => stack.text(1),
+        },
+        _ => stack.text(1),
+    };
+    stack.push_str(&text);
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.localname(name)`: the address of that name, or nil. Does not start anything.
+fn localname(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    match state.core.find(stack.check_str(1)?) {
+        Some(service) => stack.push_integer(service.address().number() as i64),
+        None => stack.push_nil(),
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.register(name)`: gives this service a name.
+fn register(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let name = stack.check_str(1)?;
+    take_name(state, name, &state.service)
+}
+
+/// `skynet.name(name, address)`: gives another service a name.
+fn name(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let name = stack.check_str(1)?;
+    match target(stack, state, 2)? {
+        Target::Found(service) => take_name(state, name, &service),
+        Target::Missing(fault) => Err(Raise::message(format!(
+            "cannot name a service \"{name}\" that is not there: {}",
+            fault.message
+        ))),
+    }
+}
+
+fn take_name(
+    state: &State,
+    name: &str,
+    service: &std::sync::Arc<crate::actor::Service>,
+) -> NativeResult {
+    match state.core.names.register(name, service) {
+        Ok(()) => Ok(Outcome::Return(0)),
+        Err(fault) => Err(Raise::message(fault.message)),
+    }
+}
+
+/// `skynet.harbor(address)`: the upper part of an address, and false, since there is one node.
+fn harbor(stack: &mut Stack<'_>) -> NativeResult {
+    stack.check_any(1)?;
+    stack.push_integer(0);
+    stack.push_bool(false);
+    Ok(Outcome::Return(2))
+}

@@ -1,0 +1,203 @@
+//! Protocols: `skynet.register_protocol`, `skynet.dispatch`, and what is done with messages that a
+//! service only passes on.
+
+use std::cell::RefMut;
+
+use super::arguments;
+use super::block::{PACK, TO_STRING, UNPACK};
+use crate::actor::State;
+use crate::actor::skynet::{Form, Handler, Protocol, Protocols, VALUES};
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 5] = [
+    ("dispatch", Native::new(dispatch)),
+    ("dispatch_unknown_request", Native::new(dispatch_unknown_request)),
+    ("forward_type", Native::new(forward_type)),
+    ("register_protocol", Native::new(register_protocol)),
+    ("start", Native::new(start)),
+];
+
+/// The protocol of skynet's debugging commands.
+const DEBUG: u8 = 9;
+
+/// Gives a service the protocols that every service of skynet has.
+pub(super) fn register_own(state: &State) {
+    let mut protocols = state.skynet.protocols.borrow_mut();
+    if protocols.any() {
+        return;
+    }
+    let own = [(VALUES, "lua", Handler::None), (DEBUG, "debug", DEBUGGER)];
+    for (number, name, handler) in own {
+        protocols.add(Protocol {
+            number,
+            name: name.as_bytes().into(),
+            pack: Some(Form::Values),
+            unpack: Some(Form::Values),
+            handler,
+        });
+    }
+}
+
+/// The handler of debugging commands, made when the first one comes.
+const DEBUGGER: Handler = Handler::Lazy(Native::new(open_debug));
+
+fn open_debug(stack: &mut Stack<'_>) -> NativeResult {
+    super::push_module(stack, "skynet.debug")?;
+    stack.get_field(-1, "dispatch")?;
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.register_protocol { name =, id =, pack =, unpack =, dispatch = }`.
+fn register_protocol(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Table)?;
+    let protocol = described(stack)?;
+    let mut protocols = protocols(state);
+    if protocols.named(&protocol.name).is_some() || protocols.numbered(protocol.number).is_some() {
+        let name = String::from_utf8_lossy(&protocol.name);
+        return Err(Raise::message(format!(
+            "the protocol \"{name}\" ({}) is registered already",
+            protocol.number
+        )));
+    }
+    protocols.add(protocol);
+    Ok(Outcome::Return(0))
+}
+
+fn protocols(state: &State) -> RefMut<'_, Protocols> {
+    state.skynet.protocols.borrow_mut()
+}
+
+/// The protocol that the table in the first argument describes.
+fn described(stack: &mut Stack<'_>) -> Result<Protocol, Raise> {
+    stack.raw_get_field(1, "name");
+    let name: Box<[u8]> = match stack.bytes(-1) {
+        Some(name) => name.into(),
+        None => return Err(Raise::argument(1, "field 'name' is not a string")),
+    };
+    stack.raw_get_field(1, "id");
+    let number = stack.integer(-1).and_then(|number| u8::try_from(number).ok());
+    let number = number.ok_or_else(|| Raise::argument(1, "field 'id' is not 0 to 255"))?;
+    stack.pop(2);
+    let pack = form(stack, "pack", &[(PACK, Form::Values)])?;
+    let unpack = form(stack, "unpack", &[(UNPACK, Form::Values), (TO_STRING, Form::Text)])?;
+    let handler = match stack.raw_get_field(1, "dispatch") {
+        Kind::Nil => {
+            stack.pop(1);
+            Handler::None
+        }
+        Kind::Function => Handler::Function(stack.keep()),
+        _ => return Err(Raise::argument(1, "field 'dispatch' is not a function")),
+    };
+    Ok(Protocol { number, name, pack, unpack, handler })
+}
+
+/// The function in a field, or what it stands for if it is one of ours.
+fn form(
+    stack: &mut Stack<'_>,
+    field: &str,
+    known: &[(Native, Form)],
+) -> Result<Option<Form>, Raise> {
+    let kind = stack.raw_get_field(1, field);
+    for (native, form) in known {
+        stack.push_native(*native);
+        let is_it = stack.raw_equal(-1, -2);
+        stack.pop(1);
+        if is_it {
+            stack.pop(1);
+            return Ok(Some(match form {
+                Form::Text => Form::Text,
+                _ => Form::Values,
+            }));
+        }
+    }
+    match kind {
+        Kind::Nil => {
+            stack.pop(1);
+            Ok(None)
+        }
+        Kind::Function => Ok(Some(Form::Function(stack.keep()))),
+        _ => Err(Raise::argument(1, format!("field '{field}' is not a function"))),
+    }
+}
+
+/// `skynet.dispatch(protocol [, f])`: sets the handler and returns the one before, or just tells it.
+fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let number = arguments::protocol(stack, state, 1)?.number;
+    if stack.is_none_or_nil(2) {
+        match &arguments::protocol(stack, state, 1)?.handler {
+            Handler::Function(handler) => stack.push_kept(handler),
+            Handler::None | Handler::Lazy(_) => stack.push_nil(),
+        }
+        return Ok(Outcome::Return(1));
+    }
+    stack.check_kind(2, Kind::Function)?;
+    stack.set_top(2);
+    let handler = Handler::Function(stack.keep());
+    let before = protocols(state).set_handler(number, handler);
+    match before {
+        Some(Handler::Function(before)) => {
+            stack.push_kept(&before);
+            stack.release(before);
+        }
+        _ => stack.push_nil(),
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.dispatch_unknown_request(f)`: who handles what nobody handles.
+fn dispatch_unknown_request(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Function)?;
+    stack.set_top(1);
+    let handler = stack.keep();
+    let before = protocols(state).unknown_request.replace(handler);
+    if let Some(before) = before {
+        stack.push_kept(&before);
+        stack.release(before);
+        return Ok(Outcome::Return(1));
+    }
+    Ok(Outcome::Return(0))
+}
+
+/// `skynet.start(f)`: `f` runs when the service's file has returned.
+fn start(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Function)?;
+    begin(stack, state, 1)
+}
+
+fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
+    stack.set_top(argument);
+    if state.has_started() {
+        // The file returned long ago: there is nothing left to wait for.
+        return match state.fork(stack, argument) {
+            Ok(_) => Ok(Outcome::Return(0)),
+            Err(fault) => Err(Raise::message(fault.message)),
+        };
+    }
+    let function = stack.keep();
+    if let Some(before) = state.skynet.set_start(function) {
+        stack.release(before);
+    }
+    Ok(Outcome::Return(0))
+}
+
+/// `skynet.forward_type(map, f)`: what arrives as a key of `map` is handled as its value, and its
+/// bytes belong to the program. Then as `skynet.start(f)`.
+fn forward_type(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Table)?;
+    stack.check_kind(2, Kind::Function)?;
+    stack.set_top(2);
+    stack.for_each(1, |stack| {
+        let number = |index| stack.integer(index).and_then(|number| u8::try_from(number).ok());
+        let (Some(from), Some(to)) = (number(-2), number(-1)) else {
+            return Err(Raise::argument(1, "protocols are numbers from 0 to 255"));
+        };
+        protocols(state).forward(from, to);
+        Ok(())
+    })?;
+    begin(stack, state, 2)
+}

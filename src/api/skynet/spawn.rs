@@ -1,0 +1,161 @@
+//! The life of services: `skynet.newservice`, `kill`, `exit`, `abort`, and the services that the
+//! module brings along.
+
+use std::sync::Arc;
+
+use super::arguments::{Target, check_can_block, target};
+use super::block;
+use crate::actor::{
+    Caller, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
+};
+use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 5] = [
+    ("abort", Native::new(abort)),
+    ("exit", Native::new(exit)),
+    ("kill", Native::new(kill)),
+    ("launch", Native::new(launch)),
+    ("newservice", Native::new(newservice)),
+];
+
+/// Services that begin when somebody first asks for their name.
+pub(in crate::api) const SERVICES: [StandardService; 3] = [
+    (".launcher", include_str!("../../../lua/compat/skynet/launcher.lua")),
+    (".provider", include_str!("../../../lua/compat/skynet/provider.lua")),
+    (".service", include_str!("../../../lua/compat/skynet/service_mgr.lua")),
+];
+
+/// The file of a service that begins with a function.
+const CELL: &str = include_str!("../../../lua/compat/skynet/cell.lua");
+
+/// `newcell(name, code, ...)`: as `newservice`, from the code of a function.
+pub(super) const NEW_CELL: Native = Native::new(newcell);
+
+/// The service of a name; one of our own services begins now if it has not yet.
+///
+/// # Errors
+/// `not_found`, and whatever keeps a service from beginning.
+pub(super) fn named_service(state: &State, name: &str) -> Result<Arc<Service>, Fault> {
+    if SERVICES.iter().any(|(own, _)| *own == name) {
+        return state.core.standard(name);
+    }
+    state.core.named(name)
+}
+
+/// Sets the globals that tell a service what it is called and where it lies.
+pub(super) fn set_service_name(stack: &mut Stack<'_>, state: &State) {
+    let service = &state.service;
+    let top = stack.top();
+    stack.push_globals();
+    if stack.raw_get_field(-1, "SERVICE_NAME") == Kind::Nil {
+        stack.push_str(service.name());
+        stack.raw_set_field(-3, "SERVICE_NAME");
+    }
+    stack.set_top(top);
+}
+
+/// `skynet.newservice(name, ...)`: the address, once the start function has ended.
+fn newservice(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    check_can_block(stack, "newservice")?;
+    begin(stack, state, 1)
+}
+
+/// `skynet.launch("snlua", name, ...)`: the same; other programs written in C are not known.
+fn launch(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    check_can_block(stack, "launch")?;
+    let kind = stack.check_str(1)?;
+    if kind != "snlua" {
+        return Err(Raise::argument(
+            1,
+            format!("cannot launch a \"{kind}\"\nhint: services written in C have no place here"),
+        ));
+    }
+    begin(stack, state, 2)
+}
+
+/// Spawns the service whose name is in that argument, with the arguments behind it.
+fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
+    let name = stack.check_str(argument)?.to_owned();
+    let mut words = name.split_ascii_whitespace();
+    let spawn = Spawn::named(words.next().unwrap_or_default());
+    for (place, word) in (argument + 1..).zip(words) {
+        stack.push_str(word);
+        stack.insert(place);
+    }
+    spawn_and_wait(stack, state, &spawn, argument + 1)
+}
+
+fn newcell(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    check_can_block(stack, "newservice")?;
+    let spawn = Spawn::text(stack.check_str(1)?, CELL);
+    stack.check_bytes(2)?;
+    spawn_and_wait(stack, state, &spawn, 1)
+}
+
+/// Spawns a service with the arguments from `first` to the top, and blocks until it has started.
+fn spawn_and_wait(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) -> NativeResult {
+    let arguments = block::pack_values(stack, first)?;
+    let wait = state.begin_wait(None).map_err(|fault| Raise::message(fault.message))?;
+    let caller = Caller::waiting(state.service.clone(), wait.session);
+    match state.core.spawn(spawn, arguments, caller) {
+        Ok(service) => {
+            stack.set_top(0);
+            Light::Service(service.address()).push(stack);
+            Ok(Outcome::BlockThen(0, const { Continuation::new(spawned, 1) }))
+        }
+        Err(fault) => {
+            state.cancel_wait();
+            Err(Raise::message(fault.message))
+        }
+    }
+}
+
+/// The new service has started, or the host left a fault.
+fn spawned(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.set_top(kept as i32);
+    if let Some(fault) = state.take_failure() {
+        return Err(Raise::message(format!("cannot start the service: {}", fault.report())));
+    }
+    if let Some(Light::Service(address)) = Light::at(stack, 1) {
+        stack.push_integer(address.number() as i64);
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.kill(address)`: ends a service at once; its callers are told.
+fn kill(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let Target::Found(service) = target(stack, state, 1)? else { return Ok(Outcome::Return(0)) };
+    kill_service(&service, None);
+    if service.address() == state.service.address() {
+        return stop_here(stack);
+    }
+    Ok(Outcome::Return(0))
+}
+
+/// `skynet.exit()`: ends this service; does not return.
+fn exit(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    state.core.let_main_go(&state.service);
+    state.leave(End::Exited(None));
+    stop_here(stack)
+}
+
+/// `skynet.abort()`: ends the host at once.
+fn abort(stack: &mut Stack<'_>) -> NativeResult {
+    State::of(stack)?.core.warden.request_shutdown(0);
+    Ok(Outcome::Return(0))
+}
+
+/// The running task goes no further.
+fn stop_here(stack: &mut Stack<'_>) -> NativeResult {
+    if stack.can_block() {
+        stack.set_top(0);
+        return Ok(Outcome::Block(0));
+    }
+    Err(Raise::message("the service exits"))
+}

@@ -1,0 +1,136 @@
+//! Tasks: `skynet.fork`, `timeout`, `sleep`, `wait`, `wakeup`.
+
+use std::time::Duration;
+
+use super::arguments::check_can_block;
+use crate::actor::{Fault, Key, Light, State, Token};
+use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 6] = [
+    ("fork", Native::new(fork)),
+    ("sleep", Native::new(sleep)),
+    ("timeout", Native::new(timeout)),
+    ("wait", Native::new(wait)),
+    ("wakeup", Native::new(wakeup)),
+    ("yield", Native::new(yield_)),
+];
+
+/// Milliseconds in a tick, the unit of skynet's times.
+const TICK_MS: u64 = 10;
+
+/// What a wait that `wakeup` ended leaves of a sleep.
+const BREAK: &str = "BREAK";
+
+/// `skynet.fork(f, ...)`: the coroutine that will run it.
+fn fork(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Function)?;
+    let key = state.fork(stack, 1).map_err(failed)?;
+    state.push_coroutine_of(stack, key);
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.timeout(ticks, f)`: a task, which `task:cancel()` calls off.
+fn timeout(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let delay = ticks(stack, 1)?;
+    stack.check_kind(2, Kind::Function)?;
+    stack.set_top(2);
+    let key: Result<Key, Fault> =
+        if delay.is_zero() { state.fork(stack, 2) } else { state.timer(stack, 2, delay, false) };
+    Light::Task(key.map_err(failed)?).push(stack);
+    Ok(Outcome::Return(1))
+}
+
+/// `skynet.sleep(ticks [, token])`: `"BREAK"` if `wakeup` ended it, else nothing.
+fn sleep(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    check_can_block(stack, "sleep")?;
+    let duration = ticks(stack, 1)?;
+    if duration.is_zero() {
+        return step_back(stack, state);
+    }
+    stack.set_top(2);
+    stack.remove(1);
+    let token = own_token(stack)?;
+    state.wait(token, Some(duration)).map_err(failed)?;
+    Ok(Outcome::BlockThen(0, const { Continuation::new(slept, 1) }))
+}
+
+/// `skynet.yield()`: lets everything run that is ready now.
+fn yield_(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    check_can_block(stack, "yield")?;
+    step_back(stack, state)
+}
+
+fn step_back(stack: &mut Stack<'_>, state: &State) -> NativeResult {
+    stack.set_top(0);
+    state.sleep(Duration::ZERO).map_err(failed)?;
+    Ok(Outcome::BlockThen(0, const { Continuation::new(waited, 0) }))
+}
+
+/// `skynet.wait([token])`.
+fn wait(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    check_can_block(stack, "wait")?;
+    stack.set_top(1);
+    let token = own_token(stack)?;
+    state.wait(token, None).map_err(failed)?;
+    Ok(Outcome::BlockThen(0, const { Continuation::new(waited, 1) }))
+}
+
+/// The token in the only argument, by default the running coroutine. It stays on the stack, so that
+/// its address is not used for another object.
+fn own_token(stack: &mut Stack<'_>) -> Result<Token, Raise> {
+    if stack.is_none_or_nil(1) {
+        stack.push_this_thread();
+        stack.replace(1);
+    }
+    Token::of(stack, 1)
+}
+
+/// A sleep is over: above the token lies whether it was woken.
+fn slept(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
+    fail_or_go_on(stack)?;
+    if !stack.truth(kept as i32 + 1) {
+        return Ok(Outcome::Return(0));
+    }
+    stack.push_str(BREAK);
+    Ok(Outcome::Return(1))
+}
+
+fn waited(stack: &mut Stack<'_>, _kept: isize) -> NativeResult {
+    fail_or_go_on(stack)?;
+    Ok(Outcome::Return(0))
+}
+
+fn fail_or_go_on(stack: &mut Stack<'_>) -> Result<(), Raise> {
+    match State::of(stack)?.take_failure() {
+        None => Ok(()),
+        Some(fault) => Err(failed(*fault)),
+    }
+}
+
+/// `skynet.wakeup(token)`: true if somebody waited for it.
+fn wakeup(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let token = Token::of(stack, 1)?;
+    stack.set_top(1);
+    if !state.wakeup(stack, &token, 2) {
+        return Ok(Outcome::Return(0));
+    }
+    stack.push_bool(true);
+    Ok(Outcome::Return(1))
+}
+
+/// An argument in ticks; a negative one counts as none.
+fn ticks(stack: &Stack<'_>, argument: i32) -> Result<Duration, Raise> {
+    let ticks = u64::try_from(stack.check_integer(argument)?).unwrap_or(0);
+    Ok(Duration::from_millis(ticks.saturating_mul(TICK_MS)))
+}
+
+#[cold]
+fn failed(fault: Fault) -> Raise {
+    Raise::message(fault.message)
+}

@@ -1,0 +1,89 @@
+-- A service whose start takes a course that its first argument names.
+
+local skynet = require "skynet"
+require "skynet.manager"
+local mode, target = ...
+
+-- Answers every request with the same values.
+local function answer(...)
+  local values = table.pack(...)
+  skynet.dispatch("lua", function()
+    skynet.retpack(table.unpack(values, 1, values.n))
+  end)
+end
+
+local course = {}
+
+function course.arguments(_, ...)
+  local types = {}
+  for i, value in ipairs { ... } do
+    types[i] = math.type(value) or type(value)
+  end
+  answer(#types, table.concat(types, " "))
+end
+
+function course.slow()
+  answer "starting"
+  skynet.sleep(2)
+  answer "started"
+end
+
+function course.calls_back()
+  answer "called back"
+  answer(skynet.call(target, "lua"))
+end
+
+function course.plain()
+  skynet.info_func(function(...)
+    return "info " .. tostring(...)
+  end)
+  require("skynet.debug").reg_debugcmd("own", function(n)
+    skynet.retpack("own command " .. n)
+  end)
+  answer "plain"
+end
+
+function course.inject()
+  local counters = { n = 1 }
+  skynet.dispatch("lua", function()
+    counters.n = counters.n + 1
+    skynet.retpack(counters.n)
+  end)
+end
+
+function course.fails_in_start()
+  error "in the start"
+end
+
+function course.exits_in_start()
+  skynet.exit()
+end
+
+function course.init() end
+
+function course.late_init()
+  local order = require "skynet.late"
+  order[#order + 1] = "required"
+  answer(table.concat(order, " "))
+end
+
+if mode == "fails_in_file" then
+  error "in the file"
+elseif mode == "init" then
+  local order = {}
+  for _, name in ipairs { "one", "two" } do
+    skynet.init(function()
+      skynet.sleep(1)
+      order[#order + 1] = name
+    end)
+  end
+  function course.init()
+    order[#order + 1] = "start"
+    answer(table.concat(order, " "))
+  end
+end
+
+local arguments = table.pack(...)
+skynet.start(function()
+  course[mode](table.unpack(arguments, 1, arguments.n))
+end)

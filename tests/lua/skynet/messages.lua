@@ -1,0 +1,189 @@
+-- Message pointers, protocols, and raw messages.
+
+local check = require "check"
+local skynet = require "skynet"
+require "skynet.manager"
+
+local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
+
+skynet.register_protocol {
+  name = "text",
+  id = skynet.PTYPE_TEXT,
+  pack = function(...)
+    return table.concat({ ... }, ",")
+  end,
+  unpack = skynet.tostring,
+}
+
+local opened = {}
+skynet.register_protocol {
+  name = "client",
+  id = skynet.PTYPE_CLIENT,
+  pack = skynet.pack,
+  unpack = function(msg, sz)
+    opened[#opened + 1] = sz
+    return skynet.unpack(msg, sz)
+  end,
+}
+
+skynet.register_protocol { name = "raw", id = 200 }
+
+skynet.start(function()
+  test("packed values come back as they were", function()
+    local msg, sz = skynet.pack(nil, true, 1, 0.5, "text", { 1, { 2 } })
+    equal(type(msg), "userdata")
+    equal(math.type(sz), "integer")
+    local values = table.pack(skynet.unpack(msg, sz))
+    equal(values.n, 6)
+    equal(values[2], true)
+    equal(values[6][2][1], 2)
+    skynet.trash(msg, sz)
+  end)
+
+  test("a packed string is unpacked as well", function()
+    local text = skynet.packstring("a", { b = 1 })
+    local a, t = skynet.unpack(text)
+    equal(a, "a")
+    equal(t.b, 1)
+    equal(select("#", skynet.unpack(skynet.packstring())), 0)
+  end)
+
+  test("pack honours __pairs", function()
+    local proxy = setmetatable({}, {
+      __pairs = function()
+        return next, { real = "content" }, nil
+      end,
+    })
+    equal(skynet.unpack(skynet.packstring(proxy)).real, "content")
+  end)
+
+  test("tables that nest too deep or contain themselves are refused", function()
+    local cycle = {}
+    cycle.self = cycle
+    refuses("contains itself", skynet.packstring, cycle)
+    local deep = {}
+    for _ = 1, 40 do
+      deep = { deep }
+    end
+    refuses("32", skynet.packstring, deep)
+  end)
+
+  test("a pointer can be used once, and a wrong one is an error", function()
+    local alive = skynet.messages()
+    local msg, sz = skynet.pack(1)
+    equal(skynet.messages(), alive + 1)
+    refuses("bytes", skynet.unpack, msg, sz + 1)
+    skynet.trash(msg, sz)
+    equal(skynet.messages(), alive)
+    refuses("leads nowhere", skynet.trash, msg, sz)
+    refuses("leads nowhere", skynet.tostring, msg, sz)
+    refuses("leads nowhere", skynet.rawsend, skynet.self(), "lua", msg, sz)
+    refuses("message or string expected", skynet.unpack, {})
+    refuses("cannot unpack the message", skynet.unpack, "\xff\xff\xff")
+  end)
+
+  test("sending uses the pointer up, also to nobody", function()
+    local alive = skynet.messages()
+    for _ = 1, 100 do
+      skynet.rawsend(".nobody", "lua", skynet.pack(1, 2, 3))
+      skynet.redirect(".nobody", 0, "lua", 0, skynet.pack(1, 2, 3))
+      skynet.rawsend(skynet.self(), "raw", skynet.pack(1))
+    end
+    equal(skynet.messages(), alive)
+  end)
+
+  test("a raw call hands the answer over as it is, until the task waits", function()
+    local peer = skynet.newservice "skynet/peer"
+    local alive = skynet.messages()
+    local msg, sz = skynet.rawcall(peer, "lua", skynet.pack("echo", "x", 1))
+    local x, one = skynet.unpack(msg, sz)
+    equal(x .. one, "x1")
+    skynet.sleep(0)
+    equal(skynet.messages(), alive)
+    refuses("leads nowhere", skynet.unpack, msg, sz)
+    equal(skynet.unpack(skynet.rawcall(peer, "lua", skynet.packstring("echo", "y"))), "y")
+    refuses("boom", skynet.rawcall, peer, "lua", skynet.pack("raise", "boom"))
+    equal(skynet.call(peer, "lua", "messages"), 0)
+    skynet.kill(peer)
+  end)
+
+  test("a protocol packs and unpacks as it was registered", function()
+    local received = {}
+    skynet.dispatch("text", function(session, source, text)
+      received[#received + 1] = { session, source, text }
+      if session ~= 0 then
+        skynet.ret(text:upper())
+      end
+    end)
+    skynet.send(skynet.self(), "text", "a", "b")
+    equal(skynet.call(skynet.self(), "text", "c", "d"), "C,D")
+    equal(received[1][1], 0)
+    equal(received[1][2], skynet.self())
+    equal(received[1][3], "a,b")
+  end)
+
+  test("a protocol with its own unpack runs it for requests and answers", function()
+    skynet.dispatch("client", function(_, _, a, b)
+      skynet.retpack(b, a)
+    end)
+    local b, a = skynet.call(skynet.self(), "client", 1, 2)
+    equal(b, 2)
+    equal(a, 1)
+    equal(#opened, 2)
+  end)
+
+  test("a protocol without unpack gets pointer and size", function()
+    local size
+    skynet.dispatch("raw", function(_, _, msg, sz)
+      size = sz
+      skynet.ret(skynet.tostring(msg, sz))
+    end)
+    equal(skynet.tostring(skynet.rawcall(skynet.self(), "raw", "four")), "four")
+    equal(size, 4)
+    refuses("without `pack`", skynet.send, skynet.self(), "raw", 1)
+  end)
+
+  test("dispatch tells and replaces the handler", function()
+    local function first() end
+    local before = skynet.dispatch("raw", first)
+    equal(type(before), "function")
+    equal(skynet.dispatch "raw", first)
+    equal(skynet.dispatch("raw", before), first)
+    refuses("is not registered", skynet.dispatch, "nothing", first)
+  end)
+
+  test("protocols have one name and one number", function()
+    refuses("registered already", skynet.register_protocol, { name = "text", id = 99 })
+    refuses("registered already", skynet.register_protocol, { name = "other", id = 10 })
+    refuses("0 to 255", skynet.register_protocol, { name = "other", id = 256 })
+    refuses("name", skynet.register_protocol, { id = 99 })
+  end)
+
+  test("a message in the name of somebody else arrives as it was addressed", function()
+    local seen
+    skynet.dispatch("client", function(session, source, ...)
+      seen = table.pack(session, source, ...)
+      skynet.ignoreret()
+    end)
+    skynet.redirect(skynet.self(), 0xabcdef, "client", 77, skynet.pack("hello"))
+    skynet.sleep(1)
+    equal(seen[1], 77)
+    equal(seen[2], 0xabcdef)
+    equal(seen[3], "hello")
+  end)
+
+  test("what nobody handles is refused, or given to who asked for it", function()
+    local peer = skynet.newservice "skynet/peer"
+    match(refuses("call failed", skynet.rawcall, peer, "raw", "x"), "no protocol")
+    skynet.kill(peer)
+    skynet.dispatch_unknown_request(function(session, source, msg, sz, number)
+      equal(source, skynet.self())
+      skynet.ret(skynet.tostring(msg, sz) .. number .. math.type(session))
+    end)
+    skynet.register_protocol { name = "unheard", id = 201, unpack = skynet.tostring }
+    equal(skynet.tostring(skynet.rawcall(skynet.self(), "unheard", "x")), "x201integer")
+  end)
+
+  check.done()
+  skynet.abort()
+end)

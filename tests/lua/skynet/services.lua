@@ -1,0 +1,208 @@
+-- The life of skynet services: start, names, unique services, the launcher, settings, the end.
+
+local check = require "check"
+local skynet = require "skynet"
+require "skynet.manager"
+
+local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
+
+local function start(mode, ...)
+  return skynet.newservice("skynet/life", mode, ...)
+end
+
+skynet.start(function()
+  test("a service gets its arguments as they are", function()
+    local s = start("arguments", 1, true, "text", 2.5, { 1 })
+    local n, types = skynet.call(s, "lua")
+    equal(n, 5)
+    equal(types, "integer boolean string float table")
+    skynet.kill(s)
+  end)
+
+  test("newservice returns when the start function has ended", function()
+    local began = skynet.hpc()
+    local s = start "slow"
+    assert(skynet.hpc() - began >= 20e6)
+    equal(skynet.call(s, "lua"), "started")
+    skynet.kill(s)
+  end)
+
+  test("a service that starts can be called back", function()
+    skynet.dispatch("lua", function(_, source)
+      skynet.retpack(skynet.call(source, "lua"))
+    end)
+    local s = start("calls_back", skynet.self())
+    equal(skynet.call(s, "lua"), "called back")
+    skynet.kill(s)
+  end)
+
+  test("what fails while a service starts is told to who wanted it", function()
+    refuses("no file", skynet.newservice, "there_is_no_such_service")
+    match(refuses("in the file", start, "fails_in_file"), "stack traceback")
+    refuses("in the start", start, "fails_in_start")
+    refuses("it exited", start, "exits_in_start")
+    refuses("unfinished%.lua:%d+:", skynet.newservice, "bad/unfinished")
+  end)
+
+  test("init functions run before the start function, in order", function()
+    local s = start "init"
+    equal(skynet.call(s, "lua"), "one two start")
+    skynet.kill(s)
+  end)
+
+  test("a module that is loaded later runs its init functions before require returns", function()
+    local s = start "late_init"
+    equal(skynet.call(s, "lua"), "init required")
+    skynet.kill(s)
+  end)
+
+  test("names lead to services until they end", function()
+    local s = start "plain"
+    skynet.name(".plain_one", s)
+    skynet.name("GLOBAL", s)
+    equal(skynet.localname ".plain_one", s)
+    equal(skynet.call(".plain_one", "lua"), "plain")
+    equal(skynet.call("GLOBAL", "lua"), "plain")
+    equal(skynet.call(skynet.address(s), "lua"), "plain")
+    refuses("belongs to service", skynet.register, ".plain_one")
+    skynet.kill(s)
+    skynet.sleep(1)
+    equal(skynet.localname ".plain_one", nil)
+    refuses("call to invalid address %.plain_one", skynet.call, ".plain_one", "lua")
+    refuses("not there", skynet.name, ".again", s)
+    skynet.register ".suite"
+    equal(skynet.localname ".suite", skynet.self())
+  end)
+
+  test("addresses are numbers with a text", function()
+    equal(math.type(skynet.self()), "integer")
+    equal(skynet.address(42), ":0000002a")
+    equal(skynet.address ".name", ".name")
+  end)
+
+  test("a unique service is started once, whoever asks", function()
+    local addresses, main = {}, coroutine.running()
+    for i = 1, 3 do
+      skynet.fork(function()
+        addresses[i] = skynet.uniqueservice("skynet/life", "slow")
+        if #addresses == 3 then
+          skynet.wakeup(main)
+        end
+      end)
+    end
+    local queried
+    skynet.fork(function()
+      queried = skynet.queryservice "skynet/life"
+    end)
+    skynet.wait(main)
+    skynet.yield()
+    skynet.sleep(1)
+    equal(addresses[1], addresses[2])
+    equal(addresses[2], addresses[3])
+    equal(queried, addresses[1])
+    equal(skynet.uniqueservice(true, "skynet/life"), addresses[1])
+    skynet.kill(addresses[1])
+  end)
+
+  test("a unique service that fails tells why, and can be tried again", function()
+    refuses("in the start", skynet.uniqueservice, "skynet/fails", "fail")
+    local s = skynet.uniqueservice("skynet/fails", "work")
+    equal(skynet.call(s, "lua"), "works")
+    skynet.kill(s)
+  end)
+
+  test("the launcher lists, measures and kills", function()
+    local s = start "plain"
+    local address = skynet.address(s)
+    match(skynet.call(".launcher", "lua", "LIST")[address], "^snlua .*life")
+    match(skynet.call(".launcher", "lua", "MEM")[address], "^[%d.]+ Kb %(snlua .*life")
+    match(skynet.call(".launcher", "lua", "GC")[address], "Kb")
+    equal(type(skynet.call(".launcher", "lua", "STAT")[address].message), "number")
+    local other = skynet.call(".launcher", "lua", "LAUNCH", "snlua", "skynet/life", "plain")
+    equal(skynet.call(other, "lua"), "plain")
+    match(skynet.call(".launcher", "lua", "KILL", other)[skynet.address(other)], "life")
+    skynet.kill(s)
+    skynet.sleep(1)
+    equal(skynet.call(".launcher", "lua", "LIST")[address], nil)
+    refuses("no command", skynet.call, ".launcher", "lua", "NOTHING")
+  end)
+
+  test("every service answers debugging commands", function()
+    local s = start "plain"
+    equal(type(skynet.call(s, "debug", "MEM")), "number")
+    equal(type(skynet.call(s, "debug", "GC")), "number")
+    equal(skynet.call(s, "debug", "PING"), nil)
+    equal(skynet.call(s, "debug", "INFO", "x"), "info x")
+    equal(skynet.call(s, "debug", "own", 1), "own command 1")
+    local stat = skynet.call(s, "debug", "STAT")
+    equal(stat.mqlen, 0)
+    refuses("no debugging command", skynet.call, s, "debug", "NOTHING")
+    local ended
+    skynet.fork(function()
+      ended = select(2, pcall(skynet.call, s, "debug", "LINK"))
+    end)
+    skynet.sleep(1)
+    refuses("it exited", skynet.call, s, "debug", "EXIT")
+    skynet.sleep(1)
+    match(ended, "it exited")
+  end)
+
+  test("code can be run inside a service that lives", function()
+    local s = start "inject"
+    local source = [[print(_P.lua.counters.n, ...); _P.lua.counters.n = 100]]
+    local ok, output = skynet.call(s, "debug", "RUN", source, nil, "argument")
+    equal(output, "1\targument")
+    equal(ok, true)
+    equal(skynet.call(s, "lua"), 101)
+    ok, output = skynet.call(s, "debug", "RUN", "error 'oops'")
+    equal(ok, false)
+    match(output, "oops")
+    ok, output = skynet.call(s, "debug", "RUN", "return +")
+    equal(ok, false)
+    match(output, "unexpected symbol")
+    skynet.kill(s)
+  end)
+
+  test("settings are strings that are made once", function()
+    equal(skynet.getenv "color", "green")
+    equal(skynet.getenv "nothing", nil)
+    skynet.setenv("answer", 42)
+    equal(skynet.getenv "answer", "42")
+    refuses("answer", skynet.setenv, "answer", 43)
+    refuses("color", skynet.setenv, "color", "red")
+  end)
+
+  test("hive and skynet services call each other", function()
+    local hive = require "hive"
+    local echo = hive.spawn "service.echo"
+    equal(skynet.call(echo, "lua", "echo", 7), 7)
+    refuses("has no handler `nothing`", skynet.call, echo, "lua", "nothing")
+    refuses("no messages of protocol 9", skynet.call, echo, "debug", "MEM")
+    local number = skynet.localname(skynet.address(echo))
+    equal(skynet.call(number, "lua", "echo", 8), 8)
+    local s = start "plain"
+    local found = hive.find(skynet.address(s))
+    equal(found:anything(), "plain")
+    equal(skynet.call(found, "lua"), "plain")
+    local peer = skynet.newservice "skynet/peer"
+    local err = check.fails("error", hive.call, skynet.address(peer), "raise", "boom")
+    match(err.traceback, "peer%.lua")
+    check.fails("error", hive.call, skynet.address(peer), "forget")
+    hive.kill(hive.find(skynet.address(peer)))
+    hive.kill(echo)
+    refuses("was killed", skynet.call, number, "lua", "echo", 8)
+    skynet.kill(s)
+  end)
+
+  test("figures of the service itself", function()
+    equal(skynet.mqlen(), 0)
+    equal(skynet.stat "mqlen", 0)
+    assert(skynet.stat "message" > 0)
+    assert(skynet.stat "task" > 0)
+    equal(skynet.endless(), false)
+    refuses("expected mqlen", skynet.stat, "nothing")
+  end)
+
+  check.done()
+  skynet.abort()
+end)

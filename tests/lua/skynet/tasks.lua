@@ -1,0 +1,133 @@
+-- Tasks of a skynet service: forks, timers, sleeping, waiting and waking; clocks.
+
+local check = require "check"
+local skynet = require "skynet"
+
+local equal, refuses, test = check.equal, check.refuses, check.test
+
+skynet.start(function()
+  test("a fork runs after what is running, in order, with its arguments", function()
+    local order = {}
+    local co = skynet.fork(function(...)
+      order[#order + 1] = table.concat({ ... })
+    end, "a", 1)
+    equal(type(co), "thread")
+    skynet.fork(function()
+      order[#order + 1] = "b"
+    end)
+    order[#order + 1] = "main"
+    skynet.yield()
+    equal(table.concat(order, " "), "main a1 b")
+    refuses("function expected", skynet.fork, 1)
+  end)
+
+  test("a failing fork harms nothing else", function()
+    skynet.fork(error, "expected by the test")
+    skynet.yield()
+  end)
+
+  test("a sleep takes its time, in ticks of ten milliseconds", function()
+    local began = skynet.hpc()
+    equal(select("#", skynet.sleep(3)), 0)
+    local took_ms = (skynet.hpc() - began) / 1e6
+    assert(took_ms >= 30, took_ms)
+  end)
+
+  test("a wake-up ends a sleep early", function()
+    local result
+    local co = skynet.fork(function()
+      result = skynet.sleep(10000)
+    end)
+    skynet.yield()
+    equal(skynet.wakeup(co), true)
+    equal(skynet.wakeup(co), nil)
+    skynet.yield()
+    equal(result, "BREAK")
+  end)
+
+  test("tokens name waits", function()
+    local order, token = {}, {}
+    for i = 1, 2 do
+      skynet.fork(function()
+        skynet.wait(token)
+        order[#order + 1] = i
+      end)
+    end
+    skynet.fork(function()
+      order[#order + 1] = skynet.sleep(10000, "sleeper")
+    end)
+    skynet.yield()
+    equal(skynet.wakeup "nobody", nil)
+    equal(skynet.wakeup "sleeper", true)
+    equal(skynet.wakeup(token), true)
+    equal(skynet.wakeup(token), true)
+    skynet.yield()
+    equal(table.concat(order, " "), "BREAK 1 2")
+  end)
+
+  test("a wait without a token waits for the coroutine", function()
+    local main, woken = coroutine.running(), false
+    skynet.fork(function()
+      woken = true
+      skynet.wakeup(main)
+    end)
+    equal(select("#", skynet.wait()), 0)
+    equal(woken, true)
+  end)
+
+  test("timers run in the order of their times, and can be cancelled", function()
+    local order, main = {}, coroutine.running()
+    local function note(name)
+      return function()
+        order[#order + 1] = name
+      end
+    end
+    skynet.timeout(3, function()
+      skynet.wakeup(main)
+    end)
+    skynet.timeout(2, note "second")
+    skynet.timeout(1, note "first")
+    skynet.timeout(0, note "at once")
+    local never = skynet.timeout(2, note "never")
+    equal(never:cancel(), true)
+    skynet.wait(main)
+    equal(table.concat(order, " "), "at once first second")
+  end)
+
+  test("a timer may wait", function()
+    local main = coroutine.running()
+    skynet.timeout(0, function()
+      skynet.sleep(1)
+      skynet.wakeup(main)
+    end)
+    skynet.wait(main)
+  end)
+
+  test("waiting works inside coroutines of the program", function()
+    local co = coroutine.wrap(function()
+      skynet.sleep(1)
+      coroutine.yield "yielded"
+      return "returned"
+    end)
+    equal(co(), "yielded")
+    equal(co(), "returned")
+  end)
+
+  test("where nothing can wait, the error says so", function()
+    refuses("skynet%.sleep cannot wait here", table.sort, { 1, 2, 3 }, function(a, b)
+      skynet.sleep(1)
+      return a < b
+    end)
+  end)
+
+  test("clocks agree", function()
+    equal(math.type(skynet.now()), "integer")
+    equal(math.type(skynet.hpc()), "integer")
+    equal(math.type(skynet.starttime()), "integer")
+    assert(math.abs(skynet.time() - os.time()) < 3)
+    assert(math.abs(skynet.starttime() + skynet.now() / 100 - skynet.time()) < 1)
+  end)
+
+  check.done()
+  require "skynet.manager".abort()
+end)
