@@ -4,6 +4,8 @@
 //!
 //! `require` finds the modules without a file, see [`modules`].
 
+#[cfg(feature = "skynet")]
+mod bson;
 pub mod cache;
 #[cfg(feature = "skynet")]
 mod crypt;

@@ -10,9 +10,9 @@
 
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
-use super::{cache, hive, skynet};
 #[cfg(feature = "skynet")]
-use super::{crypt, md5, sproto};
+use super::{bson, crypt, md5, sproto};
+use super::{cache, hive, skynet};
 
 /// What `require` gives as the second result, where a file's path would be.
 const PLACE: &str = ":embedded:";
@@ -52,6 +52,7 @@ const HOST: &[Module] = &[
 /// Modules for programs that do not bring their own, in the order of their names.
 #[cfg(feature = "skynet")]
 const LIBRARIES: &[Module] = &[
+    ("bson", Source::Native(bson::OPEN)),
     ("client.crypt", Source::Native(crypt::OPEN)),
     ("md5", Source::Native(md5::OPEN)),
     ("md5.core", Source::Native(md5::OPEN)),

@@ -27,6 +27,9 @@ pub trait Userdata: Send + Sized + 'static {
     /// How messages name the type.
     const NAME: &'static str;
 
+    /// True if each value has room for one Lua value beside it, see [`Stack::set_companion`].
+    const HAS_COMPANION: bool = false;
+
     /// Methods, found by name on each value.
     fn methods() -> &'static [(&'static str, Native)] {
         &[]
@@ -60,20 +63,42 @@ impl Stack<'_> {
     /// Pushes a value that scripts may hold.
     pub fn push_userdata<T: Userdata>(&mut self, value: T) {
         if fits::<T>() {
-            self.push_block(Block { header: Header::new::<T>(), payload: value });
+            self.push_block(Block { header: Header::new::<T>(), payload: value }, T::HAS_COMPANION);
         } else {
-            self.push_block(Block { header: Header::new::<T>(), payload: Box::new(value) });
+            let payload = Box::new(value);
+            self.push_block(Block { header: Header::new::<T>(), payload }, T::HAS_COMPANION);
         }
         self.push_type::<T>();
         self.set_metatable(-2);
     }
 
-    fn push_block<P>(&mut self, block: Block<P>) {
+    /// Pops a value and keeps it beside the userdata at `index`, of a type that has room for it. It
+    /// lives as long as the userdata: a place for what the VM's memory accounting should see.
+    pub fn set_companion(&mut self, index: c_int) {
+        let (index, _) = (self.occupied(index), self.occupied(-1));
+        assert!(self.kind(index) == Kind::Userdata, "no userdata at stack index {index}");
+        // SAFETY: the index holds full userdata and there is a value to keep.
+        let kept = unsafe { lua::lua_setiuservalue(self.state(), index, 1) };
+        assert!(kept != 0, "this userdata has no room for a companion");
+    }
+
+    /// Pushes the value beside the userdata at `index`: nil before one was set.
+    pub fn push_companion(&mut self, index: c_int) -> Kind {
+        let index = self.occupied(index);
+        assert!(self.kind(index) == Kind::Userdata, "no userdata at stack index {index}");
+        self.take_slot();
+        // SAFETY: the index holds full userdata and there is room.
+        unsafe { lua::lua_getiuservalue(self.state(), index, 1) };
+        self.kind(-1)
+    }
+
+    fn push_block<P>(&mut self, block: Block<P>, has_companion: bool) {
         assert!(align_of::<Block<P>>() <= BLOCK_ALIGNMENT);
         self.take_slot();
         // SAFETY: there is room, memory is not refused, and the block is large and aligned enough.
         unsafe {
-            let place = lua::lua_newuserdatauv(self.state(), size_of::<Block<P>>(), 0);
+            let size = size_of::<Block<P>>();
+            let place = lua::lua_newuserdatauv(self.state(), size, has_companion.into());
             place.cast::<Block<P>>().write(block);
         }
     }
