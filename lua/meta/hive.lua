@@ -85,6 +85,9 @@ function Reply:error(err) end
 ---@field own_memory_bytes integer Lua memory of this service
 ---@field own_messages integer messages that this service has handled
 ---@field own_tasks integer coroutines and timers of this service
+---@field time number seconds that services have spent on workers
+---@field own_time number the same for this service
+---@field own_handlers table<string, { calls: integer, time: number }> the same by handler
 ---@field own_mailbox integer messages that wait for this service
 
 --- Log lines with the service's name and address; arguments are joined by spaces.

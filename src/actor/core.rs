@@ -23,6 +23,7 @@ use super::message::{Alarm, Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
 use super::plan::Spawn;
+use super::profile::Scale;
 use super::request::RequestId;
 use super::service::Service;
 use super::settings::Settings;
@@ -33,6 +34,7 @@ use super::warden::Warden;
 use super::worker;
 use crate::code::CodeCache;
 use crate::message::Payload;
+use crate::vm::ticks::ticks;
 
 /// What a timer hands back: whom it concerns and what it was for.
 pub(crate) struct Timer {
@@ -53,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) code: Arc<CodeCache>,
     pub(crate) warden: Warden,
     pub(crate) totals: Totals,
+    /// The cycle counter when the host began.
+    ticks_at_start: u64,
     pub(crate) waiting: Arc<Waiting>,
     outside: OnceLock<Arc<Service>>,
     /// Address of the main service; 0 without one.
@@ -82,6 +86,7 @@ impl Core {
             code: Arc::new(CodeCache::new()),
             warden: Warden::new(handle.workers()),
             totals: Totals::default(),
+            ticks_at_start: ticks(),
             waiting: Arc::default(),
             outside: OnceLock::new(),
             main: AtomicU64::new(0),
@@ -93,6 +98,11 @@ impl Core {
             ends_when_empty: AtomicBool::new(false),
             settings,
         }
+    }
+
+    /// How long a tick of a profile lasts.
+    pub(crate) fn scale(&self) -> Scale {
+        Scale::new(self.ticks_at_start, self.handle.clock().now_ns())
     }
 
     /// The service that stands for the Rust side.

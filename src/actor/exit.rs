@@ -135,6 +135,7 @@ pub(super) fn bury_vm(
         if !at_once {
             close_coroutines(stack, state);
         }
+        state.core.totals.note_profile(service.name(), &state.profile.borrow());
         state.take_callers()
     });
     let obituary = bury(service, batch, end, memory_bytes);

@@ -327,7 +327,7 @@ impl Host {
 
     /// Figures at this moment.
     pub fn stats(&self) -> HostStats {
-        HostStats::of(&self.core)
+        HostStats::with_profile(&self.core)
     }
 
     /// A way to end the host from elsewhere.

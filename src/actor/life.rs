@@ -88,19 +88,19 @@ fn turn_of_vm(
     service: &Arc<Service>,
     slice: Slice,
 ) -> Progress {
-    let (progress, tasks) = worker::with_vm(vm, |stack| {
+    let (progress, tasks, ticks) = worker::with_vm(vm, |stack| {
         let Some(state) = stack.data::<State>() else {
             let fault = Fault::new(Code::Error, "the VM has lost its service");
-            return (Progress::Over { end: End::Failed(fault), at_once: true }, 0);
+            return (Progress::Over { end: End::Failed(fault), at_once: true }, 0, 0);
         };
         let progress = Turn::new(stack, state, batch, slice).run();
-        let tasks = state.tasks.borrow().len();
-        (progress, tasks)
+        let (tasks, ticks) = (state.tasks.borrow().len(), state.profile.borrow().total());
+        (progress, tasks, ticks)
     });
     if matches!(progress, Progress::Idle) {
         answer_census(vm, service);
     }
-    service.figures.publish(vm.memory().used_bytes, tasks);
+    service.figures.publish(vm.memory().used_bytes, tasks, ticks);
     progress
 }
 

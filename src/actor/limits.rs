@@ -34,6 +34,10 @@ pub const GROUP_MEMBERS_MAX: usize = 1 << 16;
 pub const TRACES_MAX: usize = 1 << 10;
 /// Steps that one trace records; further ones are counted.
 pub const TRACE_EVENTS_MAX: usize = 1 << 16;
+/// Names of handlers whose time a service tells apart.
+pub const PROFILED_HANDLERS_MAX: usize = 256;
+/// Names of services whose time is told apart once they have ended.
+pub const PROFILED_SERVICES_MAX: usize = 1 << 10;
 /// Monitors on one service.
 pub const WATCHERS_MAX: usize = 1 << 16;
 /// Services of which a host remembers why they ended.

@@ -13,6 +13,7 @@
 //! | `link`, `groups` | services that end together, and that are called as one |
 //! | `peers` | the services one service talked to last |
 //! | `request`, `trace` | what goes along with requests, and the record of their steps |
+//! | `profile`, `totals` | where time went; sums over all services |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
 //! | `skynet` | numbered protocols, message pointers and explicit answers, as skynet's services use them |
@@ -58,6 +59,7 @@ mod names;
 mod outside;
 mod peers;
 mod plan;
+mod profile;
 mod request;
 mod serve;
 mod service;
@@ -78,6 +80,7 @@ pub use end::End;
 pub use fault::{Code, Fault};
 pub use host::{Finish, Host, HostBuilder, HostError, ServiceId, ShutdownHandle};
 pub use plan::Spawn;
+pub use profile::{HandlerProfile, ServiceProfile};
 pub use settings::{Prelude, StandardService, WhenFull};
 pub use totals::HostStats;
 

@@ -159,6 +159,7 @@ impl Turn<'_, '_> {
                 let mut task = Task::new(Stage::Running, Role::Handler);
                 task.deadlines = Deadlines::new(terms.deadline_ms);
                 task.request = terms.request;
+                task.handler = self.handler_of(&coroutine);
                 if caller.waits() {
                     self.state.service.figures.begin_request();
                 }
@@ -228,6 +229,12 @@ impl Turn<'_, '_> {
         }
         stack.replace(2);
         Ok(values - 1)
+    }
+
+    /// Where the time of the handler is noted, whose name lies below it.
+    fn handler_of(&mut self, coroutine: &Coroutine) -> u32 {
+        let stack = self.stack.in_coroutine(coroutine);
+        self.state.profile.borrow_mut().call(stack.bytes(1).unwrap_or_default())
     }
 
     /// Tells the caller why its request is not served; a sender gets a log line in its place.

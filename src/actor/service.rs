@@ -48,6 +48,8 @@ pub(crate) struct Service {
 pub(crate) struct Figures {
     /// Lua memory at the end of the last turn.
     pub(crate) memory_bytes: AtomicUsize,
+    /// Ticks that it has used; see `profile`.
+    pub(crate) ticks: AtomicU64,
     /// Messages handled.
     pub(crate) messages: AtomicU64,
     /// Requests being served, deferred answers included.
@@ -95,7 +97,8 @@ impl Figures {
     }
 
     /// What the turn that ends leaves.
-    pub(crate) fn publish(&self, memory_bytes: usize, tasks: usize) {
+    pub(crate) fn publish(&self, memory_bytes: usize, tasks: usize, ticks: u64) {
+        self.ticks.store(ticks, Ordering::Relaxed);
         self.memory_bytes.store(memory_bytes, Ordering::Relaxed);
         self.tasks.store(tasks, Ordering::Relaxed);
     }

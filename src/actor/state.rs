@@ -19,6 +19,7 @@ use super::limits::TASKS_MAX;
 use super::message::{Alarm, Caller, Message};
 use super::peers::Peers;
 use super::plan::Plan;
+use super::profile::{HandlerProfile, Profile};
 use super::request::{RequestId, Terms};
 use super::service::Service;
 use super::skynet::Skynet;
@@ -38,6 +39,7 @@ pub(crate) struct State {
     pub(super) current: Cell<Option<Key>>,
     /// Tasks that are about to run, first come first served.
     pub(super) ready: RefCell<VecDeque<Key>>,
+    pub(super) profile: RefCell<Profile>,
     pub(super) waiters: RefCell<Waiters>,
     peers: RefCell<Peers>,
     /// The turn has handed another service over to the worker; see [`State::share`].
@@ -85,6 +87,8 @@ pub(crate) struct OwnFigures {
     pub(crate) messages: u64,
     pub(crate) tasks: usize,
     pub(crate) mailbox: usize,
+    pub(crate) time: Duration,
+    pub(crate) handlers: Vec<HandlerProfile>,
 }
 
 /// How far the exit handler has come.
@@ -104,6 +108,7 @@ impl State {
             tasks: RefCell::new(Tasks::new(seed)),
             current: Cell::new(None),
             ready: RefCell::new(VecDeque::new()),
+            profile: RefCell::default(),
             waiters: RefCell::new(Waiters::default()),
             peers: RefCell::new(Peers::default()),
             handed_over: Cell::new(false),
@@ -178,7 +183,10 @@ impl State {
 
     /// What the service knows of itself at this moment.
     pub(crate) fn own_figures(&self) -> OwnFigures {
+        let (scale, profile) = (self.core.scale(), self.profile.borrow());
         OwnFigures {
+            time: scale.duration(profile.total()),
+            handlers: profile.handlers(scale),
             messages: self.service.figures.messages.load(Ordering::Relaxed),
             tasks: self.tasks.borrow().len(),
             mailbox: self.service.mailbox().counters().depth,

@@ -11,6 +11,7 @@ use moonhive_kernel::timer::TimerKey;
 
 use super::fault::Fault;
 use super::message::Caller;
+use super::profile::TASKS;
 use super::request::RequestId;
 use super::service::Service;
 use super::skynet::Origin;
@@ -41,6 +42,8 @@ pub(crate) struct Task {
     pub(crate) deadlines: Deadlines,
     /// The request to which it belongs, if any.
     pub(crate) request: RequestId,
+    /// Whose time it uses.
+    pub(crate) handler: u32,
     /// Session of the present wait; 0 when it does not wait.
     session: u64,
     /// What the present wait is for.
@@ -203,6 +206,7 @@ impl Task {
             role,
             deadlines: Deadlines::default(),
             request: RequestId::NONE,
+            handler: TASKS,
             session: 0,
             wait: Wait::Answer,
             alarm: None,

@@ -1,8 +1,12 @@
 //! Sums over all services of a host, those that have ended included.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::core::Core;
+use super::profile::{Profile, Profiles, ServiceProfile};
 use super::service::Figures;
 use crate::code::CacheStats;
 
@@ -15,11 +19,19 @@ pub(crate) struct Totals {
     messages: AtomicU64,
     memory_bytes: AtomicUsize,
     memory_bytes_max: AtomicUsize,
+    ticks: AtomicU64,
+    profiles: Mutex<Profiles>,
 }
 
 impl Totals {
     pub(crate) fn note_spawn(&self) {
         self.spawned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A service ends that has spent its time like this.
+    pub(super) fn note_profile(&self, service: &str, profile: &Profile) {
+        self.ticks.fetch_add(profile.total(), Ordering::Relaxed);
+        self.profiles.lock().add(service, profile);
     }
 
     /// A service ends that used this much memory at last.
@@ -51,6 +63,11 @@ pub struct HostStats {
     pub memory_per_service_bytes: usize,
     /// The most that one service used at the end of a turn or of its life.
     pub memory_of_largest_bytes: usize,
+    /// Time that services have spent on workers.
+    pub time: Duration,
+    /// The same for those that have ended, by the name of their file; the most expensive first.
+    /// Filled for the program around the host only.
+    pub profile: Vec<ServiceProfile>,
     /// Of the code cache.
     pub code: CacheStats,
 }
@@ -66,6 +83,7 @@ impl HostStats {
             code: core.code.stats(),
             ..HostStats::default()
         };
+        let mut ticks = read(&totals.ticks);
         core.table.for_each(|_, service| {
             let figures = &service.figures;
             stats.waiting_messages += service.mailbox().counters().depth;
@@ -75,14 +93,22 @@ impl HostStats {
             }
             stats.services += 1;
             stats.messages += read(&figures.messages);
+            ticks += read(&figures.ticks);
             stats.tasks += figures.tasks.load(Ordering::Relaxed);
             stats.memory_bytes += memory_bytes;
             stats.memory_of_largest_bytes = stats.memory_of_largest_bytes.max(memory_bytes);
         });
+        stats.time = core.scale().duration(ticks);
         let past_bytes = totals.memory_bytes.load(Ordering::Relaxed);
         let counted = stats.services as u64 + read(&totals.ended);
         let all_bytes = (past_bytes + stats.memory_bytes) as u64;
         stats.memory_per_service_bytes = all_bytes.checked_div(counted).unwrap_or(0) as usize;
         stats
+    }
+
+    /// The same with the profile of services that have ended.
+    pub(crate) fn with_profile(core: &Core) -> HostStats {
+        let profile = core.totals.profiles.lock().list(core.scale());
+        HostStats { profile, ..HostStats::of(core) }
     }
 }

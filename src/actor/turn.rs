@@ -12,6 +12,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use super::message::{Alarm, Message};
+use super::profile::TASKS;
 use super::serve::no_memory;
 use super::skynet::{Envelope, Incoming, VALUES};
 use super::slots::Key;
@@ -60,6 +61,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         slice: Slice,
     ) -> Turn<'turn, 'vm> {
         state.forget_hand_over();
+        state.profile.borrow_mut().begin();
         Turn { stack, state, batch, over: None, slice, steps: 0, has_taken: false }
     }
 
@@ -309,6 +311,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.state.share();
         self.state.set_failure(failure);
         self.state.current.set(Some(key));
+        let handler = self.state.tasks.borrow_mut().get(key).map_or(TASKS, |task| task.handler);
         let resumed = self.stack.resume(&coroutine, values);
         self.state.current.set(None);
         self.reclaim_blocks();
@@ -321,6 +324,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Resumed::Yielded(_) => self.yielded(key, coroutine),
             Resumed::Failed(error) => self.failed(key, coroutine, &error),
         }
+        self.state.profile.borrow_mut().spend(handler);
         self.look_at_offences();
     }
 

@@ -3,15 +3,19 @@
 //! ```text
 //! services         1,001 started
 //! messages         4,937 handled
+//! time             12.4 s: worker 11.0 s (1,000 services), main 1.4 s
+//! handlers         worker.compute 10.8 s (4,000 calls), main.(tasks) 1.4 s
 //! memory           97.4 KiB a service on average, 15.1 MiB the largest; 190.2 MiB resident at most
 //! shared code      412.0 KiB in 44 chunks
 //! code cache       43,956 hits, 44 compiled, 0 private, 0 failed
 //! ```
 
+use std::cmp::Reverse;
 use std::fmt::{self, Write};
 use std::fs;
+use std::time::Duration;
 
-use moonhive::actor::HostStats;
+use moonhive::actor::{HandlerProfile, HostStats, ServiceProfile};
 
 /// Figures of a host as lines for people.
 pub struct Report<'a> {
@@ -47,6 +51,8 @@ impl fmt::Display for Report<'_> {
         for (name, text) in [
             ("services", format!("{} started", grouped(stats.spawned))),
             ("messages", format!("{} handled", grouped(stats.messages))),
+            ("time", times(stats)),
+            ("handlers", handlers(stats)),
             ("memory", memory),
             ("shared code", shared),
             ("code cache", cache),
@@ -54,6 +60,49 @@ impl fmt::Display for Report<'_> {
             writeln!(f, "{name:<16} {text}")?;
         }
         Ok(())
+    }
+}
+
+/// Services and handlers that a report names.
+const NAMED_MAX: usize = 5;
+
+/// The time of all services, and of those files that used most of it.
+fn times(stats: &HostStats) -> String {
+    let name = |service: &ServiceProfile| {
+        let time = seconds(service.time);
+        match service.services {
+            1 => format!("{} {time}", service.name),
+            count => format!("{} {time} ({} services)", service.name, grouped(count)),
+        }
+    };
+    let named: Vec<String> = stats.profile.iter().take(NAMED_MAX).map(name).collect();
+    format!("{}: {}", seconds(stats.time), named.join(", "))
+}
+
+/// The handlers that used most of the time.
+fn handlers(stats: &HostStats) -> String {
+    let of_service = |service: &'_ ServiceProfile| {
+        let name = service.name.clone();
+        service.handlers.clone().into_iter().map(move |handler| (name.clone(), handler))
+    };
+    let mut all: Vec<_> = stats.profile.iter().flat_map(of_service).collect();
+    all.sort_by_key(|(_, handler)| Reverse(handler.time));
+    let name = |(service, handler): &(String, HandlerProfile)| {
+        let (name, time) = (&handler.name, seconds(handler.time));
+        match handler.calls {
+            0 => format!("{service}.{name} {time}"),
+            calls => format!("{service}.{name} {time} ({} calls)", grouped(calls)),
+        }
+    };
+    all.iter().take(NAMED_MAX).map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// A time in the unit that suits it.
+fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
+        seconds if seconds >= 1e-3 => format!("{:.1} ms", seconds * 1e3),
+        seconds => format!("{:.1} us", seconds * 1e6),
     }
 }
 
@@ -113,6 +162,12 @@ mod tests {
         {
             assert!(report.contains(expected), "no {expected:?} in\n{report}");
         }
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        let times = [1_500, 2_500_000, 12_340_000_000].map(|ns| seconds(Duration::from_nanos(ns)));
+        assert_eq!(times, ["1.5 us", "2.5 ms", "12.3 s"]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod reference;
 mod stack;
 mod state;
 mod table;
+pub(crate) mod ticks;
 mod userdata;
 
 pub use builder::{GcMode, VmBuilder};

@@ -137,3 +137,31 @@ fn stats_are_printed_at_exit() {
         assert!(ended.stderr.contains(expected), "no {expected:?} in {}", ended.stderr);
     }
 }
+
+#[test]
+fn the_figures_at_exit_name_the_handlers_that_used_most_time() {
+    let scratch = Scratch::new("run_profile");
+    scratch
+        .file(
+            "worker.lua",
+            "return {
+               compute = function()
+                 local deadline = os.clock() + 0.03
+                 while os.clock() < deadline do end
+               end,
+               idle = function() end,
+             }",
+        )
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local worker = hive.spawn 'worker'
+             worker:idle()
+             worker:compute()",
+        );
+    let ended = scratch.run(["run", "--stats", "main.lua"]).expect_code(0);
+    let line = |name: &str| ended.stderr.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("time").contains(" ms: worker "), "{}", ended.stderr);
+    assert!(line("handlers").contains("  worker.compute "), "{}", ended.stderr);
+    assert!(line("handlers").contains("(1 calls)"), "{}", ended.stderr);
+}

@@ -17,6 +17,29 @@ local function end_of(service)
   return ended
 end
 
+test("the time of a service is told by handler", function()
+  local busy = hive.spawn "service.echo"
+  for _ = 1, 3 do
+    busy:compute(0.01)
+  end
+  busy:echo()
+  local stats = busy:stats()
+  local handlers = stats.own_handlers
+  equal(handlers.compute.calls, 3)
+  equal(handlers.echo.calls, 1)
+  -- What a handler computes is processor time, and more may pass on the worker meanwhile.
+  assert(handlers.compute.time >= 0.027, handlers.compute.time)
+  assert(handlers.echo.time < handlers.compute.time)
+  assert(handlers["(tasks)"].calls == 0)
+  local sum = 0
+  for _, handler in pairs(handlers) do
+    sum = sum + handler.time
+  end
+  assert(math.abs(sum - stats.own_time) < 1e-4, stats.own_time)
+  assert(stats.time >= handlers.compute.time)
+  hive.kill(busy)
+end)
+
 test("the name of a service that cannot start is free when its spawner is told", function()
   for _ = 1, 50 do
     fails("error", hive.spawn, { "service.broken", register = "broken" })

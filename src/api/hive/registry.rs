@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::arguments::{optional_text, target};
 use super::failure;
-use crate::actor::{End, HostStats, Light, Message, State, kill};
+use crate::actor::{End, HandlerProfile, HostStats, Light, Message, State, kill};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 12] = [
@@ -169,10 +169,29 @@ fn stats(stack: &mut Stack<'_>) -> NativeResult {
         ("own_tasks", own.tasks as u64),
         ("own_mailbox", own.mailbox as u64),
     ];
-    stack.push_table(0, fields.len());
+    stack.push_table(0, fields.len() + 3);
     for (name, value) in fields {
         stack.push_integer(i64::try_from(value).unwrap_or(i64::MAX));
         stack.raw_set_field(-2, name);
     }
+    for (name, time) in [("time", host.time), ("own_time", own.time)] {
+        stack.push_number(time.as_secs_f64());
+        stack.raw_set_field(-2, name);
+    }
+    push_handlers(stack, &own.handlers);
+    stack.raw_set_field(-2, "own_handlers");
     Ok(Outcome::Return(1))
+}
+
+/// Pushes calls and time by the name of the handler.
+fn push_handlers(stack: &mut Stack<'_>, handlers: &[HandlerProfile]) {
+    stack.push_table(0, handlers.len());
+    for handler in handlers {
+        stack.push_table(0, 2);
+        stack.push_integer(i64::try_from(handler.calls).unwrap_or(i64::MAX));
+        stack.raw_set_field(-2, "calls");
+        stack.push_number(handler.time.as_secs_f64());
+        stack.raw_set_field(-2, "time");
+        stack.raw_set_field(-2, &handler.name);
+    }
 }

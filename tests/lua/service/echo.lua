@@ -78,6 +78,9 @@ return {
   remaining = function(target, seconds)
     return pcall(target.sleep, target, seconds)
   end,
+  stats = function()
+    return hive.stats()
+  end,
   memory = function()
     return collectgarbage "count"
   end,

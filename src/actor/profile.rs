@@ -1,0 +1,268 @@
+//! Where processor time goes: by service and by handler, always measured.
+//!
+//! The cycle counter is read once when a turn begins and once after each message or task; what has
+//! passed in between belongs to the handler that ran, dispatch included. So all of a turn is
+//! accounted for, by one reading a message (8 ns, no system call). What counts is time on a worker: if
+//! the system takes the processor away meanwhile, that counts as well.
+//!
+//! Services that have ended are added up by the name of their file.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::limits::{PROFILED_HANDLERS_MAX, PROFILED_SERVICES_MAX};
+use crate::vm::ticks::ticks;
+
+/// Handlers by their place in [`Profile`]: everything that is no handler.
+pub(super) const TASKS: u32 = 0;
+/// Handlers beyond the limit of names.
+const OTHERS: u32 = 1;
+/// What they are called.
+const TASKS_NAME: &str = "(tasks)";
+const OTHERS_NAME: &str = "(other handlers)";
+
+/// The time of one handler, in ticks.
+#[derive(Debug, Clone, Default)]
+struct Spent {
+    calls: u64,
+    ticks: u64,
+}
+
+/// What one service has used; written by its turns only.
+#[derive(Debug)]
+pub(super) struct Profile {
+    spent: Vec<Spent>,
+    places: HashMap<Box<[u8]>, u32, foldhash::fast::RandomState>,
+    /// The handler looked up last, since most messages are like the one before.
+    last: (Box<[u8]>, u32),
+    total: u64,
+    /// When the present stretch began.
+    mark: u64,
+}
+
+impl Default for Profile {
+    fn default() -> Profile {
+        Profile {
+            spent: vec![Spent::default(); 2],
+            places: HashMap::default(),
+            last: (Box::default(), OTHERS),
+            total: 0,
+            mark: 0,
+        }
+    }
+}
+
+impl Profile {
+    /// A turn begins.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.mark = ticks();
+    }
+
+    /// What has passed since the last reading was spent by that handler.
+    #[inline]
+    pub(super) fn spend(&mut self, handler: u32) {
+        let now = ticks();
+        let passed = now.saturating_sub(self.mark);
+        self.mark = now;
+        self.total += passed;
+        if let Some(spent) = self.spent.get_mut(handler as usize) {
+            spent.ticks += passed;
+        }
+    }
+
+    /// A handler is called; returns its place.
+    #[inline]
+    pub(super) fn call(&mut self, name: &[u8]) -> u32 {
+        let place = if *self.last.0 == *name { self.last.1 } else { self.look_up(name) };
+        self.spent[place as usize].calls += 1;
+        place
+    }
+
+    fn look_up(&mut self, name: &[u8]) -> u32 {
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None if self.places.len() >= PROFILED_HANDLERS_MAX => return OTHERS,
+            None => {
+                let place = self.spent.len() as u32;
+                self.places.insert(name.into(), place);
+                self.spent.push(Spent::default());
+                place
+            }
+        };
+        self.last = (name.into(), place);
+        place
+    }
+
+    /// All ticks so far.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The handlers that were called, by name.
+    fn spent(&self) -> impl Iterator<Item = (String, &Spent)> {
+        let fixed = [TASKS_NAME, OTHERS_NAME].map(String::from).into_iter().zip(&self.spent);
+        let named = self.places.iter().map(|(name, place)| {
+            (String::from_utf8_lossy(name).into_owned(), &self.spent[*place as usize])
+        });
+        fixed.chain(named).filter(|(_, spent)| spent.ticks > 0)
+    }
+
+    /// For the service itself, the most expensive handler first.
+    pub(super) fn handlers(&self, scale: Scale) -> Vec<HandlerProfile> {
+        let handler = |(name, spent): (String, &Spent)| HandlerProfile {
+            name,
+            calls: spent.calls,
+            time: scale.duration(spent.ticks),
+        };
+        let mut handlers: Vec<_> = self.spent().map(handler).collect();
+        handlers.sort_by_key(|one| Reverse(one.time));
+        handlers
+    }
+}
+
+/// What a handler has used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerProfile {
+    /// Its name; `(tasks)` stands for the service's file, forks and timers.
+    pub name: String,
+    /// How often it was called; 0 for tasks.
+    pub calls: u64,
+    /// Time on a worker.
+    pub time: Duration,
+}
+
+/// What all services of one file have used that have ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceProfile {
+    /// The name of their file.
+    pub name: String,
+    /// How many there were.
+    pub services: u64,
+    /// Time on a worker.
+    pub time: Duration,
+    /// The same by handler, the most expensive first.
+    pub handlers: Vec<HandlerProfile>,
+}
+
+/// What ended services have used, by the name of their file.
+#[derive(Debug, Default)]
+pub(super) struct Profiles(HashMap<Box<str>, Ended>);
+
+#[derive(Debug, Default)]
+struct Ended {
+    services: u64,
+    ticks: u64,
+    handlers: HashMap<String, Spent>,
+}
+
+impl Profiles {
+    /// A service ends.
+    pub(super) fn add(&mut self, service: &str, profile: &Profile) {
+        let is_known = self.0.contains_key(service);
+        let is_full = self.0.len() >= PROFILED_SERVICES_MAX;
+        let name = if is_known || !is_full { service } else { "(other services)" };
+        let ended = match self.0.get_mut(name) {
+            Some(ended) => ended,
+            None => self.0.entry(name.into()).or_default(),
+        };
+        ended.services += 1;
+        ended.ticks += profile.total;
+        for (name, spent) in profile.spent() {
+            let sum = ended.handlers.entry(name).or_default();
+            sum.calls += spent.calls;
+            sum.ticks += spent.ticks;
+        }
+    }
+
+    /// The most expensive first.
+    pub(super) fn list(&self, scale: Scale) -> Vec<ServiceProfile> {
+        let mut list: Vec<_> = self.0.iter().map(|(name, ended)| ended.show(name, scale)).collect();
+        list.sort_by_key(|one| Reverse(one.time));
+        list
+    }
+}
+
+impl Ended {
+    fn show(&self, name: &str, scale: Scale) -> ServiceProfile {
+        let handler = |(name, spent): (&String, &Spent)| HandlerProfile {
+            name: name.clone(),
+            calls: spent.calls,
+            time: scale.duration(spent.ticks),
+        };
+        let mut handlers: Vec<_> = self.handlers.iter().map(handler).collect();
+        handlers.sort_by_key(|one| Reverse(one.time));
+        let (services, time) = (self.services, scale.duration(self.ticks));
+        ServiceProfile { name: name.to_owned(), services, time, handlers }
+    }
+}
+
+/// How long a tick lasts, found by comparing two clocks since the host began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    nanoseconds_per_tick: f64,
+}
+
+impl Scale {
+    /// From the counter when the host's clock read zero, and that clock now.
+    pub(super) fn new(ticks_at_start: u64, now_ns: u64) -> Scale {
+        let passed = ticks().saturating_sub(ticks_at_start).max(1);
+        Scale { nanoseconds_per_tick: now_ns as f64 / passed as f64 }
+    }
+
+    pub(crate) fn duration(self, ticks: u64) -> Duration {
+        Duration::from_nanos((ticks as f64 * self.nanoseconds_per_tick) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NANOSECOND: Scale = Scale { nanoseconds_per_tick: 1.0 };
+
+    #[test]
+    fn all_time_of_a_turn_belongs_to_somebody() {
+        let mut profile = Profile::default();
+        profile.begin();
+        let add = profile.call(b"add");
+        profile.spend(add);
+        profile.spend(TASKS);
+        let again = profile.call(b"add");
+        profile.spend(again);
+        assert_eq!(add, again);
+        let handlers = profile.handlers(NANOSECOND);
+        let sum: Duration = handlers.iter().map(|handler| handler.time).sum();
+        assert_eq!(sum, NANOSECOND.duration(profile.total()));
+        assert!(handlers.iter().any(|handler| handler.name == "add" && handler.calls == 2));
+    }
+
+    #[test]
+    fn handlers_beyond_the_limit_share_one_place() {
+        let mut profile = Profile::default();
+        for number in 0..PROFILED_HANDLERS_MAX + 10 {
+            let place = profile.call(number.to_string().as_bytes());
+            assert_eq!(place == OTHERS, number >= PROFILED_HANDLERS_MAX);
+        }
+        assert_eq!(profile.spent[OTHERS as usize].calls, 10);
+    }
+
+    #[test]
+    fn services_that_end_are_added_up_by_name() {
+        let mut profiles = Profiles::default();
+        for name in ["db", "gate", "db"] {
+            let mut profile = Profile::default();
+            profile.begin();
+            let place = profile.call(b"get");
+            profile.spend(place);
+            profiles.add(name, &profile);
+        }
+        let list = profiles.list(NANOSECOND);
+        let db = list.iter().find(|service| service.name == "db").expect("it has ended");
+        assert_eq!((db.services, db.handlers.len(), db.handlers[0].calls), (2, 1, 2));
+        assert!(list[0].time >= list[1].time);
+    }
+}
