@@ -1,6 +1,12 @@
-//! Services that sleep do not keep the strings of code that is gone: the host asks them.
+//! Services that sleep keep neither code that was replaced nor its strings: the host asks them.
 
-use moonhive::actor::{Host, Spawn};
+use std::fs;
+use std::time::{Duration, Instant};
+
+use moonhive::actor::{Host, ServiceId, Spawn};
+
+/// A test that takes longer hangs.
+const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Loads one version of a module after the other, each with names of its own; returns the most that
 /// ever waited in limbo, and how many strings were freed meanwhile.
@@ -51,5 +57,66 @@ fn strings_of_replaced_code_are_freed_while_other_services_sleep() {
     // A round brings about 20 KiB of names; 64 KiB in limbo begin a census.
     assert!(most < 512 * 1024, "{most} bytes waited");
     assert!(freed > 10_000, "{freed} strings were freed");
+    host.shutdown();
+}
+
+/// Loads a module and forgets it; keeps one of its functions if told so. Then it sleeps.
+const SLEEPER: &str = r#"
+local keeps = ...
+local module = require "replaced"
+package.loaded.replaced = nil
+local answer = keeps and module.answer or nil
+return { answer = function() return answer() end }
+"#;
+
+/// Clears a file from the cache, and tells how many retired versions are in use and by how many VMs.
+const CLEARER: &str = r#"
+local cache = require "cache"
+return {
+  clear = cache.clear,
+  retired = function()
+    local totals = cache.stats()
+    return #totals.retired, totals.totals.retired_users
+  end,
+}
+"#;
+
+/// A host with a module of that name, and a service that clears the cache.
+fn host_with(directory: &tempfile::TempDir, module: &str) -> (Host, ServiceId) {
+    fs::write(directory.path().join("replaced.lua"), module).expect("a module");
+    let host = Host::builder().threads(2).path(directory.path()).build().expect("a host");
+    let clearer = host.spawn(Spawn::text("clearer", CLEARER), ()).expect("the clearer");
+    (host, clearer)
+}
+
+/// Asks until that many VMs use retired versions.
+fn wait_for_users(host: &Host, clearer: ServiceId, expected: u64) -> u64 {
+    let began = Instant::now();
+    loop {
+        let (versions, users): (u64, u64) = host.call(clearer, "retired", ()).expect("figures");
+        if users == expected {
+            return versions;
+        }
+        assert!(began.elapsed() < WATCHDOG, "{users} users of {versions} retired versions");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn replaced_code_is_freed_while_the_services_that_used_it_sleep() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let (host, clearer) = host_with(&directory, "return { answer = function() return 42 end }");
+    for _ in 0..40 {
+        host.spawn(Spawn::text("sleeper", SLEEPER), (false,)).expect("a sleeper");
+    }
+    let keeper = host.spawn(Spawn::text("keeper", SLEEPER), (true,)).expect("the keeper");
+    let file = directory.path().join("replaced.lua");
+    assert_eq!(host.call::<u64>(clearer, "clear", (&file,)).expect("it is cached"), 1);
+    let (versions, users): (u64, u64) = host.call(clearer, "retired", ()).expect("figures");
+    assert!(versions == 1 && users > 20, "{users} users of {versions} retired versions");
+    wait_for_users(&host, clearer, 1);
+    assert_eq!(host.call::<i64>(keeper, "answer", ()).expect("an answer"), 42);
+    host.kill(keeper, "by the test");
+    assert_eq!(wait_for_users(&host, clearer, 0), 0, "nobody keeps the version");
     host.shutdown();
 }

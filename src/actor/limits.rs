@@ -52,5 +52,13 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const SHUTDOWN_KILL_WAIT: Duration = Duration::from_secs(2);
 /// Time that `__exit` and `__close` of a service that exits alone may take.
 pub const EXIT_GRACE: Duration = Duration::from_secs(5);
+/// Time after which services are asked to let go of code that was replaced.
+pub const RETIRED_CODE_WAIT: Duration = Duration::from_secs(2);
+/// Time between the beginnings of two such rounds.
+pub const RETIRED_CODE_GAP: Duration = Duration::from_secs(60);
+/// Services that are asked at once, and the time until the next ones are.
+pub const RETIRED_CODE_PORTION: usize = 16;
+/// See [`RETIRED_CODE_PORTION`].
+pub const RETIRED_CODE_TICK: Duration = Duration::from_millis(20);
 /// First time that the watchdog waits before it looks again at a service that has to stop.
 pub const URGENT_TICK: Duration = Duration::from_millis(5);

@@ -44,6 +44,8 @@ pub(crate) enum Message {
     PrepareToEnd,
     /// Nothing but a turn, at whose end the VM tells which unused shared strings it holds.
     Census,
+    /// Collect garbage if that may free code that was replaced.
+    LetGo,
 }
 
 /// What a timer of a service is for.

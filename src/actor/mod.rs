@@ -15,6 +15,7 @@
 //! | `request`, `trace` | what goes along with requests, and the record of their steps |
 //! | `profile`, `totals` | where time went; sums over all services |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
+//! | `retired` | asking those who sleep to let go of code that was replaced |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
 //! | `skynet` | numbered protocols, message pointers and explicit answers, as skynet's services use them |
 //! | `outside` | threads of the program that call services |
@@ -61,6 +62,7 @@ mod peers;
 mod plan;
 mod profile;
 mod request;
+mod retired;
 mod serve;
 mod service;
 mod settings;

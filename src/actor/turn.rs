@@ -143,6 +143,18 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         Progress::Idle
     }
 
+    /// Frees what code was replaced, as far as this service alone still kept it.
+    fn let_go(&mut self) {
+        let held = self.stack.retired_code_count();
+        if held == 0 {
+            return;
+        }
+        self.stack.collect();
+        if self.stack.retired_code_count() < held {
+            self.state.core.code.sweep();
+        }
+    }
+
     // ---- messages ----
 
     pub(super) fn handle(&mut self, message: Message) {
@@ -164,6 +176,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Stop(end) => self.state.leave(*end),
             Message::PrepareToEnd => self.prepare_to_end(),
             Message::Census => {}
+            Message::LetGo => self.let_go(),
         }
     }
 

@@ -21,6 +21,7 @@ use parking_lot::{Condvar, Mutex};
 use super::core::Core;
 use super::limits::{TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
 use super::message::Message;
+use super::retired::Rounds;
 use super::service::{Leaving, Service};
 use super::shutdown::Shutdown;
 use crate::vm::{Interrupter, Interruption, Vm};
@@ -173,6 +174,7 @@ impl Warden {
 pub(crate) fn main(core: &Arc<Core>) {
     let mut watch = Watch::new(core);
     let mut shutdown: Option<Shutdown> = None;
+    let mut rounds = Rounds::default();
     loop {
         let kill_all = shutdown.as_ref().is_some_and(Shutdown::is_killing);
         let urgent = watch.look(kill_all);
@@ -182,7 +184,7 @@ pub(crate) fn main(core: &Arc<Core>) {
                 Some(pause) => Some(pause),
                 None => break,
             },
-            None => watch.pause(urgent),
+            None => earlier(watch.pause(urgent), rounds.advance(core)),
         };
         let code = sleep(&core.warden, pause, shutdown.is_some());
         if shutdown.is_none() && code.is_some() {
@@ -192,6 +194,10 @@ pub(crate) fn main(core: &Arc<Core>) {
     let mut orders = core.warden.orders.lock();
     orders.done = true;
     core.warden.changed.notify_all();
+}
+
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// Sleeps for `pause`, or until something is asked for when that is `None`. Returns the exit code

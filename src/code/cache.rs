@@ -61,6 +61,16 @@ impl CodeCache {
         self.store.sweep();
     }
 
+    /// How many versions were ever retired: a number that stands still while nothing is replaced.
+    pub fn retirements(&self) -> u64 {
+        self.store.retirements()
+    }
+
+    /// Whether some VM still uses a retired version. Frees the others.
+    pub fn holds_retired(&self) -> bool {
+        self.store.holds_retired()
+    }
+
     /// Figures at this moment.
     pub fn stats(&self) -> CacheStats {
         self.front.settle();

@@ -13,6 +13,9 @@ pub(super) trait Code: Clone + Send + Sync {
     /// VMs that use it right now.
     fn users(&self) -> usize;
 
+    /// Nothing new will be loaded from it: VMs may ask whether they hold such code.
+    fn retire(&self);
+
     /// The same code under another chunk name; `None` when there is no memory for it.
     fn renamed(&self, chunk_name: &CStr) -> Option<Self>;
 }
@@ -61,6 +64,11 @@ impl Code for Image {
         // SAFETY: as above.
         let users = unsafe { share::lua_imageusers(self.as_ptr()) };
         users as usize
+    }
+
+    fn retire(&self) {
+        // SAFETY: as above.
+        unsafe { share::lua_retireimage(self.as_ptr()) };
     }
 
     fn renamed(&self, chunk_name: &CStr) -> Option<Image> {

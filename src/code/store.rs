@@ -37,6 +37,8 @@ pub(super) struct Store<C> {
     max_chunks: usize,
     published: AtomicU64,
     /// Control plane: never touched by a hit.
+    /// Versions that were ever retired.
+    retirements: AtomicU64,
     retired: Mutex<Vec<Arc<Version<C>>>>,
     /// Length of `retired`, for a look without the lock.
     retired_count: AtomicUsize,
@@ -95,6 +97,7 @@ impl<C: Code> Store<C> {
             chunks: AtomicUsize::new(0),
             max_chunks,
             published: AtomicU64::new(0),
+            retirements: AtomicU64::new(0),
             retired: Mutex::new(Vec::new()),
             retired_count: AtomicUsize::new(0),
             counts: Counts::default(),
@@ -209,6 +212,7 @@ impl<C: Code> Store<C> {
         if versions.is_empty() {
             return;
         }
+        self.retirements.fetch_add(versions.len() as u64, Ordering::Relaxed);
         let mut retired = self.retired.lock();
         retired.extend(versions);
         self.retired_count.store(retired.len(), Ordering::Relaxed);
@@ -238,6 +242,17 @@ impl<C: Code> Store<C> {
             versions.extend(shard.lock().values().filter_map(|slot| slot.current.clone()));
         }
         versions
+    }
+
+    /// How many versions were ever retired.
+    pub(super) fn retirements(&self) -> u64 {
+        self.retirements.load(Ordering::Relaxed)
+    }
+
+    /// Whether a retired version is still in use.
+    pub(super) fn holds_retired(&self) -> bool {
+        self.sweep();
+        self.retired_count.load(Ordering::Relaxed) > 0
     }
 
     /// Retired versions that are still in use.

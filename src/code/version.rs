@@ -78,6 +78,9 @@ impl<C: Code> Version<C> {
             drop(others);
             return Some(code); // another thread was quicker; ours is dropped out of the lock
         }
+        if !self.is_current() {
+            code.retire();
+        }
         if others.len() < MAX_SPELLINGS {
             others.push(new);
         }
@@ -98,6 +101,8 @@ impl<C: Code> Version<C> {
     /// From now on no load that looks for it gets it.
     pub(super) fn retire(&self) {
         self.current.store(false, Ordering::Release);
+        self.first.code.retire();
+        self.others.lock().iter().for_each(|other| other.code.retire());
     }
 
     /// Bytes of its images.
@@ -185,6 +190,8 @@ pub(super) mod fake {
         fn users(&self) -> usize {
             self.0.users.load(Ordering::SeqCst) as usize
         }
+
+        fn retire(&self) {}
 
         fn renamed(&self, chunk_name: &CStr) -> Option<FakeCode> {
             let text = format!("{} as {}", self.0.text, chunk_name.to_string_lossy());

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, share};
 
 use super::builder::VmBuilder;
 use super::call::LoadMode;
@@ -63,6 +63,13 @@ impl<'vm> Stack<'vm> {
     /// The VM's access to the code cache, if it has one.
     pub fn code(&self) -> Option<&'vm CodeClient> {
         self.context().code.as_ref()
+    }
+
+    /// How many images of retired versions the VM still holds. A full collection lets go of those
+    /// that no function of its own comes from any more.
+    pub fn retired_code_count(&self) -> usize {
+        // SAFETY: the state is live and this thread has it.
+        usize::try_from(unsafe { share::lua_usesretired(self.state()) }).unwrap_or(0)
     }
 
     /// Pushes the main function of a text that is part of the program. It is cached under `name`,

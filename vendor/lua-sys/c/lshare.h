@@ -50,6 +50,14 @@ LUA_API void lua_releaseimage (lua_Image *img);
 LUA_API size_t lua_imagesize (const lua_Image *img);
 LUA_API unsigned lua_imageusers (const lua_Image *img);
 
+/*
+** Say that nothing new will be loaded from the image (any thread), and
+** count the images of which that was said and to which a VM still holds
+** on (the thread of that VM).
+*/
+LUA_API void lua_retireimage (lua_Image *img);
+LUA_API int lua_usesretired (lua_State *L);
+
 
 /* process-wide figures, read without a lock (each alone is exact) */
 typedef struct lua_ShareStats {

@@ -307,6 +307,7 @@ static lua_Image *newimage (size_t size, int maxstrings) {
   if (img == NULL) return NULL;
   atomic_init(&img->refs, 1);
   atomic_init(&img->users, 0);
+  atomic_init(&img->retired, 0);
   img->numstrings = img->numkeys = 0;
   img->size = size;
   img->root = cast(Proto *, newblock(size));
@@ -406,6 +407,11 @@ LUA_API size_t lua_imagesize (const lua_Image *img) {
 
 LUA_API unsigned lua_imageusers (const lua_Image *img) {
   return atomic_load_explicit(&img->users, memory_order_relaxed);
+}
+
+
+LUA_API void lua_retireimage (lua_Image *img) {
+  atomic_store_explicit(&img->retired, 1, memory_order_relaxed);
 }
 
 /* }====================================================== */

@@ -15,12 +15,13 @@
 
 /*
 ** Image of a chunk. The handle is separate from the block with the
-** prototypes, so that the block can be mapped read-only. Only the two
-** counters change after publication.
+** prototypes, so that the block can be mapped read-only. Only the
+** counters and the flag change after publication.
 */
 struct lua_Image {
   atomic_uint refs;	/* owners: caches and VMs */
   atomic_uint users;	/* VMs */
+  atomic_int retired;	/* nothing new is loaded from it */
   Proto *root;	/* start of the block */
   size_t size;	/* of the block */
   unsigned long long stamp;	/* number of its publication */

@@ -294,6 +294,15 @@ void luaI_endmark (lua_State *L) {
 }
 
 
+LUA_API int lua_usesretired (lua_State *L) {
+  SharingVM *vm = &G(L)->sharing;
+  int i, n = 0;
+  for (i = 0; i < vm->nuses; i++)
+    n += atomic_load_explicit(&vm->uses[i].img->retired, memory_order_relaxed);
+  return n;
+}
+
+
 /* private prototypes of images in use, or NULL after the last one */
 Proto *luaI_nextroot (global_State *g, int *i) {
   SharingVM *vm = &g->sharing;

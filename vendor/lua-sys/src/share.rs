@@ -73,6 +73,10 @@ unsafe extern "C-unwind" {
     pub fn lua_imagesize(image: *const Image) -> usize;
     /// VMs that hold a reference right now.
     pub fn lua_imageusers(image: *const Image) -> c_uint;
+    /// Says that nothing new will be loaded from the image.
+    pub fn lua_retireimage(image: *mut Image);
+    /// Images of which that was said and to which the VM still holds on.
+    pub fn lua_usesretired(state: *mut lua_State) -> c_int;
     /// Reads the process-wide figures.
     pub fn lua_sharestats(out: *mut ShareStats);
     /// Tells which limbo strings this VM still uses; true if it walked the heap.
