@@ -361,7 +361,7 @@ impl Workload for Core {
                 service.put_life(life);
                 return Turn::Again;
             }
-            Ok(Progress::Over { end, at_once }) => (end, at_once),
+            Ok(Progress::Over { end, at_once }) => (*end, at_once),
             Err(text) => (End::Failed(Fault::new(Code::Error, text)), true),
         };
         // The end may last: what the turn handed over is for everybody.

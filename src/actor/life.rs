@@ -65,7 +65,7 @@ impl Life {
                 self.stage = Stage::Born(vm);
                 Ok(())
             }
-            Err(fault) => Err(Progress::Over { end: End::Failed(fault), at_once: true }),
+            Err(fault) => Err(Progress::Over { end: Box::new(End::Failed(fault)), at_once: true }),
         }
     }
 
@@ -91,7 +91,7 @@ fn turn_of_vm(
     let (progress, tasks, ticks) = worker::with_vm(vm, |stack| {
         let Some(state) = stack.data::<State>() else {
             let fault = Fault::new(Code::Error, "the VM has lost its service");
-            return (Progress::Over { end: End::Failed(fault), at_once: true }, 0, 0);
+            return (Progress::Over { end: Box::new(End::Failed(fault)), at_once: true }, 0, 0);
         };
         let progress = Turn::new(stack, state, batch, slice).run();
         let (tasks, ticks) = (state.tasks.borrow().len(), state.profile.borrow().total());

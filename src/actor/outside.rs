@@ -108,7 +108,7 @@ impl Outside {
                 Message::Answer { session, payload } => self.waiting.finish(session, Ok(payload)),
                 Message::Failure { session, fault } => self.waiting.finish(session, Err(*fault)),
                 // Comes before the answers that were sent earlier; those are handed over all the same.
-                Message::Kill(end) => over = Some(Progress::Over { end: *end, at_once: true }),
+                Message::Kill(end) => over = Some(Progress::Over { end, at_once: true }),
                 other => other.reject(|| {
                     Fault::new(Code::NoHandler, "the program around the host serves no methods")
                 }),

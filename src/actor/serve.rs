@@ -125,7 +125,7 @@ impl Turn<'_, '_> {
         if let Some(caller) = caller {
             caller.fail(fault.clone().seen_by_caller());
         }
-        self.over = Some(Progress::Over { end: End::Failed(fault), at_once: false });
+        self.over = Some(Progress::Over { end: Box::new(End::Failed(fault)), at_once: false });
     }
 
     // ---- requests ----
@@ -292,7 +292,8 @@ impl Turn<'_, '_> {
                 let fault = self.state.offence.borrow_mut().take().unwrap_or_else(|| {
                     Fault::new(Code::TurnLimit, "its turns ran too long again and again")
                 });
-                self.over = Some(Progress::Over { end: End::Failed(fault), at_once: true });
+                self.over =
+                    Some(Progress::Over { end: Box::new(End::Failed(fault)), at_once: true });
             }
         }
     }

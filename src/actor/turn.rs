@@ -29,7 +29,7 @@ pub(crate) enum Progress {
     /// More is left.
     Again,
     /// The service ends; without running any more of its code if that is `at_once`.
-    Over { end: End, at_once: bool },
+    Over { end: Box<End>, at_once: bool },
 }
 
 /// A turn under way.
@@ -138,7 +138,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             && self.state.handlers.borrow().is_none()
             && !self.state.skynet.is_started();
         if is_script && !self.state.tasks.borrow().any_alive() {
-            return Progress::Over { end: End::Returned, at_once: false };
+            return Progress::Over { end: Box::new(End::Returned), at_once: false };
         }
         Progress::Idle
     }
@@ -172,7 +172,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Alarm(alarm) => self.alarmed(alarm),
             Message::Start { caller, arguments } => self.start(caller, &arguments),
             Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),
-            Message::Kill(end) => self.over = Some(Progress::Over { end: *end, at_once: true }),
+            Message::Kill(end) => self.over = Some(Progress::Over { end, at_once: true }),
             Message::Stop(end) => self.state.leave(*end),
             Message::PrepareToEnd => self.prepare_to_end(),
             Message::Census => {}
@@ -373,7 +373,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     pub(super) fn gone(&self) -> Progress {
         let end = self.state.leaving.borrow_mut().take().unwrap_or(End::Returned);
-        Progress::Over { end, at_once: false }
+        Progress::Over { end: Box::new(end), at_once: false }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::error::UnpackError;
 use super::path::Step;
-use super::payload::{INLINE_BYTES, Payload};
+use super::payload::{PADDED_BYTES, Payload};
 
 /// First byte of every payload that carries a value.
 pub const FORMAT_VERSION: u8 = 1;
@@ -120,8 +120,8 @@ impl Writer {
             return Payload::EMPTY;
         }
         self.bytes[1] = remembered_keys as u8;
-        if length < INLINE_BYTES {
-            self.bytes.extend_from_slice(&[0; INLINE_BYTES]);
+        if length < PADDED_BYTES {
+            self.bytes.extend_from_slice(&[0; PADDED_BYTES]);
         }
         Payload::from_padded(&self.bytes, length)
     }

@@ -7,6 +7,7 @@
 use std::ffi::c_int;
 
 use moonhive_lua_sys::lua::{self, LUA_TUSERDATA, lua_State};
+use moonhive_lua_sys::quick;
 
 use super::error::PackError;
 use super::fault::{Cause, Fault};
@@ -63,7 +64,7 @@ pub unsafe fn pack(
 ) -> Result<Payload, PackError> {
     // SAFETY: the caller vouches for the state and the values.
     unsafe {
-        let top = lua::lua_gettop(state);
+        let top = quick::gettop(state);
         let first = lua::lua_absindex(state, first_index);
         debug_assert!(count >= 0 && first + count - 1 <= top, "values beyond the top of the stack");
         let result = with_scratch(|scratch| {
@@ -202,7 +203,7 @@ impl<'a> Packer<'a> {
         self.enter(address, depth)?;
         // SAFETY: `index` is a table; `enter` made room on the stack for what is pushed here.
         unsafe {
-            let top = lua::lua_gettop(self.state);
+            let top = quick::gettop(self.state);
             if let Some(call) = self.call_pairs
                 && pairs::begin(self, call, index)?
             {
@@ -211,7 +212,7 @@ impl<'a> Packer<'a> {
                 lua::lua_settop(self.state, top + 2);
                 self.contents(index, top + 1, depth)?;
             }
-            lua::lua_settop(self.state, top);
+            quick::cut(self.state, top);
         }
         Ok(())
     }
@@ -231,7 +232,7 @@ impl<'a> Packer<'a> {
     /// Makes room for what one level pushes.
     fn reserve_stack(&self) -> Result<(), Box<Fault>> {
         // SAFETY: the state is valid; the call reports failure instead of raising it.
-        if unsafe { lua::lua_checkstack(self.state, SLOTS_PER_LEVEL) } == 0 {
+        if !unsafe { quick::checkstack(self.state, SLOTS_PER_LEVEL) } {
             return Err(Fault::new(Cause::Stack));
         }
         Ok(())
@@ -298,7 +299,7 @@ impl<'a> Packer<'a> {
         let mut pairs = 0;
         // SAFETY: the caller vouches for the iterator; `pairs::next` leaves a key and a value.
         unsafe {
-            let control = lua::lua_gettop(self.state);
+            let control = quick::gettop(self.state);
             while pairs::next(self, call, control)? {
                 let key = View::at(self.state, control + 1);
                 let value = View::at(self.state, control + 2);

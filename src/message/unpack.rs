@@ -8,6 +8,7 @@
 use std::ffi::{c_int, c_void};
 
 use moonhive_lua_sys::lua::{self, lua_State};
+use moonhive_lua_sys::quick;
 
 use super::error::UnpackError;
 use super::format::{KeyToken, Reader, Shape, Token};
@@ -48,7 +49,7 @@ pub unsafe fn unpack(
     let reader = Reader::new(bytes)?;
     // SAFETY: the caller vouches for the state; `settop` only pops what was pushed here.
     unsafe {
-        let base = lua::lua_gettop(state);
+        let base = quick::gettop(state);
         let mut unpacker = Unpacker { state, reader, base, keys_seen: 0, options };
         let result = unpacker.values();
         if result.is_err() {
@@ -79,9 +80,11 @@ impl Unpacker<'_> {
         // SAFETY: room for the keys, and for each value before it is pushed.
         unsafe {
             self.reserve_stack(keys + 1)?;
-            lua::lua_settop(self.state, self.base + keys);
+            if keys > 0 {
+                lua::lua_settop(self.state, self.base + keys);
+            }
             while !self.reader.is_at_end() {
-                if lua::lua_checkstack(self.state, 1) == 0 {
+                if !quick::checkstack(self.state, 1) {
                     return Err(UnpackError::Stack { count: count as usize });
                 }
                 self.value(0, 0)?;
@@ -112,9 +115,9 @@ impl Unpacker<'_> {
     /// The state must be valid.
     unsafe fn reserve_stack(&self, slots: c_int) -> Result<(), UnpackError> {
         // SAFETY: the state is valid; the call reports failure instead of raising it.
-        match unsafe { lua::lua_checkstack(self.state, slots) } {
-            0 => Err(UnpackError::Stack { count: 0 }),
-            _ => Ok(()),
+        match unsafe { quick::checkstack(self.state, slots) } {
+            false => Err(UnpackError::Stack { count: 0 }),
+            true => Ok(()),
         }
     }
 
@@ -199,7 +202,7 @@ impl Unpacker<'_> {
         unsafe {
             self.reserve_stack(SLOTS_PER_LEVEL)?;
             lua::lua_createtable(self.state, shape.elements as c_int, shape.pairs as c_int);
-            let table = lua::lua_gettop(self.state);
+            let table = quick::gettop(self.state);
             let mut left = shape.values();
             for index in 1..=shape.elements as i64 {
                 left -= 1;

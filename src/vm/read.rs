@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_void};
 use std::{ptr, slice};
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, quick};
 
 use super::stack::Stack;
 
@@ -76,9 +76,15 @@ impl Stack<'_> {
 
     #[inline]
     fn tag(&self, index: c_int) -> c_int {
+        let Some(index) = self.readable(index) else { return lua::LUA_TNONE };
         // SAFETY: the index may be read.
-        self.readable(index)
-            .map_or(lua::LUA_TNONE, |index| unsafe { lua::lua_type(self.state(), index) })
+        unsafe {
+            if index > 0 {
+                quick::tag_at(self.state(), index)
+            } else {
+                lua::lua_type(self.state(), index)
+            }
+        }
     }
 
     /// True for nil and for no value.
@@ -128,7 +134,7 @@ impl Stack<'_> {
         // converted. They stay in place while the value is on the stack; the borrow ends before
         // anything can remove it, and no Lua code runs.
         unsafe {
-            if lua::lua_type(self.state(), index) != lua::LUA_TSTRING {
+            if self.tag(index) != lua::LUA_TSTRING {
                 return None;
             }
             let bytes = lua::lua_tolstring(self.state(), index, &mut length);

@@ -14,7 +14,7 @@ use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, quick};
 
 use super::context::Context;
 use super::raise::Raise;
@@ -82,7 +82,7 @@ impl<'vm> Stack<'vm> {
     #[inline]
     pub fn top(&self) -> c_int {
         // SAFETY: the state is live.
-        unsafe { lua::lua_gettop(self.state) }
+        unsafe { quick::gettop(self.state) }
     }
 
     /// Cuts the stack to `top` values, or fills it up with nils.
@@ -92,10 +92,12 @@ impl<'vm> Stack<'vm> {
         if missing > 0 {
             self.reserve_or_unwind(missing);
             self.room -= missing;
+            // SAFETY: there is room for what is missing.
+            return unsafe { lua::lua_settop(self.state, top) };
         }
-        // SAFETY: there is room for what is missing. Slots above are plain values: nothing here
-        // marks a slot as to be closed.
-        unsafe { lua::lua_settop(self.state, top) };
+        // SAFETY: the index is not above the top. Slots above are plain values: nothing here marks a
+        // slot as to be closed.
+        unsafe { quick::cut(self.state, top) };
     }
 
     /// Removes the `count` topmost values.
@@ -104,7 +106,7 @@ impl<'vm> Stack<'vm> {
         let top = self.top();
         assert!((0..=top).contains(&count), "cannot pop {count} of {top} values");
         // SAFETY: checked above.
-        unsafe { lua::lua_settop(self.state, top - count) };
+        unsafe { quick::cut(self.state, top - count) };
     }
 
     /// Makes room for `count` more values.
@@ -121,7 +123,7 @@ impl<'vm> Stack<'vm> {
         }
         let wanted = count.max(ROOM_AT_ONCE);
         // SAFETY: the state is live; `lua_checkstack` reports failure instead of raising.
-        if unsafe { lua::lua_checkstack(self.state, wanted) } == 0 {
+        if !unsafe { quick::checkstack(self.state, wanted) } {
             return false;
         }
         self.room = wanted;
@@ -181,11 +183,11 @@ impl<'vm> Stack<'vm> {
 
     /// Removes the value at `index`, shifting down what is above.
     pub fn remove(&mut self, index: c_int) {
-        let index = self.occupied(index);
+        let (index, top) = (self.occupied(index), self.top());
         // SAFETY: the index holds a value of this stack.
         unsafe {
             lua::lua_rotate(self.state, index, -1);
-            lua::lua_settop(self.state, -2);
+            quick::cut(self.state, top - 1);
         }
     }
 
@@ -195,7 +197,7 @@ impl<'vm> Stack<'vm> {
         // SAFETY: both indices hold values of this stack.
         unsafe {
             lua::lua_copy(self.state, top, index);
-            lua::lua_settop(self.state, top - 1);
+            quick::cut(self.state, top - 1);
         }
     }
 
@@ -206,7 +208,7 @@ impl<'vm> Stack<'vm> {
         // SAFETY: the upvalue exists and there is a value to put there.
         unsafe {
             lua::lua_copy(self.state, top, slot);
-            lua::lua_settop(self.state, top - 1);
+            quick::cut(self.state, top - 1);
         }
     }
 

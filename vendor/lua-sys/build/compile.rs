@@ -34,6 +34,9 @@ fn base(own: &Path, lua: &Path) -> cc::Build {
         .define("LUA_COMPAT_MATHLIB", None)
         // Most names a VM needs are shared: its own table of strings starts small.
         .define("MINSTRTABSIZE", "32")
+        // Macros that Lua asks for before it looks at its own.
+        .flag("-include")
+        .flag("ljump.h")
         .flag_if_supported("-fno-common");
     if is_set("CARGO_CFG_UNIX") {
         build.define("LUA_USE_POSIX", None).define("LUA_USE_DLOPEN", None);

@@ -2,7 +2,8 @@
 //! own C for shared images. This crate only builds, links and declares it.
 //!
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
-//! library built here); what we add is in [`share`], [`host`], [`walk`] and [`globals`].
+//! library built here); what we add is in [`share`], [`host`], [`walk`] and [`globals`];
+//! [`quick`] holds the smallest functions of the API once more, inline.
 
 mod abi;
 
@@ -10,5 +11,6 @@ pub use mlua_sys as lua;
 
 pub mod globals;
 pub mod host;
+pub mod quick;
 pub mod share;
 pub mod walk;

@@ -25,7 +25,7 @@ pub(super) fn main<W: Workload>(
     workload.worker_started(&context);
     let mut searcher = Searcher::new(&local, &context, workload);
     while !local.shared().idle.is_stopping() {
-        local.read_clock();
+        local.read_clock_between_turns();
         searcher.expire_timers();
         let at_hand = local.next().or_else(|| local.steal());
         let Some(task) = at_hand.or_else(|| searcher.search()) else { break };

@@ -1,0 +1,32 @@
+/*
+** lquick.c
+** What 'src/quick.rs' assumes of the insides of a state: checked here
+** (Moonhive's addition to Lua)
+*/
+
+#define lquick_c
+#define LUA_CORE
+
+#include "lprefix.h"
+
+#include <stddef.h>
+
+#include "lua.h"
+
+#include "lobject.h"
+#include "lstate.h"
+
+
+#define agree(c)	_Static_assert(c, #c)
+
+#if defined(__LP64__)
+agree(sizeof(StackValue) == 16 && offsetof(TValue, tt_) == 8);
+agree(sizeof(StkIdRel) == sizeof(void *));
+agree(offsetof(lua_State, status) == 11);
+agree(offsetof(lua_State, top) == 16);
+agree(offsetof(lua_State, ci) == 32);
+agree(offsetof(lua_State, stack_last) == 40);
+agree(offsetof(lua_State, tbclist) == 64);
+agree(offsetof(lua_State, base_ci) == 96);
+agree(offsetof(CallInfo, func) == 0 && offsetof(CallInfo, top) == 8);
+#endif
