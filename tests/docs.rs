@@ -66,5 +66,5 @@ fn the_programs_about_hive_run() {
 #[test]
 #[cfg(feature = "skynet")]
 fn the_programs_about_libraries_run() {
-    check("libraries.md", 5);
+    check("libraries.md", 6);
 }

@@ -114,3 +114,9 @@ fn skynet_tasks() {
 fn skynet_services() {
     run("skynet/services");
 }
+
+#[test]
+#[cfg(feature = "skynet")]
+fn libraries() {
+    run("libraries");
+}

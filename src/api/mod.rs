@@ -13,6 +13,8 @@ mod hive;
 #[cfg(feature = "skynet")]
 mod md5;
 pub mod modules;
+#[cfg(feature = "skynet")]
+mod netpack;
 mod require;
 mod skynet;
 #[cfg(feature = "skynet")]

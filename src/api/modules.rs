@@ -11,7 +11,7 @@
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 #[cfg(feature = "skynet")]
-use super::{bson, crypt, md5, sproto};
+use super::{bson, crypt, md5, netpack, sproto};
 use super::{cache, hive, skynet};
 
 /// What `require` gives as the second result, where a file's path would be.
@@ -57,6 +57,7 @@ const LIBRARIES: &[Module] = &[
     ("md5", Source::Native(md5::OPEN)),
     ("md5.core", Source::Native(md5::OPEN)),
     ("skynet.crypt", Source::Native(crypt::OPEN)),
+    ("skynet.netpack", Source::Native(netpack::OPEN)),
     ("sproto", Source::Text(sproto::LIBRARY)),
     ("sproto.core", Source::Native(sproto::CORE)),
     ("sprotoloader", Source::Text(sproto::LOADER)),

@@ -25,6 +25,9 @@ use std::sync::Arc;
 
 use schema::{Field, FieldKind, Layout, Response, Schema};
 
+use super::skynet::block;
+use crate::actor::State;
+use crate::message::Payload;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack, Userdata};
 
 /// `require "sproto.core"`.
@@ -224,17 +227,24 @@ fn encode_message(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `decode(type, message [, table])`: the table, filled, and how many bytes it took.
+/// The bytes of a message: a string, or a message pointer and its size.
+fn check_message(stack: &Stack<'_>, argument: c_int) -> Result<Payload, Raise> {
+    match stack.bytes(argument) {
+        Some(bytes) => Ok(bytes.into()),
+        None => block::peek(stack, State::of(stack)?, argument),
+    }
+}
+
+/// `decode(type, message [, table])`: the table, filled, and how many bytes it took. The message may be
+/// a pointer and its size as well, here and wherever messages are read.
 fn decode_message(stack: &mut Stack<'_>) -> NativeResult {
     let Some((schema, index)) = check_type(stack, 1)? else { return Ok(Outcome::Return(0)) };
-    let message = stack.check_bytes(2)?.to_vec();
-    if stack.kind(3) == Kind::Table {
-        stack.set_top(3);
-    } else {
+    let message = check_message(stack, 2)?;
+    if stack.top() < 3 || stack.kind(-1) != Kind::Table {
         stack.push_table(0, schema.types[index].fields.len());
     }
     let table = stack.top();
-    let size = decode::decode(stack, &schema, index, &message, table)?;
+    let size = decode::decode(stack, &schema, index, message.as_bytes(), table)?;
     stack.set_top(table);
     stack.push_integer(size as i64);
     Ok(Outcome::Return(2))
@@ -242,14 +252,14 @@ fn decode_message(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `pack(message)`
 fn pack_message(stack: &mut Stack<'_>) -> NativeResult {
-    let packed = pack::pack(stack.check_bytes(1)?);
+    let packed = pack::pack(check_message(stack, 1)?.as_bytes());
     stack.push_bytes(&packed);
     Ok(Outcome::Return(1))
 }
 
 /// `unpack(packed)`: the message, with up to seven zeros behind it.
 fn unpack_message(stack: &mut Stack<'_>) -> NativeResult {
-    let message = pack::unpack(stack.check_bytes(1)?)
+    let message = pack::unpack(check_message(stack, 1)?.as_bytes())
         .map_err(|fault| Raise::argument(1, fault.to_string()))?;
     stack.push_bytes(&message);
     Ok(Outcome::Return(1))
