@@ -80,6 +80,13 @@ fn furnish(stack: &mut Stack<'_>, core: &Core) {
         stack.push_str(&format!("{};{stock}", core.module_path));
         stack.raw_set_field(-2, "path");
     }
+    if !core.settings.c_module_patterns.is_empty() {
+        stack.raw_get_field(-1, "cpath");
+        let stock = stack.text(-1);
+        stack.pop(1);
+        stack.push_str(&format!("{};{stock}", core.settings.c_module_patterns.join(";")));
+        stack.raw_set_field(-2, "cpath");
+    }
     stack.raw_get_field(-1, "preload");
     for (name, open) in &core.settings.modules {
         stack.push_native(*open);

@@ -138,6 +138,30 @@ impl HostBuilder {
         self
     }
 
+    /// Patterns in which `?` stands for the name of a service: looked up before the directories.
+    pub fn service_patterns<I: IntoIterator<Item: Into<String>>>(mut self, patterns: I) -> Self {
+        self.settings.service_patterns.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Patterns that `package.path` begins with.
+    pub fn module_patterns<I: IntoIterator<Item: Into<String>>>(mut self, patterns: I) -> Self {
+        self.settings.module_patterns.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Patterns that `package.cpath` begins with.
+    pub fn c_module_patterns<I: IntoIterator<Item: Into<String>>>(mut self, patterns: I) -> Self {
+        self.settings.c_module_patterns.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// A Lua file that runs in every service before its own file, with the same arguments.
+    pub fn preload(mut self, file: impl Into<PathBuf>) -> HostBuilder {
+        self.settings.preload = Some(file.into());
+        self
+    }
+
     /// Services that are found by these names before any file is looked for.
     pub fn services(mut self, services: &[StandardService]) -> HostBuilder {
         self.settings.services.extend_from_slice(services);

@@ -76,7 +76,9 @@ impl Spawn {
         let source = match (&self.text, settings.standard_service(&self.name)) {
             (Some(text), _) => Source::Text(text.clone()),
             (None, Some(text)) => Source::Standard(text),
-            (None, None) => Source::File(find_file(&self.name, &settings.path)?),
+            (None, None) => {
+                Source::File(find_file(&self.name, &settings.service_patterns, &settings.path)?)
+            }
         };
         Ok(Plan {
             source,
@@ -137,8 +139,10 @@ fn is_path(name: &str) -> bool {
 }
 
 /// The file of a service.
-fn find_file(name: &str, path: &[PathBuf]) -> Result<PathBuf, Fault> {
-    let candidates = if is_path(name) { paths_of(name, path) } else { files_of(name, path) };
+fn find_file(name: &str, patterns: &[String], path: &[PathBuf]) -> Result<PathBuf, Fault> {
+    let by_pattern = patterns.iter().map(|pattern| PathBuf::from(pattern.replace('?', name)));
+    let in_path = if is_path(name) { paths_of(name, path) } else { files_of(name, path) };
+    let candidates: Vec<PathBuf> = by_pattern.chain(in_path).collect();
     if let Some(found) = candidates.iter().find(|file| file.is_file()) {
         return Ok(found.clone());
     }
@@ -191,11 +195,21 @@ mod tests {
 
     #[test]
     fn a_missing_service_is_reported_with_the_places_that_were_tried() {
-        let fault = find_file("nobody", &[PathBuf::from("/nowhere")]).unwrap_err();
+        let fault = find_file("nobody", &[], &[PathBuf::from("/nowhere")]).unwrap_err();
         assert_eq!(fault.code, Code::NotFound);
         assert!(fault.message.contains("no file '/nowhere/nobody.lua'"), "{fault}");
-        let fault = find_file("nobody", &[]).unwrap_err();
+        let fault = find_file("nobody", &[], &[]).unwrap_err();
         assert!(fault.message.contains("hint: name a directory with --path"), "{fault}");
+    }
+
+    #[test]
+    fn patterns_come_before_directories() {
+        let patterns = ["./service/?.lua".to_owned(), "./?/main.lua".to_owned()];
+        let fault = find_file("game/agent", &patterns, &[PathBuf::from("a")]).unwrap_err();
+        let places = ["./service/game/agent.lua", "./game/agent/main.lua", "game/agent", "a/game"];
+        let place_of = |place| fault.message.find(&format!("no file '{place}")).unwrap();
+        let found = places.map(place_of);
+        assert!(found.is_sorted(), "{fault}");
     }
 
     #[test]

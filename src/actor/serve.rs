@@ -1,5 +1,7 @@
 //! From a request to its answer: the service's file, its handlers, and what becomes of them.
 
+use std::path::Path;
+
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::message::{Caller, Message};
@@ -18,6 +20,8 @@ use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
 const RESERVED_PREFIX: &[u8] = b"__";
 /// Longest chain of `__index` tables that is searched for a handler.
 const INDEX_CHAIN_MAX: usize = 16;
+/// Runs the host's own file before that of a service.
+const PRELOAD_TEXT: &str = include_str!("../../lua/boot/preload.lua");
 
 impl Turn<'_, '_> {
     // ---- the file ----
@@ -27,7 +31,7 @@ impl Turn<'_, '_> {
         let Some(plan) = self.state.plan.take() else { return };
         let coroutine = self.stack.coroutine();
         let loaded = match &plan.source {
-            Source::File(path) => self.stack.load_file(path, LoadMode::Any),
+            Source::File(path) => self.load_service(path),
             Source::Text(text) => {
                 self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text)
             }
@@ -37,9 +41,10 @@ impl Turn<'_, '_> {
             self.stack.recycle(coroutine);
             return self.main_failed(Some(caller), fault_of(&error));
         }
-        self.stack.move_to(&coroutine, 1);
+        let before = self.stack.top() - 1;
+        self.stack.move_to(&coroutine, before + 1);
         let values = match self.stack.in_coroutine(&coroutine).unpack(arguments) {
-            Ok(values) => values,
+            Ok(values) => before + values,
             Err(error) => {
                 self.stack.recycle(coroutine);
                 let text = format!("cannot read the arguments: {error}");
@@ -49,6 +54,18 @@ impl Turn<'_, '_> {
         let mut task = Task::new(Stage::Running, Role::Main);
         task.caller = Some(caller);
         self.begin(task, coroutine, values);
+    }
+
+    /// Pushes the main function of a service's file; below it, if the host has one, the function that
+    /// runs the host's own file first.
+    fn load_service(&mut self, path: &Path) -> Result<(), LuaError> {
+        self.state.skynet.set_file(path);
+        if let Some(preload) = &self.state.core.settings.preload {
+            self.stack.load_embedded("preload", PRELOAD_TEXT)?;
+            self.stack.load_file(preload, LoadMode::Any).inspect_err(|_| self.stack.pop(1))?;
+            return self.stack.load_file(path, LoadMode::Any).inspect_err(|_| self.stack.pop(2));
+        }
+        self.stack.load_file(path, LoadMode::Any)
     }
 
     /// Adds a task and runs it at once.

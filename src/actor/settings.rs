@@ -35,6 +35,13 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// Directories, for modules and services alike.
     pub(crate) path: Vec<PathBuf>,
+    /// Where services are looked up before that: patterns in which `?` stands for the name.
+    pub(crate) service_patterns: Vec<String>,
+    /// What `package.path` begins with, and `package.cpath`.
+    pub(crate) module_patterns: Vec<String>,
+    pub(crate) c_module_patterns: Vec<String>,
+    /// A file that runs before that of every service.
+    pub(crate) preload: Option<PathBuf>,
     pub(crate) env: HashMap<String, String>,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) mailbox: Limits,
@@ -51,13 +58,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The directories as patterns of `package.path`.
+    /// The patterns and the directories as patterns of `package.path`.
     pub(crate) fn module_path(&self) -> String {
         let patterns = |directory: &PathBuf| {
             let directory = directory.display();
             format!("{directory}/?.lua;{directory}/?/init.lua")
         };
-        self.path.iter().map(patterns).collect::<Vec<_>>().join(";")
+        let own = self.module_patterns.iter().cloned();
+        own.chain(self.path.iter().map(patterns)).collect::<Vec<_>>().join(";")
     }
 
     /// The text of the standard service of that name.
@@ -71,6 +79,10 @@ impl Default for Settings {
         Settings {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             path: Vec::new(),
+            service_patterns: Vec::new(),
+            module_patterns: Vec::new(),
+            c_module_patterns: Vec::new(),
+            preload: None,
             env: HashMap::new(),
             memory_limit_bytes: None,
             mailbox: Limits::default(),

@@ -6,7 +6,7 @@
 //! 3. *Leaving*: every service closes what is open (`__close`) and ends.
 //! 4. *Killing*: what is left when the grace time is over is interrupted and ended.
 //!
-//! The first three share the grace time. A host with nothing pending passes through them in the time
+//! A host that is aborted begins with the third. The first three share the grace time. A host with nothing pending passes through them in the time
 //! that its services take for a turn each.
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Shutdown {
     pub(super) fn begin(core: &Core) -> Shutdown {
         tracing::debug!(services = core.table.len(), "shutting down");
         Shutdown {
-            stage: Stage::Draining,
+            stage: if core.warden.is_aborting() { Stage::Leaving } else { Stage::Draining },
             deadline: Instant::now() + core.settings.grace,
             pause: PAUSE_MIN,
             was_quiet: false,

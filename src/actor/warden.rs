@@ -39,6 +39,8 @@ pub(crate) struct Warden {
     /// The last epoch for which sleeping services were asked. Written by the warden.
     census: AtomicU64,
     shutting_down: AtomicBool,
+    /// The shutdown does not wait for requests that are being served.
+    aborting: AtomicBool,
 }
 
 /// One worker as the warden sees it.
@@ -72,6 +74,7 @@ impl Warden {
             asleep: AtomicBool::new(false),
             census: AtomicU64::new(0),
             shutting_down: AtomicBool::new(false),
+            aborting: AtomicBool::new(false),
         }
     }
 
@@ -121,6 +124,16 @@ impl Warden {
         self.shutting_down.store(true, Ordering::Release);
         self.asleep.store(false, Ordering::Relaxed);
         self.changed.notify_all();
+    }
+
+    /// The same, and what is being served is left as it is; `__close` still runs.
+    pub(crate) fn request_abort(&self, code: i32) {
+        self.aborting.store(true, Ordering::Release);
+        self.request_shutdown(code);
+    }
+
+    pub(super) fn is_aborting(&self) -> bool {
+        self.aborting.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {

@@ -16,7 +16,7 @@ pub mod modules;
 #[cfg(feature = "skynet")]
 mod netpack;
 mod require;
-mod skynet;
+pub mod skynet;
 #[cfg(feature = "skynet")]
 mod sproto;
 

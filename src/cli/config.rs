@@ -48,7 +48,8 @@ pub struct Settings {
     #[serde(deserialize_with = "from_text")]
     pub turn_limit: Option<Span>,
 
-    /// Version whose meaning of loop variables is accepted: 5.4 or off [default: 5.4]
+    /// What programs were written for: 5.4 (loop variables may be assigned to), off, or skynet (as
+    /// 5.4, and FILE is a configuration of skynet) [default: 5.4]
     #[arg(long, value_name = "VERSION", env = "MOONHIVE_COMPAT")]
     #[serde(deserialize_with = "from_text")]
     pub compat: Option<Compat>,

@@ -16,6 +16,7 @@ mod lua;
 mod man;
 mod run;
 mod signals;
+mod skynet;
 mod stats;
 mod values;
 

@@ -13,7 +13,7 @@ use super::config::Settings;
 use super::failure::USAGE;
 use super::stats::{Report, resident_bytes};
 use super::values::Compat;
-use super::{Failure, Outcome, signals};
+use super::{Failure, Outcome, signals, skynet};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +22,7 @@ Examples:
   moonhive run --threads 4 --stats main.lua      four workers, figures at exit
   moonhive run --set port=8080 --log debug,json main.lua
   moonhive run --config moonhive.toml main.lua
+  moonhive run --compat skynet config            what a configuration of skynet says
 
 Settings are taken from the file given by --config, then from MOONHIVE_* variables, then from
 flags; the later ones win.
@@ -57,14 +58,26 @@ impl Arguments {
     pub fn run(self) -> Outcome {
         let file = self.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
         let settings = self.settings.over(file);
-        moonhive::ops::log::init(&settings.log.clone().unwrap_or_default())
-            .map_err(|error| Failure::from(error).exit_code(USAGE))?;
-        tracing::debug!(main = self.main, ?settings, "starting");
+        let is_skynet = settings.compat == Some(Compat::Skynet);
+        let config = is_skynet.then(|| skynet::read(&self.main)).transpose()?;
+        let mut log = settings.log.clone().unwrap_or_default();
+        let (mut main, mut arguments) = (self.main, self.arguments);
+        let mut builder = builder(&settings, &main);
+        if let Some(config) = &config {
+            log = skynet::log_settings(config, log);
+            builder = skynet::apply(config, &settings, builder);
+            (main, arguments) = skynet::main_service(config, &arguments);
+        }
+        moonhive::ops::log::init(&log).map_err(|error| Failure::from(error).exit_code(USAGE))?;
+        tracing::debug!(main, ?settings, "starting");
 
-        let host = builder(&settings, &self.main).build()?;
+        let host = builder.build()?;
         let handle = host.shutdown_handle();
         signals::on_first(move || handle.shutdown(0))?;
-        let finish = host.run(self.main.as_str(), &self.arguments).map_err(not_started)?;
+        if let Some(config) = &config {
+            skynet::prepare(config, &host).map_err(not_started)?;
+        }
+        let finish = host.run(main.as_str(), &arguments).map_err(not_started)?;
         if settings.stats {
             eprint!("{}", Report { stats: &finish.stats, resident_bytes: resident_bytes() });
         }

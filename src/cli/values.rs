@@ -25,11 +25,13 @@ pub struct Span(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(pub NonZeroUsize);
 
-/// Which version of Lua a chunk was written for.
+/// For what a program was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compat {
     /// Chunks that assign to a loop variable compile with the meaning of Lua 5.4.
     Lua54,
+    /// The same, and a configuration file of skynet says what runs.
+    Skynet,
     /// Plain Lua 5.5.
     Off,
 }
@@ -102,8 +104,9 @@ impl FromStr for Compat {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "5.4" => Ok(Self::Lua54),
+            "skynet" => Ok(Self::Skynet),
             "off" => Ok(Self::Off),
-            _ => Err(format!("expected 5.4 or off, got `{text}`")),
+            _ => Err(format!("expected 5.4, skynet or off, got `{text}`")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Log lines on standard error, for people or as JSON.
+//! Log lines on standard error or in a file, for people or as JSON.
 //!
 //! ```text
 //! 2026-11-22T05:01:00.123456Z INFO counter:0000002a started tries=3
@@ -13,7 +13,9 @@
 //! than [`LINE_LIMIT_BYTES`] is cut and says so.
 
 use std::fmt::{self, Write as _};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use tracing::field::{Field, Visit};
@@ -40,6 +42,7 @@ pub const LINE_LIMIT_BYTES: usize = 64 * 1024;
 pub struct LogSettings {
     filter: Targets,
     json: bool,
+    file: Option<PathBuf>,
 }
 
 /// Why there is no log as asked for.
@@ -56,6 +59,15 @@ pub enum LogError {
         /// The whole text it was found in.
         settings: String,
     },
+    /// The file to log to cannot be opened.
+    #[error("cannot open the log file {}: {cause}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
     /// The process has another subscriber of `tracing` already.
     #[error("logging is already set up in this process")]
     AlreadySet,
@@ -64,7 +76,7 @@ pub enum LogError {
 impl Default for LogSettings {
     /// Level `info`, for people.
     fn default() -> Self {
-        Self { filter: Targets::new().with_default(LevelFilter::INFO), json: false }
+        Self { filter: Targets::new().with_default(LevelFilter::INFO), json: false, file: None }
     }
 }
 
@@ -82,6 +94,13 @@ impl FromStr for LogSettings {
 }
 
 impl LogSettings {
+    /// Appends to a file in place of standard error.
+    #[must_use]
+    pub fn to_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
     fn with_word(mut self, word: &str) -> Option<Self> {
         match word.split_once('=') {
             Some((target, level)) => {
@@ -102,21 +121,31 @@ fn level_named(name: &str) -> Option<LevelFilter> {
 /// Sends the events of this process to standard error from now on.
 ///
 /// # Errors
-/// [`LogError::AlreadySet`] if the process has a subscriber already.
+/// [`LogError::AlreadySet`] if the process has a subscriber already, [`LogError::File`].
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    let colour = io::stderr().is_terminal()
+    let file = settings.file.as_deref().map(open).transpose()?;
+    let colour = file.is_none()
+        && io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = Lines { json: settings.json, colour };
+    let lines = Lines { json: settings.json, colour, file };
     tracing_subscriber::registry()
         .with(lines.with_filter(settings.filter.clone()))
         .try_init()
         .map_err(|_| LogError::AlreadySet)
 }
 
+fn open(file: &Path) -> Result<File, LogError> {
+    let opened = File::options().create(true).append(true).open(file);
+    opened.map_err(|cause| LogError::File { file: file.to_owned(), cause })
+}
+
 /// Turns each event into one line.
 struct Lines {
     json: bool,
     colour: bool,
+    /// Where lines go in place of standard error; opened for appending, so that each is written
+    /// whole.
+    file: Option<File>,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -124,7 +153,10 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut line = self.format(event, &now());
         line.push('\n');
         // A log that cannot be written has nowhere to say so.
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+        let _ = match &self.file {
+            Some(file) => (&*file).write_all(line.as_bytes()),
+            None => io::stderr().lock().write_all(line.as_bytes()),
+        };
     }
 }
 
@@ -257,7 +289,7 @@ mod tests {
             }
         }
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let layer = Collect(Lines { json, colour: false }, Arc::clone(&lines));
+        let layer = Collect(Lines { json, colour: false, file: None }, Arc::clone(&lines));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), body);
         let lines = lines.lock().unwrap();
         lines.clone()

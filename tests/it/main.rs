@@ -11,4 +11,5 @@ mod log;
 mod lua;
 mod run;
 mod signals;
+mod skynet;
 mod support;

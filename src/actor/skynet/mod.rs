@@ -13,8 +13,10 @@ mod blocks;
 mod dispatch;
 mod protocols;
 mod send;
+mod tasks;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::path::{Path, PathBuf};
 
 pub(crate) use answer::Owed;
 use blocks::Blocks;
@@ -48,6 +50,8 @@ pub(crate) struct Envelope {
 pub(crate) struct Skynet {
     pub(crate) protocols: RefCell<Protocols>,
     pub(crate) blocks: RefCell<Blocks>,
+    /// The service's file, if it has one.
+    file: OnceCell<PathBuf>,
     /// What runs when the service's file has returned.
     start: Cell<Option<Reference>>,
     /// What modules want to have run before that.
@@ -65,6 +69,16 @@ impl Skynet {
     pub(crate) fn set_start(&self, function: Reference) -> Option<Reference> {
         self.started.set(true);
         self.start.replace(Some(function))
+    }
+
+    /// The service's file, if it has one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.get().map(PathBuf::as_path)
+    }
+
+    pub(super) fn set_file(&self, file: &Path) {
+        // A service runs one file, once.
+        let _ = self.file.set(file.to_path_buf());
     }
 
     /// `function` runs before the start function.

@@ -10,6 +10,7 @@ mod arguments;
 pub(in crate::api) mod block;
 mod call;
 mod clock;
+mod config;
 mod core;
 mod host;
 mod name;
@@ -17,6 +18,7 @@ mod protocol;
 mod spawn;
 mod task;
 
+pub use config::{Config, ConfigError};
 pub(super) use spawn::SERVICES;
 
 use crate::actor::State;

@@ -1,6 +1,7 @@
 //! The life of services: `skynet.newservice`, `kill`, `exit`, `abort`, and the services that the
 //! module brings along.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::arguments::{Target, check_can_block, target};
@@ -51,7 +52,34 @@ pub(super) fn set_service_name(stack: &mut Stack<'_>, state: &State) {
         stack.push_str(service.name());
         stack.raw_set_field(-3, "SERVICE_NAME");
     }
+    stack.pop(1);
+    let directory = state.skynet.file().and_then(Path::parent).map(Path::to_string_lossy);
+    let directory = match directory.as_deref() {
+        None | Some("") => "./".to_owned(),
+        Some(directory) => format!("{directory}/"),
+    };
+    stack.push_str(&directory);
+    stack.raw_set_field(-2, "SERVICE_PATH");
+    if has_own_folder(state) && stack.raw_get_field(-1, "package") == Kind::Table {
+        stack.raw_get_field(-1, "path");
+        let path = format!("{directory}?.lua;{}", stack.text(-1));
+        stack.pop(1);
+        stack.push_str(&path);
+        stack.raw_set_field(-2, "path");
+    }
     stack.set_top(top);
+}
+
+/// True if the service's file lies in a folder that is called like the service, in which its modules
+/// are looked up first.
+fn has_own_folder(state: &State) -> bool {
+    let is_own = |folder: &std::ffi::OsStr| {
+        let name = state.service.name();
+        folder.to_str().is_some_and(|folder| name.ends_with(folder))
+    };
+    let file = state.skynet.file();
+    let is_named = file.and_then(Path::file_stem).is_some_and(is_own);
+    !is_named && file.and_then(Path::parent).and_then(Path::file_name).is_some_and(is_own)
 }
 
 /// `skynet.newservice(name, ...)`: the address, once the start function has ended.
@@ -147,7 +175,7 @@ fn exit(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `skynet.abort()`: ends the host at once.
 fn abort(stack: &mut Stack<'_>) -> NativeResult {
-    State::of(stack)?.core.warden.request_shutdown(0);
+    State::of(stack)?.core.warden.request_abort(0);
     Ok(Outcome::Return(0))
 }
 

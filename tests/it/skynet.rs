@@ -1,0 +1,194 @@
+//! Programs written for skynet, run by the binary: how the host ends, and configuration files.
+
+use std::time::{Duration, Instant};
+
+use crate::support::Scratch;
+
+const SKYNET: &str = "local skynet = require 'skynet'\nrequire 'skynet.manager'\n";
+
+/// A scratch folder with one service for skynet.
+fn scratch(name: &str, main: &str) -> Scratch {
+    let scratch = Scratch::new(name);
+    scratch.file("main.lua", &format!("{SKYNET}{main}"));
+    scratch
+}
+
+#[test]
+fn a_main_service_runs_as_it_is_and_abort_ends_the_host_with_0() {
+    let main = "local a, b = ...
+        skynet.start(function()
+          print(SERVICE_NAME, SERVICE_PATH, a, b)
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_abort", main).run(["run", "main.lua", "x", "2"]).expect_code(0);
+    assert_eq!(ended.stdout, "main\t./\tx\t2\n");
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn the_host_lives_on_when_the_main_service_exits() {
+    let main = "local mode = ...
+        if mode == 'worker' then
+          skynet.start(function()
+            skynet.timeout(2, function()
+              print 'worker'
+              skynet.abort()
+            end)
+          end)
+        else
+          skynet.start(function()
+            skynet.newservice('main', 'worker')
+            print 'main'
+            skynet.exit()
+          end)
+        end";
+    let ended = scratch("skynet_main_exits", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "main\nworker\n");
+}
+
+#[test]
+fn the_host_ends_with_its_last_service() {
+    let main = "skynet.start(function() print 'done'; skynet.exit() end)";
+    let ended = scratch("skynet_last", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "done\n");
+}
+
+#[test]
+fn a_start_function_that_fails_ends_the_host_with_1() {
+    let main = "skynet.start(function() error 'no gold' end)";
+    let ended = scratch("skynet_fails", main).run(["run", "main.lua"]).expect_code(1);
+    assert!(ended.stderr.contains("main.lua:3: no gold"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stack traceback"), "{}", ended.stderr);
+}
+
+#[test]
+fn abort_does_not_wait_for_what_is_being_served() {
+    let main = "skynet.start(function()
+          skynet.dispatch('lua', function() skynet.wait() end)
+          skynet.fork(skynet.call, skynet.self(), 'lua')
+          skynet.sleep(1)
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_abort_at_once", main);
+    let began = Instant::now();
+    scratch.run(["run", "main.lua"]).expect_code(0);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn log_lines_and_errors_of_handlers_are_in_the_log() {
+    let main = "skynet.start(function()
+          skynet.error('a line', 1, true)
+          skynet.dispatch('lua', function() error 'unseen' end)
+          print((pcall(skynet.call, skynet.self(), 'lua')))
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_log", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "false\n");
+    assert!(ended.stderr.contains("main:00000002 a line 1 true"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("unseen\nstack traceback"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_configuration_of_skynet_says_what_runs() {
+    let scratch = Scratch::new("skynet_config");
+    scratch
+        .file(
+            "etc/config",
+            "include 'config.path'\nthread = 2\nstart = 'boot hello'\nharbor = 0\n\
+             lualoader = 'x/loader.lua'\ncpath = 'cservice/?.so'\ndaemon = './pid'\n\
+             home = '$GREETING'\nswitch = true\npreload = './app/preload.lua'\n",
+        )
+        .file(
+            "etc/config.path",
+            "root = './app/'\nluaservice = root .. 'service/?.lua;' .. root .. '?/main.lua'\n\
+             lua_path = root .. 'lib/?.lua'\nlua_cpath = root .. 'c/?.so'\n",
+        )
+        .file("app/preload.lua", "PRELOADED = select('#', ...)")
+        .file("app/lib/greet.lua", "return function(who) return 'hello ' .. who end")
+        .file("app/other/part.lua", "return 'a part'")
+        .file(
+            "app/service/boot.lua",
+            &format!(
+                "{SKYNET}local word = ...
+                skynet.start(function()
+                  print(word, SERVICE_NAME, SERVICE_PATH, PRELOADED)
+                  print(require 'greet' (skynet.getenv 'home'))
+                  print(skynet.getenv 'thread', skynet.getenv 'switch', skynet.getenv 'nothing')
+                  print((package.cpath:match '^[^;]+'))
+                  print(skynet.call(skynet.newservice 'other', 'lua'))
+                  skynet.abort()
+                end)"
+            ),
+        )
+        .file(
+            "app/other/main.lua",
+            &format!(
+                "{SKYNET}local part = require 'part'
+                skynet.start(function()
+                  skynet.dispatch('lua', function() skynet.retpack(part, SERVICE_PATH) end)
+                end)"
+            ),
+        );
+    let mut command = scratch.moonhive(["run", "--compat", "skynet", "etc/config"]);
+    command.env("GREETING", "world");
+    let ended = crate::support::Running::start(command).wait().expect_code(0);
+    assert_eq!(
+        ended.stdout,
+        "hello\tboot\t./app/service/\t1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
+         a part\t./app/other/\n"
+    );
+    let warnings: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(warnings.len(), 1, "{}", ended.stderr);
+    assert!(warnings[0].ends_with("without effect here: cpath, daemon"), "{}", warnings[0]);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_wrong_usage() {
+    let scratch = Scratch::new("skynet_no_config");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(2);
+    assert!(ended.stderr.contains("config: No such file"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);
+}
+
+#[test]
+fn the_log_goes_to_the_file_that_the_configuration_names() {
+    let scratch = scratch("skynet_logger", "skynet.error 'to the file'\nskynet.abort()");
+    scratch.file("config", "start = 'main'\nluaservice = './?.lua'\nlogger = './host.log'\n");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stderr, "");
+    let log = std::fs::read_to_string(scratch.path("host.log")).unwrap();
+    assert!(log.contains("main:00000002 to the file"), "{log}");
+}
+
+#[test]
+fn a_service_may_take_the_log_over() {
+    let scratch = scratch(
+        "skynet_logservice",
+        "skynet.start(function()
+           skynet.error('a line', 2)
+           skynet.sleep(5)
+           skynet.abort()
+         end)",
+    );
+    scratch
+        .file("config", "luaservice = './?.lua'\nlogger = 'userlog'\nlogservice = 'snlua'\n")
+        .file(
+            "userlog.lua",
+            &format!(
+                "{SKYNET}skynet.register_protocol {{
+                  name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
+                  dispatch = function(_, address, text)
+                    print(skynet.address(address), text)
+                  end,
+                }}
+                skynet.register_protocol {{
+                  name = 'SYSTEM', id = skynet.PTYPE_SYSTEM,
+                  unpack = function(...) return ... end, dispatch = function() end,
+                }}
+                skynet.start(function() end)"
+            ),
+        );
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stdout, ":00000003\ta line 2\n");
+}
