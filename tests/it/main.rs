@@ -7,6 +7,7 @@ mod check;
 mod command_line;
 mod corpus;
 mod documents;
+mod embedding;
 mod log;
 mod lua;
 mod run;

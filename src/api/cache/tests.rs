@@ -128,3 +128,18 @@ fn a_vm_without_a_cache_says_so() {
     let message = eval(&mut vm, "return cache.mode()");
     assert!(message.ends_with("this VM has no code cache"), "{message}");
 }
+
+#[test]
+fn programs_for_skynet_find_it_as_codecache() {
+    let (_folder, path) = file("return 7");
+    let mut vm = vm();
+    let script = format!(
+        "local codecache, path = require 'skynet.codecache', '{}'
+         for _ = 1, 2 do assert(codecache.loadfile(path))() end
+         assert(#cache.stats().chunks == 1 and codecache.stats().totals.hits == 1)
+         assert(codecache.mode 'EXIST' == 'ON' and cache.mode() == 'EXIST')
+         return codecache.clear() .. ' ' .. #cache.stats().chunks",
+        path.display()
+    );
+    assert_eq!(eval(&mut vm, &script), "1 0");
+}
