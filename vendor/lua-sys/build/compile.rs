@@ -32,8 +32,6 @@ fn base(own: &Path, lua: &Path) -> cc::Build {
         .include(own)
         .define("LUA_COMPAT_GLOBAL", "1")
         .define("LUA_COMPAT_MATHLIB", None)
-        // Most names a VM needs are shared: its own table of strings starts small.
-        .define("MINSTRTABSIZE", "32")
         // Macros that Lua asks for before it looks at its own.
         .flag("-include")
         .flag("ljump.h")

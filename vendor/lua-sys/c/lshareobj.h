@@ -50,6 +50,17 @@
 #define MINSHRINKTAB	512
 
 
+/*
+** Names that C passes again and again are few in a VM whose names are
+** shared; each slot of their cache costs every VM 16 bytes and a look in
+** every collection.
+*/
+#if !defined(STRCACHE_N)
+#define STRCACHE_N	23
+#define STRCACHE_M	2
+#endif
+
+
 /* bit in 'hookmask' that makes new calls trap while interrupted */
 #define MASKINTERRUPT	(1 << 7)
 
