@@ -120,3 +120,8 @@ fn skynet_services() {
 fn libraries() {
     run("libraries");
 }
+
+#[test]
+fn mailboxes() {
+    run("mailboxes");
+}

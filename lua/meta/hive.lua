@@ -70,6 +70,7 @@ function Reply:error(err) end
 ---@field register? string a name, taken before the file runs
 ---@field memory_limit? integer bytes of Lua memory
 ---@field mailbox_limit? integer messages that may wait for it
+---@field when_full? "refuse" | "drop_oldest" | "warn" what happens to a message that does not fit
 ---@field cache? cache.Mode mode of its code cache
 ---@field timeout? number seconds until the spawn is given up
 
@@ -389,7 +390,20 @@ function hive.trace() end
 ---@return string?
 function hive.request_id() end
 
---- Figures of the host and of this service.
+--- What can be seen of another service, as of its last turn.
+---@class hive.ServiceStats
+---@field memory_bytes integer
+---@field messages integer handled
+---@field tasks integer
+---@field time number seconds spent on workers
+---@field mailbox integer messages that wait
+---@field mailbox_bytes integer
+---@field mailbox_age number seconds that the oldest of them has waited at least
+---@field refused integer messages that found no room
+---@field dropped integer messages that made room for others
+
+--- Figures of the host and of this service, or of another one.
+---@overload fun(target: hive.Target): hive.ServiceStats
 ---@return hive.Stats
 function hive.stats() end
 

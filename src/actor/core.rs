@@ -26,7 +26,7 @@ use super::plan::Spawn;
 use super::profile::Scale;
 use super::request::RequestId;
 use super::service::Service;
-use super::settings::Settings;
+use super::settings::{Settings, WhenFull};
 use super::totals::Totals;
 use super::trace::Traces;
 use super::turn::{Progress, Slice};
@@ -117,7 +117,8 @@ impl Core {
         let (address, service) = self
             .table
             .insert_with(|address| {
-                Service::new(address, "host", self.clone(), Limits::default(), Box::new(life))
+                let mailbox = (Limits::default(), WhenFull::Refuse);
+                Service::new(address, "host", self.clone(), mailbox, Box::new(life))
             })
             .map_err(|full| Fault::new(Code::Overload, full.to_string()))?;
         if self.outside.set(service).is_err() {
@@ -207,11 +208,12 @@ impl Core {
         let plan = spawn.plan(&self.settings)?;
         let mut limits = self.settings.mailbox;
         limits.messages = spawn.mailbox_messages.unwrap_or(limits.messages);
+        let mailbox = (limits, spawn.when_full.unwrap_or(self.settings.when_full));
         let name = plan.name.clone();
         let life = Box::new(Life::planned(plan));
         let (address, service) = self
             .table
-            .insert_with(|address| Service::new(address, &name, self.clone(), limits, life))
+            .insert_with(|address| Service::new(address, &name, self.clone(), mailbox, life))
             .map_err(|full| Fault::new(Code::Overload, full.to_string()))?;
         if let Some(name) = &spawn.register
             && let Err(fault) = self.names.register(name, &service)

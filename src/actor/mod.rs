@@ -7,6 +7,7 @@
 //! | `host` | [`Host`] and [`HostBuilder`]: what the program around the host sees |
 //! | `core` | the shared middle of one host: address table, names, code cache, scheduler |
 //! | `service` | one service as everybody sees it: address, mailbox, monitors, figures |
+//! | `overload` | what becomes of messages that do not fit |
 //! | `life`, `boot` | what only its turns touch: the VM, and how it is made |
 //! | `turn`, `serve` | one turn: from a message to the coroutine that waits for it, and to the answer |
 //! | `state`, `task`, `begin`, `token` | tasks of one service: calls, sleeps, forks, timers, monitors |
@@ -58,6 +59,7 @@ mod link;
 mod message;
 mod names;
 mod outside;
+mod overload;
 mod peers;
 mod plan;
 mod profile;
@@ -83,7 +85,7 @@ pub use fault::{Code, Fault};
 pub use host::{Finish, Host, HostBuilder, HostError, ServiceId, ShutdownHandle};
 pub use plan::Spawn;
 pub use profile::{HandlerProfile, ServiceProfile};
-pub use settings::{Prelude, StandardService, WhenFull};
+pub use settings::{Prelude, StandardService, WhenFull, WhenFullError};
 pub use totals::HostStats;
 
 pub(crate) use host::kill;

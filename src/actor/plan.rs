@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::fault::{Code, Fault};
-use super::settings::Settings;
+use super::settings::{Settings, WhenFull};
 use crate::code::Mode;
 
 /// How a service is started.
@@ -22,6 +22,7 @@ pub struct Spawn {
     pub(crate) register: Option<String>,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) mailbox_messages: Option<usize>,
+    pub(crate) when_full: Option<WhenFull>,
     pub(crate) cache_mode: Option<Mode>,
 }
 
@@ -35,6 +36,7 @@ impl Spawn {
             register: None,
             memory_limit_bytes: None,
             mailbox_messages: None,
+            when_full: None,
             cache_mode: None,
         }
     }
@@ -59,6 +61,12 @@ impl Spawn {
     /// The most messages its mailbox holds, in place of the host's setting.
     pub fn mailbox_messages(mut self, limit: usize) -> Spawn {
         self.mailbox_messages = Some(limit);
+        self
+    }
+
+    /// What happens to messages that do not fit, in place of the host's setting.
+    pub fn when_full(mut self, policy: WhenFull) -> Spawn {
+        self.when_full = Some(policy);
         self
     }
 

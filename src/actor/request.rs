@@ -5,8 +5,15 @@
 //! together. Making one costs an increment of the service's own counter.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::fault::Fault;
+use super::message::Message;
+use super::service::Service;
+use super::slots::Key;
+use super::state::State;
 use super::task::NEVER_MS;
+use super::trace::{self, Step};
 
 /// Set in ids of requests whose steps are recorded.
 const TRACED: u64 = 1 << 63;
@@ -66,6 +73,58 @@ impl Terms {
     /// Of a message that nobody waits for.
     pub(crate) fn timeless(request: RequestId) -> Terms {
         Terms { deadline_ms: NEVER_MS, request }
+    }
+}
+
+impl State {
+    /// The request to which the running task belongs.
+    pub(crate) fn request(&self) -> RequestId {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = self.current.get().and_then(|key| tasks.get(key));
+        task.map_or(RequestId::NONE, |task| task.request)
+    }
+
+    /// Puts the running task to a request; returns the one to which it belonged.
+    pub(crate) fn set_request(&self, request: RequestId) -> RequestId {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = self.current.get().and_then(|key| tasks.get(key));
+        task.map_or(RequestId::NONE, |task| std::mem::replace(&mut task.request, request))
+    }
+
+    /// The id of a request that begins here.
+    pub(crate) fn new_request(&self) -> RequestId {
+        let count = self.requests.get().wrapping_add(1);
+        self.requests.set(count);
+        RequestId::new(self.service.address().number(), count)
+    }
+
+    /// Records a step of a task, if its request is traced.
+    #[inline]
+    pub(super) fn trace(&self, key: Key, request: RequestId, step: impl FnOnce() -> Step) {
+        if request.is_traced() {
+            trace::record(&self.core, request, &self.service, key, step());
+        }
+    }
+
+    /// Sends a request whose steps are recorded.
+    ///
+    /// # Errors
+    /// As [`Service::request`].
+    #[cold]
+    pub(super) fn send_traced(
+        &self,
+        target: &Arc<Service>,
+        key: Key,
+        message: Message,
+    ) -> Result<(), Fault> {
+        let Message::Request { caller, payload, terms } = &message else { return Ok(()) };
+        let (request, to) = (terms.request, target.label().into_boxed_str());
+        let (method, session) = (trace::method_of(payload), caller.session());
+        self.trace(key, request, || Step::Send { to: to.clone(), method, session });
+        target.request(message)?;
+        let before = target.mailbox().counters().depth.saturating_sub(1);
+        self.trace(key, request, || Step::Queued { to, before });
+        Ok(())
     }
 }
 

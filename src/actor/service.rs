@@ -18,9 +18,10 @@ use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::life::Life;
-use super::limits::{OVERLOAD_WARNING_FIRST, TURN_OFFENCE_MEMORY, TURN_OFFENCES_MAX, WATCHERS_MAX};
+use super::limits::{TURN_OFFENCE_MEMORY, TURN_OFFENCES_MAX, WATCHERS_MAX};
 use super::link::LINK;
 use super::message::{Message, Obituary};
+use super::overload::Overload;
 use super::settings::WhenFull;
 
 /// A service; see the module's text.
@@ -38,8 +39,7 @@ pub(crate) struct Service {
     watchers: Mutex<Vec<Watcher>>,
     /// Written under the lock of the host's names.
     names: Mutex<Vec<Box<str>>>,
-    /// Mailbox depth at which the next warning is due.
-    warn_depth: AtomicUsize,
+    pub(super) overload: Overload,
     pub(crate) figures: Figures,
 }
 
@@ -170,7 +170,7 @@ impl Service {
         address: Address,
         name: &str,
         core: Arc<Core>,
-        limits: Limits,
+        (limits, policy): (Limits, WhenFull),
         life: Box<Life>,
     ) -> Service {
         Service {
@@ -183,7 +183,7 @@ impl Service {
             obituary: OnceLock::new(),
             watchers: Mutex::new(Vec::new()),
             names: Mutex::new(Vec::new()),
-            warn_depth: AtomicUsize::new(OVERLOAD_WARNING_FIRST),
+            overload: Overload::new(policy),
             figures: Figures::default(),
         }
     }
@@ -230,7 +230,7 @@ impl Service {
     pub(crate) fn request(self: &Arc<Self>, message: Message) -> Result<(), Fault> {
         match self.mailbox.push(message) {
             Ok(pushed) => {
-                if pushed.depth >= self.warn_depth.load(Ordering::Relaxed) {
+                if self.overload.is_due(pushed.depth) {
                     self.warn_overload(pushed.depth);
                 }
                 self.wake_if(pushed.wake);
@@ -252,7 +252,7 @@ impl Service {
     ) -> Result<(), Fault> {
         match self.mailbox.push(message) {
             Ok(pushed) => {
-                if pushed.depth >= self.warn_depth.load(Ordering::Relaxed) {
+                if self.overload.is_due(pushed.depth) {
                     self.warn_overload(pushed.depth);
                 }
                 if pushed.wake {
@@ -386,99 +386,9 @@ impl Service {
         self.life.swap(Some(life));
     }
 
-    /// The next warning of a full mailbox comes early again.
-    pub(crate) fn forget_overload(&self) {
-        if self.warn_depth.load(Ordering::Relaxed) != OVERLOAD_WARNING_FIRST {
-            self.warn_depth.store(OVERLOAD_WARNING_FIRST, Ordering::Relaxed);
-        }
-    }
-
-    fn wake_if(self: &Arc<Self>, wake: bool) {
+    pub(super) fn wake_if(self: &Arc<Self>, wake: bool) {
         if wake {
             self.core.handle.wake(self);
         }
-    }
-
-    #[cold]
-    fn warn_overload(&self, depth: usize) {
-        let due = self.warn_depth.load(Ordering::Relaxed);
-        let next = depth.saturating_mul(2);
-        let order = Ordering::Relaxed;
-        if depth >= due && self.warn_depth.compare_exchange(due, next, order, order).is_ok() {
-            tracing::warn!(
-                service = self.name(),
-                address = self.log_address(),
-                messages = depth,
-                "messages pile up in the mailbox"
-            );
-        }
-    }
-
-    #[cold]
-    fn refused(self: &Arc<Self>, refusal: Refusal<Message>) -> Result<(), Fault> {
-        match refusal {
-            Refusal::Full { message, messages, size_bytes } => {
-                self.when_full(message, messages, size_bytes)
-            }
-            closed => {
-                closed.into_message().disarm();
-                Err(self.dead())
-            }
-        }
-    }
-
-    /// Applies the host's policy to a message that does not fit.
-    fn when_full(
-        self: &Arc<Self>,
-        message: Message,
-        messages: usize,
-        size_bytes: usize,
-    ) -> Result<(), Fault> {
-        match self.core.settings.when_full {
-            WhenFull::Warn => {
-                let alive = self.post(message);
-                self.warn_overload(messages);
-                if alive { Ok(()) } else { Err(self.dead()) }
-            }
-            WhenFull::DropOldest => self.displace(message),
-            WhenFull::Refuse => {
-                message.disarm();
-                Err(self.overload(messages, size_bytes))
-            }
-        }
-    }
-
-    fn displace(self: &Arc<Self>, message: Message) -> Result<(), Fault> {
-        let mut displaced = Vec::new();
-        let result = self.mailbox.push_displacing(message, &mut displaced);
-        for message in displaced {
-            message.reject(|| {
-                let text = format!("service {} dropped its oldest messages", self.label());
-                Fault::new(Code::Overload, text)
-            });
-        }
-        match result {
-            Ok(pushed) => {
-                self.warn_overload(pushed.depth);
-                self.wake_if(pushed.wake);
-                Ok(())
-            }
-            Err(Refusal::Full { message, messages, size_bytes }) => {
-                message.disarm();
-                Err(self.overload(messages, size_bytes))
-            }
-            Err(closed) => {
-                closed.into_message().disarm();
-                Err(self.dead())
-            }
-        }
-    }
-
-    fn overload(&self, messages: usize, size_bytes: usize) -> Fault {
-        let text = format!(
-            "the mailbox of service {} is full: {messages} messages, {size_bytes} bytes wait",
-            self.label()
-        );
-        Fault::new(Code::Overload, text)
     }
 }

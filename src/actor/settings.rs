@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use moonhive_kernel::mailbox::Limits;
@@ -21,6 +22,24 @@ pub enum WhenFull {
     Warn,
     /// The oldest messages make room; their callers get the error `overload`.
     DropOldest,
+}
+
+/// A name that no policy has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no policy of a full mailbox (expected refuse, warn, drop_oldest)")]
+pub struct WhenFullError(String);
+
+impl FromStr for WhenFull {
+    type Err = WhenFullError;
+
+    fn from_str(name: &str) -> Result<WhenFull, WhenFullError> {
+        match name {
+            "refuse" => Ok(WhenFull::Refuse),
+            "warn" => Ok(WhenFull::Warn),
+            "drop_oldest" => Ok(WhenFull::DropOldest),
+            _ => Err(WhenFullError(name.to_owned())),
+        }
+    }
 }
 
 /// A service that is part of the host, found by its name before any file: the name and its Lua text.

@@ -26,7 +26,6 @@ use super::skynet::Skynet;
 use super::slots::Key;
 use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Tasks, Wait};
 use super::token::{Token, Waiters};
-use super::trace::{self, Step};
 use crate::message::Payload;
 use crate::vm::{Coroutine, Raise, Reference, Stack};
 
@@ -61,7 +60,7 @@ pub(crate) struct State {
     /// Interruptions of the service that its turns know about.
     interruptions: Cell<u32>,
     /// Requests that began here.
-    requests: Cell<u32>,
+    pub(super) requests: Cell<u32>,
     /// Names of methods that were called on services.
     methods: Cell<u32>,
     /// What the last interruption led to.
@@ -420,49 +419,6 @@ impl State {
                 None
             }
         }
-    }
-
-    // ---- the request ----
-
-    /// The request to which the running task belongs.
-    pub(crate) fn request(&self) -> RequestId {
-        let mut tasks = self.tasks.borrow_mut();
-        let task = self.current.get().and_then(|key| tasks.get(key));
-        task.map_or(RequestId::NONE, |task| task.request)
-    }
-
-    /// Puts the running task to a request; returns the one to which it belonged.
-    pub(crate) fn set_request(&self, request: RequestId) -> RequestId {
-        let mut tasks = self.tasks.borrow_mut();
-        let task = self.current.get().and_then(|key| tasks.get(key));
-        task.map_or(RequestId::NONE, |task| std::mem::replace(&mut task.request, request))
-    }
-
-    /// The id of a request that begins here.
-    pub(crate) fn new_request(&self) -> RequestId {
-        let count = self.requests.get().wrapping_add(1);
-        self.requests.set(count);
-        RequestId::new(self.service.address().number(), count)
-    }
-
-    /// Records a step of a task, if its request is traced.
-    #[inline]
-    pub(super) fn trace(&self, key: Key, request: RequestId, step: impl FnOnce() -> Step) {
-        if request.is_traced() {
-            trace::record(&self.core, request, &self.service, key, step());
-        }
-    }
-
-    #[cold]
-    fn send_traced(&self, target: &Arc<Service>, key: Key, message: Message) -> Result<(), Fault> {
-        let Message::Request { caller, payload, terms } = &message else { return Ok(()) };
-        let (request, to) = (terms.request, target.label().into_boxed_str());
-        let (method, session) = (trace::method_of(payload), caller.session());
-        self.trace(key, request, || Step::Send { to: to.clone(), method, session });
-        target.request(message)?;
-        let before = target.mailbox().counters().depth.saturating_sub(1);
-        self.trace(key, request, || Step::Queued { to, before });
-        Ok(())
     }
 
     // ---- deadlines ----

@@ -77,3 +77,30 @@ fn the_lines_of_one_request_carry_its_id_through_all_services() {
     assert_eq!(ended.stderr.matches(&format!("request={id}")).count(), 5, "{}", ended.stderr);
     assert!(!line_with(&ended.stderr, "outside").contains("request="));
 }
+
+#[test]
+fn a_flooded_service_is_named_at_each_doubling() {
+    let scratch = Scratch::new("log_flood");
+    scratch
+        .file("slow.lua", "return { work = function() end }")
+        .file("tiny.lua", "return { work = function() end }")
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local slow = hive.spawn 'slow'
+             local tiny = hive.spawn { 'tiny', mailbox_limit = 10 }
+             for i = 1, 5000 do hive.send(slow, 'work') end
+             for i = 1, 110 do pcall(hive.send, tiny, 'work') end",
+        );
+    let ended = scratch.run(["run", "--threads", "1", "main.lua"]).expect_code(0);
+    for depth in [1024, 2048, 4096] {
+        let line = line_with(&ended.stderr, &format!(" messages={depth} "));
+        assert!(line.contains(" WARN slow:") && line.contains("messages pile up"), "{line}");
+    }
+    assert_eq!(ended.stderr.matches("messages pile up").count(), 3, "{}", ended.stderr);
+    for lost in [1, 2, 4, 8, 16, 32, 64] {
+        let line = line_with(&ended.stderr, &format!(" lost={lost}"));
+        assert!(line.contains("WARN tiny:") && line.contains("senders are refused"), "{line}");
+    }
+    assert_eq!(ended.stderr.matches("is full").count(), 7, "{}", ended.stderr);
+}

@@ -17,6 +17,7 @@ mod reply;
 mod select;
 mod service;
 mod spawn;
+mod stats;
 mod task;
 mod trace;
 mod unique;
@@ -33,11 +34,12 @@ pub(super) const OPEN: Native = Native::new(open);
 pub(super) use service::prelude;
 pub(super) use wait::{WAIT, WAKEUP};
 
-const NATIVES: [&[(&str, Native)]; 6] = [
+const NATIVES: [&[(&str, Native)]; 7] = [
     &call::NATIVES,
     &registry::NATIVES,
     &reply::NATIVES,
     &spawn::NATIVES,
+    &stats::NATIVES,
     &task::NATIVES,
     &wait::NATIVES,
 ];

@@ -4,10 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::arguments::{optional_text, target};
 use super::failure;
-use crate::actor::{End, HandlerProfile, HostStats, Light, Message, State, kill};
+use crate::actor::{End, Light, Message, State, kill};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 12] = [
+pub(super) const NATIVES: [(&str, Native); 11] = [
     ("caller", Native::new(caller)),
     ("env", Native::new(env)),
     ("exit", Native::new(exit)),
@@ -17,7 +17,6 @@ pub(super) const NATIVES: [(&str, Native); 12] = [
     ("register", Native::new(register)),
     ("self", Native::new(own)),
     ("shutdown", Native::new(shutdown)),
-    ("stats", Native::new(stats)),
     ("stop", Native::new(stop)),
     ("time", Native::new(time)),
 ];
@@ -152,46 +151,4 @@ fn time(stack: &mut Stack<'_>) -> NativeResult {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     stack.push_number(since.as_secs_f64());
     Ok(Outcome::Return(1))
-}
-
-/// `hive.stats()`.
-fn stats(stack: &mut Stack<'_>) -> NativeResult {
-    let state = State::of(stack)?;
-    let (host, own) = (HostStats::of(&state.core), state.own_figures());
-    let memory_bytes = stack.used_bytes();
-    let fields = [
-        ("services", host.services as u64),
-        ("spawned", host.spawned),
-        ("messages", host.messages),
-        ("memory_bytes", host.memory_bytes as u64),
-        ("own_memory_bytes", memory_bytes as u64),
-        ("own_messages", own.messages),
-        ("own_tasks", own.tasks as u64),
-        ("own_mailbox", own.mailbox as u64),
-    ];
-    stack.push_table(0, fields.len() + 3);
-    for (name, value) in fields {
-        stack.push_integer(i64::try_from(value).unwrap_or(i64::MAX));
-        stack.raw_set_field(-2, name);
-    }
-    for (name, time) in [("time", host.time), ("own_time", own.time)] {
-        stack.push_number(time.as_secs_f64());
-        stack.raw_set_field(-2, name);
-    }
-    push_handlers(stack, &own.handlers);
-    stack.raw_set_field(-2, "own_handlers");
-    Ok(Outcome::Return(1))
-}
-
-/// Pushes calls and time by the name of the handler.
-fn push_handlers(stack: &mut Stack<'_>, handlers: &[HandlerProfile]) {
-    stack.push_table(0, handlers.len());
-    for handler in handlers {
-        stack.push_table(0, 2);
-        stack.push_integer(i64::try_from(handler.calls).unwrap_or(i64::MAX));
-        stack.raw_set_field(-2, "calls");
-        stack.push_number(handler.time.as_secs_f64());
-        stack.raw_set_field(-2, "time");
-        stack.raw_set_field(-2, &handler.name);
-    }
 }

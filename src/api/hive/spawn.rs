@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::arguments::{check_can_block, check_options, timeout_option};
 use super::failure;
-use crate::actor::{Caller, Code, Light, Spawn, State, kill, unsendable};
+use crate::actor::{Caller, Code, Light, Spawn, State, WhenFull, kill, unsendable};
 use crate::code::Mode;
 use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 1] = [("spawn", Native::new(spawn))];
 
-const OPTIONS: [&str; 5] = ["cache", "mailbox_limit", "memory_limit", "register", "timeout"];
+const OPTIONS: [&str; 6] =
+    ["cache", "mailbox_limit", "memory_limit", "register", "timeout", "when_full"];
 
 /// `hive.spawn(name, ...)` or `hive.spawn({ name, option = ... }, ...)`.
 fn spawn(stack: &mut Stack<'_>) -> NativeResult {
@@ -81,6 +82,10 @@ fn plan(stack: &mut Stack<'_>) -> Result<(Spawn, Option<Duration>), Raise> {
     if let Some(mode) = text_option(stack, "cache")? {
         let mode = Mode::from_str(&mode);
         spawn = spawn.cache_mode(mode.map_err(|error| Raise::argument(1, error.to_string()))?);
+    }
+    if let Some(policy) = text_option(stack, "when_full")? {
+        let policy = WhenFull::from_str(&policy);
+        spawn = spawn.when_full(policy.map_err(|error| Raise::argument(1, error.to_string()))?);
     }
     Ok((spawn, timeout_option(stack, 1)?))
 }
