@@ -64,6 +64,11 @@ fn the_programs_about_hive_run() {
 }
 
 #[test]
+fn the_programs_about_porting_from_skynet_run() {
+    check("porting-from-skynet.md", 2);
+}
+
+#[test]
 #[cfg(feature = "skynet")]
 fn the_programs_about_libraries_run() {
     check("libraries.md", 6);

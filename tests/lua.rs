@@ -125,3 +125,18 @@ fn libraries() {
 fn mailboxes() {
     run("mailboxes");
 }
+
+#[test]
+fn skynet_data() {
+    run("skynet/data");
+}
+
+#[test]
+fn skynet_snax() {
+    run("skynet/snax");
+}
+
+#[test]
+fn skynet_modules() {
+    run("skynet/modules");
+}

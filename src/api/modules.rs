@@ -41,12 +41,17 @@ const HOST: &[Module] = &[
     ("skynet.codecache", Source::Native(cache::OPEN)),
     ("skynet.core", Source::Native(skynet::CORE)),
     ("skynet.coroutine", Source::Text(include_str!("../../lua/compat/skynet/coroutine.lua"))),
+    ("skynet.datacenter", Source::Text(include_str!("../../lua/compat/skynet/datacenter.lua"))),
     ("skynet.debug", Source::Text(include_str!("../../lua/compat/skynet/debug.lua"))),
     ("skynet.inject", Source::Text(include_str!("../../lua/compat/skynet/inject.lua"))),
     ("skynet.manager", Source::Native(skynet::MANAGER)),
     ("skynet.memory", Source::Text(include_str!("../../lua/compat/skynet/memory.lua"))),
+    ("skynet.multicast", Source::Text(include_str!("../../lua/compat/skynet/multicast.lua"))),
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
+    ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
+    ("skynet.snax", Source::Text(include_str!("../../lua/compat/skynet/snax.lua"))),
+    ("skynet.snax.loader", Source::Text(include_str!("../../lua/compat/skynet/snax_loader.lua"))),
 ];
 
 /// Modules for programs that do not bring their own, in the order of their names.

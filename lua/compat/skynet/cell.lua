@@ -2,5 +2,5 @@
 -- function's arguments.
 
 local name, code = ...
-SERVICE_NAME = name -- luacheck: ignore 111
+SERVICE_NAME = name
 return assert(load(code, "=" .. name, "b"))(select(3, ...))

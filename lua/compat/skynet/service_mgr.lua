@@ -30,7 +30,8 @@ end
 
 local command = {}
 
-function command.LAUNCH(name, ...)
+-- The service of that name, which `start` makes if there is none.
+local function launch(name, start, ...)
   assert(type(name) == "string", "the name of a service is a string")
   local service = record(name)
   if service.address then
@@ -39,7 +40,7 @@ function command.LAUNCH(name, ...)
     return wait_for(service)
   end
   service.launching = true
-  local ok, result = pcall(skynet.newservice, name, ...)
+  local ok, result = pcall(start, ...)
   if ok then
     service.address = result
   else
@@ -49,6 +50,16 @@ function command.LAUNCH(name, ...)
   while skynet.wakeup(service) do
   end
   return ok and result or error(result, 0)
+end
+
+function command.LAUNCH(name, ...)
+  return launch(name, skynet.newservice, name, ...)
+end
+
+function command.LAUNCH_SNAX(name, ...)
+  return launch(name, function(...)
+    return require("skynet.snax").newservice(...).handle
+  end, ...)
 end
 
 function command.QUERY(name)

@@ -10,6 +10,7 @@ use crate::actor::message::{Caller, Message};
 use crate::actor::request::Terms;
 use crate::actor::service::Service;
 use crate::actor::state::State;
+use crate::actor::task::SESSION_INDEX_BITS;
 use crate::message::Payload;
 
 /// What the running task owes.
@@ -125,7 +126,12 @@ impl Origin {
         Origin { source, session: caller.session() as i64 }
     }
 
+    /// The service that is named, unless its session is no session of a wait but a number that means
+    /// something to the program, such as a channel or a connection.
     fn service(&self, state: &State) -> Option<Arc<Service>> {
+        if self.session != 0 && self.session >> SESSION_INDEX_BITS == 0 {
+            return None;
+        }
         let number = u64::try_from(self.source).ok()?;
         let address = Address::from_number(number)?;
         state.core.table.get(address)

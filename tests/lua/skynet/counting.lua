@@ -1,0 +1,38 @@
+-- A snax service that counts.
+
+local skynet = require "skynet"
+local n = 0
+local log = {}
+
+local function note(text)
+  log[#log + 1] = text
+end
+
+function accept.add(by)
+  n = n + by
+  note("added " .. by)
+end
+
+function response.value()
+  return n, SERVICE_NAME
+end
+
+function response.fail()
+  error "a failing response"
+end
+
+function response.log()
+  return table.concat(log, ", ")
+end
+
+function init(first, ...)
+  if first == "fail" then
+    error "a failing init"
+  end
+  n = first or 0
+  note("init with " .. select("#", ...))
+end
+
+function exit(...)
+  skynet.error("exit with", ...)
+end

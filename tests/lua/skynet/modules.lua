@@ -1,0 +1,238 @@
+-- The modules beside `skynet` itself: queue, request, service, coroutine, memory, codecache; what a
+-- service tells of its tasks.
+
+local check = require "check"
+local skynet = require "skynet"
+require "skynet.manager"
+
+local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
+
+-- Runs `count` tasks and waits for them all.
+local function together(count, body)
+  local left, done = count, {}
+  for i = 1, count do
+    skynet.fork(function()
+      body(i)
+      left = left - 1
+      if left == 0 then
+        skynet.wakeup(done)
+      end
+    end)
+  end
+  skynet.wait(done)
+end
+
+skynet.start(function()
+  test("a queue lets one task in at a time, in the order of arrival", function()
+    local enter, order, inside = require "skynet.queue"(), {}, 0
+    together(5, function(i)
+      enter(function(value)
+        inside = inside + 1
+        equal(inside, 1)
+        skynet.sleep(i % 2)
+        order[#order + 1] = value
+        inside = inside - 1
+      end, i)
+    end)
+    equal(table.concat(order), "12345")
+  end)
+
+  test("a queue returns what the function returns, and can be entered again inside", function()
+    local enter = require "skynet.queue"()
+    local values = table.pack(enter(function(...)
+      return enter(function(...)
+        return ...
+      end, ...)
+    end, 1, nil, 3))
+    equal(values.n, 3)
+    equal(values[3], 3)
+  end)
+
+  test("an error leaves the queue", function()
+    local enter = require "skynet.queue"()
+    refuses("boom", enter, error, "boom")
+    equal(
+      enter(function()
+        return "free"
+      end),
+      "free"
+    )
+  end)
+
+  test("a task that is ended while it queues does not hold the queue", function()
+    local enter = require "skynet.queue"()
+    local second
+    skynet.fork(enter, skynet.sleep, 3)
+    second = skynet.fork(enter, error, "never")
+    skynet.yield()
+    match(skynet.killthread(second), "thread")
+    equal(
+      enter(function()
+        return "through"
+      end),
+      "through"
+    )
+  end)
+
+  test("requests are answered in the order in which they end", function()
+    local peer = skynet.newservice "skynet/peer"
+    local requests = skynet.request()
+    requests:add { peer, "lua", "late", 3, "slow" }
+    requests { peer, "lua", "echo", "quick", 2 }
+    requests:add { peer, "lua", "raise", "boom", name = "failing" }
+    local order, failed = {}, nil
+    for request, response in requests:select() do
+      if response then
+        order[#order + 1] = response[1]
+        if response[1] == "quick" then
+          equal(response[2], 2)
+          equal(response.n, 2)
+        end
+      else
+        failed = request
+      end
+    end
+    equal(table.concat(order, " "), "quick slow")
+    equal(failed.name, "failing")
+    match(failed.error, "boom")
+    equal(requests.timeout, nil)
+    skynet.kill(peer)
+  end)
+
+  test("a selection ends at its time, or when the loop is left", function()
+    local peer = skynet.newservice "skynet/peer"
+    local requests = skynet.request { peer, "lua", "hang" }
+    for _ in requests:select(2) do
+      error "nothing comes"
+    end
+    equal(requests.timeout, true)
+    local rest = skynet.request({ peer, "lua", "echo", 1 }, { peer, "lua", "hang" })
+    local left
+    for _, response in rest:select() do
+      left = response[1]
+      if left then
+        break
+      end
+    end
+    equal(left, 1)
+    skynet.yield()
+    equal(skynet.task(), 0)
+    skynet.kill(peer)
+  end)
+
+  test("a request to a service that dies is answered with nothing", function()
+    local peer = skynet.newservice "skynet/peer"
+    skynet.timeout(1, function()
+      skynet.kill(peer)
+    end)
+    for request, response in skynet.request({ peer, "lua", "hang" }):select() do
+      equal(response, nil)
+      match(request.error, "was killed")
+    end
+  end)
+
+  test("a service can begin with a function", function()
+    local service = require "skynet.service"
+    local function main(first, second)
+      local own = require "skynet"
+      own.start(function()
+        own.dispatch("lua", function()
+          own.retpack(first, second, SERVICE_NAME)
+        end)
+      end)
+    end
+    local queried
+    skynet.fork(function()
+      queried = service.query "cell"
+    end)
+    local address = service.new("cell", main, 1, "two")
+    equal(service.new("cell", main, 3), address)
+    local first, second, name = skynet.call(address, "lua")
+    equal(first .. second .. name, "1twocell")
+    skynet.sleep(1)
+    equal(queried, address)
+    equal(service.close "cell", true)
+    equal(service.close "cell", false)
+    skynet.sleep(1)
+    refuses("call to invalid address", skynet.call, address, "lua")
+    refuses("no upvalue but _ENV", service.new, "other", function()
+      return main
+    end)
+    refuses("in the cell", service.new, "failing", function()
+      error "in the cell"
+    end)
+  end)
+
+  test("skynet.coroutine is Lua's own, and waits", function()
+    local co = require "skynet.coroutine"
+    local task = coroutine.running()
+    local wrapped = co.wrap(function(...)
+      skynet.sleep(1)
+      local inner_task, is_task = co.thread()
+      equal(inner_task, task)
+      equal(is_task, false)
+      co.yield(...)
+      error "out of the coroutine"
+    end)
+    equal(wrapped "a", "a")
+    refuses("out of the coroutine", wrapped)
+    local thread, is_task = co.thread()
+    equal(thread, task)
+    equal(is_task, true)
+    local one = co.create(co.yield)
+    equal(co.status(one), "suspended")
+    equal(co.resume(one), true)
+    equal(co.close(one), true)
+    equal(co.status(one), "dead")
+    equal(co.isyieldable(), true)
+  end)
+
+  test("memory is counted by service", function()
+    local memory = require "skynet.memory"
+    assert(memory.current() > 1000)
+    assert(memory.total() > memory.current() / 2)
+    assert(memory.block() >= 1)
+    assert(memory.info()[skynet.self()] > 1000)
+  end)
+
+  test("the code cache has its module", function()
+    local cache = require "skynet.codecache"
+    equal(skynet.cache, cache)
+    equal(cache.mode(), "ON")
+    equal(type(cache.clear), "function")
+    equal(type(cache.loadfile), "function")
+  end)
+
+  test("tasks that wait can be listed and ended", function()
+    local err
+    local co = skynet.fork(function()
+      local _, message = pcall(skynet.wait, "for ever")
+      err = message
+    end)
+    skynet.yield()
+    local tasks = {}
+    skynet.task(tasks)
+    local session = next(tasks)
+    match(tasks[session], "modules%.lua")
+    match(skynet.task(session), "modules%.lua")
+    match(skynet.task(co), "modules%.lua")
+    equal(skynet.task(-1), "No session")
+    equal(skynet.task(), 1)
+    local name, place = next(skynet.uniqtask())
+    equal(name, ("1 session : {%d}"):format(session))
+    match(place, "modules%.lua")
+    match(skynet.killthread(tostring(co)), "thread")
+    equal(skynet.killthread(co), nil)
+    skynet.yield()
+    match(err, "cancelled")
+  end)
+
+  test("numbers of protocols are fields", function()
+    equal(skynet.PTYPE_TEXT, 0)
+    equal(skynet.PTYPE_LUA, 10)
+    equal(skynet.no_such_function, nil)
+  end)
+
+  check.done()
+  skynet.abort()
+end)
