@@ -6,4 +6,5 @@ pub mod code;
 pub mod message;
 #[cfg(feature = "cli")]
 pub mod ops;
+pub mod share;
 pub mod vm;

@@ -73,3 +73,8 @@ fn the_programs_about_porting_from_skynet_run() {
 fn the_programs_about_libraries_run() {
     check("libraries.md", 6);
 }
+
+#[test]
+fn the_program_of_the_page_on_shared_tables_runs() {
+    check("shared-tables.md", 1);
+}

@@ -56,6 +56,11 @@ fn services() {
 }
 
 #[test]
+fn share() {
+    run("share");
+}
+
+#[test]
 fn modules() {
     run("modules");
 }

@@ -43,6 +43,10 @@ local cache = {}
 ---@field freed_images integer since the process began
 ---@field freed_strings integer since the process began
 ---@field thin_clones integer loads that needed private constants, since the process began
+---@field tables integer live images of shared tables, retired ones included
+---@field table_bytes integer
+---@field freed_tables integer since the process began
+---@field replacements integer times a service gave up strings of its own, since the process began
 
 ---@class cache.Stats
 ---@field chunks cache.Chunk[] current versions, by name

@@ -83,6 +83,8 @@ function Reply:error(err) end
 ---@field spawned integer services started since the host began
 ---@field messages integer messages that services have handled
 ---@field memory_bytes integer Lua memory of all services
+---@field shared_tables integer published tables and results of shared modules
+---@field shared_table_bytes integer
 ---@field own_memory_bytes integer Lua memory of this service
 ---@field own_messages integer messages that this service has handled
 ---@field own_tasks integer coroutines and timers of this service
@@ -389,6 +391,57 @@ function hive.trace() end
 --- The id of the request that this task works for, as log lines show it.
 ---@return string?
 function hive.request_id() end
+
+--- Tables that all services of the host read in place, without a copy of their own. They read like
+--- ordinary tables and cannot be changed; `docs/shared-tables.md` tells more.
+---@class hive.Share
+hive.share = {}
+
+--- Makes a table the version that the name stands for. The table itself stays as it is.
+---@param name string 1 to 200 bytes
+---@param table table strings, numbers, booleans, and tables without metatables
+---@return integer version rises with every publication of the host
+function hive.share.publish(name, table) end
+
+--- The table that the name stands for; the same one until somebody publishes.
+---@param name string
+---@return table? table
+---@return integer? version
+function hive.share.get(name) end
+
+--- Only the number, to see whether there is something new.
+---@param name string
+---@return integer? version
+function hive.share.version(name) end
+
+--- Makes the name stand for nothing. Services that have the table keep it.
+---@param name string
+---@return boolean dropped false if the name stood for nothing
+function hive.share.drop(name) end
+
+--- The result of a module of data: run once for the host and version of its file, shared by all
+--- services. The module cannot wait while it runs.
+---@param name string as for `require`
+---@return any result a shared table, a string, a number or a boolean
+function hive.share.require(name) end
+
+--- Figures of one shared table.
+---@class hive.SharedTable
+---@field name string its name, or the path of the module
+---@field version integer
+---@field size_bytes integer
+---@field tables integer how many tables it consists of
+---@field users integer services that use it
+
+---@class hive.ShareStats
+---@field tables hive.SharedTable[] published tables, by name
+---@field modules hive.SharedTable[] results of modules, by path
+---@field size_bytes integer all of them together
+
+--- What is shared now. Older versions that some service still uses are counted in
+--- `cache.stats().shared`.
+---@return hive.ShareStats
+function hive.share.stats() end
 
 --- What can be seen of another service, as of its last turn.
 ---@class hive.ServiceStats

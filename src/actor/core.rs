@@ -34,6 +34,7 @@ use super::warden::Warden;
 use super::worker;
 use crate::code::CodeCache;
 use crate::message::Payload;
+use crate::share::{SharedModules, SharedStats, SharedTables, TableImage};
 use crate::vm::ticks::ticks;
 
 /// What a timer hands back: whom it concerns and what it was for.
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     /// `package.path` of every VM.
     pub(crate) module_path: String,
     pub(crate) code: Arc<CodeCache>,
+    pub(crate) shared: SharedTables,
+    pub(crate) shared_modules: SharedModules,
     pub(crate) warden: Warden,
     pub(crate) totals: Totals,
     /// The cycle counter when the host began.
@@ -75,6 +78,22 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// How many versions of code and of shared tables were ever replaced or dropped.
+    pub(crate) fn retirements(&self) -> u64 {
+        self.code.retirements() + self.shared.retirements() + self.shared_modules.retirements()
+    }
+
+    /// Whether some service may still use one of them. (Images of tables are counted for the whole
+    /// process, so that those of another host count as well; its services have little to do then.)
+    pub(crate) fn holds_retired(&self) -> bool {
+        self.code.holds_retired() || TableImage::live() > self.shared_stats().count()
+    }
+
+    /// Figures of the shared tables.
+    pub(crate) fn shared_stats(&self) -> SharedStats {
+        SharedStats { modules: self.shared_modules.stats(), ..self.shared.stats() }
+    }
+
     pub(crate) fn new(handle: &Handle<Core>, settings: Settings) -> Core {
         Core {
             handle: handle.clone(),
@@ -84,6 +103,8 @@ impl Core {
             traces: Traces::default(),
             module_path: settings.module_path(),
             code: Arc::new(CodeCache::new()),
+            shared: SharedTables::default(),
+            shared_modules: SharedModules::default(),
             warden: Warden::new(handle.workers()),
             totals: Totals::default(),
             ticks_at_start: ticks(),

@@ -1,6 +1,6 @@
-//! Code that was replaced, and services that sleep on it.
+//! Code and shared tables that were replaced, and services that sleep on them.
 //!
-//! A VM lets go of an image when a full collection meets no function that comes from it. A service
+//! A VM lets go of an image when a full collection meets no function or table that comes from it. A service
 //! that sleeps collects nothing, so it would keep code that it has long replaced. Some time after
 //! versions were retired, if some are still in use, the warden therefore asks all services, a few at
 //! a time, and those that hold such an image collect their garbage: once for each service and round.
@@ -30,7 +30,7 @@ impl Rounds {
     /// Does what is due and returns the time until more may be; `None` if nothing will be unless
     /// code is retired.
     pub(super) fn advance(&mut self, core: &Core) -> Option<Duration> {
-        let pause = match self.calendar.advance(core.code.retirements(), Instant::now) {
+        let pause = match self.calendar.advance(core.retirements(), Instant::now) {
             Due::Never => None,
             Due::In(pause) => Some(pause),
             Due::Now => {
@@ -46,7 +46,7 @@ impl Rounds {
     }
 
     fn begin(&mut self, core: &Core) {
-        if core.code.holds_retired() {
+        if core.holds_retired() {
             core.table.for_each(|address, _| self.left.push(address));
         }
     }

@@ -9,6 +9,7 @@ use super::core::Core;
 use super::profile::{Profile, Profiles, ServiceProfile};
 use super::service::Figures;
 use crate::code::CacheStats;
+use crate::share::SharedStats;
 
 /// Counted when a service begins or ends, so nothing here is touched by messages.
 #[derive(Debug, Default)]
@@ -70,6 +71,8 @@ pub struct HostStats {
     pub profile: Vec<ServiceProfile>,
     /// Of the code cache.
     pub code: CacheStats,
+    /// Of the shared tables.
+    pub shared: SharedStats,
 }
 
 impl HostStats {
@@ -81,6 +84,7 @@ impl HostStats {
             messages: read(&totals.messages),
             memory_of_largest_bytes: totals.memory_bytes_max.load(Ordering::Relaxed),
             code: core.code.stats(),
+            shared: core.shared_stats(),
             ..HostStats::default()
         };
         let mut ticks = read(&totals.ticks);

@@ -132,6 +132,10 @@ fn push_shared(stack: &mut Stack<'_>, shared: &ShareStats) {
         ("freed_images", shared.freed_images),
         ("freed_strings", shared.freed_strings),
         ("thin_clones", shared.thin_clones),
+        ("tables", shared.shares),
+        ("table_bytes", shared.share_bytes),
+        ("freed_tables", shared.freed_shares),
+        ("replacements", shared.replacements),
     ];
     stack.push_table(0, figures.len());
     push_figures(stack, &figures.map(|(name, figure)| (name, figure as u64)));

@@ -133,6 +133,12 @@ impl CodeCache {
         Ok(lease)
     }
 
+    /// The number of the version that a load would find now.
+    pub(super) fn current_number(&self, spelling: &Spelling<'_>, compat_54: bool) -> Option<u64> {
+        let key = key_of(spelling, compat_54).ok()?;
+        Some(self.store.current(&key)?.number)
+    }
+
     /// Compiles a chunk afresh and, if that succeeds, puts the result in place of what was there.
     /// Returns the number of the new version.
     pub(super) fn replace(

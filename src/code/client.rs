@@ -101,6 +101,20 @@ impl CodeClient {
         })
     }
 
+    /// The number of the version of a file that a load of this VM would find in the cache now;
+    /// `None` if there is none or the VM does not look there.
+    ///
+    /// # Safety
+    /// As [`CodeClient::reload`].
+    pub unsafe fn version_of(&self, state: *mut lua::lua_State, path: &Path) -> Option<u64> {
+        if self.mode() == Mode::Off {
+            return None;
+        }
+        let spelling = spelling_of(path.as_os_str().as_bytes()).ok()?;
+        // SAFETY: by contract.
+        self.cache.current_number(&spelling, unsafe { is_compat_54(state) })
+    }
+
     /// Everything of loading a file but the push: what is owned is dropped or parked when this
     /// returns.
     ///

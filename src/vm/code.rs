@@ -87,6 +87,12 @@ impl<'vm> Stack<'vm> {
         self.loaded(status)
     }
 
+    /// The number of the version of a file that this VM would now load from the cache, if any.
+    pub fn code_version(&self, path: &Path) -> Option<u64> {
+        // SAFETY: the client is this VM's, and the state this thread's.
+        unsafe { self.code()?.version_of(self.state(), path) }
+    }
+
     /// Compiles a file afresh and publishes it in place of the version that is cached; returns the
     /// number of the new version. What VMs have loaded stays as it is. `None` if the VM has no cache.
     ///

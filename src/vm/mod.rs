@@ -49,6 +49,7 @@ mod push;
 mod raise;
 mod read;
 mod reference;
+mod share;
 mod stack;
 mod state;
 mod table;

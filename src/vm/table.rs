@@ -54,7 +54,7 @@ impl Stack<'_> {
     /// # Panics
     /// If the key is nil or NaN, which no table can hold.
     pub fn raw_set(&mut self, index: c_int) {
-        let index = self.table(index);
+        let index = self.own_table(index);
         assert!(self.top() > 1, "no key and value on the stack");
         assert!(self.is_key(-2), "a table key is neither nil nor NaN");
         // SAFETY: `index` is a table, the key is valid, and memory is not refused.
@@ -63,7 +63,7 @@ impl Stack<'_> {
 
     /// Pops a value and stores it in a field.
     pub fn raw_set_field(&mut self, index: c_int, name: &str) {
-        let index = self.table(index);
+        let index = self.own_table(index);
         let value = self.occupied(-1);
         self.push_str(name);
         // SAFETY: the key (a string) goes below the value, `index` is a table, memory is not
@@ -76,7 +76,7 @@ impl Stack<'_> {
 
     /// Pops a value and stores it as the list item at `position`.
     pub fn raw_set_item(&mut self, index: c_int, position: i64) {
-        let index = self.table(index);
+        let index = self.own_table(index);
         self.occupied(-1);
         // SAFETY: `index` is a table, there is a value, memory is not refused.
         unsafe { lua::lua_rawseti(self.state(), index, position) };
@@ -142,7 +142,7 @@ impl Stack<'_> {
             0
         }
         let index = self.absolute(index);
-        if self.kind(index) == Kind::Table && !self.has_metatable(index) {
+        if self.kind(index) == Kind::Table && !self.has_metatable(index) && !self.is_shared(index) {
             self.raw_set_field(index, name);
             return Ok(());
         }
@@ -216,6 +216,7 @@ impl Stack<'_> {
     pub fn set_metatable(&mut self, index: c_int) {
         let index = self.occupied(index);
         assert!(matches!(self.kind(-1), Kind::Table | Kind::Nil), "a metatable is a table");
+        assert!(!self.is_shared(index), "a shared table has no metatable of its own");
         // SAFETY: checked above; memory is not refused.
         unsafe { lua::lua_setmetatable(self.state(), index) };
     }
@@ -258,6 +259,15 @@ impl Stack<'_> {
             Kind::Number => !self.number(index).is_some_and(f64::is_nan),
             _ => true,
         }
+    }
+
+    /// A table that may be written to. Raw writes to a shared one raise, which must not happen where
+    /// Rust frames stand between; natives that write to tables of scripts use `set_field`.
+    #[inline]
+    fn own_table(&self, index: c_int) -> c_int {
+        let index = self.table(index);
+        assert!(!self.is_shared(index), "a shared table at stack index {index} is read-only");
+        index
     }
 
     #[inline]

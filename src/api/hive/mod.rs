@@ -16,6 +16,7 @@ mod registry;
 mod reply;
 mod select;
 mod service;
+mod share;
 mod spawn;
 mod stats;
 mod task;

@@ -4,7 +4,7 @@
 //! A part written in Lua gets the module and a table of natives that are its own, and adds its functions to
 //! the module.
 
-use super::{group, link, select, trace, unique};
+use super::{group, link, select, share, trace, unique};
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 struct Part {
@@ -17,7 +17,7 @@ struct Part {
     natives: &'static [(&'static str, Native)],
 }
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part {
         name: "hive.group",
         adds: &["group"],
@@ -36,6 +36,12 @@ const PARTS: [Part; 7] = [
         adds: &["gather", "select"],
         text: Some(include_str!("../../../lua/lib/hive/select.lua")),
         natives: &select::NATIVES,
+    },
+    Part {
+        name: "hive.share",
+        adds: &["share"],
+        text: Some(include_str!("../../../lua/lib/hive/share.lua")),
+        natives: &share::NATIVES,
     },
     Part {
         name: "hive.supervise",

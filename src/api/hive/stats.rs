@@ -18,7 +18,7 @@ fn stats(stack: &mut Stack<'_>) -> NativeResult {
     }
     let (host, own) = (HostStats::of(&state.core), state.own_figures());
     let memory_bytes = stack.used_bytes();
-    stack.push_table(0, 16);
+    stack.push_table(0, 18);
     push_counts(
         stack,
         &[
@@ -26,6 +26,8 @@ fn stats(stack: &mut Stack<'_>) -> NativeResult {
             ("spawned", host.spawned),
             ("messages", host.messages),
             ("memory_bytes", host.memory_bytes as u64),
+            ("shared_tables", host.shared.count() as u64),
+            ("shared_table_bytes", host.shared.size_bytes() as u64),
             ("own_memory_bytes", memory_bytes as u64),
             ("own_messages", own.messages),
             ("own_tasks", own.tasks as u64),

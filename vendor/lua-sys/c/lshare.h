@@ -42,6 +42,29 @@ LUA_API lua_Image *lua_renameimage (lua_Image *img, const char *chunkname);
 */
 LUA_API void lua_clonefunction (lua_State *L, lua_Image *img);
 
+/*
+** Make an image of the table at index 'idx' and of all tables in it; it
+** is called 'name' in messages. The caller owns one reference. NULL, and
+** a message pushed, when something in it cannot be shared or there is no
+** memory. The table stays as it is.
+*/
+LUA_API lua_Image *lua_sharetable (lua_State *L, int idx, const char *name);
+
+/*
+** Push the table of an image: one that reads as any other and refuses
+** every write. The VM takes a reference of its own. Strings of which the
+** VM has copies of its own are replaced by the shared ones, everywhere in
+** the VM. The copies live on until 'lua_sharecensus'. Raises an error
+** inside the reader of a chunk that is being compiled.
+*/
+LUA_API void lua_pushshared (lua_State *L, lua_Image *img);
+
+/* number of tables in an image of tables */
+LUA_API size_t lua_imagetables (const lua_Image *img);
+
+/* the image of a shared table at index 'idx' (not retained), or NULL */
+LUA_API lua_Image *lua_toshared (lua_State *L, int idx);
+
 /* take and give back a reference; any thread */
 LUA_API lua_Image *lua_retainimage (lua_Image *img);
 LUA_API void lua_releaseimage (lua_Image *img);
@@ -51,7 +74,9 @@ LUA_API size_t lua_imagesize (const lua_Image *img);
 LUA_API unsigned lua_imageusers (const lua_Image *img);
 
 /*
-** Say that nothing new will be loaded from the image (any thread), and
+** Say that nothing new will be loaded from the image (any thread): from
+** now on a VM that has tables of it looks after each full collection
+** whether it still refers to one. And
 ** count the images of which that was said and to which a VM still holds
 ** on (the thread of that VM).
 */
@@ -70,6 +95,10 @@ typedef struct lua_ShareStats {
   size_t freedimages;   /* since the process began */
   size_t freedstrings;
   size_t thinclones;    /* images of which some VM needed private prototypes */
+  size_t shares;        /* live images of tables */
+  size_t sharebytes;    /* bytes in their blocks */
+  size_t freedshares;   /* since the process began */
+  size_t replacements;  /* times that a VM gave up copies of its own */
 } lua_ShareStats;
 
 LUA_API void lua_sharestats (lua_ShareStats *out);
@@ -78,7 +107,9 @@ LUA_API void lua_sharestats (lua_ShareStats *out);
 ** Tell which limbo strings this VM still uses, and free those that no
 ** VM does. Walks the VM's heap only when there is something new to ask
 ** (then O(heap)). Full collections do it by themselves; a host calls it
-** for VMs that sleep. Returns true if it walked.
+** for VMs that sleep. Returns true if it walked. The caller, and whoever
+** called it, holds no pointer into a string of the VM: copies that shared
+** strings have replaced are left to the collector.
 */
 LUA_API int lua_sharecensus (lua_State *L);
 

@@ -150,12 +150,18 @@ static TStatus compat54load (lua_State *L, ZIO *z, const char *name,
 }
 
 
+/* (neither attempt raises an error) */
 static TStatus plainload (lua_State *L, ZIO *z, const char *name,
                           const char *mode) {
-  if (G(L)->sharing.compat54)
-    return compat54load(L, z, name, mode);
+  SharingVM *vm = &G(L)->sharing;
+  TStatus status;
+  vm->compiling++;
+  if (vm->compat54)
+    status = compat54load(L, z, name, mode);
   else
-    return attempt(L, z, name, mode, 0);
+    status = attempt(L, z, name, mode, 0);
+  vm->compiling--;
+  return status;
 }
 
 

@@ -289,33 +289,48 @@ static Proto *copyproto (Builder *b, const Proto *f) {
 }
 
 
-static void freeimage (lua_Image *img) {
-  int i;
+/* strings given back under one lock; others may have it in between */
+#define STRINGSATONCE	1024
+
+void luaI_freeimage (lua_Image *img) {
+  size_t i;
   luaI_lock();
-  for (i = 0; i < img->numstrings; i++)
+  for (i = 0; i < img->numstrings; i++) {
+    if ((i + 1) % STRINGSATONCE == 0) {
+      luaI_unlock();
+      luaI_lock();
+    }
     luaI_dropstring(img->strings[i]);
+  }
   luaI_unlock();
-  freeblock(img->root, img->size);
+  if (img->root != NULL) freeblock(img->root, img->size);
+  free(img->strings);
+  free(img->name);
   free(img);
 }
 
 
-/* handle and block of an image that has still to be filled */
-static lua_Image *newimage (size_t size, int maxstrings) {
-  lua_Image *img = cast(lua_Image *, malloc(sizeof(lua_Image) +
-                        cast_sizet(maxstrings) * sizeof(TString *)));
+lua_Image *luaI_newimage (size_t size, size_t maxstrings) {
+  lua_Image *img = cast(lua_Image *, calloc(1, sizeof(lua_Image)));
   if (img == NULL) return NULL;
   atomic_init(&img->refs, 1);
   atomic_init(&img->users, 0);
   atomic_init(&img->retired, 0);
-  img->numstrings = img->numkeys = 0;
   img->size = size;
+  img->strings = cast(TString **, malloc((maxstrings + 1)
+                                         * sizeof(TString *)));
   img->root = cast(Proto *, newblock(size));
-  if (img->root == NULL) {
-    free(img);
+  if (img->root == NULL || img->strings == NULL) {
+    luaI_freeimage(img);
     return NULL;
   }
   return img;
+}
+
+
+/* nobody writes to the block from now on */
+void luaI_sealimage (lua_Image *img) {
+  sealblock(img->root, img->size);
 }
 
 
@@ -347,19 +362,20 @@ static lua_Image *makeimage (const Proto *f, const char *source) {
   lua_Image *img = NULL;
   b.source = NULL;
   if (gatherstrings(&b, f)) {
-    img = newimage(blocksize(f), b.keys.size + b.names.size + 1);
+    img = luaI_newimage(blocksize(f),
+                          cast_sizet(b.keys.size + b.names.size) + 1);
     if (img != NULL) {
       b.img = img;
       b.next = cast_charp(img->root);
       if (publishstrings(&b, source)) {
         copyproto(&b, f);
         lua_assert(b.next == cast_charp(img->root) + img->size);
-        sealblock(img->root, img->size);
+        luaI_sealimage(img);
         countup(images, 1);
         countup(imagebytes, img->size);
       }
       else {
-        freeimage(img);
+        luaI_freeimage(img);
         img = NULL;
       }
     }
@@ -392,10 +408,17 @@ LUA_API lua_Image *lua_retainimage (lua_Image *img) {
 
 LUA_API void lua_releaseimage (lua_Image *img) {
   if (atomic_fetch_sub_explicit(&img->refs, 1, memory_order_acq_rel) == 1) {
-    countdown(images, 1);
-    countdown(imagebytes, img->size);
-    countup(freedimages, 1);
-    freeimage(img);
+    if (hastables(img)) {
+      countdown(shares, 1);
+      countdown(sharebytes, img->size);
+      countup(freedshares, 1);
+    }
+    else {
+      countdown(images, 1);
+      countdown(imagebytes, img->size);
+      countup(freedimages, 1);
+    }
+    luaI_freeimage(img);
   }
 }
 
@@ -411,7 +434,7 @@ LUA_API unsigned lua_imageusers (const lua_Image *img) {
 
 
 LUA_API void lua_retireimage (lua_Image *img) {
-  atomic_store_explicit(&img->retired, 1, memory_order_relaxed);
+  atomic_store_explicit(&img->retired, 1, memory_order_release);
 }
 
 /* }====================================================== */
@@ -448,7 +471,7 @@ static TString *owncopy (global_State *g, TString *shared) {
 
 /* does the VM have its own copy of some key of the image? */
 static int hasconflict (global_State *g, lua_Image *img) {
-  int i;
+  size_t i;
   if (img->stamp <= g->sharing.born)
     return 0;  /* the VM found all these strings when it was born */
   for (i = 0; i < img->numkeys; i++) {

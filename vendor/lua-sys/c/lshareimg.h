@@ -14,21 +14,27 @@
 
 
 /*
-** Image of a chunk. The handle is separate from the block with the
-** prototypes, so that the block can be mapped read-only. Only the
-** counters and the flag change after publication.
+** Image of a chunk, or of a tree of tables. The handle is separate from
+** the block with the prototypes or tables, so that the block can be
+** mapped read-only. Only the atomic fields change after publication.
 */
 struct lua_Image {
   atomic_uint refs;	/* owners: caches and VMs */
   atomic_uint users;	/* VMs */
-  atomic_int retired;	/* nothing new is loaded from it */
-  Proto *root;	/* start of the block */
+  atomic_int retired;	/* nobody is given it any more */
+  char *name;	/* of published tables; NULL for a chunk */
+  Proto *root;	/* start of the block (see 'img2table') */
   size_t size;	/* of the block */
+  size_t numtables;
   unsigned long long stamp;	/* number of its publication */
-  int numstrings;
-  int numkeys;	/* the first ones are short strings used as constants */
-  TString *strings[1];	/* one reference each */
+  size_t numstrings;
+  size_t numkeys;	/* the first ones are short strings used as constants */
+  TString **strings;	/* one reference each */
 };
+
+/* images of tables */
+#define hastables(img)	((img)->name != NULL)
+#define img2table(img)	cast(Table *, cast_voidp((img)->root))
 
 /* image of a shared prototype (a field that only the collector uses) */
 #define proto2image(p)	cast(lua_Image *, cast_voidp((p)->gclist))
@@ -52,6 +58,14 @@ typedef struct ThinProto {
 #define imageof(p)  \
 	(isshared(p) ? proto2image(p) : isthin(p) ? thin2image(p) : NULL)
 
+
+/*
+** An image that has still to be filled, with room for 'maxstrings'
+** strings; NULL when there is no memory.
+*/
+LUAI_FUNC lua_Image *luaI_newimage (size_t size, size_t maxstrings);
+LUAI_FUNC void luaI_sealimage (lua_Image *img);
+LUAI_FUNC void luaI_freeimage (lua_Image *img);
 
 LUAI_FUNC Proto *luaI_thinroot (lua_State *L, LClosure *anchor,
                                 lua_Image *img);

@@ -26,6 +26,12 @@
 
 #define isshared(x)	testbit((x)->marked, SHAREDBIT)
 
+/*
+** A table may have a finalizer, so a shared one is told by a variant of
+** its own: see 'LUA_VSHTABLE' in lobject.h.
+*/
+#define issharedtable(h)	((h)->tt == LUA_VSHTABLE)
+
 /* color, age and mark of a shared object */
 #define SHAREDMARKS	(bitmask(BLACKBIT) | bitmask(SHAREDBIT) | G_OLD)
 
@@ -73,9 +79,12 @@ typedef struct ImageUse {
 } ImageUse;
 
 
+struct GCObject;
 struct global_State;
 struct Proto;
+struct Table;
 struct TString;
+struct TValue;
 struct Zio;
 
 
@@ -87,6 +96,9 @@ typedef struct SharingVM {
   ImageUse *uses;	/* sorted by image address */
   int nuses;
   int sizeuses;
+  struct TString **replaced;	/* copies that C code may still look at */
+  int nreplaced, sizereplaced;
+  int compiling;	/* depth of compilations under way */
   lua_Image *lastnoted;	/* most recent image noted in this cycle */
   unsigned long long born;	/* publications that precede the VM */
   unsigned long long epoch;	/* last census (or birth) */
@@ -100,6 +112,7 @@ typedef struct SharingVM {
   lu_byte shareall;	/* LUA_SHALLCHUNKS */
   lu_byte loopcopy;	/* compiling with a copy of each loop variable */
   lu_byte constassign;	/* last compilation assigned to a constant */
+  lu_byte fullmark;	/* a full mark has ended, its sweep perhaps not */
 } SharingVM;
 
 
@@ -139,10 +152,17 @@ LUAI_FUNC _Atomic(SharedTable *) luaI_table;
 LUAI_FUNC void luaI_startmark (struct global_State *g);
 LUAI_FUNC void luaI_note (struct global_State *g, struct Proto *p);
 LUAI_FUNC void luaI_endmark (lua_State *L);
-LUAI_FUNC struct Proto *luaI_nextroot (struct global_State *g, int *i);
+LUAI_FUNC struct GCObject *luaI_nextroot (struct global_State *g, int *i);
 LUAI_FUNC void luaI_gcpoint (lua_State *L);
 LUAI_FUNC size_t luaI_thinsize (const struct Proto *p);
 LUAI_FUNC void luaI_freethin (lua_State *L, struct Proto *p);
+
+/* shared tables ('lua_Unsigned' as in 'luaH_getn') */
+LUAI_FUNC lua_Unsigned luaI_getn (const struct Table *h);
+LUAI_FUNC l_noret luaI_readonly (lua_State *L, const struct Table *h,
+                                 const struct TValue *key);
+LUAI_FUNC int luaI_equaltables (lua_State *L, const struct TValue *t1,
+                                const struct TValue *t2);
 
 /* compilation */
 LUAI_FUNC TStatus luaI_load (lua_State *L, struct Zio *z, const char *name,

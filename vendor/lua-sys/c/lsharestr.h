@@ -46,6 +46,8 @@ typedef struct ShareCounters {
   atomic_size_t limbo, limbobytes;
   atomic_size_t freedimages, freedstrings;
   atomic_size_t thinclones;
+  atomic_size_t shares, sharebytes, freedshares;
+  atomic_size_t replacements;
 } ShareCounters;
 
 LUAI_FUNC ShareCounters luaI_counters;

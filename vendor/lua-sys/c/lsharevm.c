@@ -23,6 +23,8 @@
 #include "lobject.h"
 #include "lshareimg.h"
 #include "lsharestr.h"
+#include "lsharetab.h"
+#include "lsharewalk.h"
 #include "lstate.h"
 #include "lstring.h"
 #include "ltable.h"
@@ -129,6 +131,7 @@ void luaI_closevm (lua_State *L) {
   lua_clearinterrupt(L);
   for (i = 0; i < vm->nuses; i++)
     dropuse(&vm->uses[i]);
+  luaI_forgetcopies(L);
   luaM_freearray(L, vm->uses, cast_sizet(vm->sizeuses));
   vm->uses = NULL;
   vm->nuses = vm->sizeuses = 0;
@@ -159,12 +162,11 @@ static int finduse (const SharingVM *vm, const lua_Image *img) {
 
 
 /*
-** Start to use an image: private prototypes for it, if this VM needs
-** them, and a reference. The closure anchors what is created.
+** Start to use an image, with the private prototypes that this VM needs
+** for it: take a reference.
 */
-static void attach (lua_State *L, LClosure *anchor, lua_Image *img) {
+static void adduse (lua_State *L, lua_Image *img, Proto *root) {
   SharingVM *vm = &G(L)->sharing;
-  Proto *root = luaI_thinroot(L, anchor, img);
   int i;
   luaM_growvector(L, vm->uses, vm->nuses, vm->sizeuses, ImageUse, INT_MAX,
                   "images");
@@ -209,7 +211,7 @@ void luaI_clone (lua_State *L, lua_Image *img) {
   api_incr_top(L);
   i = finduse(vm, img);
   if (!isuseof(vm, i, img)) {
-    attach(L, cl, img);
+    adduse(L, img, luaI_thinroot(L, cl, img));
     i = finduse(vm, img);
   }
   if (vm->uses[i].root == NULL)
@@ -227,6 +229,21 @@ void luaI_clone (lua_State *L, lua_Image *img) {
 LUA_API void lua_clonefunction (lua_State *L, lua_Image *img) {
   lua_lock(L);
   luaI_clone(L, img);
+  lua_unlock(L);
+}
+
+
+LUA_API void lua_pushshared (lua_State *L, lua_Image *img) {
+  SharingVM *vm = &G(L)->sharing;
+  lua_lock(L);
+  lua_assert(hastables(img));
+  if (img->stamp > vm->born)
+    luaI_replacecopies(L);
+  if (!isuseof(vm, finduse(vm, img), img))
+    adduse(L, img, NULL);
+  setgcovalue(L, s2v(L->top.p), obj2gco(img2table(img)));
+  api_incr_top(L);
+  luaC_checkGC(L);
   lua_unlock(L);
 }
 
@@ -268,11 +285,14 @@ void luaI_note (global_State *g, Proto *p) {
 }
 
 
+#define maybeunused(use)	(!(use)->noted && !hastables((use)->img))
+
+
 /* number of images still in use; gives back the others */
 static int dropunnoted (SharingVM *vm) {
   int i, n = 0;
   for (i = 0; i < vm->nuses; i++) {
-    if (vm->uses[i].noted)
+    if (!maybeunused(&vm->uses[i]))
       vm->uses[n++] = vm->uses[i];
     else
       dropuse(&vm->uses[i]);
@@ -289,8 +309,10 @@ static int dropunnoted (SharingVM *vm) {
 void luaI_endmark (lua_State *L) {
   global_State *g = G(L);
   SharingVM *vm = &g->sharing;
-  if (!isminor(g))
+  if (!isminor(g)) {
     vm->nuses = dropunnoted(vm);
+    vm->fullmark = 1;
+  }
 }
 
 
@@ -303,15 +325,128 @@ LUA_API int lua_usesretired (lua_State *L) {
 }
 
 
-/* private prototypes of images in use, or NULL after the last one */
-Proto *luaI_nextroot (global_State *g, int *i) {
+/*
+** Private prototypes of images in use, and copies of strings that C code
+** may still look at; NULL after the last one.
+*/
+GCObject *luaI_nextroot (global_State *g, int *i) {
   SharingVM *vm = &g->sharing;
   while (*i < vm->nuses) {
     ImageUse *use = &vm->uses[(*i)++];
     if (use->root != NULL && (use->noted || isminor(g)))
-      return use->root;
+      return obj2gco(use->root);
+  }
+  if (*i < vm->nuses + vm->nreplaced) {
+    TString *ts = vm->replaced[*i - vm->nuses];
+    (*i)++;
+    return obj2gco(ts);
   }
   return NULL;
+}
+
+/* }====================================================== */
+
+
+/*
+** {======================================================
+** Retired tables
+** =======================================================
+** Any slot may refer to a shared table, and the collector never marks
+** them. While a VM has only tables that are published, nothing would be
+** gained by knowing which it uses; a walk tells as soon as there is
+** something to give back.
+*/
+
+#define isretired(img)  \
+	(atomic_load_explicit(&(img)->retired, memory_order_acquire) != 0)
+
+
+static void notetable (Walk *w, TValue *o) {
+  SharingVM *vm = &w->g->sharing;
+  if (ttissharedtable(o)) {
+    lua_Image *img = table2image(hvalue(o));
+    if (img != vm->lastnoted) {
+      int i = finduse(vm, img);
+      lua_assert(isuseof(vm, i, img));
+      vm->uses[i].noted = 1;
+      vm->lastnoted = img;
+    }
+  }
+}
+
+
+/*
+** Begin to note retired tables; false if the VM has none. (What another
+** thread retires from here on counts as noted.)
+*/
+static int unnoteretired (SharingVM *vm) {
+  int i, found = 0;
+  for (i = 0; i < vm->nuses; i++) {
+    if (hastables(vm->uses[i].img)) {
+      int retired = isretired(vm->uses[i].img);
+      vm->uses[i].noted = !retired;
+      found |= retired;
+    }
+  }
+  vm->lastnoted = NULL;
+  return found;
+}
+
+
+#define notinuse(use)	(!(use)->noted && hastables((use)->img))
+
+
+static int isgone (SharingVM *vm, int tt, GCObject *o) {
+  if (tt != tabletag(LUA_VSHTABLE))
+    return 0;
+  else {
+    int i = finduse(vm, table2image(gco2t(o)));
+    return notinuse(&vm->uses[i]);
+  }
+}
+
+
+/* entries of a weak table that refer to a table given back */
+static void clearentries (Table *h, int weakkeys, int weakvalues,
+                          void *ud) {
+  SharingVM *vm = cast(SharingVM *, ud);
+  unsigned i;
+  for (i = 0; weakvalues && i < h->asize; i++) {
+    if (isgone(vm, *getArrTag(h, i), getArrVal(h, i)->gc))
+      *getArrTag(h, i) = LUA_VEMPTY;
+  }
+  for (i = 0; i < cast_uint(sizenode(h)) && !isdummy(h); i++) {
+    Node *n = gnode(h, i);
+    if (weakvalues && isgone(vm, rawtt(gval(n)), val_(gval(n)).gc))
+      setempty(gval(n));
+    if (weakkeys && isgone(vm, keytt(n), keyval(n).gc)) {
+      setempty(gval(n));
+      setdeadkey(n);
+    }
+  }
+}
+
+
+/* give back the retired tables that no strong reference leads to */
+static void dropretired (global_State *g) {
+  SharingVM *vm = &g->sharing;
+  Walk w;
+  int i, n = 0;
+  if (l_likely(!unnoteretired(vm))) return;
+  w.g = g;
+  w.type = LUA_TTABLE;
+  w.strong = 1;
+  w.visit = notetable;
+  w.deadkey = NULL;
+  luaI_walk(&w);
+  luaI_walkweak(g, clearentries, vm);
+  for (i = 0; i < vm->nuses; i++) {
+    if (notinuse(&vm->uses[i]))
+      dropuse(&vm->uses[i]);
+    else
+      vm->uses[n++] = vm->uses[i];
+  }
+  vm->nuses = n;
 }
 
 /* }====================================================== */
@@ -325,95 +460,23 @@ Proto *luaI_nextroot (global_State *g, int *i) {
 ** every slot that some code may still read.
 */
 
-static void seestring (TString *ts) {
-  if (ts != NULL && isshared(ts))
+static void seestring (Walk *w, TValue *o) {
+  TString *ts = tsvalue(o);
+  (void)w;
+  if (isshared(ts))
     luaI_seestring(ts);
 }
 
 
-static void seevalue (const TValue *o) {
-  if (ttisstring(o))
-    seestring(tsvalue(o));
-}
-
-
-static void seetable (Table *h) {
-  unsigned i;
-  for (i = 0; i < h->asize; i++) {
-    if (novariant(*getArrTag(h, i)) == LUA_TSTRING)
-      seestring(gco2ts(getArrVal(h, i)->gc));
-  }
-  for (i = 0; i < cast_uint(sizenode(h)); i++) {
-    Node *n = gnode(h, i);
-    seevalue(gval(n));
-    if (keyiscollectable(n) && novariant(keytt(n)) == LUA_TSTRING)
-      seestring(keystrval(n));  /* even if the entry is empty */
-  }
-}
-
-
-/*
-** Slots above the top are cleared, as the collector does, since a later
-** collection may look at them.
-*/
-static void seethread (lua_State *th) {
-  StkId o = th->stack.p;
-  if (o == NULL) return;  /* stack not completely built yet */
-  for (; o < th->top.p; o++)
-    seevalue(s2v(o));
-  for (; o < th->stack_last.p + EXTRA_STACK; o++)
-    setnilvalue2s(o);
-}
-
-
-static void seeproto (const Proto *p) {
-  int i;
-  for (i = 0; i < p->sizek; i++)
-    seevalue(&p->k[i]);
-  if (isthin(p)) return;  /* the image has references to its names */
-  seestring(p->source);
-  for (i = 0; i < p->sizeupvalues; i++)
-    seestring(p->upvalues[i].name);
-  for (i = 0; i < p->sizelocvars; i++)
-    seestring(p->locvars[i].varname);
-}
-
-
-static void seeobject (GCObject *o) {
-  int i;
-  switch (o->tt) {
-    case LUA_VTABLE: seetable(gco2t(o)); break;
-    case LUA_VPROTO: seeproto(gco2p(o)); break;
-    case LUA_VTHREAD: seethread(gco2th(o)); break;
-    case LUA_VUPVAL: seevalue(gco2upv(o)->v.p); break;
-    case LUA_VUSERDATA: {
-      Udata *u = gco2u(o);
-      for (i = 0; i < u->nuvalue; i++)
-        seevalue(&u->uv[i].uv);
-      break;
-    }
-    case LUA_VCCL: {
-      CClosure *cl = gco2ccl(o);
-      for (i = 0; i < cl->nupvalues; i++)
-        seevalue(&cl->upvalue[i]);
-      break;
-    }
-    default: break;  /* strings and Lua closures refer to no string */
-  }
-}
-
-
-static void seelist (GCObject *o) {
-  for (; o != NULL; o = o->next)
-    seeobject(o);
-}
-
-
 static void seeall (global_State *g) {
+  Walk w;
   int i, j;
-  seelist(g->allgc);
-  seelist(g->finobj);
-  seelist(g->tobefnz);
+  w.g = g;
+  w.type = LUA_TSTRING;
+  w.strong = 0;
+  w.visit = seestring;
+  w.deadkey = NULL;
+  luaI_walk(&w);
   for (i = 0; i < STRCACHE_N; i++) {
     for (j = 0; j < STRCACHE_M; j++) {
       TString *ts = g->strcache[i][j];
@@ -436,17 +499,27 @@ static int census (lua_State *L, int force) {
 }
 
 
-/* the collector has reached a point where a census does no harm */
+/*
+** The collector has reached a point where a census does no harm. When a
+** full mark and its sweep are over, what still refers to a retired table
+** is (but for newer garbage) in use.
+*/
 void luaI_gcpoint (lua_State *L) {
   global_State *g = G(L);
-  if (g->gcstate == GCSpause || isminor(g))
+  if (g->gcstate == GCSpause || isminor(g)) {
     census(L, 0);
+    if (g->sharing.fullmark) {
+      g->sharing.fullmark = 0;
+      dropretired(g);
+    }
+  }
 }
 
 
 LUA_API int lua_sharecensus (lua_State *L) {
   int walked;
   lua_lock(L);
+  luaI_forgetcopies(L);
   walked = census(L, 1);
   lua_unlock(L);
   return walked;
@@ -454,7 +527,8 @@ LUA_API int lua_sharecensus (lua_State *L) {
 
 
 LUA_API int lua_wantscensus (lua_State *L) {
-  return luaI_censusdue(&G(L)->sharing, 0);
+  SharingVM *vm = &G(L)->sharing;
+  return vm->nreplaced > 0 || luaI_censusdue(vm, 0);
 }
 
 
@@ -476,6 +550,10 @@ LUA_API void lua_sharestats (lua_ShareStats *out) {
   out->freedimages = loadcounter(freedimages);
   out->freedstrings = loadcounter(freedstrings);
   out->thinclones = loadcounter(thinclones);
+  out->shares = loadcounter(shares);
+  out->sharebytes = loadcounter(sharebytes);
+  out->freedshares = loadcounter(freedshares);
+  out->replacements = loadcounter(replacements);
 }
 
 /* }====================================================== */

@@ -89,7 +89,7 @@ LUA_API void lua_see (lua_State *L, int idx, lua_Seen *seen) {
 LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots) {
   Table *t = tableat(L, idx);
   *slots = t->asize;
-  return cast_sizet(luaH_getn(L, t));
+  return cast_sizet(issharedtable(t) ? luaI_getn(t) : luaH_getn(L, t));
 }
 
 

@@ -35,6 +35,14 @@ pub struct ShareStats {
     pub freed_strings: usize,
     /// Images of which some VM needed private prototypes, since the process began.
     pub thin_clones: usize,
+    /// Live images of tables.
+    pub shares: usize,
+    /// Bytes in the blocks of live images of tables.
+    pub share_bytes: usize,
+    /// Images of tables freed since the process began.
+    pub freed_shares: usize,
+    /// Times that a VM replaced strings of its own by shared ones, since the process began.
+    pub replacements: usize,
 }
 
 /// What a [`FileLoader`] answers to let the stock `luaL_loadfilex` go on.
@@ -65,6 +73,14 @@ unsafe extern "C-unwind" {
     pub fn lua_renameimage(image: *mut Image, chunk_name: *const c_char) -> *mut Image;
     /// Pushes a closure over the image; may raise a memory error (a `longjmp`).
     pub fn lua_clonefunction(state: *mut lua_State, image: *mut Image);
+    /// Makes an image of the table at `index`; null, and a message pushed, when that cannot be.
+    pub fn lua_sharetable(state: *mut lua_State, index: c_int, name: *const c_char) -> *mut Image;
+    /// Pushes the table of an image; may raise an error (a `longjmp`).
+    pub fn lua_pushshared(state: *mut lua_State, image: *mut Image);
+    /// Tables in an image of tables.
+    pub fn lua_imagetables(image: *const Image) -> usize;
+    /// The image of a shared table at `index`, not retained; null for other values.
+    pub fn lua_toshared(state: *mut lua_State, index: c_int) -> *mut Image;
     /// Takes a reference.
     pub fn lua_retainimage(image: *mut Image) -> *mut Image;
     /// Gives a reference back.

@@ -1,10 +1,11 @@
 /*
 ** share_stress.c
 ** Threads that compile, share, clone, run, collect and close at random,
+** publish tables, take, read and retire them,
 ** over a vocabulary small enough that VMs often have their own copies of
 ** what an image brings, and large enough that strings die. Every answer
 ** is checked: a string made at run time must equal, and find, the same
-** string among the constants of an image.
+** string among the constants of an image and in a shared table.
 ** usage: share_stress SEED THREADS ROUNDS
 */
 
@@ -34,6 +35,7 @@ static unsigned next (Random *r, unsigned n) {
 
 static pthread_mutex_t cachelock = PTHREAD_MUTEX_INITIALIZER;
 static lua_Image *cache[SLOTS];
+static lua_Image *tables[SLOTS];	/* published (same lock) */
 static unsigned published;	/* moves the vocabulary on (same lock) */
 
 
@@ -62,10 +64,42 @@ static const char program[] =
   "  for _, s in pairs(held) do assert(rebuilt(s) == s, 'held') end\n"
   "  for _, pair in pairs(funcs) do pair[2]()(1, 'x') end\n"
   "end\n"
-  "function T.drop(w)\n"
-  "  held[w % 17], funcs[w % 11] = nil, nil\n"
+  "function T.build(w)\n"
+  "  local t = { words = {}, index = {}, inner = { { w } } }\n"
+  "  for i = 1, 6 do\n"
+  "    local s = 'w_' .. w + i * i\n"
+  "    t.words[i], t.index[s] = s, i\n"
+  "  end\n"
+  "  t.self = t\n"
+  "  return t\n"
   "end\n"
-  "function T.clear() held, funcs = {}, {} end\n"
+  "local function verify(t)\n"
+  "  assert(#t.words == 6 and t.self == t and t.inner[1][1])\n"
+  "  for i, s in ipairs(t.words) do\n"
+  "    local mine = rebuilt(s)\n"
+  "    assert(mine == s and t.index[mine] == i and t.index[s] == i)\n"
+  "    assert(({ [mine] = 1 })[s] == 1, 'a table as key')\n"
+  "  end\n"
+  "  for s, i in pairs(t.index) do assert(rebuilt(s) == t.words[i]) end\n"
+  "end\n"
+  "local tabs, weak = {}, setmetatable({}, { __mode = 'kv' })\n"
+  "function T.read(t, w)\n"
+  "  verify(t)\n"
+  "  assert(not pcall(rawset, t, 'x', w) and not pcall(table.sort,\n"
+  "    t.words, function() return true end))\n"
+  "  held[w % 17] = t.words[w % 6 + 1]\n"
+  "  tabs[w % 7] = t\n"
+  "  tabs[-1] = setmetatable({}, t.inner[1])\n"
+  "  weak[w % 13], weak[t.inner[1]] = t, t.index\n"
+  "end\n"
+  "function T.verify()\n"
+  "  for _, t in pairs(tabs) do if t.self then verify(t) end end\n"
+  "  for i = 0, 12 do if weak[i] then verify(weak[i]) end end\n"
+  "end\n"
+  "function T.drop(w)\n"
+  "  held[w % 17], funcs[w % 11], tabs[w % 7] = nil, nil, nil\n"
+  "end\n"
+  "function T.clear() held, funcs, tabs = {}, {}, {} end\n"
   "function T.thread(f)\n"
   "  local co = coroutine.wrap(function() local a, b = f();\n"
   "    coroutine.yield(a[1]); return b[1](rebuilt(a[1])) end)\n"
@@ -160,6 +194,50 @@ static lua_Image *takeslot (unsigned slot) {
 }
 
 
+static void replacetable (unsigned slot, lua_Image *img) {
+  lua_Image *old;
+  pthread_mutex_lock(&cachelock);
+  old = tables[slot];
+  tables[slot] = img;
+  pthread_mutex_unlock(&cachelock);
+  if (old) {
+    lua_retireimage(old);
+    lua_releaseimage(old);
+  }
+}
+
+
+/* make a table of the current vocabulary in a VM, and publish it */
+static void publish (lua_State *L, unsigned slot) {
+  lua_Image *img;
+  lua_getglobal(L, "T");
+  lua_getfield(L, -1, "build");
+  lua_pushinteger(L, (lua_Integer)firstword(1));
+  if (lua_pcall(L, 1, 1, 0)) fail("build", L);
+  img = lua_sharetable(L, -1, "table");
+  if (img == NULL) fail("share", L);
+  lua_settop(L, 0);
+  replacetable(slot, img);
+}
+
+
+/* take a published table and read it */
+static void readtable (lua_State *L, unsigned slot, unsigned arg) {
+  lua_Image *img;
+  pthread_mutex_lock(&cachelock);
+  img = tables[slot] ? lua_retainimage(tables[slot]) : NULL;
+  pthread_mutex_unlock(&cachelock);
+  if (img == NULL) return;
+  lua_getglobal(L, "T");
+  lua_getfield(L, -1, "read");
+  lua_pushshared(L, img);
+  lua_releaseimage(img);
+  lua_pushinteger(L, (lua_Integer)arg);
+  if (lua_pcall(L, 2, 0, 0)) fail("read", L);
+  lua_settop(L, 0);
+}
+
+
 static void callT (lua_State *L, const char *name, lua_Image *img,
                    unsigned arg) {
   int n = 1;
@@ -179,7 +257,7 @@ static void callT (lua_State *L, const char *name, lua_Image *img,
 static void step (Random *r, lua_State **vm) {
   lua_State *L = *vm;
   lua_Image *img;
-  switch (next(r, 16)) {
+  switch (next(r, 22)) {
     case 0: case 1: replaceslot(next(r, SLOTS), compile(r)); break;
     case 2: replaceslot(next(r, SLOTS), NULL); break;
     case 3: {
@@ -209,6 +287,12 @@ static void step (Random *r, lua_State **vm) {
       if ((img = takeslot(next(r, SLOTS))) != NULL)
         callT(L, "thread", img, 0);
       break;
+    case 14: publish(L, next(r, SLOTS)); break;
+    case 15: replacetable(next(r, SLOTS), NULL); break;
+    case 16: callT(L, "verify", NULL, 0); break;
+    case 17: case 18: case 19:
+      readtable(L, next(r, SLOTS), next(r, 1000));
+      break;
     default:
       if ((img = takeslot(next(r, SLOTS))) != NULL)
         callT(L, "use", img, next(r, 100));
@@ -237,16 +321,20 @@ static void checkempty (size_t strings) {
   lua_ShareStats st;
   lua_State *L;
   int i;
-  for (i = 0; i < SLOTS; i++) replaceslot((unsigned)i, NULL);
+  for (i = 0; i < SLOTS; i++) {
+    replaceslot((unsigned)i, NULL);
+    replacetable((unsigned)i, NULL);
+  }
   L = luaL_newstate();
   for (i = 0; i < 3; i++) lua_sharecensus(L);
   lua_close(L);
   lua_sharestats(&st);
   printf("images %zu, strings %zu (%zu at first), limbo %zu, "
-         "freed %zu images, %zu strings, private %zu\n", st.images,
+         "freed %zu images, %zu strings, private %zu; tables %zu, "
+         "freed %zu, replacements %zu\n", st.images,
          st.strings, strings, st.limbo, st.freedimages, st.freedstrings,
-         st.thinclones);
-  if (st.images != 0 || st.limbo != 0 || st.strings != strings)
+         st.thinclones, st.shares, st.freedshares, st.replacements);
+  if (st.images != 0 || st.shares != 0 || st.limbo != 0 || st.strings != strings)
     fail("something is left", NULL);
 }
 

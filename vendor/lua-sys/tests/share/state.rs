@@ -88,6 +88,16 @@ impl State {
         }
     }
 
+    /// Sets a global to the table of the image.
+    pub fn take_as(&self, name: &str, image: &SharedImage) {
+        let name = CString::new(name).unwrap();
+        // SAFETY: the image is alive; the table goes straight to a global.
+        unsafe {
+            share::lua_pushshared(self.0, image.0);
+            ffi::lua_setglobal(self.0, name.as_ptr());
+        }
+    }
+
     /// Asks for a census; true if the heap was walked.
     pub fn census(&self) -> bool {
         // SAFETY: the state is open and runs nothing.
@@ -129,6 +139,37 @@ impl SharedImage {
             assert!(!image.is_null());
             Self(image)
         }
+    }
+
+    /// Shares the table that an expression gives in a state.
+    pub fn of_table(state: &State, expression: &str, name: &str) -> Result<Self, String> {
+        state.eval(&format!("SHARE = {expression}"));
+        let name = CString::new(name).unwrap();
+        // SAFETY: the state is open, and the table is on top of the stack.
+        unsafe {
+            ffi::lua_getglobal(state.0, c"SHARE".as_ptr());
+            let image = share::lua_sharetable(state.0, -1, name.as_ptr());
+            if image.is_null() {
+                let message = state.pop_text();
+                ffi::lua_pop(state.0, 1);
+                return Err(message);
+            }
+            ffi::lua_pop(state.0, 1);
+            state.eval("SHARE = nil");
+            Ok(Self(image))
+        }
+    }
+
+    /// The tables of the image will not be taken any more.
+    pub fn retire(&self) {
+        // SAFETY: the image is alive.
+        unsafe { share::lua_retireimage(self.0) };
+    }
+
+    /// Bytes of the block.
+    pub fn size(&self) -> usize {
+        // SAFETY: the image is alive.
+        unsafe { share::lua_imagesize(self.0) }
     }
 
     /// The same code under another chunk name.

@@ -1,0 +1,56 @@
+//! The VM's side of shared tables: making an image of a table, and pushing one.
+
+use std::ffi::{CString, c_int};
+
+use moonhive_lua_sys::{lua, share};
+
+use super::raise::Raise;
+use super::stack::Stack;
+use crate::share::{ShareError, TableImage};
+
+impl Stack<'_> {
+    /// Makes an image of the table at `index` and of all tables in it. Messages call it `name`.
+    ///
+    /// # Errors
+    /// [`ShareError::Refused`] with the path to what cannot be shared.
+    pub fn share_table(&mut self, index: c_int, name: &str) -> Result<TableImage, ShareError> {
+        let index = self.absolute(index);
+        let refused = |reason: String| ShareError::Refused { name: name.to_owned(), reason };
+        let text = CString::new(name).map_err(|_| refused("a zero byte in its name".into()))?;
+        self.reserve_or_unwind(1);
+        // SAFETY: the index may be read, there is room for a message, memory is not refused, and no
+        // code runs.
+        let image = unsafe {
+            TableImage::from_raw(share::lua_sharetable(self.state(), index, text.as_ptr()))
+        };
+        image.ok_or_else(|| {
+            let reason = self.text(-1);
+            self.pop(1);
+            refused(reason)
+        })
+    }
+
+    /// Pushes the table of an image, which this VM reads in place from now on.
+    ///
+    /// # Errors
+    /// No memory, or that the VM is in the middle of compiling a chunk.
+    pub fn push_shared(&mut self, image: &TableImage) -> Result<(), Raise> {
+        unsafe extern "C-unwind" fn push(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: the argument is the address of an image that outlives the call; a plain frame,
+            // it may raise.
+            unsafe {
+                share::lua_pushshared(state, lua::lua_touserdata(state, 1).cast());
+                1
+            }
+        }
+        self.push_pointer(image.as_ptr().cast());
+        self.call_plain(push, 1, 1)
+    }
+
+    /// True if the value at `index` is a shared table.
+    pub fn is_shared(&self, index: c_int) -> bool {
+        let Some(index) = self.readable(index) else { return false };
+        // SAFETY: the index may be read.
+        unsafe { !share::lua_toshared(self.state(), index).is_null() }
+    }
+}

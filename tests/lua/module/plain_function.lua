@@ -1,0 +1,5 @@
+-- A module that cannot be shared.
+
+return {
+  f = function() end,
+}

@@ -1,0 +1,3 @@
+-- A module that is one text.
+
+return "just a text"
