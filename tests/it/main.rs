@@ -8,6 +8,7 @@ mod command_line;
 mod corpus;
 mod documents;
 mod embedding;
+mod flood;
 mod log;
 mod lua;
 mod run;
