@@ -10,6 +10,7 @@ mod lua;
 mod manifest;
 mod patches;
 mod rust;
+mod semantics;
 mod text;
 mod tree;
 

@@ -15,7 +15,7 @@ return {
       local outcome = ok and "answer" or err.code
       outcomes[outcome] = (outcomes[outcome] or 0) + 1
       if outcome == "overload" then
-        hive.sleep(0.05)
+        hive.sleep(0.5)
       end
     end
   end,
