@@ -71,7 +71,7 @@ fn the_programs_about_porting_from_skynet_run() {
 #[test]
 #[cfg(feature = "skynet")]
 fn the_programs_about_libraries_run() {
-    check("libraries.md", 6);
+    check("libraries.md", 7);
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub mod cache;
 mod crypt;
 mod hive;
 #[cfg(feature = "skynet")]
+mod lpeg;
+#[cfg(feature = "skynet")]
 mod md5;
 pub mod modules;
 #[cfg(feature = "skynet")]

@@ -11,7 +11,7 @@
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 #[cfg(feature = "skynet")]
-use super::{bson, crypt, md5, netpack, sproto};
+use super::{bson, crypt, lpeg, md5, netpack, sproto};
 use super::{cache, hive, skynet};
 
 /// What `require` gives as the second result, where a file's path would be.
@@ -59,8 +59,10 @@ const HOST: &[Module] = &[
 const LIBRARIES: &[Module] = &[
     ("bson", Source::Native(bson::OPEN)),
     ("client.crypt", Source::Native(crypt::OPEN)),
+    ("lpeg", Source::Native(lpeg::OPEN)),
     ("md5", Source::Native(md5::OPEN)),
     ("md5.core", Source::Native(md5::OPEN)),
+    ("re", Source::Text(lpeg::RE)),
     ("skynet.crypt", Source::Native(crypt::OPEN)),
     ("skynet.netpack", Source::Native(netpack::OPEN)),
     ("sproto", Source::Text(sproto::LIBRARY)),

@@ -91,6 +91,13 @@ impl Stack<'_> {
         error
     }
 
+    /// True if whatever runs in the VM is to stop: the next instruction of Lua raises an error. For
+    /// natives that may run for long; what they return with then does not matter.
+    pub fn is_interrupted(&self) -> bool {
+        // SAFETY: the state is live and this thread has it.
+        unsafe { share::lua_interrupted(self.state()) != share::INTERRUPT_NONE }
+    }
+
     /// True once the VM was killed.
     fn is_killed(&self) -> bool {
         // SAFETY: the state is live and this thread has it.

@@ -4,6 +4,7 @@
 //! them can raise.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
 
 use moonhive_lua_sys::lua;
@@ -51,6 +52,18 @@ impl Stack<'_> {
         // SAFETY: there is room, Lua copies the bytes, and while memory is not refused no error can
         // be raised.
         unsafe { lua::lua_pushlstring(self.state(), value.as_ptr().cast(), value.len()) };
+    }
+
+    /// Pushes a part of the string at `index`.
+    ///
+    /// # Panics
+    /// If there is no string, or the part is not inside it.
+    pub fn push_part(&mut self, index: c_int, part: Range<usize>) {
+        self.take_slot();
+        let bytes = &self.bytes(index).expect("a string to take a part of")[part];
+        // SAFETY: there is room, and while memory is not refused no error can be raised. The bytes
+        // stay where they are: the string is on the stack, and the collector holds still.
+        unsafe { lua::lua_pushlstring(self.state(), bytes.as_ptr().cast(), bytes.len()) };
     }
 
     /// Pushes a string.

@@ -116,6 +116,17 @@ impl Stack<'_> {
         self.get_protected()
     }
 
+    /// Replaces the key on top by what the value at `index` holds for it, as scripts see it:
+    /// metamethods run.
+    ///
+    /// # Errors
+    /// What a metamethod raises, or that the value cannot be indexed.
+    pub fn get(&mut self, index: c_int) -> Result<Kind, Raise> {
+        self.push_value(index);
+        self.insert(-2);
+        self.get_protected()
+    }
+
     /// Replaces a value and the key above it by what the value holds for the key.
     fn get_protected(&mut self) -> Result<Kind, Raise> {
         unsafe extern "C-unwind" fn get(state: *mut lua::lua_State) -> c_int {

@@ -1,0 +1,210 @@
+//! Grammars: tables of rules that refer to each other by name. A grammar is complete when it is made:
+//! references that lead nowhere, rules that would call themselves for ever and loops that would never
+//! end are refused.
+
+use std::collections::HashMap;
+use std::ffi::c_int;
+
+use super::pattern;
+use super::tree::{Grammar, Part, Rules, Scope, Tree};
+use crate::vm::{Kind, Raise, Stack};
+
+/// Rules of one grammar.
+const RULES_LIMIT: usize = 1000;
+
+/// Pushes the pattern for the table of rules at `index`. The rule at 1 is the initial one; if it is no
+/// pattern, it is the name of that rule.
+pub(super) fn push(stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
+    let table = stack.absolute(index);
+    let base = stack.top();
+    // Rule numbers by their names, then the list of values.
+    stack.push_table(0, 0);
+    stack.push_table(0, 0);
+    let (numbers, values) = (base + 1, base + 2);
+    let mut rules = Vec::new();
+    push_initial_name(stack, table);
+    add_rule(stack, table, numbers, values, &mut rules)
+        .map_err(|raise| raise.unwrap_or_else(|| Raise::message("grammar has no initial rule")))?;
+    add_others(stack, table, numbers, values, &mut rules)?;
+    let references = resolve(stack, numbers, values, &rules)?;
+    let grammar = Grammar { rules, references };
+    verify(stack, numbers, &grammar)?;
+    stack.set_top(values);
+    pattern::push_with_values(stack, Part::new(Tree::Grammar(grammar)))?;
+    stack.remove(numbers);
+    Ok(())
+}
+
+/// Pushes the name of the initial rule: the string or number that stands at 1, or 1 itself.
+fn push_initial_name(stack: &mut Stack<'_>, table: c_int) {
+    if !matches!(stack.raw_get_item(table, 1), Kind::String | Kind::Number) {
+        stack.pop(1);
+        stack.push_integer(1);
+    }
+}
+
+/// Takes the name on top and adds its rule; `Err(None)` if there is none.
+fn add_rule(
+    stack: &mut Stack<'_>,
+    table: c_int,
+    numbers: c_int,
+    values: c_int,
+    rules: &mut Vec<Part>,
+) -> Result<(), Option<Raise>> {
+    let name = stack.top();
+    stack.push_value(name);
+    if stack.raw_get(table) == Kind::Nil {
+        return Err(None);
+    }
+    let part = pattern::check(stack, name + 1)?;
+    if rules.len() == RULES_LIMIT {
+        let message = format!("a grammar has {RULES_LIMIT} rules at most");
+        return Err(Some(Raise::message(message)));
+    }
+    stack.push_value(values);
+    let shift = pattern::append_values(stack, name + 1);
+    rules.push(part.shifted(shift));
+    stack.push_value(name);
+    stack.push_integer(rules.len() as i64);
+    stack.raw_set(numbers);
+    stack.set_top(name - 1);
+    Ok(())
+}
+
+/// Adds all rules but the initial one.
+fn add_others(
+    stack: &mut Stack<'_>,
+    table: c_int,
+    numbers: c_int,
+    values: c_int,
+    rules: &mut Vec<Part>,
+) -> Result<(), Raise> {
+    stack.for_each(table, |stack| {
+        let key = stack.top() - 1;
+        stack.push_value(key);
+        let is_known = stack.raw_get(numbers) != Kind::Nil;
+        let is_first = stack.is_integer(key) && stack.integer(key) == Some(1);
+        if is_known || is_first {
+            return Ok(());
+        }
+        stack.push_value(key);
+        add_rule(stack, table, numbers, values, rules).map_err(|raise| {
+            raise.unwrap_or_else(|| Raise::message("the grammar changed while it was read"))
+        })
+    })
+}
+
+/// What each reference in the rules means.
+fn resolve(
+    stack: &mut Stack<'_>,
+    numbers: c_int,
+    values: c_int,
+    rules: &[Part],
+) -> Result<HashMap<u32, usize>, Raise> {
+    let mut places = Vec::new();
+    rules.iter().for_each(|rule| collect(rule, 0, &mut places));
+    let mut references = HashMap::new();
+    for place in places {
+        stack.raw_get_item(values, place.into());
+        stack.push_value(-1);
+        if stack.raw_get(numbers) == Kind::Nil {
+            let name = stack.text(-2);
+            return Err(Raise::message(format!("rule '{name}' undefined in given grammar")));
+        }
+        let number = stack.integer(-1).unwrap_or(1);
+        references.insert(place, number as usize - 1);
+        stack.pop(2);
+    }
+    Ok(references)
+}
+
+/// The places of all references; those inside other grammars are resolved already.
+fn collect(part: &Part, base: u32, places: &mut Vec<u32>) {
+    let base = base + part.shift;
+    match &*part.tree {
+        Tree::Rule(place) => places.push(place + base),
+        Tree::Grammar(_) => {}
+        tree => tree.children().iter().for_each(|child| collect(child, base, places)),
+    }
+}
+
+fn verify(stack: &mut Stack<'_>, numbers: c_int, grammar: &Grammar) -> Result<(), Raise> {
+    let scope = Scope { grammar, base: 0 };
+    for (number, rule) in grammar.rules.iter().enumerate() {
+        let mut begun = vec![number];
+        if recurses(rule, 0, &scope, &mut begun).is_none() {
+            let name = rule_name(stack, numbers, number)?;
+            return Err(Raise::message(format!("rule '{name}' may be left recursive")));
+        }
+    }
+    for (number, rule) in grammar.rules.iter().enumerate() {
+        if has_empty_loop(rule, 0, Some(&scope)) {
+            let name = rule_name(stack, numbers, number)?;
+            return Err(Raise::message(format!("empty loop in rule '{name}'")));
+        }
+    }
+    Ok(())
+}
+
+/// The name of a rule, for messages.
+fn rule_name(stack: &mut Stack<'_>, numbers: c_int, wanted: usize) -> Result<String, Raise> {
+    let mut name = String::new();
+    stack.for_each(numbers, |stack| {
+        if stack.integer(-1) == Some(wanted as i64 + 1) {
+            name = stack.text(-2);
+        }
+        Ok(())
+    })?;
+    Ok(name)
+}
+
+/// Follows what a rule may begin with: whether that may match without taking a byte; `None` if a rule
+/// that was begun comes up again before a byte is taken.
+fn recurses(part: &Part, base: u32, scope: &Scope<'_>, begun: &mut Vec<usize>) -> Option<bool> {
+    let base = base + part.shift;
+    match &*part.tree {
+        Tree::Rule(place) => {
+            let (number, rule) = scope.rule(place + base)?;
+            if begun.contains(&number) {
+                return None;
+            }
+            begun.push(number);
+            let nullable = recurses(rule, scope.base, scope, begun)?;
+            begun.pop();
+            Some(nullable)
+        }
+        Tree::Sequence(parts) => {
+            for part in parts {
+                if !recurses(part, base, scope, begun)? {
+                    return Some(false);
+                }
+            }
+            Some(true)
+        }
+        Tree::Choice(parts) => {
+            let mut nullable = false;
+            for part in parts {
+                nullable |= recurses(part, base, scope, begun)?;
+            }
+            Some(nullable)
+        }
+        Tree::Repeat(part) | Tree::Not(part) | Tree::And(part) | Tree::Behind(part, _) => {
+            recurses(part, base, scope, begun)?;
+            Some(true)
+        }
+        Tree::Capture(_, part) | Tree::Runtime(_, part) => recurses(part, base, scope, begun),
+        _ => {
+            let here = Part { tree: part.tree.clone(), shift: 0, depth: part.depth };
+            Some(here.is_nullable(Some(scope), base))
+        }
+    }
+}
+
+fn has_empty_loop(part: &Part, base: u32, rules: Rules<'_>) -> bool {
+    let base = base + part.shift;
+    match &*part.tree {
+        Tree::Grammar(_) => false,
+        Tree::Repeat(body) if body.is_nullable(rules, base) => true,
+        tree => tree.children().iter().any(|child| has_empty_loop(child, base, rules)),
+    }
+}

@@ -1,0 +1,331 @@
+//! Programs: trees as instructions for the [machine](super::machine).
+//!
+//! A choice keeps a way back on the machine's stack. Where the next byte alone decides, a test takes
+//! the place of the choice: it is quicker, and a rule that ends with a call to itself then needs no
+//! stack.
+
+use super::tree::{ByteSet, Capture, Leaf, Part, Scope, Tree};
+use crate::vm::Raise;
+
+/// Instructions of one program.
+const PROGRAM_LIMIT: usize = 1 << 20;
+
+/// One instruction. Numbers are addresses of instructions, or sizes.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Set(ByteSet),
+    Byte(u8),
+    Text(Box<[u8]>),
+    Any(usize),
+    Utf8(u32, u32),
+    /// As many bytes of the set as there are.
+    Span(ByteSet),
+    /// Goes on there unless the next byte is in the set; takes nothing.
+    Test(ByteSet, usize),
+    /// Goes back so many bytes.
+    Behind(usize),
+    Jump(usize),
+    /// Remembers to go on there when something fails.
+    Choice(usize),
+    /// Forgets the last way back.
+    Commit(usize),
+    /// Moves the last way back to here.
+    PartialCommit(usize),
+    /// Goes back to where the last way back stands, without its captures.
+    BackCommit(usize),
+    Fail,
+    /// Forgets the last way back, and fails.
+    FailTwice,
+    Call(usize),
+    Return,
+    Open(Capture),
+    Leaf(Leaf),
+    Close,
+    /// Opens a capture that is decided while matching.
+    OpenRuntime(u32),
+    CloseRuntime,
+    End,
+}
+
+#[derive(Debug)]
+pub(super) struct Program(pub(super) Vec<Op>);
+
+/// Turns a pattern into a program.
+pub(super) fn compile(part: &Part) -> Result<Program, Raise> {
+    let mut compiler = Compiler { code: Vec::new() };
+    compiler.part(part, 0, None)?;
+    compiler.emit(Op::End)?;
+    compiler.shorten();
+    Ok(Program(compiler.code))
+}
+
+struct Compiler {
+    code: Vec<Op>,
+}
+
+/// The grammar around a part, and the calls that want the addresses of its rules.
+struct Calls<'a> {
+    scope: Scope<'a>,
+    open: Vec<(usize, usize)>,
+}
+
+type Compiled = Result<(), Raise>;
+
+impl Compiler {
+    fn emit(&mut self, op: Op) -> Result<usize, Raise> {
+        if self.code.len() == PROGRAM_LIMIT {
+            let message = format!("the pattern needs more than {PROGRAM_LIMIT} instructions");
+            return Err(Raise::message(message));
+        }
+        self.code.push(op);
+        Ok(self.code.len() - 1)
+    }
+
+    fn here(&self) -> usize {
+        self.code.len()
+    }
+
+    /// Lets the instruction at `place` lead to here.
+    fn land(&mut self, place: usize) {
+        let here = self.code.len();
+        match &mut self.code[place] {
+            Op::Test(_, target)
+            | Op::Jump(target)
+            | Op::Choice(target)
+            | Op::Commit(target)
+            | Op::PartialCommit(target)
+            | Op::BackCommit(target)
+            | Op::Call(target) => *target = here,
+            other => unreachable!("{other:?} leads nowhere"),
+        }
+    }
+
+    fn part(&mut self, part: &Part, base: u32, calls: Option<&mut Calls<'_>>) -> Compiled {
+        let base = base + part.shift;
+        match &*part.tree {
+            Tree::True => {}
+            Tree::False => {
+                self.emit(Op::Fail)?;
+            }
+            Tree::Set(set) => {
+                self.emit(Op::Set(*set))?;
+            }
+            Tree::Text(text) => {
+                let op = if let [byte] = **text { Op::Byte(byte) } else { Op::Text(text.clone()) };
+                self.emit(op)?;
+            }
+            Tree::Any(count) => {
+                self.emit(Op::Any(*count))?;
+            }
+            Tree::Utf8(from, to) => {
+                self.emit(Op::Utf8(*from, *to))?;
+            }
+            Tree::Leaf(leaf) => {
+                self.emit(Op::Leaf(moved_leaf(*leaf, base)))?;
+            }
+            Tree::Sequence(parts) => self.sequence(parts, base, calls)?,
+            Tree::Choice(parts) => self.choice(parts, base, calls)?,
+            Tree::Repeat(body) => self.repeat(body, base, calls)?,
+            Tree::Not(body) => self.not(body, base, calls)?,
+            Tree::And(body) => {
+                let choice = self.emit(Op::Choice(0))?;
+                self.part(body, base, calls)?;
+                let commit = self.emit(Op::BackCommit(0))?;
+                self.land(choice);
+                self.emit(Op::Fail)?;
+                self.land(commit);
+            }
+            Tree::Behind(body, count) => {
+                self.emit(Op::Behind(*count))?;
+                self.part(body, base, calls)?;
+            }
+            Tree::Rule(place) => self.call(place + base, calls)?,
+            Tree::Grammar(grammar) => self.grammar(Scope { grammar, base })?,
+            Tree::Capture(capture, body) => {
+                self.emit(Op::Open(moved(*capture, base)))?;
+                self.part(body, base, calls)?;
+                self.emit(Op::Close)?;
+            }
+            Tree::Runtime(place, body) => {
+                self.emit(Op::OpenRuntime(place + base))?;
+                self.part(body, base, calls)?;
+                self.emit(Op::CloseRuntime)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sequence(
+        &mut self,
+        parts: &[Part],
+        base: u32,
+        mut calls: Option<&mut Calls<'_>>,
+    ) -> Compiled {
+        parts.iter().try_for_each(|part| self.part(part, base, calls.as_deref_mut()))
+    }
+
+    fn choice(&mut self, parts: &[Part], base: u32, mut calls: Option<&mut Calls<'_>>) -> Compiled {
+        let (last, others) = parts.split_last().expect("choices have parts");
+        let mut exits = Vec::new();
+        for (place, part) in others.iter().enumerate() {
+            let first = part.first();
+            let decides = first.is_some_and(|first| {
+                part.fails_at_once() || excludes_others(first, &parts[place + 1..])
+            });
+            let test = match first {
+                Some(first) => Some(self.emit(Op::Test(first, 0))?),
+                None => None,
+            };
+            if decides {
+                self.part(part, base, calls.as_deref_mut())?;
+                exits.push(self.emit(Op::Jump(0))?);
+            } else {
+                let choice = self.emit(Op::Choice(0))?;
+                self.part(part, base, calls.as_deref_mut())?;
+                exits.push(self.emit(Op::Commit(0))?);
+                self.land(choice);
+            }
+            if let Some(test) = test {
+                self.land(test);
+            }
+        }
+        self.part(last, base, calls)?;
+        exits.into_iter().for_each(|exit| self.land(exit));
+        Ok(())
+    }
+
+    fn repeat(&mut self, body: &Part, base: u32, calls: Option<&mut Calls<'_>>) -> Compiled {
+        if let Some(set) = body.byte_set() {
+            self.emit(Op::Span(set))?;
+            return Ok(());
+        }
+        let first = body.first();
+        if let Some(first) = first.filter(|_| body.fails_at_once()) {
+            let test = self.emit(Op::Test(first, 0))?;
+            self.part(body, base, calls)?;
+            self.emit(Op::Jump(test))?;
+            self.land(test);
+            return Ok(());
+        }
+        let test = match first {
+            Some(first) => Some(self.emit(Op::Test(first, 0))?),
+            None => None,
+        };
+        let choice = self.emit(Op::Choice(0))?;
+        let begin = self.here();
+        self.part(body, base, calls)?;
+        self.emit(Op::PartialCommit(begin))?;
+        self.land(choice);
+        if let Some(test) = test {
+            self.land(test);
+        }
+        Ok(())
+    }
+
+    fn not(&mut self, body: &Part, base: u32, calls: Option<&mut Calls<'_>>) -> Compiled {
+        if let Some(set) = body.byte_set() {
+            let test = self.emit(Op::Test(set, 0))?;
+            self.emit(Op::Fail)?;
+            self.land(test);
+            return Ok(());
+        }
+        let choice = self.emit(Op::Choice(0))?;
+        self.part(body, base, calls)?;
+        self.emit(Op::FailTwice)?;
+        self.land(choice);
+        Ok(())
+    }
+
+    fn call(&mut self, place: u32, calls: Option<&mut Calls<'_>>) -> Compiled {
+        let found = calls.and_then(|calls| {
+            let (rule, _) = calls.scope.rule(place)?;
+            Some((calls, rule))
+        });
+        let Some((calls, rule)) = found else {
+            return Err(Raise::message("rule used outside a grammar"));
+        };
+        let call = self.emit(Op::Call(0))?;
+        calls.open.push((call, rule));
+        Ok(())
+    }
+
+    fn grammar(&mut self, scope: Scope<'_>) -> Compiled {
+        let (rules, base) = (&scope.grammar.rules, scope.base);
+        let mut calls = Calls { scope, open: Vec::new() };
+        let first = self.emit(Op::Call(0))?;
+        let exit = self.emit(Op::Jump(0))?;
+        let mut addresses = Vec::with_capacity(rules.len());
+        for rule in rules {
+            addresses.push(self.here());
+            self.part(rule, base, Some(&mut calls))?;
+            self.emit(Op::Return)?;
+        }
+        self.code[first] = Op::Call(addresses[0]);
+        for (call, rule) in calls.open {
+            self.code[call] = Op::Call(addresses[rule]);
+        }
+        self.land(exit);
+        Ok(())
+    }
+
+    /// Lets jumps lead to their ends, and turns calls before a return into jumps.
+    fn shorten(&mut self) {
+        for place in 0..self.code.len() {
+            match self.code[place] {
+                Op::Jump(target) => self.code[place] = self.jump_to(self.end_of(target)),
+                Op::Call(target) => {
+                    if matches!(self.code[self.end_of(place + 1)], Op::Return) {
+                        self.code[place] = Op::Jump(target);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn jump_to(&self, target: usize) -> Op {
+        match self.code[target] {
+            Op::Return => Op::Return,
+            _ => Op::Jump(target),
+        }
+    }
+
+    /// Where jumps from `place` on lead in the end. A circle of jumps cannot come up: each leads
+    /// forward, or back to a test.
+    fn end_of(&self, mut place: usize) -> usize {
+        while let Op::Jump(target) = self.code[place] {
+            if target == place {
+                break;
+            }
+            place = target;
+        }
+        place
+    }
+}
+
+/// True if none of `parts` can match where a byte of `first` comes next.
+fn excludes_others(first: ByteSet, parts: &[Part]) -> bool {
+    parts.iter().all(|part| part.first().is_some_and(|other| first.is_disjoint(other)))
+}
+
+fn moved(capture: Capture, base: u32) -> Capture {
+    match capture {
+        Capture::Group(0) => Capture::Group(0),
+        Capture::Group(place) => Capture::Group(place + base),
+        Capture::Fold(place) => Capture::Fold(place + base),
+        Capture::Function(place) => Capture::Function(place + base),
+        Capture::Query(place) => Capture::Query(place + base),
+        Capture::String(place) => Capture::String(place + base),
+        Capture::Accumulator(place) => Capture::Accumulator(place + base),
+        Capture::Simple | Capture::Table | Capture::Substitution | Capture::Number(_) => capture,
+    }
+}
+
+fn moved_leaf(leaf: Leaf, base: u32) -> Leaf {
+    match leaf {
+        Leaf::Constant(0) => leaf,
+        Leaf::Constant(place) => Leaf::Constant(place + base),
+        Leaf::Back(place) => Leaf::Back(place + base),
+        Leaf::Position | Leaf::Argument(_) => leaf,
+    }
+}
