@@ -73,6 +73,8 @@ pub(crate) struct Core {
     pub(crate) started_unix_s: u64,
     /// The main service went and left the host to the others: it ends with the last of them.
     ends_when_empty: AtomicBool,
+    /// Address of the service that is told of every other's end; 0 without one.
+    exit_monitor: AtomicU64,
     /// The last services that ended, so that callers who come late learn why.
     recent_ends: Mutex<VecDeque<Arc<Obituary>>>,
 }
@@ -117,6 +119,7 @@ impl Core {
             own_env: RwLock::default(),
             started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
             ends_when_empty: AtomicBool::new(false),
+            exit_monitor: AtomicU64::new(0),
             settings,
         }
     }
@@ -327,6 +330,20 @@ impl Core {
         }
         own.insert(key.to_owned(), value.to_owned());
         true
+    }
+
+    /// Lets a service be told of the end of every other.
+    pub(crate) fn set_exit_monitor(&self, service: &Service) {
+        self.exit_monitor.store(service.address().number(), Ordering::Release);
+    }
+
+    /// Tells it.
+    pub(crate) fn tell_exit_monitor(self: &Arc<Self>, ended: Address) {
+        let monitor = Address::from_number(self.exit_monitor.load(Ordering::Acquire));
+        let Some(monitor) = monitor.and_then(|monitor| self.table.get(monitor)) else { return };
+        if let Ok(outside) = self.outside() {
+            monitor.post(super::skynet::ended(ended, outside.clone()));
+        }
     }
 
     /// The service is about to end; should it be the main one, the host lives on for the others.

@@ -159,6 +159,7 @@ pub(super) fn bury(
     let core = service.core();
     let (obituary, mut left) = service.conclude(end);
     core.take_out(service, &obituary);
+    core.tell_exit_monitor(service.address());
     service.tell_watchers(&obituary);
     core.totals.note_end(&service.figures, memory_bytes);
     left.extend(batch.drain(service.mailbox()));

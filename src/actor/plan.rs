@@ -128,10 +128,11 @@ impl Plan {
     }
 }
 
-/// The name of a service as log lines show it: without directories and `.lua`.
+/// The name of a service as log lines show it: that of a file without directories and `.lua`.
 fn short_name(name: &str) -> String {
     let path = Path::new(name);
-    if !is_path(name) {
+    let names_file = name.ends_with(".lua") || name.starts_with(['.', '/']);
+    if !names_file {
         return name.to_owned();
     }
     let stem = |path: &Path| Some(path.file_stem()?.to_string_lossy().into_owned());
@@ -224,6 +225,7 @@ mod tests {
     fn log_lines_name_a_service_without_its_directory() {
         assert_eq!(short_name("counter"), "counter");
         assert_eq!(short_name("game.player"), "game.player");
+        assert_eq!(short_name("game/player"), "game/player");
         assert_eq!(short_name("services/counter.lua"), "counter");
         assert_eq!(short_name("services/counter/init.lua"), "counter");
     }

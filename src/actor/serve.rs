@@ -8,7 +8,7 @@ use super::message::{Caller, Message};
 use super::plan::Source;
 use super::request::RequestId;
 use super::service::Leaving;
-use super::skynet::{Envelope, Incoming, VALUES};
+use super::skynet::{COMMAND, Envelope, Incoming, VALUES};
 use super::slots::Key;
 use super::task::{Deadlines, Role, Stage, Task};
 use super::trace::Step;
@@ -90,7 +90,9 @@ impl Turn<'_, '_> {
     /// Records that a handler begins; below it lies the name of its method.
     #[cold]
     fn trace_begin(&mut self, key: Key, coroutine: &Coroutine) {
-        let method = self.stack.in_coroutine(coroutine).text(1).into_boxed_str();
+        let mut stack = self.stack.in_coroutine(coroutine);
+        let named = if stack.kind(1) == Kind::Function { COMMAND } else { 1 };
+        let method = stack.text(named).into_boxed_str();
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
         let Some(caller) = &task.caller else { return };
@@ -376,6 +378,7 @@ impl Turn<'_, '_> {
 
     /// Takes a task out, unless it is a timer that begins again.
     fn remove(&mut self, key: Key) -> Option<Task> {
+        self.state.skynet.drop_watch(key);
         if self.rearm(key) { None } else { self.state.tasks.borrow_mut().remove(key) }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Service {
     /// Written under the lock of the host's names.
     names: Mutex<Vec<Box<str>>>,
     pub(super) overload: Overload,
+    /// What its spawn was given beside its name, for people.
+    arguments: OnceLock<Box<str>>,
     pub(crate) figures: Figures,
 }
 
@@ -184,6 +186,7 @@ impl Service {
             watchers: Mutex::new(Vec::new()),
             names: Mutex::new(Vec::new()),
             overload: Overload::new(policy),
+            arguments: OnceLock::new(),
             figures: Figures::default(),
         }
     }
@@ -195,6 +198,20 @@ impl Service {
     /// The name of its file, for people; registered names are another matter.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How it was launched, in skynet's words.
+    pub(crate) fn launched(&self) -> String {
+        match self.arguments.get() {
+            Some(arguments) => format!("snlua {} {arguments}", self.name),
+            None => format!("snlua {}", self.name),
+        }
+    }
+
+    /// Notes the arguments of its spawn.
+    pub(crate) fn note_arguments(&self, arguments: &str) {
+        // Only the spawner notes them, once.
+        let _ = self.arguments.set(arguments.into());
     }
 
     /// Name and address, as messages and log lines show a service.

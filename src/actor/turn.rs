@@ -325,9 +325,10 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.state.set_failure(failure);
         self.state.current.set(Some(key));
         let handler = self.state.tasks.borrow_mut().get(key).map_or(TASKS, |task| task.handler);
+        self.state.skynet.start_watches(key);
         let resumed = self.stack.resume(&coroutine, values);
         self.state.current.set(None);
-        self.reclaim_blocks();
+        self.task_paused(key);
         match resumed {
             Resumed::Blocked(left) => {
                 self.stack.in_coroutine(&coroutine).pop(left);

@@ -47,6 +47,7 @@ const HOST: &[Module] = &[
     ("skynet.manager", Source::Native(skynet::MANAGER)),
     ("skynet.memory", Source::Text(include_str!("../../lua/compat/skynet/memory.lua"))),
     ("skynet.multicast", Source::Text(include_str!("../../lua/compat/skynet/multicast.lua"))),
+    ("skynet.profile", Source::Native(skynet::PROFILE)),
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),

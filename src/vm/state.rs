@@ -267,6 +267,11 @@ impl Stack<'_> {
     pub fn used_bytes(&self) -> usize {
         self.context().memory.used_bytes()
     }
+
+    /// Sets or lifts the VM's memory limit.
+    pub fn set_memory_limit(&self, limit_bytes: Option<usize>) {
+        self.context().memory.set_limit_bytes(limit_bytes.unwrap_or(usize::MAX));
+    }
 }
 
 impl Drop for HostStack<'_> {

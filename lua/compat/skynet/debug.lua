@@ -71,10 +71,6 @@ function command.RUN(source, filename, ...)
   skynet.retpack(ok, table.concat(output, "\n"))
 end
 
-function command.TERM(service)
-  skynet.term(service)
-end
-
 function command.SUPPORT(protocol)
   local ok, handler = pcall(skynet.dispatch, protocol)
   skynet.retpack(ok and handler ~= nil)
@@ -88,11 +84,6 @@ end
 function command.LINK()
   module.links = module.links or {}
   table.insert(module.links, skynet.response())
-end
-
-function command.TRACELOG(protocol, flag)
-  skynet.traceproto(protocol, flag)
-  skynet.retpack(true)
 end
 
 -- Handles a message.

@@ -16,6 +16,12 @@ use crate::vm::{Coroutine, Reference, Stack};
 /// Runs functions before the start function.
 const START_TEXT: &str = include_str!("../../../lua/boot/start.lua");
 
+/// Where a dispatched coroutine has the first value of its message: above the handler, the session and
+/// the source.
+pub(in crate::actor) const COMMAND: i32 = 4;
+/// What a message counts as that names no command.
+const MESSAGE: &[u8] = b"(message)";
+
 /// A message on its way to its handler.
 pub(in crate::actor) struct Incoming<'a> {
     pub(in crate::actor) protocol: u8,
@@ -50,6 +56,7 @@ impl Turn<'_, '_> {
                 }
                 task.caller = Some(caller);
                 task.origin = origin.map(Box::new);
+                task.handler = self.command_of(&coroutine);
                 self.begin(task, coroutine, values);
             }
             Err(fault) => {
@@ -61,6 +68,12 @@ impl Turn<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Where the time of the command is noted that the message names in its first value.
+    fn command_of(&mut self, coroutine: &Coroutine) -> u32 {
+        let stack = self.stack.in_coroutine(coroutine);
+        self.state.profile.borrow_mut().call(stack.bytes(COMMAND).unwrap_or(MESSAGE))
     }
 
     /// Puts the handler, the session, the source and what the message holds onto the coroutine's
@@ -161,10 +174,11 @@ impl Turn<'_, '_> {
         self.serve_early();
     }
 
-    /// Takes back what the task that ran until now was lent.
+    /// Takes back what the task that ran until now was lent, and stops its watch.
     #[inline]
-    pub(in crate::actor) fn reclaim_blocks(&self) {
+    pub(in crate::actor) fn task_paused(&self, key: Key) {
         self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.stop_watches(key);
     }
 
     /// Puts a message pointer and its size onto the stack of the coroutine that asked for an answer

@@ -14,21 +14,31 @@ mod dispatch;
 mod protocols;
 mod send;
 mod tasks;
+mod watch;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use moonhive_kernel::address::Address;
 
 pub(crate) use answer::Owed;
 use blocks::Blocks;
-pub(super) use dispatch::Incoming;
+pub(super) use dispatch::{COMMAND, Incoming};
 pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
 
-use super::message::Caller;
-use super::request::Terms;
+use watch::Watch;
+
+use super::message::{Caller, Message};
+use super::request::{RequestId, Terms};
+use super::service::Service;
+use crate::message::Payload;
 use crate::vm::Reference;
 
 /// The protocol of calls whose payload is a list of values: `hive.call`, and `"lua"` of skynet.
 pub(crate) const VALUES: u8 = 10;
+/// The protocol of skynet's clients.
+const CLIENT: u8 = 3;
 
 /// What a request carries that was sent in the name of somebody who is no living service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +53,14 @@ pub(crate) struct Envelope {
     /// Who is named as the sender, if it is not the caller.
     pub(crate) origin: Option<Origin>,
     pub(crate) terms: Terms,
+}
+
+/// The empty message of the protocol `"client"` by which a monitor is told that a service has ended.
+pub(super) fn ended(address: Address, host: Arc<Service>) -> Message {
+    let origin = Some(Origin { source: address.number() as i64, session: 0 });
+    let terms = Terms::timeless(RequestId::NONE);
+    let envelope = Box::new(Envelope { protocol: CLIENT, origin, terms });
+    Message::Numbered { caller: Caller::sender(host), payload: Payload::EMPTY, envelope }
 }
 
 /// See the module's text.
@@ -60,6 +78,7 @@ pub(crate) struct Skynet {
     started: Cell<bool>,
     /// Requests whose answer the program will send by itself, as `redirect` does.
     pub(super) ignored: RefCell<Vec<Caller>>,
+    watches: RefCell<Vec<Watch>>,
     /// Session numbers that were given out for the program's own use.
     sessions: Cell<u64>,
 }

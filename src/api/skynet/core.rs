@@ -9,14 +9,16 @@ use super::spawn;
 use crate::actor::State;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 8] = [
+pub(super) const NATIVES: [(&str, Native); 10] = [
     ("alive", Native::new(alive)),
     ("before_start", Native::new(before_start)),
+    ("begin_request", Native::new(begin_request)),
     ("cancel", Native::new(cancel)),
     ("memory", Native::new(memory)),
     ("newcell", spawn::NEW_CELL),
     ("protocols", Native::new(protocols)),
     ("services", Native::new(services)),
+    ("set_monitor", Native::new(set_monitor)),
     ("tasks", Native::new(tasks)),
 ];
 
@@ -60,7 +62,7 @@ fn services(stack: &mut Stack<'_>) -> NativeResult {
         .snapshot()
         .into_iter()
         .filter(|(address, _)| Some(*address) != outside)
-        .map(|(address, service)| (address, format!("snlua {}", service.name())))
+        .map(|(address, service)| (address, service.launched()))
         .collect();
     stack.push_table(0, all.len());
     for (address, launched) in all {
@@ -109,4 +111,23 @@ fn cancel(stack: &mut Stack<'_>) -> NativeResult {
     };
     stack.push_bool(cancelled);
     Ok(Outcome::Return(1))
+}
+
+/// `begin_request()`: the running task works for a request from now on, if it does not yet.
+fn begin_request(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    if state.request().is_none() {
+        state.set_request(state.new_request());
+    }
+    Ok(Outcome::Return(0))
+}
+
+/// `set_monitor(address)`: who is told of the end of every service.
+fn set_monitor(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    match target(stack, state, 1)? {
+        Target::Found(service) => state.core.set_exit_monitor(&service),
+        Target::Missing(fault) => return Err(Raise::message(fault.message)),
+    }
+    Ok(Outcome::Return(0))
 }

@@ -3,10 +3,11 @@
 use crate::actor::State;
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 6] = [
+pub(super) const NATIVES: [(&str, Native); 7] = [
     ("endless", Native::new(endless)),
     ("error", Native::new(error)),
     ("getenv", Native::new(getenv)),
+    ("memlimit", Native::new(memlimit)),
     ("mqlen", Native::new(mqlen)),
     ("setenv", Native::new(setenv)),
     ("stat", Native::new(stat)),
@@ -57,6 +58,16 @@ pub(super) fn log(state: &State, text: &str) {
     tracing::info!(service = service.name(), address = service.log_address(), "{text}");
 }
 
+/// `skynet.memlimit(bytes)`: the most Lua memory that this service may use.
+fn memlimit(stack: &mut Stack<'_>) -> NativeResult {
+    State::of(stack)?;
+    match usize::try_from(stack.check_integer(1)?) {
+        Ok(limit) if limit > 0 => stack.set_memory_limit(Some(limit)),
+        _ => return Err(Raise::argument(1, "expected a number of bytes")),
+    }
+    Ok(Outcome::Return(0))
+}
+
 /// `skynet.mqlen()`: messages that wait for this service.
 fn mqlen(stack: &mut Stack<'_>) -> NativeResult {
     let waiting = State::of(stack)?.own_figures().mailbox;
@@ -79,7 +90,7 @@ fn stat(stack: &mut Stack<'_>) -> NativeResult {
         b"message" => stack.push_integer(i64::try_from(own.messages).unwrap_or(i64::MAX)),
         b"task" => stack.push_integer(own.tasks as i64),
         b"endless" => stack.push_bool(false),
-        b"cpu" | b"time" => stack.push_number(0.0),
+        b"cpu" | b"time" => stack.push_number(own.time.as_secs_f64()),
         _ => {
             let choices = "expected mqlen, message, task, cpu, time or endless";
             return Err(Raise::argument(1, choices));

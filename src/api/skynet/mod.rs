@@ -14,11 +14,13 @@ mod config;
 mod core;
 mod host;
 mod name;
+mod profile;
 mod protocol;
 mod spawn;
 mod task;
 
 pub use config::{Config, ConfigError};
+pub(super) use profile::OPEN as PROFILE;
 pub(super) use spawn::SERVICES;
 
 use crate::actor::State;
@@ -57,6 +59,12 @@ const LUA: &[(&[&str], &str, &str)] = &[
         "skynet.tasks",
         include_str!("../../../lua/compat/skynet/tasks.lua"),
     ),
+    (
+        &["trace", "tracelog", "tracetag"],
+        "skynet.trace",
+        include_str!("../../../lua/compat/skynet/trace.lua"),
+    ),
+    (&["monitor"], "skynet.monitor", include_str!("../../../lua/compat/skynet/monitor.lua")),
     (&["request"], "skynet.request", include_str!("../../../lua/compat/skynet/request.lua")),
     (
         &["uniqueservice", "queryservice"],

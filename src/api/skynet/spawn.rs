@@ -117,7 +117,7 @@ fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
         stack.push_str(word);
         stack.insert(place);
     }
-    spawn_and_wait(stack, state, &spawn, argument + 1)
+    spawn_and_wait(stack, state, &spawn, argument + 1, true)
 }
 
 fn newcell(stack: &mut Stack<'_>) -> NativeResult {
@@ -125,16 +125,26 @@ fn newcell(stack: &mut Stack<'_>) -> NativeResult {
     check_can_block(stack, "newservice")?;
     let spawn = Spawn::text(stack.check_str(1)?, CELL);
     stack.check_bytes(2)?;
-    spawn_and_wait(stack, state, &spawn, 1)
+    spawn_and_wait(stack, state, &spawn, 1, false)
 }
 
 /// Spawns a service with the arguments from `first` to the top, and blocks until it has started.
-fn spawn_and_wait(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) -> NativeResult {
+fn spawn_and_wait(
+    stack: &mut Stack<'_>,
+    state: &State,
+    spawn: &Spawn,
+    first: i32,
+    shows_arguments: bool,
+) -> NativeResult {
     let arguments = block::pack_values(stack, first)?;
+    let texts: Vec<String> = (first..=stack.top()).map(|argument| stack.text(argument)).collect();
     let wait = state.begin_wait(None).map_err(|fault| Raise::message(fault.message))?;
     let caller = Caller::waiting(state.service.clone(), wait.session);
     match state.core.spawn(spawn, arguments, caller) {
         Ok(service) => {
+            if shows_arguments && !texts.is_empty() {
+                service.note_arguments(&texts.join(" "));
+            }
             stack.set_top(0);
             Light::Service(service.address()).push(stack);
             Ok(Outcome::BlockThen(0, const { Continuation::new(spawned, 1) }))

@@ -227,6 +227,59 @@ skynet.start(function()
     match(err, "cancelled")
   end)
 
+  test("a task's time is measured without its waits", function()
+    local profile = require "skynet.profile"
+    refuses("profile.start", profile.stop)
+    profile.start()
+    refuses("already", profile.start)
+    skynet.sleep(5)
+    assert(profile.stop() < 0.04)
+    profile.start()
+    local stop = skynet.hpc() + 20e6
+    repeat
+    until skynet.hpc() > stop
+    local seconds = profile.stop()
+    assert(seconds > 0.01, seconds)
+    skynet.yield()
+    assert(skynet.stat "cpu" >= 0.01)
+    equal(type(profile.wrap), "function")
+  end)
+
+  test("a request keeps its id through services", function()
+    local peer = skynet.newservice "skynet/peer"
+    skynet.fork(function()
+      skynet.trace "begins"
+      equal(skynet.call(peer, "lua", "tag"), skynet.tracetag())
+      skynet.wakeup "traced"
+    end)
+    skynet.wait "traced"
+    skynet.kill(peer)
+  end)
+
+  test("a monitor is told of every end", function()
+    local monitor = skynet.monitor "skynet/watcher"
+    equal(skynet.monitor("skynet/watcher", true), monitor)
+    local peer = skynet.newservice("skynet/peer", "with", 2, "arguments")
+    local list = skynet.call(".launcher", "lua", "LIST")
+    equal(list[skynet.address(peer)], "snlua skynet/peer with 2 arguments")
+    skynet.kill(peer)
+    for _ = 1, 300 do
+      if skynet.call(monitor, "lua", peer) then
+        break
+      end
+      skynet.sleep(1)
+    end
+    equal(skynet.call(monitor, "lua", peer), true)
+    skynet.kill(monitor)
+  end)
+
+  test("a service may limit its memory", function()
+    local peer = skynet.newservice "skynet/peer"
+    refuses("not enough memory", skynet.call, peer, "lua", "grow", 1 << 20)
+    equal(skynet.call(peer, "lua", "echo", "it lives"), "it lives")
+    skynet.kill(peer)
+  end)
+
   test("numbers of protocols are fields", function()
     equal(skynet.PTYPE_TEXT, 0)
     equal(skynet.PTYPE_LUA, 10)

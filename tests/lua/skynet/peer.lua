@@ -110,6 +110,20 @@ function command.ignore()
   skynet.ignoreret()
 end
 
+function command.tag()
+  skynet.retpack(skynet.tracetag())
+end
+
+-- Uses memory up to the limit.
+function command.grow(limit)
+  skynet.memlimit(limit)
+  local list = {}
+  for i = 1, limit do
+    list[i] = { i }
+  end
+  skynet.retpack(#list)
+end
+
 function command.messages()
   skynet.retpack(skynet.messages())
 end

@@ -1,0 +1,61 @@
+//! Stop watches of tasks: time on a worker, without the time in which a task waits
+//! (`skynet.profile`).
+
+use super::Skynet;
+use crate::actor::slots::Key;
+use crate::vm::ticks::ticks;
+
+/// A watch that goes while its task runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watch {
+    task: Key,
+    /// Of earlier stretches.
+    passed: u64,
+    /// When the present stretch began.
+    mark: u64,
+}
+
+impl Skynet {
+    /// Starts a watch for the running task; false if it has one.
+    pub(crate) fn begin_watch(&self, task: Key) -> bool {
+        let mut watches = self.watches.borrow_mut();
+        let is_new = watches.iter().all(|watch| watch.task != task);
+        if is_new {
+            watches.push(Watch { task, passed: 0, mark: ticks() });
+        }
+        is_new
+    }
+
+    /// Ends the watch of the running task; the ticks it showed, or nothing if there was none.
+    pub(crate) fn end_watch(&self, task: Key) -> Option<u64> {
+        let mut watches = self.watches.borrow_mut();
+        let place = watches.iter().position(|watch| watch.task == task)?;
+        let watch = watches.swap_remove(place);
+        Some(watch.passed + ticks().saturating_sub(watch.mark))
+    }
+
+    /// A task goes on.
+    #[inline]
+    pub(in crate::actor) fn start_watches(&self, task: Key) {
+        for watch in self.watches.borrow_mut().iter_mut().filter(|watch| watch.task == task) {
+            watch.mark = ticks();
+        }
+    }
+
+    /// A task waits or has ended.
+    #[inline]
+    pub(in crate::actor) fn stop_watches(&self, task: Key) {
+        for watch in self.watches.borrow_mut().iter_mut().filter(|watch| watch.task == task) {
+            watch.passed += ticks().saturating_sub(watch.mark);
+        }
+    }
+
+    /// A task has ended with its watch still on.
+    #[inline]
+    pub(in crate::actor) fn drop_watch(&self, task: Key) {
+        let mut watches = self.watches.borrow_mut();
+        if !watches.is_empty() {
+            watches.retain(|watch| watch.task != task);
+        }
+    }
+}
