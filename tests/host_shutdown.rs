@@ -169,6 +169,25 @@ fn exit_handlers_may_still_call_other_services() {
 }
 
 #[test]
+fn exit_handlers_may_still_call_supervised_services() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("saved");
+    let store = "local path = ...
+        return { save = function(text)
+          local file <close> = assert(io.open(path, 'a'))
+          file:write(text)
+        end }";
+    std::fs::write(directory.path().join("store.lua"), store).unwrap();
+    let host = builder().path(directory.path()).build().unwrap();
+    let user = "local hive = require 'hive'
+        hive.supervise { { 'store', ..., register = 'store' } }
+        return { __exit = function() hive.sleep(0.02) hive.call('store', 'save', 'the last word') end }";
+    host.spawn(Spawn::text("user", user), (file.to_str().unwrap(),)).unwrap();
+    host.shutdown();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "the last word");
+}
+
+#[test]
 fn what_is_open_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("closed");

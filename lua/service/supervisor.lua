@@ -266,5 +266,11 @@ return {
     return list
   end,
 
-  __exit = stop_all,
+  -- At the end of the host all services prepare for it and still serve each other meanwhile.
+  __exit = function(code)
+    is_ending = true
+    if code ~= "shutdown" then
+      stop_all()
+    end
+  end,
 }

@@ -26,6 +26,7 @@ local function resident_mib()
 end
 
 local slots, is_ending, ends = {}, false, {}
+local module_file, reloads = assert(package.searchpath("chaos.module", package.path)), 0
 
 local function fill(slot)
   local spawn = { "chaos.worker", register = "slot-" .. slot, memory_limit = 4 << 20 }
@@ -57,7 +58,9 @@ local faults = {
     pcall(hive.send, service, "hog")
   end,
   reload = function()
-    cache.reload "tests/lua/chaos/module.lua"
+    local version, problem = cache.reload(module_file)
+    reloads = reloads + 1
+    assert(version, problem)
   end,
   clear = function()
     cache.clear()
@@ -73,7 +76,7 @@ local function disturb(deadline)
   local count = 0
   while hive.now() < deadline do
     local kind, target, other = next_fault()
-    pcall(faults[kind], slots[target], slots[other])
+    faults[kind](slots[target], slots[other])
     count = count + 1
     hive.sleep(0.005)
   end
@@ -149,7 +152,7 @@ local function list(counts)
 end
 
 print(("calls: %d begun, %d ended: %s"):format(total.begun, total.ended, list(total.outcomes)))
-print(("services: %d faults, ended: %s"):format(disturbances, list(ends)))
+print(("services: %d faults, %d reloads, ended: %s"):format(disturbances, reloads, list(ends)))
 print(
   ("resident: %.0f MiB after half of the time, %.0f MiB at the end"):format(settled_mib, final_mib)
 )
