@@ -4,8 +4,8 @@
 //! searchers are functions without upvalues over tables of the program, and a module is made when a
 //! script first asks for it. `package.preload` stays empty; what a program puts there comes first.
 //!
-//! There are two tables. [`HOST`] holds the faces of this host: no file may stand in their way, so
-//! they are looked up before the module path. [`LIBRARIES`] holds libraries that a program could as
+//! There are two tables. `HOST` holds the faces of this host: no file may stand in their way, so
+//! they are looked up before the module path. `LIBRARIES` holds libraries that a program could as
 //! well bring along itself: they are looked up last, so that its own files win.
 
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};

@@ -1,8 +1,8 @@
 //! The Lua module `skynet`: the programming interface of the actor framework skynet, over the
 //! services of this host. `docs/porting-from-skynet.md` tells its users what to expect.
 //!
-//! The module is a table that fills itself: a function is looked up in [`NATIVES`], or in the Lua
-//! files of `lua/compat/skynet` that [`LUA`] names, when the program first asks for it. A service
+//! The module is a table that fills itself: a function is looked up in `NATIVES`, or in the Lua
+//! files of `lua/compat/skynet` that `LUA` names, when the program first asks for it. A service
 //! pays for what it uses, and one that never requires the module for nothing.
 
 mod answer;
