@@ -158,3 +158,31 @@ fn push_module(stack: &mut Stack<'_>, name: &str) -> Result<(), Raise> {
     stack.push_str(name);
     stack.call_or_raise(1, 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_described_to_editors() {
+        let meta = include_str!("../../../lua/meta/skynet.lua");
+        let natives = NATIVES.iter().flat_map(|natives| natives.iter().map(|(name, _)| *name));
+        let in_lua = LUA.iter().flat_map(|(names, ..)| names.iter().copied());
+        let missing: Vec<&str> = natives
+            .chain(in_lua)
+            .filter(|name| !meta.contains(&format!("function skynet.{name}(")))
+            .collect();
+        assert!(missing.is_empty(), "describe in lua/meta/skynet.lua: {}", missing.join(", "));
+    }
+
+    #[test]
+    fn every_function_has_one_place() {
+        let natives = NATIVES.iter().flat_map(|natives| natives.iter().map(|(name, _)| *name));
+        let in_lua = LUA.iter().flat_map(|(names, ..)| names.iter().copied());
+        let mut names: Vec<&str> = natives.chain(in_lua).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

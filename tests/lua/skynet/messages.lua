@@ -172,6 +172,21 @@ skynet.start(function()
     equal(seen[3], "hello")
   end)
 
+  test("a proxy passes messages on without unpacking them", function()
+    local peer = skynet.newservice "skynet/peer"
+    local proxy = skynet.newservice("skynet/proxy", peer)
+    local text, list = skynet.call(proxy, "lua", "echo", "x", { 1, { 2 } })
+    equal(text, "x")
+    equal(list[2][1], 2)
+    skynet.send(proxy, "lua", "count")
+    refuses("boom", skynet.call, proxy, "lua", "raise", "boom")
+    equal(skynet.call(proxy, "lua", "counted"), 1)
+    skynet.kill(peer)
+    skynet.sleep(1)
+    refuses("call failed.*call to invalid address", skynet.call, proxy, "lua", "echo")
+    skynet.kill(proxy)
+  end)
+
   test("what nobody handles is refused, or given to who asked for it", function()
     local peer = skynet.newservice "skynet/peer"
     match(refuses("call failed", skynet.rawcall, peer, "raw", "x"), "no protocol")

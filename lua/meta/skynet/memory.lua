@@ -1,0 +1,25 @@
+---@meta skynet.memory
+
+--- Lua memory of services, in bytes.
+local memory = {}
+
+--- Of all services together.
+---@return integer
+function memory.total() end
+
+--- How many services use memory.
+---@return integer
+function memory.block() end
+
+--- By address.
+---@return table<integer, integer>
+function memory.info() end
+
+--- Of this service.
+---@return integer
+function memory.current() end
+
+--- Logs what `info` returns.
+function memory.dump() end
+
+return memory
