@@ -1,4 +1,4 @@
-//! What services cost: calls, messages, spawns, timers, reloads. The work is in `benches/lua`, written
+//! What services cost: calls, messages, spawns, timers, reloads, shared tables. The work is in `benches/lua`, written
 //! for the module `hive`; each file prints lines `name=value unit`.
 //!
 //! ```console
@@ -16,7 +16,7 @@ use moonhive::actor::Host;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
-const BENCHES: [&str; 5] = ["call", "send", "spawn", "timer", "reload"];
+const BENCHES: [&str; 6] = ["call", "send", "spawn", "timer", "reload", "share"];
 
 /// The value of an option of ours; cargo adds some of its own.
 fn option(arguments: &[String], name: &str) -> Option<usize> {

@@ -61,6 +61,11 @@ fn share() {
 }
 
 #[test]
+fn skynet_sharetable() {
+    run("skynet/sharetable");
+}
+
+#[test]
 fn modules() {
     run("modules");
 }

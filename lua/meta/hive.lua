@@ -398,7 +398,7 @@ function hive.request_id() end
 hive.share = {}
 
 --- Makes a table the version that the name stands for. The table itself stays as it is.
----@param name string 1 to 200 bytes
+---@param name string 1 to 512 bytes
 ---@param table table strings, numbers, booleans, and tables without metatables
 ---@return integer version rises with every publication of the host
 function hive.share.publish(name, table) end
@@ -419,11 +419,24 @@ function hive.share.version(name) end
 ---@return boolean dropped false if the name stood for nothing
 function hive.share.drop(name) end
 
+--- Whether a value is a shared table.
+---@param value any
+---@return boolean
+function hive.share.is(value) end
+
 --- The result of a module of data: run once for the host and version of its file, shared by all
 --- services. The module cannot wait while it runs.
 ---@param name string as for `require`
 ---@return any result a shared table, a string, a number or a boolean
 function hive.share.require(name) end
+
+--- Replaces every reference of this service to a shared table, and to the tables in it, by another one
+--- and by what stands at the same places there (by nil where nothing does): in variables, tables and
+--- suspended tasks alike.
+---@param old table
+---@param new table
+---@return integer references how many were replaced
+function hive.share.update(old, new) end
 
 --- Figures of one shared table.
 ---@class hive.SharedTable

@@ -51,6 +51,7 @@ const HOST: &[Module] = &[
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
+    ("skynet.sharetable", Source::Text(include_str!("../../lua/compat/skynet/sharetable.lua"))),
     ("skynet.snax", Source::Text(include_str!("../../lua/compat/skynet/snax.lua"))),
     ("skynet.snax.loader", Source::Text(include_str!("../../lua/compat/skynet/snax_loader.lua"))),
 ];

@@ -14,7 +14,7 @@ use super::stats::{SharedStats, TableStats};
 const NAMES_MAX: usize = 1 << 16;
 
 /// The longest name. It stands in error messages.
-const NAME_BYTES_MAX: usize = 200;
+const NAME_BYTES_MAX: usize = 512;
 
 /// One publication of a table.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::ffi::{CString, c_int};
 use moonhive_lua_sys::{lua, share};
 
 use super::raise::Raise;
+use super::read::Kind;
 use super::stack::Stack;
 use crate::share::{ShareError, TableImage};
 
@@ -45,6 +46,28 @@ impl Stack<'_> {
         }
         self.push_pointer(image.as_ptr().cast());
         self.call_plain(push, 1, 1)
+    }
+
+    /// Replaces references to shared tables everywhere in the VM: the table at `index` says which, and
+    /// by what (a table, or `false` for nothing). Returns how many there were.
+    ///
+    /// # Errors
+    /// No memory for a table whose keys change.
+    pub fn replace_shared(&mut self, index: c_int) -> Result<usize, Raise> {
+        unsafe extern "C-unwind" fn replace(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: called with a table; a plain frame, it may raise.
+            unsafe {
+                let count = share::lua_replaceshared(state, 1);
+                lua::lua_pushinteger(state, count as lua::lua_Integer);
+                1
+            }
+        }
+        assert!(self.kind(index) == Kind::Table, "no table at stack index {index}");
+        self.push_value(index);
+        self.call_plain(replace, 1, 1)?;
+        let count = self.integer(-1).unwrap_or(0);
+        self.pop(1);
+        Ok(count as usize)
     }
 
     /// True if the value at `index` is a shared table.

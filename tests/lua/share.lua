@@ -146,6 +146,45 @@ test("strings that a service made before are the same as shared ones", function(
   equal(({ [word] = 1 })[t.list[1]], 1)
 end)
 
+test("a service can bring all its references up to date at once", function()
+  share.publish("update", { a = { n = 1 }, gone = {}, same = 1 })
+  local old = share.get "update"
+  local inner, gone, list = old.a, old.gone, { old, old.a, old.gone }
+  local keys = { [old] = "root", [old.a] = "inner", [old.gone] = "gone" }
+  local object = setmetatable({}, { __index = old.a })
+  local upvalue = old.a
+  local function read()
+    return upvalue.n
+  end
+  local task = coroutine.wrap(function(t)
+    coroutine.yield()
+    return t.n
+  end)
+  task(inner)
+  share.publish("update", { a = { n = 2 }, gone = 3 })
+  local new = share.get "update"
+  equal(share.update(old, new) > 10, true)
+  equal(old, new)
+  equal(inner, new.a)
+  equal(gone, nil)
+  equal(list[1], new)
+  equal(list[2], new.a)
+  equal(list[3], nil)
+  equal(keys[new], "root")
+  equal(keys[new.a], "inner")
+  local count = 0
+  for _ in pairs(keys) do
+    count = count + 1
+  end
+  equal(count, 2)
+  equal(object.n, 2)
+  equal(read(), 2)
+  equal(task(), 2)
+  equal(share.is(new), true)
+  equal(share.is {}, false)
+  match(fails(share.update, new, {}), "two shared tables expected")
+end)
+
 test("many services read one table and the last one frees it", function()
   local services = {}
   share.publish("many", { rows = { { id = 1 }, { id = 2 } } })
@@ -216,3 +255,5 @@ test("a module may return a plain value, and nothing else", function()
   match(fails(share.require, "module.plain_function"), "'f' is a function")
   match(fails(share.require, "module.none"), "shared module 'module.none' not found:")
 end)
+
+check.done()

@@ -9,10 +9,12 @@ use crate::actor::State;
 use crate::share::{Claim, Loaded, Module, ShareError, TableStats};
 use crate::vm::{Kind, LoadMode, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 6] = [
+pub(super) const NATIVES: [(&str, Native); 8] = [
     ("drop", Native::new(drop_name)),
     ("get", Native::new(get)),
+    ("is", Native::new(is)),
     ("publish", Native::new(publish)),
+    ("replace", Native::new(replace)),
     ("run", Native::new(run)),
     ("stats", Native::new(stats)),
     ("version", Native::new(version)),
@@ -61,6 +63,23 @@ fn drop_name(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let was_there = state.core.shared.drop_name(stack.check_str(1)?);
     stack.push_bool(was_there);
+    Ok(Outcome::Return(1))
+}
+
+/// `is(value)`: whether it is a shared table.
+fn is(stack: &mut Stack<'_>) -> NativeResult {
+    let is_shared = stack.is_shared(1);
+    stack.push_bool(is_shared);
+    Ok(Outcome::Return(1))
+}
+
+/// `replace(map)`: the number of references replaced.
+fn replace(stack: &mut Stack<'_>) -> NativeResult {
+    if stack.kind(1) != Kind::Table {
+        return Err(stack.type_error(1, "table"));
+    }
+    let count = stack.replace_shared(1)?;
+    stack.push_integer(count as i64);
     Ok(Outcome::Return(1))
 }
 

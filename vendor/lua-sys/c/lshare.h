@@ -59,6 +59,15 @@ LUA_API lua_Image *lua_sharetable (lua_State *L, int idx, const char *name);
 */
 LUA_API void lua_pushshared (lua_State *L, lua_Image *img);
 
+/*
+** Replace references to shared tables everywhere in the VM: in tables (as
+** values, keys and metatables), on stacks, in upvalues and user values.
+** The table at index 'idx' says what takes the place of which: another
+** shared table, or nothing (false). References in that table itself stay.
+** Returns how many were replaced. May raise a memory error.
+*/
+LUA_API size_t lua_replaceshared (lua_State *L, int idx);
+
 /* number of tables in an image of tables */
 LUA_API size_t lua_imagetables (const lua_Image *img);
 

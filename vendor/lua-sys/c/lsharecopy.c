@@ -150,10 +150,7 @@ static void replaceall (global_State *g) {
   Walk w;
   qsort(vm->replaced, cast_sizet(vm->nreplaced), sizeof(TString *),
         comparecopies);
-  w.g = g;
-  w.type = LUA_TSTRING;
-  w.strong = 0;
-  w.visit = replacevalue;
+  luaI_initwalk(&w, g, LUA_TSTRING, replacevalue);
   w.deadkey = replacedead;
   luaI_walk(&w);
   replacenames(g);

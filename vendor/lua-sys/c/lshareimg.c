@@ -52,7 +52,7 @@ static void *newblock (size_t size) {
 #else					/* }{ */
 
 #define newblock(s)	malloc(s)
-#define sealblock(b,s)	((void)0)
+#define sealblock(b,s)	((void)(b), (void)(s))
 #define freeblock(b,s)	free(b)
 
 #endif					/* } */

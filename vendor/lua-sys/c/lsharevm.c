@@ -433,11 +433,8 @@ static void dropretired (global_State *g) {
   Walk w;
   int i, n = 0;
   if (l_likely(!unnoteretired(vm))) return;
-  w.g = g;
-  w.type = LUA_TTABLE;
+  luaI_initwalk(&w, g, LUA_TTABLE, notetable);
   w.strong = 1;
-  w.visit = notetable;
-  w.deadkey = NULL;
   luaI_walk(&w);
   luaI_walkweak(g, clearentries, vm);
   for (i = 0; i < vm->nuses; i++) {
@@ -471,11 +468,7 @@ static void seestring (Walk *w, TValue *o) {
 static void seeall (global_State *g) {
   Walk w;
   int i, j;
-  w.g = g;
-  w.type = LUA_TSTRING;
-  w.strong = 0;
-  w.visit = seestring;
-  w.deadkey = NULL;
+  luaI_initwalk(&w, g, LUA_TSTRING, seestring);
   luaI_walk(&w);
   for (i = 0; i < STRCACHE_N; i++) {
     for (j = 0; j < STRCACHE_M; j++) {

@@ -50,7 +50,7 @@ static void walkmetatable (Walk *w, Table **mt) {
   if (*mt == NULL || w->type != LUA_TTABLE) return;
   setgcovalue(mainthread(w->g), &o, obj2gco(*mt));
   w->visit(w, &o);
-  *mt = hvalue(&o);
+  *mt = ttisnil(&o) ? NULL : hvalue(&o);
 }
 
 
@@ -97,6 +97,7 @@ static void walkkey (Walk *w, Node *n) {
 static void walktable (Walk *w, Table *h) {
   int weakkeys = 0, weakvalues = 0;
   unsigned i;
+  if (h == w->except) return;
   walkmetatable(w, &h->metatable);
   if (w->strong)
     weakness(w->g, h, &weakkeys, &weakvalues);
@@ -106,7 +107,7 @@ static void walktable (Walk *w, Table *h) {
   for (i = 0; i < cast_uint(sizenode(h)); i++) {
     Node *n = gnode(h, i);
     if (!weakvalues) walkvalue(w, gval(n));
-    if (!weakkeys) walkkey(w, n);
+    if (!weakkeys && !w->nokeys) walkkey(w, n);
   }
 }
 
@@ -188,21 +189,50 @@ void luaI_walk (Walk *w) {
 }
 
 
-static void weaklist (global_State *g, GCObject *o, WeakVisitor f,
-                      void *ud) {
+static void tablelist (global_State *g, GCObject *o, TableVisitor f,
+                       void *ud) {
   for (; o != NULL; o = o->next) {
-    if (o->tt == LUA_VTABLE && !isdead(g, o)) {
-      int keys, values;
-      weakness(g, gco2t(o), &keys, &values);
-      if (keys || values)
-        f(gco2t(o), keys, values, ud);
-    }
+    if (o->tt == LUA_VTABLE && !isdead(g, o))
+      f(gco2t(o), ud);
   }
 }
 
 
+void luaI_walktables (global_State *g, TableVisitor f, void *ud) {
+  tablelist(g, g->allgc, f, ud);
+  tablelist(g, g->finobj, f, ud);
+  tablelist(g, g->tobefnz, f, ud);
+}
+
+
+typedef struct WeakWalk {
+  global_State *g;
+  WeakVisitor f;
+  void *ud;
+} WeakWalk;
+
+static void visitweak (Table *h, void *ud) {
+  WeakWalk *w = cast(WeakWalk *, ud);
+  int keys, values;
+  weakness(w->g, h, &keys, &values);
+  if (keys || values)
+    w->f(h, keys, values, w->ud);
+}
+
+
 void luaI_walkweak (global_State *g, WeakVisitor f, void *ud) {
-  weaklist(g, g->allgc, f, ud);
-  weaklist(g, g->finobj, f, ud);
-  weaklist(g, g->tobefnz, f, ud);
+  WeakWalk w;
+  w.g = g;
+  w.f = f;
+  w.ud = ud;
+  luaI_walktables(g, visitweak, &w);
+}
+
+
+void luaI_initwalk (Walk *w, global_State *g, int type,
+                    void (*visit) (Walk *w, TValue *o)) {
+  memset(w, 0, sizeof(Walk));
+  w->g = g;
+  w->type = type;
+  w->visit = visit;
 }

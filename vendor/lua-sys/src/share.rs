@@ -77,6 +77,9 @@ unsafe extern "C-unwind" {
     pub fn lua_sharetable(state: *mut lua_State, index: c_int, name: *const c_char) -> *mut Image;
     /// Pushes the table of an image; may raise an error (a `longjmp`).
     pub fn lua_pushshared(state: *mut lua_State, image: *mut Image);
+    /// Replaces references to shared tables as the table at `index` says; may raise a memory error
+    /// (a `longjmp`).
+    pub fn lua_replaceshared(state: *mut lua_State, index: c_int) -> usize;
     /// Tables in an image of tables.
     pub fn lua_imagetables(image: *const Image) -> usize;
     /// The image of a shared table at `index`, not retained; null for other values.

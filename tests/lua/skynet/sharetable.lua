@@ -1,0 +1,51 @@
+-- `skynet.sharetable`: tables shared by names, and references that follow a new version.
+
+local check = require "check"
+local sharetable = require "skynet.sharetable"
+local skynet = require "skynet"
+require "skynet.manager"
+
+local equal, refuses, test = check.equal, check.refuses, check.test
+
+skynet.start(function()
+  test("tables come from values, texts and files", function()
+    sharetable.loadtable("value", { x = 1 })
+    equal(sharetable.query("value").x, 1)
+    sharetable.loadstring("text", "local a, b = ... return { sum = a + b }", 1, 2)
+    equal(sharetable.query("text").sum, 3)
+    local file = package.searchpath("module.shared", package.path)
+    sharetable.loadfile(file)
+    equal(sharetable.query(file).items[2].price, 7)
+    equal(sharetable.query "nothing", nil)
+    refuses("table expected", sharetable.loadstring, "text", "return print")
+    refuses("unexpected symbol", sharetable.loadstring, "text", "return =")
+  end)
+
+  test("all tables, or some, can be had at once", function()
+    local some = sharetable.queryall { "value", "nothing" }
+    equal(some.value, sharetable.query "value")
+    equal(some.nothing, nil)
+    local all = sharetable.queryall()
+    equal(all.value, some.value)
+    equal(all.text.sum, 3)
+  end)
+
+  test("an update replaces what the service refers to", function()
+    sharetable.loadtable("config", { list = { 1 }, old = {} })
+    local first = sharetable.query "config"
+    sharetable.loadtable("config", { list = { 1, 2 } })
+    local second = sharetable.query "config"
+    sharetable.loadtable("config", { list = { 1, 2, 3 } })
+    local held = { first, second.list, first.old, name = first }
+    sharetable.update("config", "nothing")
+    equal(#first.list, 3)
+    equal(first, second)
+    equal(held[1], first)
+    equal(#held[2], 3)
+    equal(held[3], nil)
+    equal(held.name, sharetable.query "config")
+  end)
+
+  check.done()
+  skynet.abort()
+end)
