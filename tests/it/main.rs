@@ -9,6 +9,8 @@ mod corpus;
 mod documents;
 mod embedding;
 mod flood;
+#[cfg(feature = "skynet")]
+mod libraries;
 mod log;
 mod lua;
 mod run;
