@@ -299,8 +299,13 @@ impl Turn<'_, '_> {
             fault.code = Code::TurnLimit;
             *self.state.offence.borrow_mut() = Some(fault.clone());
         }
+        let ran_out_of_memory = fault.code == Code::Memory;
         self.task_failed(key, fault);
         self.stack.recycle(coroutine);
+        if ran_out_of_memory {
+            // What it held is garbage only now, and the collector would wait for as much again.
+            self.stack.collect();
+        }
     }
 
     /// Ends a service that was interrupted too often.

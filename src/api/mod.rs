@@ -1,6 +1,6 @@
 //! What Lua sees of the host: one file (or folder) for each Lua module, native functions over
-//! [`Stack`](crate::vm::Stack). They check their arguments, pack what is to be sent, and leave the rest to the layers
-//! below.
+//! [`Stack`](crate::vm::Stack). They check their arguments, pack what is to be sent, and leave the
+//! rest to the layers below.
 //!
 //! `require` finds the modules without a file, see [`modules`].
 

@@ -251,6 +251,16 @@ test("a service has a memory limit of its own", function()
   hive.kill(service)
 end)
 
+test("what a task held that ran out of memory is free again at once", function()
+  local service = hive.spawn { "service.greedy", memory_limit = 8 << 20 }
+  fails("memory", service.grow, service, 64)
+  service:grow(0)
+  hive.sleep(0)
+  local used = hive.stats(service).memory_bytes
+  assert(used < 1 << 20, used)
+  hive.kill(service)
+end)
+
 test("options of spawn are checked", function()
   refuses("unknown option 'memory'", hive.spawn, { "service.echo", memory = 1 })
   refuses(
