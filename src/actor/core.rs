@@ -27,6 +27,7 @@ use super::profile::Scale;
 use super::request::RequestId;
 use super::service::Service;
 use super::settings::{Settings, WhenFull};
+use super::skynet::Boards;
 use super::totals::Totals;
 use super::trace::Traces;
 use super::turn::{Progress, Slice};
@@ -49,6 +50,9 @@ pub(crate) struct Core {
     pub(crate) table: AddressTable<Service>,
     pub(crate) names: Names,
     pub(crate) groups: Groups,
+    pub(crate) boards: Arc<Boards>,
+    /// The number of the last channel that a service has made.
+    pub(crate) last_channel: AtomicU64,
     pub(crate) traces: Traces,
     pub(crate) settings: Settings,
     /// `package.path` of every VM.
@@ -102,6 +106,8 @@ impl Core {
             table: AddressTable::new(),
             names: Names::default(),
             groups: Groups::default(),
+            boards: Arc::default(),
+            last_channel: AtomicU64::new(0),
             traces: Traces::default(),
             module_path: settings.module_path(),
             code: Arc::new(CodeCache::new()),

@@ -66,14 +66,17 @@ impl Groups {
     /// Takes a member out; false if it was none.
     pub(crate) fn leave(&self, name: &str, service: &Arc<Service>) -> bool {
         let mut tables = self.0.lock();
-        let address = service.address();
-        if let Some(names) = tables.of_member.get_mut(&address) {
-            names.retain(|other| **other != *name);
-            if names.is_empty() {
-                tables.of_member.remove(&address);
-            }
-        }
+        tables.take_name_out(name, service.address());
         tables.take_out(name, service)
+    }
+
+    /// Takes all members out.
+    pub(crate) fn dissolve(&self, name: &str) {
+        let mut tables = self.0.lock();
+        let Some(group) = tables.groups.remove(name) else { return };
+        for member in group.members {
+            tables.take_name_out(name, member.address());
+        }
     }
 
     /// The member whose turn it is.
@@ -105,6 +108,15 @@ impl Groups {
 }
 
 impl Tables {
+    /// Takes a group out of those of a member.
+    fn take_name_out(&mut self, name: &str, member: Address) {
+        let Some(names) = self.of_member.get_mut(&member) else { return };
+        names.retain(|other| **other != *name);
+        if names.is_empty() {
+            self.of_member.remove(&member);
+        }
+    }
+
     fn take_out(&mut self, name: &str, service: &Arc<Service>) -> bool {
         let Some(group) = self.groups.get_mut(name) else { return false };
         let Some(index) = group.position(service) else { return false };

@@ -23,6 +23,8 @@ pub(crate) enum Light {
     Scope(u64),
     /// Bytes of a message.
     Block(Key),
+    /// The latest message of a writer.
+    Board(u64),
 }
 
 impl Light {
@@ -32,6 +34,7 @@ impl Light {
             Light::Task(_) => 0xa6,
             Light::Scope(_) => 0xa7,
             Light::Block(_) => 0xa8,
+            Light::Board(_) => 0xa9,
         }
     }
 
@@ -39,7 +42,7 @@ impl Light {
         match self {
             Light::Service(address) => address.number(),
             Light::Task(key) | Light::Block(key) => key.to_bits(),
-            Light::Scope(number) => number,
+            Light::Scope(number) | Light::Board(number) => number,
         }
     }
 
@@ -68,6 +71,7 @@ impl Light {
             0xa6 => Some(Light::Task(Key::from_bits(number))),
             0xa7 => Some(Light::Scope(number)),
             0xa8 => Some(Light::Block(Key::from_bits(number))),
+            0xa9 => Some(Light::Board(number)),
             _ => None,
         }
     }

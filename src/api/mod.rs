@@ -47,6 +47,7 @@ impl Host {
         HostBuilder::bare()
             .services(SERVICES)
             .services(&skynet::SERVICES)
+            .services(&skynet::PROGRAMS)
             .prelude(modules::furnish)
             .prelude(hive::prelude)
             .prelude(require::prelude)

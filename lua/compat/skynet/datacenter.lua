@@ -1,23 +1,26 @@
--- The module `skynet.datacenter`: a tree of values that every service of the host reads and writes.
--- A place in it is named by its keys, outermost first.
+-- The module `skynet.datacenter`: a tree of values that all services of the host share. A place in
+-- it is named by its keys, the outermost first.
 
 local skynet = require "skynet"
 
+local keeper = "DATACENTER"
+
 local datacenter = {}
 
--- The value at a place, or nil.
+-- The value at a place, a copy; nil if there is none.
 function datacenter.get(...)
-  return skynet.call(".datacenter", "lua", "get", ...)
+  return skynet.call(keeper, "lua", "QUERY", ...)
 end
 
--- Writes a place: its keys, then the value. Returns the value before.
+-- Puts a value, the last argument, at the place that the others name. Returns what was there
+-- before.
 function datacenter.set(...)
-  return skynet.call(".datacenter", "lua", "set", ...)
+  return skynet.call(keeper, "lua", "UPDATE", ...)
 end
 
--- The value at a place, once there is one.
+-- The value at a place, as soon as there is one. It is an error if the place becomes a branch.
 function datacenter.wait(...)
-  return skynet.call(".datacenter", "lua", "wait", ...)
+  return skynet.call(keeper, "lua", "WAIT", ...)
 end
 
 return datacenter

@@ -1,79 +1,82 @@
--- The module `skynet.multicast`: channels, on which one service tells many.
+-- The module `skynet.multicast`: channels, on which one service tells many at once.
+--
+-- What is published goes straight from the publisher into the mailboxes of the subscribers, which
+-- share one copy of it. A subscriber that ends is none any more.
 
 local skynet = require "skynet"
+local core = require "skynet.multicast.core"
 
 local multicast = {}
 
 local Channel = {}
 Channel.__index = Channel
 
-function Channel:__tostring()
-  return ("[Multicast:%s]"):format(self.channel or "deleted")
-end
-
--- Subscribed channels by their numbers.
+-- Channels that this service has subscribed to, by their numbers.
 local subscribed = {}
 
 skynet.register_protocol {
   name = "multicast",
   id = skynet.PTYPE_MULTICAST,
-  -- Whoever publishes names the channel in the place of a session.
+  -- The channel comes in the place of a session.
   dispatch = function(number, source, msg, sz)
     local channel = subscribed[number]
+    -- What was published before its end may come after it.
     if channel then
       channel.__dispatch(channel, source, channel.__unpack(msg, sz))
     end
   end,
 }
 
--- A channel: a new one, or the one whose number the field `channel` holds. What is published after
--- `subscribe` is handed to `dispatch(channel, source, ...)`.
+local function number_of(channel)
+  return channel.channel or error("this channel was deleted", 3)
+end
+
+-- A new channel, or with the field `channel` the one of that number. What is published is given to
+-- `dispatch(channel, source, ...)` once `subscribe` was called. `pack` and `unpack` replace those
+-- of the module `skynet`.
 function multicast.new(options)
   options = options or {}
-  local channel = {
-    channel = options.channel or skynet.call(".multicast", "lua", "new"),
+  return setmetatable({
+    channel = options.channel or core.new(),
     __dispatch = options.dispatch,
-    __pack = options.pack or skynet.packstring,
+    __pack = options.pack or skynet.pack,
     __unpack = options.unpack or skynet.unpack,
-  }
-  return setmetatable(channel, Channel)
+  }, Channel)
 end
 
-local function number_of(self)
-  return self.channel or error("the channel is deleted", 3)
-end
-
-function Channel:delete()
-  local number = number_of(self)
-  skynet.send(".multicast", "lua", "delete", number)
-  subscribed[number] = nil
-  self.channel, self.__subscribed = nil, nil
-end
-
--- Tells all subscribers; returns once every one of them has the message in its mailbox.
+-- Tells all subscribers.
 function Channel:publish(...)
-  local number = number_of(self)
-  local message = skynet.tostring(self.__pack(...))
-  skynet.call(".multicast", "lua", "publish", number, message)
+  core.publish(number_of(self), self.__pack(...))
 end
 
+-- Has this service get what is published from now on.
 function Channel:subscribe()
   local number = number_of(self)
-  if not self.__subscribed then
-    assert(self.__dispatch, "a channel needs dispatch to be subscribed")
+  if subscribed[number] ~= self then
+    assert(self.__dispatch, "a channel that is subscribed to needs the function `dispatch`")
+    core.subscribe(number)
     subscribed[number] = self
-    skynet.call(".multicast", "lua", "subscribe", number)
-    self.__subscribed = true
   end
 end
 
 function Channel:unsubscribe()
-  local number = number_of(self)
-  if self.__subscribed then
-    skynet.send(".multicast", "lua", "unsubscribe", number)
+  local number = self.channel
+  if number and subscribed[number] == self then
     subscribed[number] = nil
-    self.__subscribed = nil
+    core.unsubscribe(number)
   end
+end
+
+-- Ends the channel for all its subscribers. This object cannot be used any more.
+function Channel:delete()
+  local number = number_of(self)
+  subscribed[number] = nil
+  self.channel = nil
+  core.delete(number)
+end
+
+function Channel:__tostring()
+  return ("[Multicast:%x]"):format(self.channel or 0)
 end
 
 return multicast

@@ -10,6 +10,8 @@
 
 mod answer;
 mod blocks;
+mod boards;
+mod channels;
 mod dispatch;
 mod protocols;
 mod send;
@@ -24,6 +26,7 @@ use moonhive_kernel::address::Address;
 
 pub(crate) use answer::Owed;
 use blocks::Blocks;
+pub(crate) use boards::{Boards, Reader, Writer};
 pub(super) use dispatch::{COMMAND, Incoming};
 pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
 

@@ -60,6 +60,7 @@ fn to_string(stack: &mut Stack<'_>) -> NativeResult {
         Some(Light::Task(key)) => format!("task: {:#x}", key.to_bits()),
         Some(Light::Scope(number)) => format!("deadline: {number}"),
         Some(Light::Block(key)) => format!("message: {:#x}", key.to_bits()),
+        Some(Light::Board(number)) => format!("stm copy: {number}"),
         None => format!("userdata: {:#x}", stack.light(1).unwrap_or(0)),
     };
     stack.push_str(&text);

@@ -42,6 +42,20 @@ pub(in crate::api) fn own(
 ) -> Result<(), Raise> {
     let size = payload.len();
     let key = state.skynet.blocks.borrow_mut().own(payload);
+    push(stack, key, size)
+}
+
+/// Pushes a message pointer and its size; the message is there until the running task waits.
+///
+/// # Errors
+/// As [`own`].
+pub(super) fn lend(stack: &mut Stack<'_>, state: &State, payload: Payload) -> Result<(), Raise> {
+    let size = payload.len();
+    let key = state.skynet.blocks.borrow_mut().lend(payload);
+    push(stack, key, size)
+}
+
+fn push(stack: &mut Stack<'_>, key: Result<Key, Payload>, size: usize) -> Result<(), Raise> {
     let key = key.map_err(|_| Raise::message("too many message pointers are alive"))?;
     Light::Block(key).push(stack);
     stack.push_integer(size as i64);

@@ -13,15 +13,17 @@ mod clock;
 mod config;
 mod core;
 mod host;
+pub(super) mod multicast;
 mod name;
 mod profile;
 mod protocol;
 mod spawn;
+pub(super) mod stm;
 mod task;
 
 pub use config::{Config, ConfigError};
 pub(super) use profile::OPEN as PROFILE;
-pub(super) use spawn::SERVICES;
+pub(super) use spawn::{PROGRAMS, SERVICES};
 
 use crate::actor::State;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};

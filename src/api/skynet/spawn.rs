@@ -19,17 +19,18 @@ pub(super) const NATIVES: [(&str, Native); 5] = [
     ("newservice", Native::new(newservice)),
 ];
 
-/// Services of the host's own. Those whose name begins with a dot are found by it, and begin when
-/// somebody first asks for it.
-pub(in crate::api) const SERVICES: [StandardService; 7] = [
-    (".datacenter", include_str!("../../../lua/compat/skynet/datacenterd.lua")),
+/// Services that begin when somebody first asks for their name.
+pub(in crate::api) const SERVICES: [StandardService; 5] = [
     (".launcher", include_str!("../../../lua/compat/skynet/launcher.lua")),
-    (".multicast", include_str!("../../../lua/compat/skynet/multicastd.lua")),
     (".provider", include_str!("../../../lua/compat/skynet/provider.lua")),
     (".service", include_str!("../../../lua/compat/skynet/service_mgr.lua")),
     (".sharedata", include_str!("../../../lua/compat/skynet/sharedatad.lua")),
-    ("snaxd", include_str!("../../../lua/compat/skynet/snaxd.lua")),
+    ("DATACENTER", include_str!("../../../lua/compat/skynet/datacenterd.lua")),
 ];
+
+/// Services of the host's own that are started by their file's name.
+pub(in crate::api) const PROGRAMS: [StandardService; 1] =
+    [("snaxd", include_str!("../../../lua/compat/skynet/snaxd.lua"))];
 
 /// The file of a service that begins with a function.
 const CELL: &str = include_str!("../../../lua/compat/skynet/cell.lua");
@@ -42,7 +43,7 @@ pub(super) const NEW_CELL: Native = Native::new(newcell);
 /// # Errors
 /// `not_found`, and whatever keeps a service from beginning.
 pub(super) fn named_service(state: &State, name: &str) -> Result<Arc<Service>, Fault> {
-    if name.starts_with('.') && SERVICES.iter().any(|(own, _)| *own == name) {
+    if SERVICES.iter().any(|(own, _)| *own == name) {
         return state.core.standard(name);
     }
     state.core.named(name)
