@@ -11,4 +11,6 @@ exclude_files = { "target", "lua/meta", "tests/**/unfinished.lua" }
 -- Services of tests fill tables only to use memory up.
 files["tests/lua/service"] = { ignore = { "241" } }
 -- A snax service fills groups of functions that its loader gives it.
-files["tests/lua/skynet/counting.lua"] = { globals = { "accept", "response", "init", "exit" } }
+local snax = { globals = { "accept", "response", "init", "exit" } }
+files["tests/lua/skynet/counting.lua"] = snax
+files["tests/lua/skynet/bad_snax.lua"] = snax

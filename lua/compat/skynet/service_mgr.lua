@@ -30,10 +30,27 @@ end
 
 local command = {}
 
--- The service of that name, which `start` makes if there is none.
-local function launch(name, start, ...)
+-- Starts a service by its name, or with the name "snaxd" the snax service that comes behind it.
+local function start(name, ...)
+  if name == "snaxd" then
+    return require("skynet.snax").rawnewservice(...)
+  end
+  return skynet.newservice(name, ...)
+end
+
+-- Under which name a service is known that the arguments of `start` describe.
+local function key_of(name, snax_name)
   assert(type(name) == "string", "the name of a service is a string")
-  local service = record(name)
+  if name == "snaxd" then
+    assert(type(snax_name) == "string", "the name of a snax service is a string")
+    return name .. "." .. snax_name
+  end
+  return name
+end
+
+function command.LAUNCH(...)
+  local key = key_of(...)
+  local service = record(key)
   if service.address then
     return service.address
   elseif service.launching then
@@ -45,26 +62,15 @@ local function launch(name, start, ...)
     service.address = result
   else
     service.failure = result
-    known[name] = nil
+    known[key] = nil
   end
   while skynet.wakeup(service) do
   end
   return ok and result or error(result, 0)
 end
 
-function command.LAUNCH(name, ...)
-  return launch(name, skynet.newservice, name, ...)
-end
-
-function command.LAUNCH_SNAX(name, ...)
-  return launch(name, function(...)
-    return require("skynet.snax").newservice(...).handle
-  end, ...)
-end
-
-function command.QUERY(name)
-  assert(type(name) == "string", "the name of a service is a string")
-  local service = record(name)
+function command.QUERY(...)
+  local service = record(key_of(...))
   return service.address or wait_for(service)
 end
 

@@ -19,27 +19,23 @@ skynet.register_protocol {
 -- What the file of a service defines, by its name.
 local interfaces = {}
 
--- The interface of a service: the names of its functions, by group.
+-- The names of a service's functions, by group.
 function snax.interface(name)
   local interface = interfaces[name]
   if not interface then
-    interface = loader.load(name).interface
+    interface = loader.interface(name)
     interfaces[name] = interface
   end
   return interface
 end
 
-local function refuse(object, group, name)
-  local text = "the service %s has no %s.%s"
-  error(text:format(object.type, group, tostring(name)), 3)
-end
-
 -- The functions of a group, made when they are first asked for.
-local function group_of(object, names, group, send)
+local function group_of(object, group, send)
+  local names = snax.interface(object.type)[group]
   return setmetatable({}, {
     __index = function(self, name)
       if not names[name] then
-        refuse(object, group, name)
+        error(("the service %s has no %s.%s"):format(object.type, group, tostring(name)), 2)
       end
       local function f(...)
         return send(object.handle, "snax", group, name, ...)
@@ -56,23 +52,27 @@ function Object:__tostring()
   return ("[%s:%x]"):format(self.type, self.handle)
 end
 
--- An object for a service that runs.
+-- The object of each service, as long as somebody has it.
+local objects = setmetatable({}, { __mode = "v" })
+
+-- The object for a service that runs.
 function snax.bind(handle, name)
-  local interface = snax.interface(name)
-  local object = { handle = handle, type = name }
-  object.post = group_of(object, interface.accept, "accept", skynet.send)
-  object.req = group_of(object, interface.response, "response", skynet.call)
-  return setmetatable(object, Object)
+  local object = objects[handle]
+  if object then
+    assert(object.type == name, "this service is bound to another type")
+    return object
+  end
+  object = setmetatable({ handle = handle, type = name }, Object)
+  object.post = group_of(object, "accept", skynet.send)
+  object.req = group_of(object, "response", skynet.call)
+  objects[handle] = object
+  return object
 end
 
--- Starts a service without calling its `init`.
+-- Starts a service, calls its `init` with the arguments, and returns its address.
 function snax.rawnewservice(name, ...)
   snax.interface(name)
   local handle = skynet.newservice("snaxd", name)
-  return handle, ...
-end
-
-local function begin(handle, ...)
   local ok, err = pcall(skynet.call, handle, "snax", "system", "init", ...)
   if not ok then
     skynet.kill(handle)
@@ -81,29 +81,23 @@ local function begin(handle, ...)
   return handle
 end
 
--- Starts a service and calls its `init` with the arguments.
+-- The same, but returns its object.
 function snax.newservice(name, ...)
-  return snax.bind(begin(snax.rawnewservice(name, ...)), name)
-end
-
-local function unique_name(name)
-  return "snaxd/" .. name
+  return snax.bind(snax.rawnewservice(name, ...), name)
 end
 
 -- The service of that name that the host has once; starts it if need be.
 function snax.uniqueservice(name, ...)
-  snax.interface(name)
-  local handle = skynet.call(".service", "lua", "LAUNCH_SNAX", unique_name(name), name, ...)
-  return snax.bind(handle, name)
+  return snax.bind(skynet.call(".service", "lua", "LAUNCH", "snaxd", name, ...), name)
 end
-
-snax.globalservice = snax.uniqueservice
 
 -- The same once somebody has started it.
 function snax.queryservice(name)
-  return snax.bind(skynet.call(".service", "lua", "QUERY", unique_name(name)), name)
+  return snax.bind(skynet.call(".service", "lua", "QUERY", "snaxd", name), name)
 end
 
+-- There is one node.
+snax.globalservice = snax.uniqueservice
 snax.queryglobal = snax.queryservice
 
 -- Ends a service, after its `exit` has run with the arguments.
@@ -121,25 +115,19 @@ function snax.exit(...)
   snax.kill(snax.self(), ...)
 end
 
--- Replaces functions of a service that lives by those in `source`; its `hotfix` runs with the
--- arguments, and its results are returned.
+-- Replaces functions of a service that lives by those in `source`. Variables that it declares
+-- without a value are those of the service. Its function `hotfix` runs with the arguments, and its
+-- results are returned.
 function snax.hotfix(object, source, ...)
-  local interface = snax.interface(object.type)
-  local results = table.pack(skynet.call(object.handle, "snax", "system", "hotfix", source, ...))
-  local fixed = loader.names(source, object.type)
-  for group, names in pairs(fixed) do
-    for name in pairs(names) do
-      interface[group][name] = true
-    end
-  end
-  return table.unpack(results, 1, results.n)
+  return skynet.call(object.handle, "snax", "system", "hotfix", source, ...)
 end
 
--- How often each function of a service ran, and for how many seconds in all.
+-- How often each function of a service ran, and for how many seconds in all, its waits not counted.
 function snax.profile_info(object)
   return skynet.call(object.handle, "snax", "system", "profile")
 end
 
+-- A log line.
 function snax.printf(format, ...)
   skynet.error(string.format(format, ...))
 end

@@ -1,141 +1,198 @@
--- The module `skynet.snax.loader`: loads the file of a snax service, and mends one that is loaded.
+-- The module `skynet.snax.loader`: loads the file of a snax service, reads what one defines, and
+-- mends one that is loaded.
 --
 -- Such a file defines functions as fields of `accept` and `response`, and the globals `init`,
 -- `exit` and `hotfix`.
 
 local skynet = require "skynet"
+local getinfo, getupvalue = debug.getinfo, debug.getupvalue
 
 local loader = {}
 
 local SYSTEM = { init = true, exit = true, hotfix = true }
 
--- The environment in which a file is run, and the groups of functions that it fills.
-local function environment(base)
+-- What `require` gives to a file that is only read for what it defines: anything can be done with
+-- it.
+local blank = setmetatable({}, {
+  __index = function(self)
+    return self
+  end,
+  __call = function(self)
+    return self
+  end,
+})
+
+local function define(group, functions, name, f)
+  if type(name) ~= "string" then
+    error(("the name of a function of `%s` is a string"):format(group), 3)
+  elseif type(f) ~= "function" then
+    error(("%s.%s must be a function"):format(group, name), 3)
+  elseif functions[name] then
+    error(("%s.%s is defined twice"):format(group, name), 3)
+  end
+  functions[name] = f
+end
+
+-- The table through which a file defines the functions of a group.
+local function collector(group, functions)
+  return setmetatable({}, {
+    __index = functions,
+    __newindex = function(_, name, f)
+      define(group, functions, name, f)
+    end,
+  })
+end
+
+-- Runs a chunk whose globals are in `env`, and in `outer` if they are not there. Returns the
+-- functions that it defines, by group and name. Only while it runs, `env` knows of the groups; so
+-- its functions reach their globals as quickly as any others.
+local function run(chunk, env, outer)
   local groups = { accept = {}, response = {}, system = {} }
-  local env = {}
+  local own = {
+    accept = collector("accept", groups.accept),
+    response = collector("response", groups.response),
+  }
+  local before = getmetatable(env)
   setmetatable(env, {
     __index = function(_, key)
-      if key == "accept" or key == "response" then
-        return groups[key]
-      elseif SYSTEM[key] then
-        return groups.system[key]
-      end
-      return base[key]
+      return own[key] or groups.system[key] or outer[key]
     end,
     __newindex = function(_, key, value)
       if SYSTEM[key] then
-        groups.system[key] = value
+        define("system", groups.system, key, value)
       else
-        base[key] = value
+        rawset(env, key, value)
       end
     end,
   })
-  return env, groups
+  local ok, err = xpcall(chunk, debug.traceback)
+  setmetatable(env, before)
+  return ok and groups or error(err, 0)
 end
 
 -- The path of a service's file: by the patterns of the setting `snax`, or as modules are found.
 local function path_of(name)
   local patterns = skynet.getenv "snax"
   patterns = (patterns and patterns .. ";" or "") .. package.path
-  local path, tried = package.searchpath(name, patterns, "", "")
+  local path, tried = package.searchpath(name, patterns, "")
+  path = path or package.searchpath(name, patterns)
   return path or error(("snax service %s not found:%s"):format(name, tried), 0)
 end
 
-local function names_of(groups)
-  local interface = { accept = {}, response = {}, system = {} }
-  for group, functions in pairs(groups) do
-    for name in pairs(functions) do
-      interface[group][name] = true
+-- The names of the functions that the file of a service defines, by group. The file is run, but
+-- what it requires is not loaded and what it sets is forgotten.
+function loader.interface(name)
+  local env = {
+    require = function()
+      return blank
+    end,
+  }
+  local interface = run(assert(loadfile(path_of(name), "bt", env)), env, _G)
+  for _, functions in pairs(interface) do
+    for key in pairs(functions) do
+      functions[key] = true
     end
   end
   return interface
 end
 
--- Loads a service: its groups of functions, their names, and its environment. Globals that the file
--- sets go to `base`, by default to a table of their own.
-function loader.load(name, base)
-  base = base or setmetatable({}, { __index = _G })
-  local env, groups = environment(base)
-  env.snax = require "skynet.snax"
-  assert(loadfile(path_of(name), "bt", env))()
-  return { groups = groups, interface = names_of(groups), base = base }
+local function source_of(f)
+  return getinfo(f, "S").source
 end
 
--- Runs a piece of source as `load` does, for its functions alone.
-local function groups_of(source, name, base)
-  local env, groups = environment(base)
-  assert(load(source, "=hotfix of " .. name, "t", env))()
-  return groups
+-- Loads the file of this service. Its modules are looked up first in the folder beside it that is
+-- called like it.
+function loader.load(name)
+  local path = path_of(name)
+  SERVICE_NAME = name
+  SERVICE_PATH = path:gsub("/init%.lua$", ""):gsub("%.lua$", "") .. "/"
+  package.path = SERVICE_PATH .. "?.lua;" .. package.path
+  local chunk = assert(loadfile(path))
+  local groups = run(chunk, _G, {})
+  return { name = name, groups = groups, sources = { [source_of(chunk)] = true } }
 end
 
--- The names of the functions that a piece of source defines.
-function loader.names(source, name)
-  return names_of(groups_of(source, name, setmetatable({}, { __index = _G })))
-end
-
--- Collects where the upvalues of a function, and of those it refers to, are: name to function and
--- index.
-local function collect(places, f, seen)
-  if seen[f] then
-    return
-  end
+-- Collects where the variables of a function and of the service's own functions that it refers to
+-- are kept: by name a function, the index of its upvalue, and whether the name has another meaning
+-- elsewhere.
+local function collect(service, places, f, seen)
   seen[f] = true
   for i = 1, math.huge do
-    local name, value = debug.getupvalue(f, i)
+    local name, value = getupvalue(f, i)
     if not name then
       return
     end
-    if name ~= "_ENV" then
-      places[name] = places[name] or { f, i }
+    local id = debug.upvalueid(f, i)
+    local place = places[name]
+    if not place then
+      places[name] = { f = f, index = i, id = id }
+    elseif place.id ~= id then
+      place.is_ambiguous = true
     end
-    if type(value) == "function" then
-      collect(places, value, seen)
+    if type(value) == "function" and not seen[value] and service.sources[source_of(value)] then
+      collect(service, places, value, seen)
     end
   end
 end
 
--- Lets the upvalues of a new function be those of the same name in the old ones.
-local function join(places, f, seen)
-  if seen[f] then
-    return
-  end
+-- Lets the variables that new code declares without a value be those of the same name in the
+-- service.
+local function join(places, f, source, seen)
   seen[f] = true
   for i = 1, math.huge do
-    local name, value = debug.getupvalue(f, i)
+    local name, value = getupvalue(f, i)
     if not name then
       return
     end
     local place = places[name]
-    if place then
-      debug.upvaluejoin(f, i, place[1], place[2])
-    elseif type(value) == "function" then
-      join(places, value, seen)
+    if value == nil and place then
+      if place.is_ambiguous then
+        error(("functions of the service have different variables `%s`"):format(name), 0)
+      end
+      debug.upvaluejoin(f, i, place.f, place.index)
+    elseif type(value) == "function" and not seen[value] and source_of(value) == source then
+      join(places, value, source, seen)
     end
   end
 end
 
--- Replaces functions of a loaded service by those in `source`. Returns the `hotfix` function in it,
--- if there is one; it is not kept.
-function loader.mend(service, source, name)
-  local fixed = groups_of(source, name, service.base)
-  local places, seen = {}, {}
-  for _, functions in pairs(service.groups) do
-    for _, f in pairs(functions) do
-      collect(places, f, seen)
-    end
-  end
-  local joined = {}
-  for group, functions in pairs(fixed) do
-    for key, f in pairs(functions) do
-      assert(type(f) == "function", "a hotfix defines functions")
-      join(places, f, joined)
-      if key ~= "hotfix" or group ~= "system" then
-        service.groups[group][key] = f
+local function check_fix(service, fix)
+  for _, group in ipairs { "accept", "response" } do
+    for name in pairs(fix[group]) do
+      if not service.groups[group][name] then
+        local text = "Patch mismatch %s.%s: the service %s has none"
+        error(text:format(group, name, service.name), 0)
       end
     end
   end
-  service.interface = names_of(service.groups)
-  return fixed.system.hotfix
+end
+
+-- Replaces functions of a loaded service by those that `source` defines, all or none. Returns the
+-- `hotfix` function in it, if there is one; it is not kept.
+function loader.mend(service, source)
+  local chunk_name = "=hotfix of " .. service.name
+  local fix = run(assert(load(source, chunk_name, "bt")), _G, {})
+  check_fix(service, fix)
+  local places, seen = {}, {}
+  for _, functions in pairs(service.groups) do
+    for _, f in pairs(functions) do
+      collect(service, places, f, seen)
+    end
+  end
+  for _, functions in pairs(fix) do
+    for _, f in pairs(functions) do
+      join(places, f, chunk_name, seen)
+    end
+  end
+  service.sources[chunk_name] = true
+  local hotfix = fix.system.hotfix
+  fix.system.hotfix = nil
+  for group, functions in pairs(fix) do
+    for name, f in pairs(functions) do
+      service.groups[group][name] = f
+    end
+  end
+  return hotfix
 end
 
 return loader

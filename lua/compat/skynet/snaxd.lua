@@ -1,36 +1,47 @@
 -- The service `snaxd`: runs the file of a snax service, whose name is its argument.
 
+local measure = require "skynet.profile"
 local skynet = require "skynet"
-require "skynet.manager"
-local loader = require "skynet.snax.loader"
-require "skynet.snax"
+local snax = require "skynet.snax"
+local service = require("skynet.snax.loader").load(...)
 
-local name = ...
-SERVICE_NAME = name
-local service = loader.load(name, _G)
-local accept, response, system =
-  service.groups.accept, service.groups.response, service.groups.system
+local name, system = service.name, service.groups.system
 
--- How often each function ran, and how long in all, in seconds.
+-- How often each function ran, and for how many seconds, its waits not counted.
 local profile = {}
 
-local function count(function_name, began)
+-- One run of a function; its end is noted also if it fails.
+local Run = {}
+
+function Run:__close()
+  self.figures.time = self.figures.time + measure.stop()
+end
+
+local function begin(function_name)
   local figures = profile[function_name] or { count = 0, time = 0 }
   profile[function_name] = figures
   figures.count = figures.count + 1
-  figures.time = figures.time + (skynet.hpc() - began) / 1e9
+  measure.start()
+  return setmetatable({ figures = figures }, Run)
 end
 
+local is_initialized = false
 local command = {}
 
 function command.init(...)
+  assert(not is_initialized, "Already init")
   if system.init then
     system.init(...)
   end
+  is_initialized = true
+  skynet.info_func(function()
+    return profile
+  end)
   skynet.retpack()
 end
 
 function command.exit(...)
+  assert(is_initialized, "Never init")
   if system.exit then
     system.exit(...)
   end
@@ -39,9 +50,9 @@ function command.exit(...)
 end
 
 function command.hotfix(source, ...)
-  local f = loader.mend(service, source, name)
-  if f then
-    skynet.retpack(f(...))
+  local hotfix = require("skynet.snax.loader").mend(service, source)
+  if hotfix then
+    skynet.retpack(hotfix(...))
   else
     skynet.retpack()
   end
@@ -51,25 +62,31 @@ function command.profile()
   skynet.retpack(profile)
 end
 
-local function find(functions, group, function_name)
-  local f = functions[function_name]
-  if not f then
-    error(("the service %s has no %s.%s"):format(name, group, tostring(function_name)), 0)
+local function call(group, function_name, ...)
+  assert(is_initialized, "Init first")
+  local f = service.groups[group][function_name]
+    or error(("the service %s has no %s.%s"):format(name, group, tostring(function_name)), 0)
+  local _ <close> = begin(function_name)
+  if group == "accept" then
+    f(...)
+  else
+    skynet.retpack(f(...))
   end
-  return f
+end
+
+local function dispatch(_, _, group, function_name, ...)
+  if group == "system" then
+    command[function_name](...)
+  else
+    call(group, function_name, ...)
+  end
+end
+
+-- Takes the same messages by the protocol "lua" as well.
+function snax.enablecluster()
+  skynet.dispatch("lua", dispatch)
 end
 
 skynet.start(function()
-  skynet.dispatch("snax", function(_, _, group, function_name, ...)
-    if group == "system" then
-      return find(command, group, function_name)(...)
-    end
-    local began = skynet.hpc()
-    if group == "accept" then
-      find(accept, group, function_name)(...)
-    else
-      skynet.retpack(find(response, group, function_name)(...))
-    end
-    count(function_name, began)
-  end)
+  skynet.dispatch("snax", dispatch)
 end)

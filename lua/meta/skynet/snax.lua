@@ -16,6 +16,20 @@ local snax = {}
 ---@return skynet.SnaxObject
 function snax.newservice(name, ...) end
 
+--- The same, but returns the service's address.
+---@param name string
+---@param ... any
+---@return integer
+function snax.rawnewservice(name, ...) end
+
+--- The names of the functions that the file of a service defines, by group.
+---@param name string
+---@return table<string, table<string, true>>
+function snax.interface(name) end
+
+--- Inside a snax service: takes the same messages by the protocol "lua" as well.
+function snax.enablecluster() end
+
 --- The service of that name that the host has once; starts it if need be.
 ---@param name string
 ---@param ... any
@@ -46,15 +60,16 @@ function snax.kill(object, ...) end
 ---@param ... any
 function snax.exit(...) end
 
---- Replaces functions of a service that lives by those in `source`; upvalues of the same name are
---- kept. Returns what its function `hotfix` returns.
+--- Replaces functions of a service that lives by those in `source`, all or none. Local names that it
+--- declares without a value are the variables of the service. Returns what its function `hotfix`
+--- returns.
 ---@param object skynet.SnaxObject
 ---@param source string
 ---@param ... any
 ---@return any ...
 function snax.hotfix(object, source, ...) end
 
---- How often each function of a service ran, and for how many seconds in all.
+--- How often each function of a service ran, and for how many seconds, its waits not counted.
 ---@param object skynet.SnaxObject
 ---@return table<string, { count: integer, time: number }>
 function snax.profile_info(object) end

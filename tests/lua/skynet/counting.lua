@@ -1,6 +1,7 @@
 -- A snax service that counts.
 
 local skynet = require "skynet"
+local snax = require "skynet.snax"
 local n = 0
 local log = {}
 
@@ -23,6 +24,18 @@ end
 
 function response.log()
   return table.concat(log, ", ")
+end
+
+function response.itself()
+  return snax.self().handle
+end
+
+function accept.leave(...)
+  snax.exit(...)
+end
+
+function response.enable()
+  snax.enablecluster()
 end
 
 function init(first, ...)
