@@ -137,8 +137,29 @@ fn mailboxes() {
 }
 
 #[test]
-fn skynet_data() {
-    run("skynet/data");
+fn skynet_sharedata() {
+    run("skynet/sharedata");
+}
+
+#[test]
+fn skynet_datacenter() {
+    run("skynet/datacenter");
+}
+
+#[test]
+fn skynet_multicast() {
+    run("skynet/multicast");
+}
+
+#[test]
+fn skynet_stm() {
+    run("skynet/stm");
+}
+
+#[test]
+#[cfg(feature = "skynet")]
+fn skynet_records() {
+    run("skynet/records");
 }
 
 #[test]

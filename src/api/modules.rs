@@ -42,6 +42,11 @@ const HOST: &[Module] = &[
     ("skynet.core", Source::Native(skynet::CORE)),
     ("skynet.coroutine", Source::Text(include_str!("../../lua/compat/skynet/coroutine.lua"))),
     ("skynet.datacenter", Source::Text(include_str!("../../lua/compat/skynet/datacenter.lua"))),
+    ("skynet.datasheet", Source::Text(include_str!("../../lua/compat/skynet/datasheet.lua"))),
+    (
+        "skynet.datasheet.builder",
+        Source::Text(include_str!("../../lua/compat/skynet/datasheet_builder.lua")),
+    ),
     ("skynet.debug", Source::Text(include_str!("../../lua/compat/skynet/debug.lua"))),
     ("skynet.inject", Source::Text(include_str!("../../lua/compat/skynet/inject.lua"))),
     ("skynet.manager", Source::Native(skynet::MANAGER)),
@@ -52,6 +57,10 @@ const HOST: &[Module] = &[
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
+    (
+        "skynet.sharedata.object",
+        Source::Text(include_str!("../../lua/compat/skynet/shareobject.lua")),
+    ),
     ("skynet.sharetable", Source::Text(include_str!("../../lua/compat/skynet/sharetable.lua"))),
     ("skynet.snax", Source::Text(include_str!("../../lua/compat/skynet/snax.lua"))),
     ("skynet.snax.loader", Source::Text(include_str!("../../lua/compat/skynet/snax_loader.lua"))),

@@ -1,59 +1,31 @@
--- The service `.sharedata`: keeps the data of `skynet.sharedata`, packed; tells of new versions.
+-- The service `.sharedata`: knows the channel on which updates of each shared name are told. The
+-- data itself is kept by the host.
 
 local skynet = require "skynet"
+local new_channel = require("skynet.multicast.core").new
 
--- By name: `version` and `packed`. Tasks that wait for the next version wait for the record.
-local known = {}
-
-local function record(name)
-  return known[name] or error(("there is no shared data %s"):format(tostring(name)), 0)
-end
-
-local function publish(data, value)
-  assert(type(value) == "table", "shared data is a table")
-  data.packed = skynet.packstring(value)
-  data.version = data.version + 1
-  while skynet.wakeup(data) do
-  end
-end
+local channels = {}
 
 local command = {}
 
-function command.new(name, value)
-  if known[name] then
-    error(("there is shared data %s already"):format(tostring(name)), 0)
-  end
-  local data = { version = 0 }
-  publish(data, value)
-  known[name] = data
-end
-
-function command.update(name, value)
-  known[name] = known[name] or { version = 0 }
-  publish(known[name], value)
-end
-
-function command.delete(name)
-  local data = record(name)
-  known[name], data.deleted = nil, true
-  while skynet.wakeup(data) do
+-- A channel for a new name; nil if there is such a name.
+function command.claim(name)
+  if not channels[name] then
+    channels[name] = new_channel()
+    return channels[name]
   end
 end
 
-function command.query(name)
-  local data = record(name)
-  return data.version, skynet.unpack(data.packed)
+-- The channel of a name, new or not.
+function command.open(name)
+  return channels[name] or command.claim(name)
 end
 
--- Waits for a version after that one; nothing if the name was taken away.
-function command.next_version(name, version)
-  local data = known[name]
-  while data and not data.deleted and data.version <= version do
-    skynet.wait(data)
-  end
-  if data and not data.deleted then
-    return data.version, skynet.unpack(data.packed)
-  end
+-- Forgets a name; its channel, if there was such a name.
+function command.drop(name)
+  local channel = channels[name]
+  channels[name] = nil
+  return channel
 end
 
 skynet.start(function()

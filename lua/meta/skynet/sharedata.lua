@@ -5,13 +5,13 @@ local sharedata = {}
 
 --- Publishes a table, or what a text or a file (`"@name"`) gives, under a new name.
 ---@param name string
----@param value table | string
+---@param value? table | string
 ---@param ... any
 function sharedata.new(name, value, ...) end
 
 --- Replaces it for everybody who holds it.
 ---@param name string
----@param value table | string
+---@param value? table | string
 ---@param ... any
 function sharedata.update(name, value, ...) end
 

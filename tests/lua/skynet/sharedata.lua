@@ -1,0 +1,198 @@
+-- Data that services share by name, and that follows its updates: sharedata, datasheet.
+
+local builder = require "skynet.datasheet.builder"
+local check = require "check"
+local datasheet = require "skynet.datasheet"
+local eventually = require "skynet.eventually"
+local hive = require "hive"
+local sharedata = require "skynet.sharedata"
+local skynet = require "skynet"
+require "skynet.manager"
+
+local equal, refuses, test = check.equal, check.refuses, check.test
+
+local function keys_of(object)
+  local keys = {}
+  for key in pairs(object) do
+    keys[#keys + 1] = tostring(key)
+  end
+  table.sort(keys)
+  return table.concat(keys, " ")
+end
+
+skynet.start(function()
+  test("shared data is seen by name, as a read-only table", function()
+    sharedata.new("one", { a = 1, list = { 10, 20, { deep = true } } })
+    local one = sharedata.query "one"
+    equal(one, sharedata.query "one")
+    equal(one.a, 1)
+    equal(one.nothing, nil)
+    equal(#one.list, 3)
+    equal(one.list, one.list)
+    equal(one.list[3].deep, true)
+    local sum = 0
+    for _, value in ipairs(one.list) do
+      sum = sum + (tonumber(value) or 0)
+    end
+    equal(sum, 30)
+    equal(keys_of(one), "a list")
+    equal(keys_of(one.list[3]), "deep")
+    refuses("only read: cannot change one%.list%.1", function()
+      one.list[1] = 2
+    end)
+    refuses("already", sharedata.new, "one", {})
+    refuses("no shared data two", sharedata.query, "two")
+    refuses("no shared data two", sharedata.delete, "two")
+  end)
+
+  test("an update reaches who holds the data", function()
+    local one = sharedata.query "one"
+    local list = one.list
+    local readers = {}
+    for i = 1, 3 do
+      readers[i] = skynet.newservice("skynet/reader", "one")
+      equal(skynet.call(readers[i], "lua"), 10)
+    end
+    skynet.kill(table.remove(readers))
+    sharedata.update("one", { a = 2, list = { 11 } })
+    eventually(function()
+      return one.a == 2
+    end)
+    equal(list[1], 11)
+    equal(#list, 1)
+    equal(one.list, list)
+    for _, reader in ipairs(readers) do
+      eventually(function()
+        return skynet.call(reader, "lua") == 11
+      end)
+      skynet.kill(reader)
+    end
+  end)
+
+  test("a table that an update took away says so", function()
+    local one = sharedata.query "one"
+    local list = one.list
+    sharedata.update("one", { a = 3 })
+    eventually(function()
+      return one.a == 3
+    end)
+    equal(one.list, nil)
+    local message = "the shared table one%.list is gone since an update"
+    refuses(message, function()
+      return list[1]
+    end)
+    refuses(message, function()
+      return #list
+    end)
+    refuses(message, pairs(list), list)
+    sharedata.update("one", { list = { 12 } })
+    eventually(function()
+      return one.list
+    end)
+    equal(one.list[1], 12)
+    equal(one.a, nil)
+  end)
+
+  test("whoever updates sees it at once, and so does whom it calls then", function()
+    sharedata.new("steady", { list = { 1 } })
+    local steady = sharedata.query "steady"
+    local reader = skynet.newservice("skynet/reader", "steady")
+    for i = 2, 50 do
+      sharedata.update("steady", { list = { i } })
+      equal(steady.list[1], i)
+      equal(skynet.call(reader, "lua"), i)
+    end
+    skynet.kill(reader)
+  end)
+
+  test("many updates leave one version behind", function()
+    sharedata.new("often", { n = 0 })
+    local often = sharedata.query "often"
+    for i = 1, 50 do
+      sharedata.update("often", { n = i, text = ("x"):rep(100) .. i })
+    end
+    eventually(function()
+      return often.n == 50
+    end)
+    sharedata.flush()
+    local count = 0
+    for _, shared in ipairs(hive.share.stats().tables) do
+      count = count + (shared.name == "sharedata:often" and 1 or 0)
+    end
+    equal(count, 1)
+  end)
+
+  test("shared data can be copied and deleted", function()
+    sharedata.new("copied", { inner = { x = 1 }, scalar = 5 })
+    local copy = sharedata.deepcopy("copied", "inner")
+    copy.x = 2
+    equal(sharedata.query("copied").inner.x, 1)
+    equal(sharedata.deepcopy("copied").inner.x, 1)
+    equal(sharedata.deepcopy("copied", "scalar"), 5)
+    equal(sharedata.deepcopy("copied", "nothing"), nil)
+    local held = sharedata.query "copied"
+    sharedata.delete "copied"
+    refuses("no shared data copied", sharedata.deepcopy, "copied")
+    eventually(function()
+      return not pcall(sharedata.query, "copied")
+    end)
+    equal(held.inner.x, 1)
+    sharedata.new("copied", { inner = { x = 3 } })
+    equal(sharedata.query("copied").inner.x, 3)
+    equal(held.inner.x, 1)
+  end)
+
+  test("shared data can be made by code", function()
+    sharedata.new("code", "return { n = ... }", 5)
+    equal(sharedata.query("code").n, 5)
+    sharedata.new("globals", "x, y = 1, { math.max(1, 2) }")
+    equal(sharedata.query("globals").y[1], 2)
+    sharedata.new "empty"
+    equal(next(sharedata.deepcopy "empty"), nil)
+    refuses("broken:1:", sharedata.new, "broken", "x = = 1")
+    refuses("No such file", sharedata.new, "broken", "@/no/such/file")
+    refuses("not a number", sharedata.new, "broken", 7)
+  end)
+
+  test("what cannot be shared is refused, and its name is free again", function()
+    refuses("is a function", sharedata.new, "unfit", { f = print })
+    sharedata.new("unfit", { fits = true })
+    refuses("is a function", sharedata.update, "unfit", { f = print })
+    equal(sharedata.query("unfit").fits, true)
+  end)
+
+  test("data sheets are made, read and updated", function()
+    refuses("no data sheet sheet", datasheet.query, "sheet")
+    builder.new("sheet", { a = 1, b = 2, c = { 3 } })
+    local sheet = datasheet.query "sheet"
+    local c = sheet.c
+    equal(sheet.a + sheet.b + c[1], 6)
+    equal(keys_of(sheet), "a b c")
+    equal(datasheet.query "sheet", sheet)
+    builder.update("sheet", { b = 4, c = { 5 } })
+    eventually(function()
+      return sheet.b == 4
+    end)
+    equal(sheet.a, nil)
+    equal(c[1], 5)
+    builder.update("sheet", { a = 6, c = 7, d = 8 })
+    eventually(function()
+      return sheet.a == 6
+    end)
+    equal(sheet.c, 7)
+    refuses("gone since an update", function()
+      return c[1]
+    end)
+  end)
+
+  test("a data sheet can be compiled where it is not made", function()
+    builder.new("compiled", builder.compile { list = { 1, 2, 3 } })
+    equal(#datasheet.query("compiled").list, 3)
+    refuses("made already", builder.new, "compiled", {})
+    refuses("not made by this service", builder.update, "unknown", {})
+    refuses("a data sheet is a table", builder.compile, 1)
+  end)
+
+  check.done()
+  skynet.abort()
+end)
