@@ -195,7 +195,8 @@ fn run(stack: &mut Stack<'_>, machine: &mut Machine<'_>, places: Places) -> Resu
                     return Ok(false);
                 }
             }
-            Stop::Pause if stack.is_interrupted() => return Err(Raise::message("interrupted")),
+            // Whatever the result is, the code that gets it cannot go on.
+            Stop::Pause if stack.is_interrupted() => return Ok(false),
             Stop::Pause => {}
             Stop::StackFull => {
                 let message = format!("backtrack stack overflow (the limit is {STACK_LIMIT})");

@@ -1,9 +1,14 @@
 //! The modules as scripts see them. Expected values are those of LPeg 1.0.2, except where functions of
 //! 1.1 or limits of ours are tested.
 
+use std::thread;
+use std::time::Duration;
+
 use proptest::prelude::*;
 
+use crate::api::modules;
 use crate::api::modules::tests::check_results;
+use crate::vm::{Interruption, LoadMode, Vm, Worker};
 
 #[track_caller]
 fn check(expression: &str, expected: &str) {
@@ -231,6 +236,29 @@ fn texts_of_re_become_patterns() {
         "why(require 're'.compile, '%bar'):match \"name 'bar' undefined\"",
         "name 'bar' undefined",
     );
+}
+
+#[test]
+fn a_match_that_does_not_end_is_interrupted_once() {
+    let mut vm = Vm::builder().build().unwrap();
+    modules::furnish(&mut vm.stack());
+    let worker = Worker::new();
+    let interrupter = worker.interrupter();
+    let mut turn = worker.turn(&mut vm);
+    let number = turn.number();
+    let monitor = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(20));
+        assert!(interrupter.interrupt(number, Interruption::Once), "the match has ended");
+    });
+    // Each byte doubles the ways to match.
+    let script = "local m = require 'lpeg'
+                  local p = m.P{ 'a' * m.V(1) * 'b' + 'a' * m.V(1) * 'c' + 'a' }
+                  local ok, err = pcall(function() local r = m.match(p, ('a'):rep(64)) return r end)
+                  return tostring(ok) .. ' ' .. err:match 'interrupted'";
+    turn.load(script.as_bytes(), "=script", LoadMode::Text).unwrap();
+    turn.call(0, 1).unwrap();
+    assert_eq!(turn.text(-1), "false interrupted");
+    monitor.join().unwrap();
 }
 
 proptest! {

@@ -13,14 +13,21 @@ pub(super) const CONTENT_LIMIT_BYTES: usize = u16::MAX as usize;
 /// Whole frames that may wait to be popped.
 pub(super) const FRAMES_LIMIT: usize = 65_536;
 
+/// Bytes in whole frames that may wait to be popped.
+pub(super) const WAITING_LIMIT_BYTES: usize = 64 << 20;
+
 const LENGTH_BYTES: usize = 2;
 
-/// More whole frames wait than [`FRAMES_LIMIT`].
+/// More frames, or more bytes in them, than may wait.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{FRAMES_LIMIT} frames wait already\nhint: netpack.pop takes them, netpack.clear drops them"
+    "too much waits to be popped: {frames} frames, {bytes} bytes\n\
+     hint: netpack.pop takes them, netpack.clear drops them"
 )]
-pub(super) struct Full;
+pub(super) struct Full {
+    frames: usize,
+    bytes: usize,
+}
 
 /// A whole frame: its connection and its content.
 pub(super) type Frame = (i64, Payload);
@@ -29,6 +36,8 @@ pub(super) type Frame = (i64, Payload);
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     whole: VecDeque<Frame>,
+    /// Bytes in whole frames.
+    waiting_bytes: usize,
     /// What was received of a frame, its length included; never a whole one.
     begun: HashMap<i64, Vec<u8>>,
 }
@@ -46,9 +55,11 @@ impl Frames {
         };
         let (mut rest, mut count) = (received.as_slice(), 0);
         while let Some((content, behind)) = cut(rest) {
-            if self.whole.len() == FRAMES_LIMIT {
-                return Err(Full);
+            let bytes = self.waiting_bytes + content.len();
+            if self.whole.len() == FRAMES_LIMIT || bytes > WAITING_LIMIT_BYTES {
+                return Err(Full { frames: self.whole.len(), bytes: self.waiting_bytes });
             }
+            self.waiting_bytes = bytes;
             self.whole.push_back((connection, Payload::from(content)));
             rest = behind;
             count += 1;
@@ -61,7 +72,9 @@ impl Frames {
 
     /// The oldest whole frame.
     pub(super) fn pop(&mut self) -> Option<Frame> {
-        self.whole.pop_front()
+        let frame = self.whole.pop_front()?;
+        self.waiting_bytes -= frame.1.len();
+        Some(frame)
     }
 
     /// How many whole frames wait.
@@ -116,10 +129,24 @@ mod tests {
     fn frames_that_nobody_takes_are_limited() {
         let mut frames = Frames::default();
         let many = [0, 0].repeat(FRAMES_LIMIT + 1);
-        assert_eq!(frames.add(1, &many), Err(Full));
+        assert_eq!(frames.add(1, &many), Err(Full { frames: FRAMES_LIMIT, bytes: 0 }));
         assert_eq!(frames.len(), FRAMES_LIMIT);
         frames.clear();
         assert_eq!(frames.add(1, &[0, 0]), Ok(1));
+    }
+
+    #[test]
+    fn bytes_that_nobody_takes_are_limited() {
+        let mut frames = Frames::default();
+        let large = frame(&[0; CONTENT_LIMIT_BYTES]).unwrap();
+        let (mut count, mut full) = (0, false);
+        while !full {
+            full = frames.add(1, &large).is_err();
+            count += usize::from(!full);
+        }
+        assert_eq!(count, WAITING_LIMIT_BYTES / CONTENT_LIMIT_BYTES);
+        frames.pop();
+        assert_eq!(frames.add(1, &large), Ok(1));
     }
 
     #[test]
