@@ -171,3 +171,8 @@ fn skynet_snax() {
 fn skynet_modules() {
     run("skynet/modules");
 }
+
+#[test]
+fn skynet_ends() {
+    run("skynet/ends");
+}

@@ -398,13 +398,16 @@ impl Turn<'_, '_> {
     }
 
     pub(super) fn log_failure(&self, what: &str, request: RequestId, fault: &Fault) {
+        let text = format!("{what} failed: {}", fault.report());
+        if self.state.skynet.is_started() && self.state.tell_logger(&text) {
+            return;
+        }
         let service = &self.state.service;
         tracing::error!(
             service = service.name(),
             address = service.log_address(),
             request = request.shown(),
-            "{what} failed: {}",
-            fault.report()
+            "{text}"
         );
     }
 

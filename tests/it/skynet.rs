@@ -167,6 +167,7 @@ fn a_service_may_take_the_log_over() {
         "skynet_logservice",
         "skynet.start(function()
            skynet.error('a line', 2)
+           skynet.fork(error, 'a failing task')
            skynet.sleep(5)
            skynet.abort()
          end)",
@@ -179,7 +180,7 @@ fn a_service_may_take_the_log_over() {
                 "{SKYNET}skynet.register_protocol {{
                   name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
                   dispatch = function(_, address, text)
-                    print(skynet.address(address), text)
+                    print(skynet.address(address), (text:match '^[^\\n]+'))
                   end,
                 }}
                 skynet.register_protocol {{
@@ -190,5 +191,5 @@ fn a_service_may_take_the_log_over() {
             ),
         );
     let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
-    assert_eq!(ended.stdout, ":00000003\ta line 2\n");
+    assert_eq!(ended.stdout, ":00000003\ta line 2\n:00000003\ta task failed: a failing task\n");
 }

@@ -10,7 +10,7 @@ use crate::actor::message::{Caller, Message};
 use crate::actor::request::Terms;
 use crate::actor::service::Service;
 use crate::actor::state::State;
-use crate::actor::task::SESSION_INDEX_BITS;
+use crate::actor::task::{Role, SESSION_INDEX_BITS, Task};
 use crate::message::Payload;
 
 /// What the running task owes.
@@ -30,6 +30,9 @@ impl State {
         let Some(task) = self.current.get().and_then(|key| tasks.get(key)) else {
             return Owed::Nothing;
         };
+        if !serves(task) {
+            return Owed::Nothing;
+        }
         match &mut task.caller {
             Some(_) if std::mem::replace(&mut task.answered, true) => Owed::Nothing,
             Some(caller) if caller.waits() => Owed::Answer(caller.take()),
@@ -42,7 +45,7 @@ impl State {
     /// answered.
     pub(crate) fn origin(&self) -> Option<Origin> {
         let mut tasks = self.tasks.borrow_mut();
-        let task = tasks.get(self.current.get()?)?;
+        let task = tasks.get(self.current.get()?).filter(|task| serves(task))?;
         if let Some(origin) = &task.origin {
             return Some(**origin);
         }
@@ -117,6 +120,11 @@ impl State {
             None => Caller::waiting(source.clone(), session),
         }
     }
+}
+
+/// True for a task that serves a message; whoever waits for the start of a service is no caller.
+fn serves(task: &Task) -> bool {
+    matches!(task.role, Role::Dispatch | Role::Handler)
 }
 
 impl Origin {

@@ -11,6 +11,11 @@ use crate::actor::state::State;
 use crate::actor::task::Wait;
 use crate::message::Payload;
 
+/// The name of the service that gets log lines in place of the host's log.
+const LOGGER: &str = ".logger";
+/// The protocol in which they come.
+const TEXT: u8 = 0;
+
 impl State {
     /// Sends a request by any protocol; the running task then has to block.
     ///
@@ -33,6 +38,14 @@ impl State {
         let envelope = Box::new(Envelope { protocol, origin: None, terms });
         let sent = target.request(Message::Numbered { caller, payload, envelope });
         sent.inspect_err(|_| self.cancel_wait())
+    }
+
+    /// Hands a log line to the service that has taken the log over; false if there is none, or if it
+    /// is this one.
+    pub(crate) fn tell_logger(&self, text: &str) -> bool {
+        let Some(logger) = self.core.names.find(LOGGER) else { return false };
+        logger.address() != self.service.address()
+            && self.send_by(TEXT, &logger, text.as_bytes().into()).is_ok()
     }
 
     /// The running task, which is about to wait for an answer, takes it as a message pointer.

@@ -13,10 +13,6 @@ pub(super) const NATIVES: [(&str, Native); 7] = [
     ("stat", Native::new(stat)),
 ];
 
-/// The service that gets log lines in place of the host's log, and the protocol they come in.
-const LOGGER: &str = ".logger";
-const TEXT: u8 = 0;
-
 /// `skynet.getenv(key)`: a setting, as a string, or nil.
 fn getenv(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
@@ -48,13 +44,11 @@ fn error(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// Writes a line, by the service that has taken the log over, if there is one.
-pub(super) fn log(state: &State, text: &str) {
-    let service = &state.service;
-    if let Some(logger) = state.core.names.find(LOGGER)
-        && state.send_by(TEXT, &logger, text.as_bytes().into()).is_ok()
-    {
+fn log(state: &State, text: &str) {
+    if state.tell_logger(text) {
         return;
     }
+    let service = &state.service;
     tracing::info!(service = service.name(), address = service.log_address(), "{text}");
 }
 

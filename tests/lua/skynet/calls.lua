@@ -185,6 +185,12 @@ skynet.start(function()
     match(err, "was killed")
   end)
 
+  with_peer("a call can have a deadline", function(peer)
+    local timeout = require("hive").timeout
+    refuses("deadline", timeout, 0.02, skynet.call, peer, "lua", "hang")
+    equal(timeout(10, skynet.call, peer, "lua", "echo", 1), 1)
+  end)
+
   with_peer("what cannot be sent is refused with its place", function(peer)
     refuses("args%[2%]%.f: cannot send a function", skynet.call, peer, "lua", "echo", { f = print })
     refuses("cannot send a thread", skynet.send, peer, "lua", coroutine.create(print))

@@ -28,6 +28,12 @@ function course.slow()
   answer "started"
 end
 
+function course.answers_in_start()
+  local ok = pcall(skynet.retpack, "too early")
+  skynet.sleep(1)
+  answer(("%s %s"):format(ok, (skynet.context())))
+end
+
 function course.calls_back()
   answer "called back"
   answer(skynet.call(target, "lua"))

@@ -19,6 +19,12 @@ skynet.start(function()
     skynet.kill(s)
   end)
 
+  test("a start function serves no request", function()
+    local s = start "answers_in_start"
+    equal(skynet.call(s, "lua"), "false nil")
+    skynet.kill(s)
+  end)
+
   test("newservice returns when the start function has ended", function()
     local began = skynet.hpc()
     local s = start "slow"
