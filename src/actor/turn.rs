@@ -61,7 +61,6 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         slice: Slice,
     ) -> Turn<'turn, 'vm> {
         state.forget_hand_over();
-        state.profile.borrow_mut().begin();
         Turn { stack, state, batch, over: None, slice, steps: 0, has_taken: false }
     }
 
@@ -326,6 +325,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.state.current.set(Some(key));
         let handler = self.state.tasks.borrow_mut().get(key).map_or(TASKS, |task| task.handler);
         self.state.skynet.start_watches(key);
+        let started = self.state.profile.borrow_mut().begin();
         let resumed = self.stack.resume(&coroutine, values);
         self.state.current.set(None);
         self.task_paused(key);
@@ -338,7 +338,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Resumed::Yielded(_) => self.yielded(key, coroutine),
             Resumed::Failed(error) => self.failed(key, coroutine, &error),
         }
-        self.state.profile.borrow_mut().spend(handler);
+        self.state.profile.borrow_mut().spend(handler, started);
         self.look_at_offences();
     }
 
