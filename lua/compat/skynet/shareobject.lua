@@ -149,8 +149,20 @@ function module.content(name)
   return published and published.data
 end
 
+-- What a message would carry of a table: what `__pairs` shows of it, and no metatables.
+local function plain(data)
+  return skynet.unpack(skynet.packstring(data))
+end
+
 local function publish(name, channel, data)
-  share.publish(name, { channel = channel, data = data })
+  local ok, err = pcall(share.publish, name, { channel = channel, data = data })
+  if not ok then
+    local is_plain, copy = pcall(plain, data)
+    if not is_plain then
+      error(err, 0)
+    end
+    share.publish(name, { channel = channel, data = copy })
+  end
   multicast.new({ channel = channel, pack = tostring }):publish ""
 end
 

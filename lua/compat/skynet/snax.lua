@@ -29,6 +29,11 @@ function snax.interface(name)
   return interface
 end
 
+-- Nobody waits for what is posted, and nothing comes back.
+local function post(...)
+  skynet.send(...)
+end
+
 -- The functions of a group, made when they are first asked for.
 local function group_of(object, group, send)
   local names = snax.interface(object.type)[group]
@@ -63,7 +68,7 @@ function snax.bind(handle, name)
     return object
   end
   object = setmetatable({ handle = handle, type = name }, Object)
-  object.post = group_of(object, "accept", skynet.send)
+  object.post = group_of(object, "accept", post)
   object.req = group_of(object, "response", skynet.call)
   objects[handle] = object
   return object

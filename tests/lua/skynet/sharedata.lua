@@ -161,6 +161,21 @@ skynet.start(function()
     equal(sharedata.query("unfit").fits, true)
   end)
 
+  test("metatables stay behind, and objects can be shared again", function()
+    local shown = setmetatable({}, {
+      __pairs = function()
+        return next, { x = 1, inner = { 2 } }, nil
+      end,
+    })
+    sharedata.new("shown", { shown = shown, point = setmetatable({ y = 2 }, { __index = math }) })
+    local object = sharedata.query "shown"
+    equal(object.shown.inner[1], 2)
+    equal(object.point.y, 2)
+    equal(object.point.pi, nil)
+    sharedata.new("again", object)
+    equal(sharedata.query("again").shown.x, 1)
+  end)
+
   test("data sheets are made, read and updated", function()
     refuses("no data sheet sheet", datasheet.query, "sheet")
     builder.new("sheet", { a = 1, b = 2, c = { 3 } })
