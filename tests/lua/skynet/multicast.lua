@@ -104,6 +104,39 @@ skynet.start(function()
     end
   end)
 
+  test("subscribers that come and go do not disturb those who stay", function()
+    local channel, heard = listening()
+    local stays = skynet.newservice "skynet/asker"
+    skynet.call(stays, "lua", "subscribe", channel.channel)
+    local left, done = 4, {}
+    for _ = 1, left do
+      skynet.fork(function()
+        for _ = 1, 10 do
+          local asker = skynet.newservice "skynet/asker"
+          skynet.call(asker, "lua", "subscribe", channel.channel)
+          channel:publish "round"
+          skynet.kill(asker)
+          channel:publish "round"
+        end
+        left = left - 1
+        if left == 0 then
+          skynet.wakeup(done)
+        end
+      end)
+    end
+    skynet.wait(done)
+    eventually(function()
+      return #heard == 80
+    end)
+    equal(select("#", heard_by(stays)), 80)
+    skynet.kill(stays)
+    channel:unsubscribe()
+    eventually(function()
+      return require("skynet.multicast.core").publish(channel.channel, "") == 0
+    end)
+    channel:delete()
+  end)
+
   test("the values may be packed in another way", function()
     local texts = {}
     local channel = multicast.new {
