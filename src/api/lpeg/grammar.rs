@@ -188,7 +188,11 @@ fn recurses(part: &Part, base: u32, scope: &Scope<'_>, begun: &mut Vec<usize>) -
             }
             Some(nullable)
         }
-        Tree::Repeat(part) | Tree::Not(part) | Tree::And(part) | Tree::Behind(part, _) => {
+        Tree::Repeat(part)
+        | Tree::AtMost(part, _)
+        | Tree::Not(part)
+        | Tree::And(part)
+        | Tree::Behind(part, _) => {
             recurses(part, base, scope, begun)?;
             Some(true)
         }

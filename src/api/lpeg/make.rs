@@ -168,7 +168,7 @@ pub(super) fn power(stack: &mut Stack<'_>) -> NativeResult {
         return Err(Raise::message("loop body may accept empty string"));
     }
     pattern::push_single(stack, |part| {
-        if count < 0 { at_most(&part, -count) } else { at_least(part, count) }
+        if count < 0 { at_most(part, count.unsigned_abs()) } else { at_least(part, count) }
     })?;
     ONE
 }
@@ -179,20 +179,8 @@ fn at_least(part: Part, count: i64) -> Part {
     if parts.len() == 1 { parts.remove(0) } else { Part::new(Tree::Sequence(parts)) }
 }
 
-/// Optional copies one behind the other, each only after the one before. They are built up flat in
-/// groups, since a pattern cannot be very deep.
-fn at_most(part: &Part, count: i64) -> Part {
-    let optional = |inner: Vec<Part>| {
-        let inner = Part::new(Tree::Sequence(inner));
-        Part::new(Tree::Choice(vec![inner, Part::new(Tree::True)]))
-    };
-    let mut result: Option<Part> = None;
-    for _ in 0..count {
-        let mut inner = vec![part.clone()];
-        inner.extend(result);
-        result = Some(optional(inner));
-    }
-    result.unwrap_or_else(|| Part::new(Tree::True))
+fn at_most(part: Part, count: u64) -> Part {
+    Part::new(Tree::AtMost(part, count as usize))
 }
 
 /// `a / value`

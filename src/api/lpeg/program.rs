@@ -126,6 +126,7 @@ impl Compiler {
             Tree::Sequence(parts) => self.sequence(parts, base, calls)?,
             Tree::Choice(parts) => self.choice(parts, base, calls)?,
             Tree::Repeat(body) => self.repeat(body, base, calls)?,
+            Tree::AtMost(body, count) => self.at_most(body, *count, base, calls)?,
             Tree::Not(body) => self.not(body, base, calls)?,
             Tree::And(body) => {
                 let choice = self.emit(Op::Choice(0))?;
@@ -219,6 +220,27 @@ impl Compiler {
         if let Some(test) = test {
             self.land(test);
         }
+        Ok(())
+    }
+
+    /// Copies one behind the other; each that matches moves the way back behind it.
+    fn at_most(
+        &mut self,
+        body: &Part,
+        count: usize,
+        base: u32,
+        mut calls: Option<&mut Calls<'_>>,
+    ) -> Compiled {
+        let choice = self.emit(Op::Choice(0))?;
+        for _ in 1..count {
+            self.part(body, base, calls.as_deref_mut())?;
+            let next = self.here() + 1;
+            self.emit(Op::PartialCommit(next))?;
+        }
+        self.part(body, base, calls)?;
+        let commit = self.emit(Op::Commit(0))?;
+        self.land(choice);
+        self.land(commit);
         Ok(())
     }
 

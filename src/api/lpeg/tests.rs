@@ -53,6 +53,7 @@ fn plain_patterns_match_where_they_should() {
         ("(P'a'^3):match 'aaaa', (P'a'^3):match 'aa', ((P'ab')^-1 * Cp()):match 'abab'", "5 nil 3"),
         ("(R('az', '09')^1):match 'ab12-', (S'abc'^0):match 'cabd'", "5 4"),
         ("(P'a' + 'b'):match 'b', (P'ab' * 'cd'):match 'abcd', (P'a' - 'b'):match 'a'", "2 5 2"),
+        ("(P'a'^-5000 * Cp()):match(('a'):rep(6000)), (C'a'^-2 * 'b'):match 'aab'", "5001 a a"),
         ("(#P'a' * 'ab'):match 'ab', (-P'a'):match 'ab', (-(-P'a') * Cp()):match 'a'", "3 nil 1"),
         ("((P'a' + 'ab') * 'c'):match 'abc', ((P'ab' + 'a') * 'c'):match 'abc'", "nil 4"),
         ("(P'a'^0 * 'a'):match 'aaa'", "nil"),

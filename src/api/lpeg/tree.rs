@@ -73,6 +73,8 @@ pub(super) enum Tree {
     Sequence(Vec<Part>),
     Choice(Vec<Part>),
     Repeat(Part),
+    /// The part as often as it matches, at most so many times.
+    AtMost(Part, usize),
     Not(Part),
     And(Part),
     /// The part matches just before, with so many bytes.
@@ -167,8 +169,8 @@ impl Part {
     pub(super) fn is_nullable(&self, rules: Rules<'_>, base: u32) -> bool {
         let base = base + self.shift;
         match &*self.tree {
-            Tree::True | Tree::Repeat(_) | Tree::Not(_) | Tree::And(_) | Tree::Leaf(_) => true,
-            Tree::Behind(..) => true,
+            Tree::True | Tree::Repeat(_) | Tree::AtMost(..) | Tree::Leaf(_) => true,
+            Tree::Not(_) | Tree::And(_) | Tree::Behind(..) => true,
             Tree::False | Tree::Set(_) | Tree::Text(_) | Tree::Any(_) | Tree::Utf8(..) => false,
             Tree::Sequence(parts) => parts.iter().all(|part| part.is_nullable(rules, base)),
             Tree::Choice(parts) => parts.iter().any(|part| part.is_nullable(rules, base)),
@@ -186,7 +188,7 @@ impl Part {
     /// True if it matches at any place of any subject.
     pub(super) fn never_fails(&self) -> bool {
         match &*self.tree {
-            Tree::True | Tree::Repeat(_) | Tree::Leaf(_) => true,
+            Tree::True | Tree::Repeat(_) | Tree::AtMost(..) | Tree::Leaf(_) => true,
             Tree::Sequence(parts) => parts.iter().all(Part::never_fails),
             Tree::Choice(parts) => parts.iter().any(Part::never_fails),
             Tree::And(part) | Tree::Capture(_, part) => part.never_fails(),
@@ -243,7 +245,7 @@ impl Part {
             }
             Tree::Capture(_, part) => part.fixed_length(),
             Tree::Repeat(_) | Tree::Rule(_) | Tree::Grammar(_) | Tree::Runtime(..) => None,
-            Tree::Utf8(..) => None,
+            Tree::AtMost(..) | Tree::Utf8(..) => None,
         }
     }
 
@@ -260,6 +262,7 @@ impl Tree {
             Tree::Sequence(parts) | Tree::Choice(parts) => parts,
             Tree::Grammar(grammar) => &grammar.rules,
             Tree::Repeat(part)
+            | Tree::AtMost(part, _)
             | Tree::Not(part)
             | Tree::And(part)
             | Tree::Behind(part, _)
