@@ -48,6 +48,10 @@ SERVICE_PATH = nil
 ---@param f fun()
 function skynet.start(f) end
 
+--- The same.
+---@param f fun()
+function skynet.init_service(f) end
+
 --- Runs `f` before the start function, or when the module that is being loaded has returned.
 ---@param f fun()
 function skynet.init(f) end

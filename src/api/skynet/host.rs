@@ -16,11 +16,21 @@ pub(super) const NATIVES: [(&str, Native); 7] = [
 /// `skynet.getenv(key)`: a setting, as a string, or nil.
 fn getenv(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    match state.core.env(stack.check_str(1)?) {
+    let key = stack.check_str(1)?;
+    match state.core.env(key).or_else(|| default(state, key)) {
         Some(value) => stack.push_str(&value),
         None => stack.push_nil(),
     }
     Ok(Outcome::Return(1))
+}
+
+/// Settings that every program for skynet finds.
+fn default(state: &State, key: &str) -> Option<String> {
+    match key {
+        "harbor" => Some("0".to_owned()),
+        "thread" => Some(state.core.handle.workers().to_string()),
+        _ => None,
+    }
 }
 
 /// `skynet.setenv(key, value)`: a setting that nobody made before.

@@ -9,10 +9,11 @@ use crate::actor::State;
 use crate::actor::skynet::{Form, Handler, Protocol, Protocols, VALUES};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 5] = [
+pub(super) const NATIVES: [(&str, Native); 6] = [
     ("dispatch", Native::new(dispatch)),
     ("dispatch_unknown_request", Native::new(dispatch_unknown_request)),
     ("forward_type", Native::new(forward_type)),
+    ("init_service", Native::new(start)),
     ("register_protocol", Native::new(register_protocol)),
     ("start", Native::new(start)),
 ];
