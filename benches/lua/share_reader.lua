@@ -10,6 +10,20 @@ return {
     return collectgarbage "count" * 1024
   end,
 
+  -- Publishes rows; gives the processor time of the publication alone.
+  publish_rows = function(name, count)
+    local rows = {}
+    for i = 1, count do
+      rows[i] = { id = i, name = "item_" .. i % 1000, price = i * 1.5 }
+      if i % 50000 == 0 then
+        hive.sleep(0)
+      end
+    end
+    local cpu = os.clock()
+    hive.share.publish(name, rows)
+    return os.clock() - cpu
+  end,
+
   sum = function(name, count)
     held = hive.share.get(name)
     local sum = 0

@@ -151,6 +151,8 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use moonhive::share::TableStats;
+
     use super::*;
 
     #[test]
@@ -167,9 +169,15 @@ mod tests {
         stats.spawned = 1001;
         stats.memory_per_service_bytes = 100 << 10;
         stats.code.totals.hits = 42_000;
+        stats.shared.tables.push(TableStats { size_bytes: 3 << 20, ..TableStats::default() });
         let report = Report { stats: &stats, resident_bytes: Some(1 << 30) }.to_string();
-        for expected in ["1,001 started", "100.0 KiB a service", "1.0 GiB resident", "42,000 hits"]
-        {
+        for expected in [
+            "1,001 started",
+            "100.0 KiB a service",
+            "1.0 GiB resident",
+            "42,000 hits",
+            "3.0 MiB in 1 tables",
+        ] {
             assert!(report.contains(expected), "no {expected:?} in\n{report}");
         }
     }

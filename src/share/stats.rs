@@ -12,7 +12,7 @@ pub struct SharedStats {
 }
 
 /// Figures of one shared table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableStats {
     /// Its name, or the path of the module it comes from.
     pub name: String,

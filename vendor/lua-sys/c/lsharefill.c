@@ -131,6 +131,7 @@ typedef struct Filler {
   size_t size;  /* bytes of the block */
   char *next;  /* free part of the block */
   lua_Image *img;
+  int interrupted;
   const char *refused;  /* kind of value that cannot be shared, or NULL */
   size_t where;  /* table with that value */
   TValue key;  /* and its key there */
@@ -299,13 +300,27 @@ static int visittable (Filler *f, size_t place) {
 }
 
 
-/* false when something cannot be shared ('refused') or memory ends */
+/* the VM is to be interrupted: what is half made will not be needed */
+static int isinterrupted (Filler *f) {
+  if (l_likely(atomic_load_explicit(&luaI_pending,
+                                    memory_order_relaxed) == 0) ||
+      lua_interrupted(f->L) == LUA_INTNONE)
+    return 0;
+  f->interrupted = 1;
+  return 1;
+}
+
+
+/*
+** False when something cannot be shared ('refused'), memory ends, or the
+** VM is to be interrupted.
+*/
 static int findall (Filler *f, Table *root) {
   size_t i;
   f->size = rounded(sizeof(Node));  /* the empty node of the image */
   if (!addtable(f, root, 0)) return 0;
   for (i = 0; i < f->numtables; i++) {
-    if (!visittable(f, i)) return 0;
+    if (isinterrupted(f) || !visittable(f, i)) return 0;
   }
   return 1;
 }
@@ -349,7 +364,7 @@ static int publishsome (Filler *f) {
 
 static int publishstrings (Filler *f) {
   do {
-    if (!publishsome(f)) return 0;
+    if (isinterrupted(f) || !publishsome(f)) return 0;
   } while (f->img->numstrings < f->stringmap.used);
   return 1;
 }
@@ -506,7 +521,10 @@ static void filltable (Filler *f, const Found *t, Node *empty) {
 }
 
 
-/* make the image of what was found; NULL when there is no memory */
+/*
+** Make the image of what was found; NULL when there is no memory, or the
+** VM is to be interrupted.
+*/
 static lua_Image *fillimage (Filler *f, const char *name) {
   Node *empty;
   size_t i;
@@ -567,6 +585,8 @@ static lua_Image *sharetable (Filler *f, Table *h, const char *name,
     refusedpath(f, path, sizeof(path));
     snprintf(why, size, "'%s' is %s", path, f->refused);
   }
+  if (f->interrupted)
+    snprintf(why, size, "interrupted");
   freemap(&f->tablemap);
   freemap(&f->stringmap);
   free(f->tables);
