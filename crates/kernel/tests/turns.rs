@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use moonhive_kernel::scheduler::Turn;
+use moonhive_kernel::scheduler::{Scheduled, Turn};
 use support::{Job, start, wait_until};
 
 #[test]
@@ -229,4 +229,94 @@ fn tasks_that_never_rest_leave_a_woken_one_its_turn() {
     let waited = turns_at_run.load(Ordering::SeqCst) - turns_at_wake.load(Ordering::SeqCst);
     // The injector is asked every 32 turns, and then ten others may stand before it.
     assert!(waited <= 32 + 10 + 1, "waited for {waited} turns");
+}
+
+/// The most turns of all others between two turns of one of `tasks` that never rest, beside a pair
+/// that talks without end.
+fn worst_wait(tasks: usize) -> usize {
+    let (scheduler, _) = start(1);
+    let all = Arc::new(AtomicUsize::new(0));
+    let worst = Arc::new(AtomicUsize::new(0));
+    let (one, other) = talkers(usize::MAX - 1);
+    let busy: Vec<_> = (0..tasks)
+        .map(|_| {
+            let (all, worst) = (all.clone(), worst.clone());
+            let (one, other) = (one.clone(), other.clone());
+            let mut before = None;
+            Job::new(move |_, _| {
+                let now = all.fetch_add(1, Ordering::SeqCst) + one.turns() + other.turns();
+                worst.fetch_max(now - before.unwrap_or(now), Ordering::SeqCst);
+                before = Some(now);
+                if now < 20_000 { Turn::Again } else { Turn::Ended }
+            })
+        })
+        .collect();
+    let begin = {
+        let (busy, one) = (busy.clone(), one.clone());
+        Job::new(move |_, worker| {
+            busy.iter().for_each(|job| worker.wake(job));
+            worker.wake(&one);
+            Turn::Ended
+        })
+    };
+    scheduler.handle().wake(&begin);
+    let has_ended = |job: &Arc<Job>| job.token().has_ended();
+    wait_until("the busy ones have ended", || busy.iter().all(has_ended));
+    worst.load(Ordering::SeqCst)
+}
+
+#[test]
+fn a_ready_task_waits_as_many_turns_as_stand_before_it_and_those_of_a_conversation() {
+    for tasks in [1, 3, 10, 30] {
+        let worst = worst_wait(tasks);
+        // The others in the queue, one of the pair that had to step back, and 16 turns of the pair
+        // before each of them.
+        assert!(worst <= (tasks + 1) * (16 + 1), "{worst} turns with {tasks} ready tasks");
+    }
+}
+
+#[test]
+fn what_a_turn_hands_over_runs_next_on_its_worker_unless_the_turn_shares_it() {
+    let (scheduler, _) = start(2);
+    for shares in [false, true] {
+        let place = Arc::new(AtomicUsize::new(usize::MAX));
+        let receiver = {
+            let place = place.clone();
+            Job::new(move |_, worker| {
+                place.store(worker.index(), Ordering::SeqCst);
+                Turn::Idle
+            })
+        };
+        let home = Arc::new(AtomicUsize::new(usize::MAX));
+        let sender = {
+            let (place, home, receiver) = (place.clone(), home.clone(), receiver.clone());
+            Job::new(move |_, worker| {
+                home.store(worker.index(), Ordering::SeqCst);
+                worker.handle().hand_over(receiver.clone());
+                if shares {
+                    worker.handle().share();
+                    let has_run = || place.load(Ordering::SeqCst) != usize::MAX;
+                    wait_until("the other worker runs it", has_run);
+                }
+                Turn::Ended
+            })
+        };
+        scheduler.handle().wake(&sender);
+        wait_until("it has run", || place.load(Ordering::SeqCst) != usize::MAX);
+        let ran_at_home = place.load(Ordering::SeqCst) == home.load(Ordering::SeqCst);
+        assert_eq!(ran_at_home, !shares);
+    }
+}
+
+#[test]
+fn a_turn_that_absorbs_a_wake_up_owes_no_other() {
+    let (scheduler, _) = start(1);
+    let job = Job::new(|job, worker| {
+        worker.wake(job);
+        job.token().absorb();
+        Turn::Idle
+    });
+    scheduler.handle().wake(&job);
+    support::wait_until_quiet(scheduler.handle());
+    assert_eq!(job.turns(), 1);
 }

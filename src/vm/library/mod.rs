@@ -14,7 +14,7 @@ pub use output::write_line;
 
 use std::ffi::c_int;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{host, lua};
 
 use super::error::LuaError;
 use super::stack::Stack;
@@ -31,7 +31,7 @@ impl Stack<'_> {
     pub(super) fn open_libraries(&mut self, stock: bool) -> Result<(), LuaError> {
         unsafe extern "C-unwind" fn open(state: *mut lua::lua_State) -> c_int {
             // SAFETY: a plain frame, called protected.
-            unsafe { lua::luaL_openlibs(state) };
+            unsafe { host::lua_openblank(state) };
             0
         }
         self.push_plain(open);

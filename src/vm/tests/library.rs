@@ -232,3 +232,67 @@ fn mlua_shares_the_state_and_replaces_nothing() {
     let error = check_error(&mut vm, "local s = 'x' while true do s = s .. s end");
     assert_eq!(error.kind, crate::vm::ErrorKind::Memory);
 }
+
+/// What hangs on the globals and the metatable of strings: names and kinds, and addresses and values
+/// of what is the same in every VM.
+const TREE: &str = "
+    local lines, seen = {}, {}
+    local function walk(name, value)
+      if type(value) ~= 'table' then
+        local text = type(value) ~= 'userdata' and tostring(value) or 'userdata'
+        if text:find('^function: 0x') then text = 'closure' end
+        lines[#lines + 1] = name .. ' = ' .. text
+      elseif not seen[value] then
+        seen[value] = true
+        for k, v in pairs(value) do walk(name .. '.' .. tostring(k), v) end
+        if getmetatable(value) then walk(name .. '()', getmetatable(value)) end
+      else
+        lines[#lines + 1] = name .. ' = ' .. 'seen'
+      end
+    end
+    local names = {}
+    for k in pairs(_G) do names[#names + 1] = k end
+    table.sort(names)
+    for _, k in ipairs(names) do walk(k, _G[k]) end
+    walk('string()', getmetatable '')
+    walk('file()', getmetatable(io.stdout))
+    table.sort(lines)
+    return table.concat(lines, '\\n')";
+
+#[test]
+fn libraries_that_are_copied_are_those_that_are_opened() {
+    let tree = |builder: crate::vm::VmBuilder| {
+        let mut vm = builder.stock_libraries(true).build().expect("a VM");
+        let tree = run(&mut vm.stack(), TREE).expect("it runs");
+        let functions = |line: &str| line.split(" = function").next().unwrap_or(line).to_owned();
+        tree.lines().map(functions).collect::<Vec<_>>()
+    };
+    // A VM that must not look at the environment opens its libraries by itself.
+    let opened = tree(Vm::builder().ignore_environment(true));
+    assert!(opened.len() > 150, "{opened:?}");
+    assert_eq!(tree(Vm::builder()), opened);
+}
+
+#[test]
+fn copied_libraries_work_and_belong_to_their_vm_alone() {
+    let code =
+        "string.upper = nil; math.pi = 3; getmetatable('').__index = { lower = string.lower }
+                table.insert(package.searchers, 1, print); io.lines = nil; collectgarbage()
+                return ('A'):lower(), rawequal(string.upper, nil)";
+    check(&mut vm_with(&[]), code, "a true");
+    let mut vm = vm_with(&[]);
+    let code = "collectgarbage() collectgarbage()
+                assert(io.type(io.stdout) == 'file' and io.output() == io.stdout)
+                assert(#package.searchers == 4 and require 'string' == string)
+                return ('a'):upper(), math.pi > 3, io.lines ~= nil, package.loaded._G == _G";
+    check(&mut vm, code, "A true true true");
+}
+
+#[test]
+fn no_two_vms_draw_the_same_random_numbers() {
+    let draw = || {
+        let mut vm = vm_with(&[]);
+        run(&mut vm.stack(), "return math.random(0)").expect("it runs")
+    };
+    assert_ne!(draw(), draw());
+}

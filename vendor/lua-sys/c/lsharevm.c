@@ -16,6 +16,7 @@
 #include "lua.h"
 
 #include "lapi.h"
+#include "lblank.h"
 #include "lfunc.h"
 #include "lgc.h"
 #include "llex.h"
@@ -80,8 +81,8 @@ static void sharenames (global_State *g) {
 
 /*
 ** Called by 'lua_newstate'. The first call of the process settles the
-** seed of all hashes and builds a state only to share its names; that
-** state comes through here again, on the same thread.
+** seed of all hashes and builds a state only to share its names and its
+** libraries; that state comes through here again, on the same thread.
 */
 unsigned luaI_begin (unsigned seed) {
   static pthread_mutex_t beginlock = PTHREAD_MUTEX_INITIALIZER;
@@ -100,6 +101,7 @@ unsigned luaI_begin (unsigned seed) {
       lua_pushcfunction(L, makenames);
       (void)lua_pcall(L, 0, 0, 0);
       sharenames(G(L));
+      luaI_capture(L);
       lua_close(L);
     }
     beginning = 0;

@@ -1,4 +1,4 @@
-//! Declarations of `c/lhost.h`: what a host needs of a VM that runs its natives.
+//! Declarations of `c/lhost.h` and `c/lblank.h`: what a host needs of a VM that runs its natives.
 
 use mlua_sys::lua_State;
 
@@ -14,4 +14,7 @@ unsafe extern "C-unwind" {
     pub fn lua_gcdebtword(state: *mut lua_State) -> *const isize;
     /// Does that work, finalizers included, unless the collector is held.
     pub fn lua_gcpoll(state: *mut lua_State);
+    /// Opens all standard libraries in a new state, as `luaL_openlibs` does, by copying what they left
+    /// in the first one. May raise a memory error.
+    pub fn lua_openblank(state: *mut lua_State);
 }

@@ -1,5 +1,6 @@
-//! What services cost: calls, messages, spawns, timers, reloads, shared tables. The work is in `benches/lua`, written
-//! for the module `hive`; each file prints lines `name=value unit`.
+//! What services cost: calls, messages, wake-ups, spawns, timers, reloads, shared tables, and what a
+//! host costs that idles or ends. The work is in `benches/lua`, written for the module `hive`; each
+//! file prints lines `name=value unit`.
 //!
 //! ```console
 //! $ cargo bench --bench hive                   # all of them, with one worker and with two
@@ -10,13 +11,19 @@
 //! Figures that end in `_cpu` are processor time of the whole process per operation: they survive a
 //! busy machine. `docs/benchmarks.md` keeps the results.
 
+mod modules;
+mod process;
+
 use moonhive::actor::Host;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
-const BENCHES: [&str; 6] = ["call", "send", "spawn", "timer", "reload", "share"];
+/// Those that run as services.
+const BENCHES: [&str; 8] = ["call", "send", "wake", "spawn", "modules", "timer", "reload", "share"];
+/// Those of whole processes.
+const PROCESSES: [(&str, fn()); 2] = [("idle", process::idle), ("end", process::end)];
 
 /// The value of an option of ours; cargo adds some of its own.
 fn option(arguments: &[String], name: &str) -> Option<usize> {
@@ -26,7 +33,9 @@ fn option(arguments: &[String], name: &str) -> Option<usize> {
 
 fn run(bench: &str, threads: usize, count: Option<usize>) {
     println!("# {bench}, {threads} worker(s)");
-    let mut host = Host::builder().threads(threads).path(SERVICES);
+    let scratch = tempfile::tempdir().expect("a folder can be made");
+    modules::write(scratch.path()).expect("the folder can be written to");
+    let mut host = Host::builder().threads(threads).path(SERVICES).path(scratch.path());
     if let Some(count) = count {
         host = host.env("bench_n", count.to_string());
     }
@@ -40,8 +49,11 @@ fn run(bench: &str, threads: usize, count: Option<usize>) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_name = |name: &str| {
+        BENCHES.contains(&name) || PROCESSES.iter().any(|(process, _)| *process == name)
+    };
     let is_wanted = |bench: &&str| {
-        let mut names = arguments.iter().filter(|name| BENCHES.contains(&name.as_str())).peekable();
+        let mut names = arguments.iter().filter(|name| is_name(name)).peekable();
         names.peek().is_none() || names.any(|name| name == bench)
     };
     let threads = option(&arguments, "--threads").map_or(vec![1, 2], |threads| vec![threads]);
@@ -49,5 +61,8 @@ fn main() {
         for &threads in &threads {
             run(bench, threads, option(&arguments, "--count"));
         }
+    }
+    for (_, run) in PROCESSES.iter().filter(|(name, _)| is_wanted(name)) {
+        run();
     }
 }

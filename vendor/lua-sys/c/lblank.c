@@ -1,0 +1,401 @@
+/*
+** lblank.c
+** The standard libraries of a new state, copied instead of opened
+** (Moonhive's addition to Lua)
+**
+** Opening the libraries looks some two hundred names up and puts them
+** into tables one by one: more than half of what a new state costs. All
+** states of a process have the same names (canonical strings) and hash
+** them alike, so their tables have the same nodes in the same places.
+** 'luaI_capture' keeps the graph of objects that hangs on the registry of
+** the first state; 'lua_openblank' builds it again with one copy a table.
+** The copy is never written to after the capture: any thread may read it.
+*/
+
+#define lblank_c
+#define LUA_CORE
+
+#include "lprefix.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua.h"
+
+#include "lauxlib.h"
+#include "lblank.h"
+#include "ldo.h"
+#include "lfunc.h"
+#include "lgc.h"
+#include "lobject.h"
+#include "lsharestr.h"
+#include "lstate.h"
+#include "lstring.h"
+#include "ltable.h"
+#include "lualib.h"
+
+
+/* objects that a blank state may consist of */
+#define MAXBLANKS	128
+
+/* the first two exist in every state */
+#define REGISTRY	0
+#define GLOBALS		1
+
+/* no metatable */
+#define NOMETA		(-1)
+
+
+/*
+** One object of a blank state. In its values an object stands as its
+** number; short strings are canonical and stand for themselves.
+*/
+typedef struct Blank {
+  const GCObject *from;	/* only during the capture */
+  lu_byte tag;
+  int meta;	/* number of its metatable */
+  unsigned n;	/* nodes, upvalues, or bytes */
+  unsigned nitems;	/* slots in the array of a table */
+  TValue *items;
+  lua_CFunction f;
+  union {
+    Node *nodes;
+    TValue *upvals;
+    char *bytes;
+    void *block;
+  } u;
+} Blank;
+
+
+static Blank blanks[MAXBLANKS];
+static int numblanks;  /* 0 while nothing (or not all) was captured */
+static int stringmeta;  /* number of the metatable of strings */
+
+
+/*
+** The libraries read these when they open; another value since makes the
+** copy useless.
+*/
+static const char *const variables[] = {
+  "LUA_PATH_5_5", "LUA_PATH", "LUA_CPATH_5_5", "LUA_CPATH"
+};
+
+#define NUMVARIABLES	(sizeof(variables) / sizeof(variables[0]))
+
+static char *captured[NUMVARIABLES];
+
+
+/*
+** {======================================================
+** Capture
+** =======================================================
+*/
+
+typedef struct Capture {
+  int n;
+  int ok;
+} Capture;
+
+
+static int number (Capture *c, const GCObject *o, lu_byte tag) {
+  int i;
+  for (i = 0; i < c->n; i++) {
+    if (blanks[i].from == o)
+      return i;
+  }
+  if (c->n == MAXBLANKS) {
+    c->ok = 0;
+    return 0;
+  }
+  memset(&blanks[c->n], 0, sizeof(Blank));
+  blanks[c->n].from = o;
+  blanks[c->n].tag = tag;
+  blanks[c->n].meta = NOMETA;
+  return c->n++;
+}
+
+
+static void encode (Capture *c, Value *v, lu_byte tt) {
+  if (!(tt & BIT_ISCOLLECTABLE))
+    return;
+  if (tt == ctb(LUA_VSHRSTR)) {
+    TString *ts = gco2ts(v->gc);
+    ts = luaI_findstring(getshrstr(ts), cast_sizet(ts->shrlen), ts->hash);
+    if (ts == NULL) c->ok = 0;
+    else v->gc = obj2gco(ts);
+  }
+  else
+    v->i = number(c, v->gc, v->gc->tt);
+}
+
+
+static void *block (Capture *c, size_t size) {
+  void *b = malloc(size > 0 ? size : 1);
+  if (b == NULL) c->ok = 0;
+  return b;
+}
+
+
+static void captureitems (Capture *c, int i, Table *t) {
+  unsigned n = (i == REGISTRY) ? 0 : t->asize;
+  unsigned k;
+  TValue *items = cast(TValue *, block(c, n * sizeof(TValue)));
+  if (items == NULL) return;
+  for (k = 0; k < n; k++) {
+    if (tagisempty(luaH_getint(t, cast(lua_Integer, k) + 1, &items[k])))
+      setnilvalue(&items[k]);
+    encode(c, &items[k].value_, items[k].tt_);
+  }
+  blanks[i].nitems = n;
+  blanks[i].items = items;
+}
+
+
+static void capturetable (Capture *c, int i, Table *t) {
+  unsigned n = (isdummy(t)) ? 0 : sizenode(t);
+  unsigned k;
+  Node *nodes = cast(Node *, block(c, n * sizeof(Node)));
+  blanks[i].n = n;
+  blanks[i].u.nodes = nodes;
+  if (nodes == NULL) return;
+  captureitems(c, i, t);
+  memcpy(nodes, t->node, n * sizeof(Node));
+  for (k = 0; k < n && c->ok; k++) {
+    Node *node = &nodes[k];
+    if (isempty(gval(node)))
+      continue;
+    /* an object would have another place as a key */
+    if ((node->u.key_tt & BIT_ISCOLLECTABLE) && !keyisshrstr(node))
+      c->ok = 0;
+    else {
+      encode(c, &node->u.key_val, node->u.key_tt);
+      encode(c, &node->u.value_, node->u.tt_);
+    }
+  }
+  if (t->metatable != NULL)
+    blanks[i].meta = number(c, obj2gco(t->metatable), LUA_VTABLE);
+}
+
+
+static void captureclosure (Capture *c, int i, const CClosure *f) {
+  unsigned n = f->nupvalues;
+  unsigned k;
+  TValue *upvals = cast(TValue *, block(c, n * sizeof(TValue)));
+  blanks[i].f = f->f;
+  blanks[i].n = n;
+  blanks[i].u.upvals = upvals;
+  if (upvals == NULL) return;
+  memcpy(upvals, f->upvalue, n * sizeof(TValue));
+  for (k = 0; k < n; k++)
+    encode(c, &upvals[k].value_, upvals[k].tt_);
+}
+
+
+static void capturebytes (Capture *c, int i, const void *from, size_t n) {
+  blanks[i].n = cast_uint(n);
+  blanks[i].u.block = block(c, n);
+  if (blanks[i].u.block != NULL)
+    memcpy(blanks[i].u.block, from, n);
+}
+
+
+static void captureobject (Capture *c, int i) {
+  GCObject *o = cast(GCObject *, blanks[i].from);
+  switch (blanks[i].tag) {
+    case LUA_VTABLE: capturetable(c, i, gco2t(o)); break;
+    case LUA_VCCL: captureclosure(c, i, gco2ccl(o)); break;
+    case LUA_VLNGSTR: {
+      size_t len;
+      const char *s = getlstr(gco2ts(o), len);
+      capturebytes(c, i, s, len);
+      break;
+    }
+    case LUA_VUSERDATA: {
+      Udata *u = gco2u(o);
+      if (u->nuvalue > 0) c->ok = 0;
+      capturebytes(c, i, getudatamem(u), u->len);
+      if (u->metatable != NULL)
+        blanks[i].meta = number(c, obj2gco(u->metatable), LUA_VTABLE);
+      break;
+    }
+    default: c->ok = 0;  /* nothing that a library leaves behind */
+  }
+}
+
+
+static void capturevariables (Capture *c) {
+  size_t i;
+  for (i = 0; i < NUMVARIABLES; i++) {
+    const char *value = getenv(variables[i]);
+    captured[i] = (value != NULL) ? strdup(value) : NULL;
+    if (value != NULL && captured[i] == NULL) c->ok = 0;
+  }
+}
+
+
+/*
+** All strings of the state must have been shared before. What does not
+** work out (for want of memory) leaves every state to open its libraries
+** by itself.
+*/
+void luaI_capture (lua_State *L) {
+  global_State *g = G(L);
+  Table *registry = hvalue(&g->l_registry);
+  Capture c = {0, 1};
+  TValue globals;
+  int i;
+  number(&c, obj2gco(registry), LUA_VTABLE);
+  luaH_getint(registry, LUA_RIDX_GLOBALS, &globals);
+  number(&c, gcvalue(&globals), LUA_VTABLE);
+  stringmeta = number(&c, obj2gco(g->mt[LUA_TSTRING]), LUA_VTABLE);
+  for (i = 0; i < c.n && c.ok; i++)
+    captureobject(&c, i);
+  capturevariables(&c);
+  numblanks = (c.ok) ? c.n : 0;
+}
+
+/* }====================================================== */
+
+
+/*
+** {======================================================
+** Copy
+** =======================================================
+** The collector stands still meanwhile, so nothing needs an anchor and,
+** all objects being new, nothing needs a barrier but the two that were
+** there before.
+*/
+
+static void decode (GCObject **made, Value *v, lu_byte tt) {
+  if ((tt & BIT_ISCOLLECTABLE) && tt != ctb(LUA_VSHRSTR))
+    v->gc = made[v->i];
+}
+
+
+static GCObject *make (lua_State *L, const Blank *b) {
+  switch (b->tag) {
+    case LUA_VTABLE: return obj2gco(luaH_new(L));
+    case LUA_VCCL: return obj2gco(luaF_newCclosure(L, cast_int(b->n)));
+    case LUA_VLNGSTR: return obj2gco(luaS_newlstr(L, b->u.bytes, b->n));
+    default: {
+      Udata *u = luaS_newudata(L, b->n, 0);
+      memcpy(getudatamem(u), b->u.bytes, b->n);
+      return obj2gco(u);
+    }
+  }
+}
+
+
+static void filltable (lua_State *L, GCObject **made, int i) {
+  const Blank *b = &blanks[i];
+  Table *t = gco2t(made[i]);
+  unsigned k;
+  if (b->n == 0 && b->nitems == 0) return;
+  luaH_resize(L, t, (i == REGISTRY) ? t->asize : b->nitems, b->n);
+  for (k = 0; k < b->nitems; k++) {
+    TValue item = b->items[k];
+    decode(made, &item.value_, item.tt_);
+    luaH_setint(L, t, cast(lua_Integer, k) + 1, &item);
+  }
+  if (b->n == 0) return;
+  memcpy(t->node, b->u.nodes, b->n * sizeof(Node));
+  for (k = 0; k < b->n; k++) {
+    Node *node = gnode(t, k);
+    if (!isempty(gval(node)))
+      decode(made, &node->u.value_, node->u.tt_);
+  }
+}
+
+
+static void fillclosure (GCObject **made, int i) {
+  const Blank *b = &blanks[i];
+  CClosure *f = gco2ccl(made[i]);
+  unsigned k;
+  f->f = b->f;
+  memcpy(f->upvalue, b->u.upvals, b->n * sizeof(TValue));
+  for (k = 0; k < b->n; k++)
+    decode(made, &f->upvalue[k].value_, f->upvalue[k].tt_);
+}
+
+
+static void setmeta (lua_State *L, GCObject **made, int i) {
+  Table *mt = gco2t(made[blanks[i].meta]);
+  if (blanks[i].tag == LUA_VTABLE) gco2t(made[i])->metatable = mt;
+  else gco2u(made[i])->metatable = mt;
+  luaC_checkfinalizer(L, made[i], mt);
+}
+
+
+static void copyall (lua_State *L, void *ud) {
+  global_State *g = G(L);
+  GCObject *made[MAXBLANKS];
+  TValue globals;
+  int i;
+  UNUSED(ud);
+  made[REGISTRY] = obj2gco(hvalue(&g->l_registry));
+  luaH_getint(hvalue(&g->l_registry), LUA_RIDX_GLOBALS, &globals);
+  made[GLOBALS] = gcvalue(&globals);
+  for (i = GLOBALS + 1; i < numblanks; i++)
+    made[i] = make(L, &blanks[i]);
+  for (i = 0; i < numblanks; i++) {
+    if (blanks[i].tag == LUA_VTABLE) filltable(L, made, i);
+    else if (blanks[i].tag == LUA_VCCL) fillclosure(made, i);
+  }
+  for (i = 0; i < numblanks; i++) {
+    if (blanks[i].meta != NOMETA) setmeta(L, made, i);
+  }
+  g->mt[LUA_TSTRING] = gco2t(made[stringmeta]);
+  for (i = REGISTRY; i <= GLOBALS; i++) {
+    if (isblack(made[i])) luaC_barrierback_(L, made[i]);
+  }
+}
+
+
+/* the state of 'math.random' was copied, too: every state has its own */
+static void reseed (lua_State *L) {
+  static atomic_ullong states;
+  unsigned long long n = atomic_fetch_add(&states, 1);
+  lua_getglobal(L, LUA_MATHLIBNAME);
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, cast(lua_Integer, n) * 0x10001 + luaL_makeseed(L));
+  lua_pushinteger(L, cast(lua_Integer, cast_sizet(G(L))));
+  lua_call(L, 2, 0);
+  lua_pop(L, 1);
+}
+
+
+/* whether the state has run nothing and may have what was captured */
+static int untouched (lua_State *L) {
+  size_t i;
+  if (numblanks == 0 || G(L)->mt[LUA_TSTRING] != NULL ||
+      hvalue(&G(L)->l_registry)->metatable != NULL ||
+      !isdummy(hvalue(&G(L)->l_registry)))
+    return 0;
+  for (i = 0; i < NUMVARIABLES; i++) {
+    const char *value = getenv(variables[i]);
+    if (value == NULL ? captured[i] != NULL :
+        captured[i] == NULL || strcmp(value, captured[i]) != 0)
+      return 0;
+  }
+  return 1;
+}
+
+
+LUA_API void lua_openblank (lua_State *L) {
+  global_State *g = G(L);
+  lu_byte stopped = g->gcstp;
+  TStatus status;
+  if (!untouched(L)) {
+    luaL_openlibs(L);
+    return;
+  }
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  g->gcstp |= GCSTPGC;
+  status = luaD_rawrunprotected(L, copyall, NULL);
+  g->gcstp = stopped;
+  if (status != LUA_OK) luaD_throw(L, status);
+  reseed(L);
+}
+
+/* }====================================================== */
