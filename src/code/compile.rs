@@ -63,8 +63,8 @@ pub(super) unsafe fn is_compat_54(state: *mut lua::lua_State) -> bool {
 /// Compiles `code`, which is of this kind, under `chunk_name`.
 ///
 /// # Errors
-/// `Rejected` with stock Lua's own message; `Interrupted` when the requester is; `OutOfMemory` when the requester's limit is reached or the
-/// system has no memory for the image.
+/// `Rejected` with stock Lua's own message; `Interrupted` when the requester is; `OutOfMemory` when the
+/// requester's limit is reached or the system has no memory for the image.
 ///
 /// # Safety
 /// `requester` is a live state that no other thread uses.
@@ -92,7 +92,7 @@ pub(super) unsafe fn compile(
             ptr::null(),
         );
         if status != lua::LUA_OK {
-            return Err(rejection(state, status, chunk_name));
+            return Err(rejection(requester, state, status, chunk_name));
         }
         Image::from_raw(share::lua_sharefunction(state, -1))
     };
@@ -108,12 +108,22 @@ pub(super) unsafe fn compile(
 /// The error that a failed load left on top of the stack.
 ///
 /// # Safety
-/// `state` is a live state with that error on its stack.
-unsafe fn rejection(state: *mut lua::lua_State, status: c_int, chunk_name: &CStr) -> LoadError {
+/// `state` is a live state with that error on its stack, and so is the requester.
+unsafe fn rejection(
+    requester: *mut lua::lua_State,
+    state: *mut lua::lua_State,
+    status: c_int,
+    chunk_name: &CStr,
+) -> LoadError {
     match status {
         lua::LUA_ERRMEM => return LoadError::OutOfMemory,
-        // The compiler has no other errors but those of syntax.
-        lua::LUA_ERRRUN => return LoadError::Interrupted,
+        // Too deep a nesting is such an error as well, but leaves nothing pending.
+        // SAFETY: by contract.
+        lua::LUA_ERRRUN
+            if unsafe { share::lua_interrupted(requester) } != share::INTERRUPT_NONE =>
+        {
+            return LoadError::Interrupted;
+        }
         _ => {}
     }
     let mut length = 0;
