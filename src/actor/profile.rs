@@ -78,9 +78,8 @@ impl Profile {
 
     /// It has ended, or waits.
     #[inline]
-    pub(super) fn spend(&mut self, handler: u32, started: Option<Started>) {
-        let Some(Started { at, weight }) = started else { return };
-        let passed = ticks().saturating_sub(at) * weight;
+    pub(super) fn spend(&mut self, handler: u32, started: Started) {
+        let passed = ticks().saturating_sub(started.at) * started.weight;
         self.total += passed;
         if let Some(spent) = self.spent.get_mut(handler as usize) {
             spent.ticks += passed;
@@ -246,7 +245,7 @@ mod tests {
         let again = profile.call(b"add");
         assert_eq!(add, again);
         for handler in [add, TASKS, again] {
-            let started = profile.begin();
+            let started = profile.begin().expect("the first runs are measured");
             profile.spend(handler, started);
         }
         let handlers = profile.handlers(NANOSECOND);
@@ -283,7 +282,7 @@ mod tests {
         for name in ["db", "gate", "db"] {
             let mut profile = Profile::default();
             let place = profile.call(b"get");
-            let started = profile.begin();
+            let started = profile.begin().expect("the first runs are measured");
             profile.spend(place, started);
             profiles.add(name, &profile);
         }

@@ -174,11 +174,11 @@ impl Turn<'_, '_> {
         }
         let coroutine = self.stack.coroutine();
         match self.prepare(&coroutine, payload) {
-            Ok(values) => {
+            Ok((values, handler)) => {
                 let mut task = Task::new(Stage::Running, Role::Handler);
                 task.deadlines = Deadlines::new(terms.deadline_ms);
                 task.request = terms.request;
-                task.handler = self.handler_of(&coroutine);
+                task.handler = handler;
                 if caller.waits() {
                     self.state.service.figures.begin_request();
                 }
@@ -212,8 +212,9 @@ impl Turn<'_, '_> {
         self.refuse(caller, terms.request, Fault::new(Code::Overload, text));
     }
 
-    /// Puts the method's name, its handler and the arguments onto the coroutine's stack.
-    fn prepare(&mut self, coroutine: &Coroutine, payload: &Payload) -> Result<i32, Fault> {
+    /// Puts the method's name, its handler and the arguments onto the coroutine's stack. Returns the
+    /// number of arguments, and where the time of the handler is noted.
+    fn prepare(&mut self, coroutine: &Coroutine, payload: &Payload) -> Result<(i32, u32), Fault> {
         let mut stack = self.stack.in_coroutine(coroutine);
         stack.push_nil();
         let values = stack.unpack(payload).map_err(|error| {
@@ -247,13 +248,8 @@ impl Turn<'_, '_> {
             return Err(Fault::new(Code::NoHandler, text));
         }
         stack.replace(2);
-        Ok(values - 1)
-    }
-
-    /// Where the time of the handler is noted, whose name lies below it.
-    fn handler_of(&mut self, coroutine: &Coroutine) -> u32 {
-        let stack = self.stack.in_coroutine(coroutine);
-        self.state.profile.borrow_mut().call(stack.bytes(1).unwrap_or_default())
+        let handler = self.state.profile.borrow_mut().call(stack.bytes(1).unwrap_or_default());
+        Ok((values - 1, handler))
     }
 
     /// Tells the caller why its request is not served; a sender gets a log line in its place.

@@ -12,7 +12,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use super::message::{Alarm, Message};
-use super::profile::TASKS;
+use super::profile::{Started, TASKS};
 use super::serve::no_memory;
 use super::skynet::{Envelope, Incoming, VALUES};
 use super::slots::Key;
@@ -323,9 +323,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.state.share();
         self.state.set_failure(failure);
         self.state.current.set(Some(key));
-        let handler = self.state.tasks.borrow_mut().get(key).map_or(TASKS, |task| task.handler);
         self.state.skynet.start_watches(key);
-        let started = self.state.profile.borrow_mut().begin();
+        let measured = self.begin_measuring(key);
         let resumed = self.stack.resume(&coroutine, values);
         self.state.current.set(None);
         self.task_paused(key);
@@ -338,8 +337,18 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Resumed::Yielded(_) => self.yielded(key, coroutine),
             Resumed::Failed(error) => self.failed(key, coroutine, &error),
         }
-        self.state.profile.borrow_mut().spend(handler, started);
+        if let Some((handler, started)) = measured {
+            self.state.profile.borrow_mut().spend(handler, started);
+        }
         self.look_at_offences();
+    }
+
+    /// Whose time is measured from now on, if this run is one of those that are.
+    #[inline]
+    fn begin_measuring(&self, key: Key) -> Option<(u32, Started)> {
+        let started = self.state.profile.borrow_mut().begin()?;
+        let mut tasks = self.state.tasks.borrow_mut();
+        Some((tasks.get(key).map_or(TASKS, |task| task.handler), started))
     }
 
     fn suspend(&mut self, key: Key, coroutine: Coroutine) {
