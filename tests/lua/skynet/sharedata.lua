@@ -133,6 +133,21 @@ skynet.start(function()
     end)
   end)
 
+  test("a service that reads shared data pays for objects, not for the data", function()
+    local sheet = {}
+    for i = 1, 20000 do
+      sheet["key" .. i] = { i }
+    end
+    sharedata.new("large", { sheet = sheet })
+    sheet = nil -- luacheck: ignore 311
+    collectgarbage()
+    local before_kib = collectgarbage "count"
+    equal(sharedata.query("large").sheet.key20000[1], 20000)
+    collectgarbage()
+    local cost_kib = collectgarbage "count" - before_kib
+    assert(cost_kib < 4, cost_kib)
+  end)
+
   test("shared data can be copied and deleted", function()
     sharedata.new("copied", { inner = { x = 1 }, scalar = 5 })
     local copy = sharedata.deepcopy("copied", "inner")
