@@ -1,4 +1,5 @@
-//! Services that sleep keep neither code that was replaced nor its strings: the host asks them.
+//! Services that sleep keep neither code nor shared tables that were replaced, nor their strings: the
+//! host asks them.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -118,5 +119,39 @@ fn replaced_code_is_freed_while_the_services_that_used_it_sleep() {
     assert_eq!(host.call::<i64>(keeper, "answer", ()).expect("an answer"), 42);
     host.kill(keeper, "by the test");
     assert_eq!(wait_for_users(&host, clearer, 0), 0, "nobody keeps the version");
+    host.shutdown();
+}
+
+/// Takes a shared table and forgets it. Then it sleeps.
+const READER: &str = r#"
+local first = require("hive").share.get("replaced").list[1]
+return { first = function() return first end }
+"#;
+
+/// Publishes a table, and tells how many tables of the process were freed.
+const PUBLISHER: &str = r#"
+local hive = require "hive"
+return {
+  publish = function(n) hive.share.publish("replaced", { list = { n } }) end,
+  freed = function() return require("cache").stats().shared.freed_tables end,
+}
+"#;
+
+#[test]
+fn replaced_tables_are_freed_while_the_services_that_read_them_sleep() {
+    let host = Host::builder().threads(2).build().expect("a host");
+    let publisher = host.spawn(Spawn::text("publisher", PUBLISHER), ()).expect("the publisher");
+    host.call::<()>(publisher, "publish", (7,)).expect("a publication");
+    for _ in 0..40 {
+        host.spawn(Spawn::text("reader", READER), ()).expect("a reader");
+    }
+    let freed = || host.call::<u64>(publisher, "freed", ()).expect("figures");
+    let before = freed();
+    host.call::<()>(publisher, "publish", (8,)).expect("a publication");
+    let began = Instant::now();
+    while freed() == before {
+        assert!(began.elapsed() < WATCHDOG, "the first version is still there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     host.shutdown();
 }
