@@ -33,5 +33,9 @@ bench.measure("kill_10_modules", n, function()
   hive.wait(done)
 end)
 hive.sleep(1)
-bench.emit("kill_10_modules_left", (bench.resident_bytes() - before) / 1048576, "MiB after a second")
+bench.emit(
+  "kill_10_modules_left",
+  (bench.resident_bytes() - before) / 1048576,
+  "MiB after a second"
+)
 hive.shutdown()
