@@ -3,6 +3,7 @@
 ** Runs one script and nothing else inside 'measured', so that callgrind
 ** counts the script alone; or tells how much memory an empty VM needs.
 ** usage: driver SEED private|shared SCRIPT
+**        driver SEED load|image SCRIPT (counts loading it, not running it)
 **        driver SEED memory
 */
 
@@ -77,6 +78,57 @@ static int runscript (unsigned seed, const char *name, int shared) {
 }
 
 
+/* loads as a miss of the cache does: compiled aside, made an image, cloned */
+static int loadimage (lua_State *L, const char *name) {
+#if defined(MOONHIVE_PATCHED)
+  lua_Image *img = NULL;
+  lua_State *scratch = lua_newstate(allocate, NULL, 0);
+  if (scratch == NULL) return LUA_ERRMEM;
+  lua_gc(scratch, LUA_GCSTOP);
+  if (luaL_loadfile(scratch, name) == LUA_OK)
+    img = lua_sharefunction(scratch, -1);
+  lua_close(scratch);
+  if (img == NULL) return LUA_ERRSYNTAX;
+  lua_clonefunction(L, img);
+  lua_releaseimage(img);
+  return LUA_OK;
+#else
+  (void)L; (void)name;
+  return LUA_ERRRUN;
+#endif
+}
+
+
+typedef int (*Loader) (lua_State *L, const char *name);
+
+static int loadstock (lua_State *L, const char *name) {
+  return luaL_loadfile(L, name);
+}
+
+
+__attribute__((noinline))
+int measuredload (lua_State *L, const char *name, Loader load);
+
+int measuredload (lua_State *L, const char *name, Loader load) {
+  return load(L, name);
+}
+
+
+/* the second load counts: the first one pays what the process pays once */
+static int loadscript (unsigned seed, const char *name, int asimage) {
+  lua_State *L = newvm(seed);
+  Loader load = asimage ? loadimage : loadstock;
+  if (L == NULL) return fail(NULL, "no memory");
+  if (load(L, name) != LUA_OK) return fail(NULL, "load");
+  lua_settop(L, 0);
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCSTOP);
+  if (measuredload(L, name, load) != LUA_OK) return fail(NULL, "load");
+  lua_close(L);
+  return EXIT_SUCCESS;
+}
+
+
 /* bytes of a VM with all libraries: as opened, and after a collection */
 static int tellmemory (unsigned seed) {
   int i;
@@ -97,7 +149,11 @@ int main (int argc, char **argv) {
   unsigned seed = argc > 2 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
   if (argc == 3 && strcmp(argv[2], "memory") == 0)
     return tellmemory(seed);
+  if (argc == 4 && strcmp(argv[2], "load") == 0)
+    return loadscript(seed, argv[3], 0);
+  if (argc == 4 && strcmp(argv[2], "image") == 0)
+    return loadscript(seed, argv[3], 1);
   if (argc == 4)
     return runscript(seed, argv[3], strcmp(argv[2], "shared") == 0);
-  return fail(NULL, "usage: driver SEED private|shared SCRIPT");
+  return fail(NULL, "usage: driver SEED private|shared|load|image SCRIPT");
 }

@@ -351,7 +351,8 @@ static int publishsome (Filler *f) {
     TString *from = f->strings[img->numstrings];
     size_t l;
     const char *s = getlstr(from, l);
-    TString *ts = luaI_canonical(s, l, strisshr(from) ? from->extra : 0);
+    TString *ts = luaI_canonical(s, l, luaS_hash(s, l, luaI_seed),
+                                 strisshr(from) ? from->extra : 0);
     if (ts == NULL) ok = 0;
     else img->strings[img->numstrings++] = ts;
   }

@@ -75,12 +75,17 @@ typedef struct StringPair {
 
 /*
 ** Strings of a function: those that can be keys (short constants), of
-** which a VM must know one address only, and all others.
+** which a VM must know one address only, and all others. Each is a hash
+** table by address with linear probing, at most half full.
 */
 typedef struct StringSet {
-  StringPair *pairs;
-  int size;
+  StringPair *pairs;  /* a free slot has no 'from' */
+  unsigned capacity;  /* a power of 2 */
+  unsigned size;
 } StringSet;
+
+/* first capacity of a set */
+#define MINSTRINGSET	512
 
 typedef struct Builder {
   StringSet keys;
@@ -115,94 +120,107 @@ static size_t blocksize (const Proto *f) {
 }
 
 
-static void addstring (StringSet *set, TString *ts) {
-  if (ts != NULL) {
-    if (set->pairs != NULL)  /* second pass? */
-      set->pairs[set->size].from = ts;
-    set->size++;
+/* slot of a string in a set, or the free one where it belongs */
+l_sinline StringPair *slotof (const StringSet *set, const TString *ts) {
+  unsigned mask = set->capacity - 1;
+  unsigned long long h = cast(size_t, ts) * 0x9E3779B97F4A7C15ull;
+  unsigned i = cast(unsigned, h >> 32) & mask;
+  while (set->pairs[i].from != NULL && set->pairs[i].from != ts)
+    i = (i + 1) & mask;
+  return &set->pairs[i];
+}
+
+
+/* double the capacity; false when there is no memory */
+static int growset (StringSet *set) {
+  StringSet old = *set;
+  unsigned i;
+  set->capacity = (old.capacity == 0) ? MINSTRINGSET : old.capacity * 2;
+  set->pairs = cast(StringPair *, calloc(set->capacity, sizeof(StringPair)));
+  if (set->pairs == NULL) {
+    *set = old;
+    return 0;
   }
-}
-
-
-/* add (or count) all strings of a function and its inner functions */
-static void collectstrings (Builder *b, const Proto *f) {
-  int i;
-  addstring(&b->names, f->source);
-  for (i = 0; i < f->sizek; i++) {
-    const TValue *o = &f->k[i];
-    if (iskeyconstant(o)) addstring(&b->keys, tsvalue(o));
-    else if (ttisstring(o)) addstring(&b->names, tsvalue(o));
+  for (i = 0; i < old.capacity; i++) {
+    if (old.pairs[i].from != NULL)
+      *slotof(set, old.pairs[i].from) = old.pairs[i];
   }
-  for (i = 0; i < f->sizeupvalues; i++)
-    addstring(&b->names, f->upvalues[i].name);
-  for (i = 0; i < f->sizelocvars; i++)
-    addstring(&b->names, f->locvars[i].varname);
-  for (i = 0; i < f->sizep; i++)
-    collectstrings(b, f->p[i]);
-}
-
-
-static int comparepairs (const void *a, const void *b) {
-  const TString *x = cast(const StringPair *, a)->from;
-  const TString *y = cast(const StringPair *, b)->from;
-  return (x > y) - (x < y);
-}
-
-
-/* sort the set and leave one pair for each string */
-static void uniquestrings (StringSet *set) {
-  int i, n = 0;
-  if (set->size == 0) return;
-  qsort(set->pairs, cast_sizet(set->size), sizeof(StringPair), comparepairs);
-  for (i = 0; i < set->size; i++) {
-    if (n == 0 || set->pairs[n - 1].from != set->pairs[i].from)
-      set->pairs[n++] = set->pairs[i];
-  }
-  set->size = n;
-}
-
-
-/* fill both sets; false when there is no memory */
-static int gatherstrings (Builder *b, const Proto *f) {
-  size_t total;
-  b->keys.pairs = b->names.pairs = NULL;
-  b->keys.size = b->names.size = 0;
-  collectstrings(b, f);  /* count */
-  total = cast_sizet(b->keys.size) + cast_sizet(b->names.size);
-  b->keys.pairs = cast(StringPair *, malloc((total + 1) * sizeof(StringPair)));
-  if (b->keys.pairs == NULL) return 0;
-  b->names.pairs = b->keys.pairs + b->keys.size;
-  b->keys.size = b->names.size = 0;
-  collectstrings(b, f);
-  uniquestrings(&b->keys);
-  uniquestrings(&b->names);
+  free(old.pairs);
   return 1;
+}
+
+
+/* add a string that is not in the set; false when there is no memory */
+static int insertstring (StringSet *set, TString *ts) {
+  if (set->size * 2 >= set->capacity && !growset(set)) return 0;
+  slotof(set, ts)->from = ts;
+  set->size++;
+  return 1;
+}
+
+
+/* add a string, if there is one; false when there is no memory */
+#define addstring(set,ts)  \
+	((ts) == NULL || slotof(set, ts)->from != NULL || insertstring(set, ts))
+
+
+/*
+** Add all strings of a function and its inner functions; false when
+** there is no memory
+*/
+static int collectstrings (Builder *b, const Proto *f) {
+  int i;
+  int ok = addstring(&b->names, f->source);
+  for (i = 0; ok && i < f->sizek; i++) {
+    const TValue *o = &f->k[i];
+    if (iskeyconstant(o)) ok = addstring(&b->keys, tsvalue(o));
+    else if (ttisstring(o)) ok = addstring(&b->names, tsvalue(o));
+  }
+  for (i = 0; ok && i < f->sizeupvalues; i++)
+    ok = addstring(&b->names, f->upvalues[i].name);
+  for (i = 0; ok && i < f->sizelocvars; i++)
+    ok = addstring(&b->names, f->locvars[i].varname);
+  for (i = 0; ok && i < f->sizep; i++)
+    ok = collectstrings(b, f->p[i]);
+  return ok;
+}
+
+
+/* canonical string equal to this one, with a reference; or NULL */
+static TString *canonicalcopy (TString *ts) {
+  size_t l;
+  const char *s;
+  if (isshared(ts))
+    return luaI_retainstring(ts);
+  s = getlstr(ts, l);
+  if (strisshr(ts))
+    return luaI_canonical(s, l, ts->hash, ts->extra);
+  return luaI_canonical(s, l, luaS_hash(s, l, luaI_seed), 0);
 }
 
 
 /* get the canonical strings of a set; false when there is no memory */
 static int shareset (lua_Image *img, StringSet *set) {
-  int i;
-  for (i = 0; i < set->size; i++) {
-    size_t l;
-    const char *s = getlstr(set->pairs[i].from, l);
-    lu_byte extra = strisshr(set->pairs[i].from) ? set->pairs[i].from->extra
-                                                 : 0;
-    TString *ts = luaI_canonical(s, l, extra);
-    if (ts == NULL) return 0;
-    set->pairs[i].to = ts;
-    img->strings[img->numstrings++] = ts;
+  unsigned i;
+  for (i = 0; i < set->capacity; i++) {
+    StringPair *pair = &set->pairs[i];
+    if (pair->from != NULL) {
+      pair->to = canonicalcopy(pair->from);
+      if (pair->to == NULL) return 0;
+      img->strings[img->numstrings++] = pair->to;
+    }
   }
   return 1;
 }
 
 
 static TString *canonicalof (const StringSet *set, TString *ts) {
-  StringPair key;
   if (ts == NULL) return NULL;
-  key.from = ts;
-  return cast(StringPair *, bsearch(&key, set->pairs, cast_sizet(set->size),
-                                    sizeof(StringPair), comparepairs))->to;
+  else {
+    const StringPair *pair = slotof(set, ts);
+    lua_assert(pair->from == ts);
+    return pair->to;
+  }
 }
 
 
@@ -346,7 +364,8 @@ static int publishstrings (Builder *b, const char *source) {
   img->numkeys = img->numstrings;
   ok = ok && shareset(img, &b->names);
   if (ok && source != NULL) {
-    b->source = luaI_canonical(source, strlen(source), 0);
+    size_t l = strlen(source);
+    b->source = luaI_canonical(source, l, luaS_hash(source, l, luaI_seed), 0);
     if (b->source != NULL) img->strings[img->numstrings++] = b->source;
     else ok = 0;
   }
@@ -360,10 +379,10 @@ static int publishstrings (Builder *b, const char *source) {
 static lua_Image *makeimage (const Proto *f, const char *source) {
   Builder b;
   lua_Image *img = NULL;
-  b.source = NULL;
-  if (gatherstrings(&b, f)) {
+  memset(&b, 0, sizeof(Builder));
+  if (growset(&b.keys) && growset(&b.names) && collectstrings(&b, f)) {
     img = luaI_newimage(blocksize(f),
-                          cast_sizet(b.keys.size + b.names.size) + 1);
+                        cast_sizet(b.keys.size) + b.names.size + 1);
     if (img != NULL) {
       b.img = img;
       b.next = cast_charp(img->root);
@@ -381,6 +400,7 @@ static lua_Image *makeimage (const Proto *f, const char *source) {
     }
   }
   free(b.keys.pairs);
+  free(b.names.pairs);
   return img;
 }
 

@@ -243,23 +243,39 @@ static TString *newshared (const char *s, size_t l, unsigned hash,
 }
 
 
+/* one more reference to a string of the table */
+static TString *reference (TString *ts) {
+  SharedString *ss = ts2shared(ts);
+  if (atomic_fetch_add(&ss->refs, 1) == 0) {  /* in limbo? */
+    /* a VM that was already asked may get it now, by this image */
+    atomic_fetch_or(&ss->state, STRSEEN);
+    countdown(limbo, 1);
+    countdown(limbobytes, stringsize(ts));
+  }
+  return ts;
+}
+
+
+/*
+** One more reference to a shared string that some VM or image holds. (So
+** it is in the table: no census has ended without that VM.)
+*/
+TString *luaI_retainstring (TString *ts) {
+  lua_assert(isshared(ts) && !(atomic_load(&ts2shared(ts)->state) & STRDEAD));
+  return reference(ts);
+}
+
+
 /*
 ** Canonical string with the given contents and one more reference. NULL
 ** when there is no memory. 'extra' is that of a short string.
 */
-TString *luaI_canonical (const char *s, size_t l, lu_byte extra) {
-  unsigned hash = luaS_hash(s, l, luaI_seed);
+TString *luaI_canonical (const char *s, size_t l, unsigned hash,
+                         lu_byte extra) {
   TString *ts = findequal(s, l, hash);
-  if (ts != NULL) {
-    SharedString *ss = ts2shared(ts);
-    if (atomic_fetch_add(&ss->refs, 1) == 0) {  /* in limbo? */
-      /* a VM that was already asked may get it now, by this image */
-      atomic_fetch_or(&ss->state, STRSEEN);
-      countdown(limbo, 1);
-      countdown(limbobytes, stringsize(ts));
-    }
-  }
-  else if (growtable() && (ts = newshared(s, l, hash, extra)) != NULL) {
+  if (ts != NULL)
+    return reference(ts);
+  if (growtable() && (ts = newshared(s, l, hash, extra)) != NULL) {
     addtotable(currenttable(), ts);
     usedslots++;
     livestrings++;

@@ -66,7 +66,9 @@ LUAI_FUNC void luaI_lock (void);
 LUAI_FUNC void luaI_unlock (void);
 
 /* under the lock: */
-LUAI_FUNC TString *luaI_canonical (const char *s, size_t l, lu_byte extra);
+LUAI_FUNC TString *luaI_retainstring (TString *ts);
+LUAI_FUNC TString *luaI_canonical (const char *s, size_t l, unsigned hash,
+                                   lu_byte extra);
 LUAI_FUNC void luaI_dropstring (TString *ts);
 LUAI_FUNC void luaI_published (void);
 

@@ -72,7 +72,8 @@ static void sharenames (global_State *g) {
   for (i = 0; i < g->strt.size; i++) {
     TString *ts = g->strt.hash[i];
     for (; ts != NULL; ts = ts->u.hnext)
-      luaI_canonical(getshrstr(ts), cast_sizet(ts->shrlen), ts->extra);
+      luaI_canonical(getshrstr(ts), cast_sizet(ts->shrlen), ts->hash,
+                     ts->extra);
   }
   luaI_published();
   luaI_unlock();

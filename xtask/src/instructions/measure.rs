@@ -7,13 +7,28 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::lua_sources::{self, Kind};
 
-/// How a script gets its code.
+/// What of a script is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// Compiled into the VM, as in stock Lua.
+pub enum Work {
+    /// Running it, compiled into the VM as in stock Lua.
     Private,
-    /// From an image.
+    /// Running it from an image.
     Shared,
+    /// Loading it as stock Lua does.
+    Load,
+    /// Loading it as a miss of the cache does.
+    Image,
+}
+
+impl Work {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Shared => "shared",
+            Self::Load => "load",
+            Self::Image => "image",
+        }
+    }
 }
 
 /// The driver linked with one Lua.
@@ -51,14 +66,13 @@ impl Lua {
         Ok(Self { program: program.build()? })
     }
 
-    /// Instructions that the script needs with this seed, without starting and compiling.
-    pub fn count(&self, code: Code, script: &Path, seed: u32) -> Result<u64> {
-        let mode = if code == Code::Shared { "shared" } else { "private" };
+    /// Instructions of this work with this seed, without what surrounds it.
+    pub fn count(&self, work: Work, script: &Path, seed: u32) -> Result<u64> {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg("--toggle-collect=measured")
+            .arg("--toggle-collect=measured*")
             .arg(&self.program)
-            .args([&seed.to_string(), mode])
+            .args([&seed.to_string(), work.word()])
             .arg(script)
             .output()
             .context("valgrind does not start (hint: apt-get install valgrind)")?;

@@ -1,5 +1,6 @@
 //! What our patches cost: instructions of patched Lua against the same build without patches, by
-//! callgrind, which counts the same on a busy machine. Beside them the memory of an empty VM.
+//! callgrind, which counts the same on a busy machine. Beside them what a miss of the cache costs
+//! (compiling aside, making an image, cloning it) against a stock load, and the memory of an empty VM.
 //!
 //! Each script runs six times on each Lua with seeds of their own, since the seed decides which
 //! strings collide; medians are compared. With the cache OFF a script is compiled as in stock Lua,
@@ -7,6 +8,7 @@
 
 mod measure;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +18,7 @@ use clap::Args;
 use crate::c_program::files_with_ending;
 use crate::outcome::{self, Outcome};
 use crate::workspace;
-use measure::{Code, Lua};
+use measure::{Lua, Work};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +27,8 @@ Examples:
 
 /// What patched Lua may cost.
 const LIMIT: f64 = 1.01;
+/// What loading a file may cost when it becomes an image.
+const LOAD_LIMIT: f64 = 1.1;
 /// Bytes of Lua memory that an empty VM with all libraries may use.
 const MEMORY_LIMIT_BYTES: u64 = 11_776;
 
@@ -53,8 +57,8 @@ impl Options {
     }
 
     /// The median count of a script.
-    fn median(&self, lua: &Lua, code: Code, script: &Path) -> Result<u64> {
-        let runs = (self.seed..self.seed + self.runs).map(|seed| lua.count(code, script, seed));
+    fn median(&self, lua: &Lua, work: Work, script: &Path) -> Result<u64> {
+        let runs = (self.seed..self.seed + self.runs).map(|seed| lua.count(work, script, seed));
         Ok(median(runs.collect::<Result<_>>()?))
     }
 }
@@ -79,16 +83,51 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     );
     let mut outcomes = Vec::new();
     for script in options.scripts()? {
-        let base = options.median(&stock, Code::Private, &script)?;
-        let off = options.median(&patched, Code::Private, &script)?;
-        let on = options.median(&patched, Code::Shared, &script)?;
+        let base = options.median(&stock, Work::Private, &script)?;
+        let off = options.median(&patched, Work::Private, &script)?;
+        let on = options.median(&patched, Work::Shared, &script)?;
         let ratios = [off, on].map(|count| count as f64 / base as f64);
         let name = script_name(&script);
         println!("{name:<10} {base:>12} {off:>12} {:>7.4} {on:>12} {:>7.4}", ratios[0], ratios[1]);
         outcomes.extend(ratios.map(|ratio| within(ratio <= LIMIT)));
     }
+    outcomes.push(compare_loads(options, &stock, &patched)?);
     outcomes.push(compare_memory(&stock, &patched, options.seed)?);
     Ok(outcome::sum(&outcomes))
+}
+
+/// Loads a module of 500 lines as stock Lua does and as a miss of the cache does.
+fn compare_loads(options: &Options, stock: &Lua, patched: &Lua) -> Result<Outcome> {
+    let folder = workspace::scratch("instructions");
+    let module = folder.join("module.lua");
+    fs::create_dir_all(&folder).and_then(|()| fs::write(&module, function_module()))?;
+    let base = options.median(stock, Work::Load, &module)?;
+    let miss = options.median(patched, Work::Image, &module)?;
+    let ratio = miss as f64 / base as f64;
+    println!(
+        "\nloading 500 lines: stock {base}, made an image and cloned {miss}, ratio {ratio:.4}"
+    );
+    Ok(within(ratio <= LOAD_LIMIT))
+}
+
+/// A module of functions, ten lines each, with names and constants of their own.
+fn function_module() -> String {
+    let function = |at: usize| {
+        format!(
+            "function M.select_{at}(list, filter, limit)\n\
+             \x20 local result, total = {{}}, 0\n\
+             \x20 for key, value in pairs(list) do\n\
+             \x20   if filter(key, value) and value.score_{at} < limit * {at} then\n\
+             \x20     total = total + value.price\n\
+             \x20     result[#result + 1] = {{key = key, name = value.name or 'item {at}'}}\n\
+             \x20   end\n\
+             \x20 end\n\
+             \x20 return result, total, string.format('%d of %s', total, M.title)\n\
+             end\n"
+        )
+    };
+    let functions: String = (0..49).map(function).collect();
+    format!("local M = {{title = 'module'}}\n{functions}return M\n")
 }
 
 fn compare_memory(stock: &Lua, patched: &Lua, seed: u32) -> Result<Outcome> {
