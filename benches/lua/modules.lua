@@ -1,4 +1,4 @@
--- Starting services that require ten modules of 500 lines, what they cost, and what is left of them.
+-- Starting services that require ten modules of 500 lines, what they cost, what is left of them.
 
 local bench = require "bench"
 local hive = require "hive"

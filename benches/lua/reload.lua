@@ -1,5 +1,5 @@
--- Rounds of edit, `cache.clear()` and respawn, while two services live on and reload in place. Every
--- round must see its own version, and resident memory must not grow.
+-- Rounds of edit, `cache.clear()` and respawn, while two services live on and reload in place.
+-- Every round must see its own version, and resident memory must not grow.
 
 local bench = require "bench"
 local cache = require "cache"

@@ -115,15 +115,12 @@ unsafe fn rejection(
     status: c_int,
     chunk_name: &CStr,
 ) -> LoadError {
+    // Too deep a nesting has the same status, but leaves nothing pending.
+    // SAFETY: by contract.
+    let is_interrupted = unsafe { share::lua_interrupted(requester) } != share::INTERRUPT_NONE;
     match status {
         lua::LUA_ERRMEM => return LoadError::OutOfMemory,
-        // Too deep a nesting is such an error as well, but leaves nothing pending.
-        // SAFETY: by contract.
-        lua::LUA_ERRRUN
-            if unsafe { share::lua_interrupted(requester) } != share::INTERRUPT_NONE =>
-        {
-            return LoadError::Interrupted;
-        }
+        lua::LUA_ERRRUN if is_interrupted => return LoadError::Interrupted,
         _ => {}
     }
     let mut length = 0;
