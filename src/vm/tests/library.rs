@@ -289,6 +289,19 @@ fn copied_libraries_work_and_belong_to_their_vm_alone() {
 }
 
 #[test]
+fn files_that_are_forgotten_are_written_and_closed_by_the_collector() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let name = file.path().to_str().expect("an ordinary name");
+    for _ in 0..2 {
+        let code = format!(
+            "io.output({name:?}) io.write('kept') io.output(io.stdout)
+            collectgarbage() collectgarbage() return io.open({name:?}):read 'a'"
+        );
+        check(&mut vm_with(&[]), &code, "kept");
+    }
+}
+
+#[test]
 fn no_two_vms_draw_the_same_random_numbers() {
     let draw = || {
         let mut vm = vm_with(&[]);

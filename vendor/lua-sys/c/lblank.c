@@ -300,6 +300,7 @@ static void filltable (lua_State *L, GCObject **made, int i) {
   }
   if (b->n == 0) return;
   memcpy(t->node, b->u.nodes, b->n * sizeof(Node));
+  invalidateTMcache(t);  /* an empty table knows that it has no '__gc' */
   for (k = 0; k < b->n; k++) {
     Node *node = gnode(t, k);
     if (!isempty(gval(node)))
