@@ -21,7 +21,17 @@ fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 
 #[test]
 fn a_token_is_queued_once_and_its_turn_sees_what_came_before() {
-    explore(3, || {
+    run_turns_among_wakers(|_| {});
+}
+
+#[test]
+fn a_turn_that_absorbs_wake_ups_before_it_looks_misses_nothing() {
+    run_turns_among_wakers(TokenState::absorb);
+}
+
+/// Two threads write and wake; turns look at what was written, after `prepare`.
+fn run_turns_among_wakers(prepare: fn(&TokenState)) {
+    explore(3, move || {
         let token = ModelArc::new(TokenState::new());
         let written = ModelArc::new(AtomicUsize::new(0));
         let queued = ModelArc::new(AtomicUsize::new(0));
@@ -43,6 +53,7 @@ fn a_token_is_queued_once_and_its_turn_sees_what_came_before() {
             }
             assert_eq!(queued.fetch_sub(1, Ordering::AcqRel), 1, "queued once");
             token.begin();
+            prepare(&token);
             seen = written.load(Ordering::Relaxed);
             if token.end(Turn::Idle) {
                 queued.fetch_add(1, Ordering::Release);
