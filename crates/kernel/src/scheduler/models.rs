@@ -223,11 +223,24 @@ struct Relay {
 struct Runner {
     token: TokenState,
     next: Mutex<Option<Arc<Runner>>>,
+    pass: Pass,
+}
+
+/// How a task passes the count on.
+#[derive(Clone, Copy)]
+enum Pass {
+    Wake,
+    HandOver,
+    HandOverAndShare,
 }
 
 impl Runner {
     fn new(next: Option<Arc<Runner>>) -> Arc<Self> {
-        Arc::new(Self { token: TokenState::new(), next: Mutex::new(next) })
+        Self::passing(Pass::Wake, next)
+    }
+
+    fn passing(pass: Pass, next: Option<Arc<Runner>>) -> Arc<Self> {
+        Arc::new(Self { token: TokenState::new(), next: Mutex::new(next), pass })
     }
 }
 
@@ -243,7 +256,14 @@ impl Workload for Relay {
 
     fn run(&self, task: &Arc<Runner>, worker: &WorkerContext<'_, Self>) -> Turn {
         if let Some(next) = task.next.lock().take() {
-            worker.wake(&next);
+            match task.pass {
+                Pass::Wake => worker.wake(&next),
+                Pass::HandOver => worker.handle().hand_over(next),
+                Pass::HandOverAndShare => {
+                    worker.handle().hand_over(next);
+                    worker.handle().share();
+                }
+            }
         }
         *self.runs.lock() += 1;
         self.changed.notify_one();
@@ -306,6 +326,15 @@ fn two_workers_run_what_is_woken_from_outside() {
 #[test]
 fn two_workers_run_a_chain() {
     explore(2, || relay(2, 2, |handle| handle.wake(&Runner::new(Some(Runner::new(None))))));
+}
+
+#[test]
+fn two_workers_run_what_is_handed_over_and_what_is_shared() {
+    for pass in [Pass::HandOver, Pass::HandOverAndShare] {
+        explore(2, move || {
+            relay(2, 2, |handle| handle.wake(&Runner::passing(pass, Some(Runner::new(None)))));
+        });
+    }
 }
 
 #[test]
