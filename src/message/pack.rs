@@ -16,7 +16,8 @@ use super::handle::handle_at;
 use super::keys::KeyCache;
 use super::pairs::{self, ProtectedCall};
 use super::path::Step;
-use super::payload::Payload;
+use super::payload::{INLINE_BYTES, Payload};
+use super::plain::pack_plain;
 use super::scratch::{Scratch, with_scratch};
 use super::view::{View, Walk};
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
@@ -67,6 +68,11 @@ pub unsafe fn pack(
         let top = quick::gettop(state);
         let first = lua::lua_absindex(state, first_index);
         debug_assert!(count >= 0 && first + count - 1 <= top, "values beyond the top of the stack");
+        if options.limit_bytes >= INLINE_BYTES
+            && let Some(payload) = pack_plain(state, first, count)
+        {
+            return Ok(payload);
+        }
         let result = with_scratch(|scratch| {
             let mut packer = Packer::new(state, scratch, options);
             if options.pairs.is_some() {

@@ -13,6 +13,7 @@ use moonhive_lua_sys::quick;
 use super::error::UnpackError;
 use super::format::{KeyToken, Reader, Shape, Token};
 use super::handle::{Handle, RebuildHandle};
+use super::plain::unpack_plain;
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
 /// Stack slots that one level of nesting uses: the table, a key, its value, and one to spare.
@@ -45,6 +46,12 @@ pub unsafe fn unpack(
     if bytes.len() > MAX_PAYLOAD_BYTES {
         let (size_bytes, limit_bytes) = (bytes.len(), MAX_PAYLOAD_BYTES);
         return Err(UnpackError::Size { size_bytes, limit_bytes });
+    }
+    if !options.foreign {
+        // SAFETY: the caller vouches for the state.
+        if let Some(count) = unsafe { unpack_plain(state, bytes) } {
+            return Ok(count);
+        }
     }
     let reader = Reader::new(bytes)?;
     // SAFETY: the caller vouches for the state; `settop` only pops what was pushed here.

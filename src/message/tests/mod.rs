@@ -2,6 +2,7 @@
 //! what both see, spelled out by a Lua function that keeps subtypes and bits apart.
 
 mod hostile;
+mod properties;
 mod refused;
 mod typed;
 mod values;

@@ -29,4 +29,11 @@ agree(offsetof(lua_State, stack_last) == 40);
 agree(offsetof(lua_State, tbclist) == 64);
 agree(offsetof(lua_State, base_ci) == 96);
 agree(offsetof(CallInfo, func) == 0 && offsetof(CallInfo, top) == 8);
+agree(offsetof(TString, shrlen) == 11 && (ls_byte)-1 < 0);
+agree(offsetof(TString, u) == 16 && sizeof(((TString *)0)->u.lnglen) == 8);
+agree(offsetof(TString, contents) == 24);
+agree(LUA_VNIL == 0x00 && LUA_VFALSE == 0x01 && LUA_VTRUE == 0x11);
+agree(LUA_VLIGHTUSERDATA == 0x02);
+agree(LUA_VNUMINT == 0x03 && LUA_VNUMFLT == 0x13);
+agree(ctb(LUA_VSHRSTR) == 0x44 && ctb(LUA_VLNGSTR) == 0x54);
 #endif

@@ -8,6 +8,7 @@
 //! contract allows.
 
 use std::ffi::{c_int, c_void};
+use std::slice;
 
 use mlua_sys::{LUA_TNONE, lua_State};
 
@@ -16,6 +17,17 @@ use mlua_sys::{LUA_TNONE, lua_State};
 struct Slot {
     value: u64,
     tag: u8,
+}
+
+/// The head of a string; a short one's bytes follow where `long` stands.
+#[repr(C)]
+struct Text {
+    header: [u8; 11],
+    /// Negative for a long string.
+    short_length: i8,
+    hash: u32,
+    long_length: usize,
+    long: *const u8,
 }
 
 /// What these functions need of a state.
@@ -49,10 +61,41 @@ const _: () = {
     assert!(offset_of!(State, call) == 32 && offset_of!(State, stack_last) == 40);
     assert!(offset_of!(State, to_be_closed) == 64 && offset_of!(State, base_call) == 96);
     assert!(offset_of!(Call, function) == 0 && offset_of!(Call, top) == 8);
+    assert!(offset_of!(Text, short_length) == 11 && offset_of!(Text, long_length) == 16);
+    assert!(offset_of!(Text, long) == 24);
 };
 
 /// Bits of a tag that name the type.
 const TYPE_BITS: u8 = 0x0f;
+
+/// Tags of values that hold no others.
+mod tag {
+    pub const NIL: u8 = 0x00;
+    pub const FALSE: u8 = 0x01;
+    pub const TRUE: u8 = 0x11;
+    pub const POINTER: u8 = 0x02;
+    pub const INTEGER: u8 = 0x03;
+    pub const FLOAT: u8 = 0x13;
+    pub const SHORT_STRING: u8 = 0x44;
+    pub const LONG_STRING: u8 = 0x54;
+}
+
+/// A value that holds no others.
+#[derive(Debug, Clone, Copy)]
+pub enum Plain<'a> {
+    /// `nil`
+    Nil,
+    /// A boolean.
+    Boolean(bool),
+    /// An integer.
+    Integer(i64),
+    /// A float.
+    Float(f64),
+    /// A string.
+    String(&'a [u8]),
+    /// The address that a light userdata carries.
+    Pointer(u64),
+}
 
 /// `lua_gettop`.
 ///
@@ -137,4 +180,159 @@ pub unsafe fn has_frames(state: *mut lua_State) -> bool {
     let state: *const State = state.cast();
     // SAFETY: by contract; addresses are compared only.
     unsafe { !std::ptr::eq((*state).call, &raw const (*state).base_call) }
+}
+
+/// The value at a positive index below the top, if it is a plain one.
+///
+/// # Safety
+/// As [`gettop`]; the index holds a value, which stays where it is for `'a`.
+#[inline]
+pub unsafe fn plain_at<'a>(state: *mut lua_State, index: c_int) -> Option<Plain<'a>> {
+    let state: *const State = state.cast();
+    // SAFETY: by contract; each tag reads the value that belongs to it.
+    unsafe {
+        let slot = (*(*state).call).function.add(index as usize);
+        debug_assert!(slot.cast_const() < (*state).top.cast_const());
+        let value = (*slot).value;
+        Some(match (*slot).tag {
+            tag::INTEGER => Plain::Integer(value as i64),
+            tag::SHORT_STRING | tag::LONG_STRING => {
+                Plain::String(text(std::ptr::with_exposed_provenance(value as usize)))
+            }
+            tag::FLOAT => Plain::Float(f64::from_bits(value)),
+            tag::POINTER => Plain::Pointer(value),
+            tag::NIL => Plain::Nil,
+            tag::FALSE => Plain::Boolean(false),
+            tag::TRUE => Plain::Boolean(true),
+            _ => return None,
+        })
+    }
+}
+
+/// The bytes of a string.
+///
+/// # Safety
+/// It is a live string of Lua, and lives on for `'a`.
+#[inline]
+unsafe fn text<'a>(text: *const Text) -> &'a [u8] {
+    // SAFETY: by contract; a short string's bytes begin where a long one has the address of its own.
+    unsafe {
+        match usize::try_from((*text).short_length) {
+            Ok(length) => slice::from_raw_parts((&raw const (*text).long).cast(), length),
+            Err(_) => slice::from_raw_parts((*text).long, (*text).long_length),
+        }
+    }
+}
+
+/// Pushes a value.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+unsafe fn push(state: *mut lua_State, tag: u8, value: u64) {
+    let state: *mut State = state.cast();
+    // SAFETY: by contract; the slot at the top is free, and its value is read by its tag alone.
+    unsafe {
+        let slot = (*state).top;
+        debug_assert!(slot.cast_const() < (*(*state).call).top.cast_const());
+        (*slot).value = value;
+        (*slot).tag = tag;
+        (*state).top = slot.add(1);
+    }
+}
+
+/// `lua_pushnil`.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+pub unsafe fn pushnil(state: *mut lua_State) {
+    // SAFETY: by contract.
+    unsafe { push(state, tag::NIL, 0) }
+}
+
+/// `lua_pushboolean`.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+pub unsafe fn pushboolean(state: *mut lua_State, value: bool) {
+    // SAFETY: by contract.
+    unsafe { push(state, if value { tag::TRUE } else { tag::FALSE }, 0) }
+}
+
+/// `lua_pushinteger`.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+pub unsafe fn pushinteger(state: *mut lua_State, value: i64) {
+    // SAFETY: by contract.
+    unsafe { push(state, tag::INTEGER, value as u64) }
+}
+
+/// `lua_pushnumber`.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+pub unsafe fn pushnumber(state: *mut lua_State, value: f64) {
+    // SAFETY: by contract.
+    unsafe { push(state, tag::FLOAT, value.to_bits()) }
+}
+
+/// `lua_pushlightuserdata`.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+pub unsafe fn pushpointer(state: *mut lua_State, address: u64) {
+    // SAFETY: by contract.
+    unsafe { push(state, tag::POINTER, address) }
+}
+
+/// `lua_copy` between positive indices.
+///
+/// # Safety
+/// As [`gettop`]; both indices hold values.
+#[inline]
+pub unsafe fn copy(state: *mut lua_State, from: c_int, to: c_int) {
+    let state: *mut State = state.cast();
+    // SAFETY: by contract; slots of a stack need no barrier of the collector.
+    unsafe {
+        let function = (*(*state).call).function;
+        let (from, to) = (function.add(from as usize), function.add(to as usize));
+        debug_assert!(from.max(to).cast_const() < (*state).top.cast_const());
+        (*to).value = (*from).value;
+        (*to).tag = (*from).tag;
+    }
+}
+
+/// Replaces the value at a positive index by a light userdata.
+///
+/// # Safety
+/// As [`gettop`]; the index holds a value.
+#[inline]
+pub unsafe fn putpointer(state: *mut lua_State, address: u64, to: c_int) {
+    let state: *mut State = state.cast();
+    // SAFETY: by contract; the value is read by its tag alone.
+    unsafe {
+        let to = (*(*state).call).function.add(to as usize);
+        debug_assert!(to.cast_const() < (*state).top.cast_const());
+        (*to).value = address;
+        (*to).tag = tag::POINTER;
+    }
+}
+
+/// `lua_pushvalue` of a positive index.
+///
+/// # Safety
+/// As [`gettop`]; the index holds a value, and there is room for another.
+#[inline]
+pub unsafe fn pushvalue(state: *mut lua_State, index: c_int) {
+    // SAFETY: by contract.
+    unsafe {
+        let slot = (*(*state.cast::<State>()).call).function.add(index as usize);
+        push(state, (*slot).tag, (*slot).value);
+    }
 }

@@ -1,0 +1,90 @@
+//! Properties of the codec, on values and bytes that nobody thought of.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A value as Lua spells it.
+fn plain() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("nil".to_owned()),
+        any::<bool>().prop_map(|value| value.to_string()),
+        any::<i64>().prop_map(|value| format!("({} | {})", value >> 1, value & 1)),
+        (-300i64..300).prop_map(|value| value.to_string()),
+        any::<f64>()
+            .prop_filter("Lua spells no NaN", |value| !value.is_nan())
+            .prop_map(spell_float),
+        prop::collection::vec(any::<u8>(), 0..50).prop_map(|bytes| spell_string(&bytes)),
+    ]
+}
+
+/// Exactly, by its bits.
+fn spell_float(value: f64) -> String {
+    format!("string.unpack('d', string.pack('i8', {}))", value.to_bits() as i64 as i128)
+        .replace("-9223372036854775808", "math.mininteger")
+}
+
+fn spell_string(bytes: &[u8]) -> String {
+    let escaped: String = bytes.iter().map(|byte| format!("\\{byte:03}")).collect();
+    format!("\"{escaped}\"")
+}
+
+/// A value that may hold others. Tables have no holes: the length of one that has is any border.
+fn value() -> impl Strategy<Value = String> {
+    let leaf = plain().prop_filter("a hole", |value| value != "nil");
+    let leaf = leaf.prop_map(|value| format!("({value})"));
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        let key = prop_oneof![
+            "[a-z]{1,8}".prop_map(|key| format!("{key:?}")),
+            prop_oneof![-40i64..0, 100i64..140].prop_map(|key| key.to_string()),
+            Just("1.5".to_owned()),
+            Just("true".to_owned()),
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..20)
+                .prop_map(|items| format!("{{{}}}", items.join(", "))),
+            prop::collection::vec((key, inner), 0..6).prop_map(|fields| {
+                let fields = fields.iter().map(|(key, value)| format!("[{key}] = {value}"));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_list_of_values_arrives(values in prop::collection::vec(value(), 0..6)) {
+        check(&format!("return {}", values.join(", ")));
+    }
+
+    #[test]
+    fn the_short_way_and_the_long_way_write_the_same_bytes(
+        values in prop::collection::vec(plain(), 1..8),
+    ) {
+        let list = values.iter().map(|value| format!("({value})")).collect::<Vec<_>>().join(", ");
+        let either = check(&format!("return {list}"));
+        // A table makes the whole list take the long way.
+        let long = check(&format!("return {list}, {{}}"));
+        let (last, rest) = long.as_bytes().split_last().expect("a table has a byte");
+        prop_assert_eq!(*last, 0x10);
+        prop_assert_eq!(rest, either.as_bytes());
+    }
+
+    #[test]
+    fn arbitrary_bytes_give_values_or_an_error_and_leave_the_stack_consistent(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..200),
+        starts_well in any::<bool>(),
+    ) {
+        if starts_well && bytes.len() > 2 {
+            (bytes[0], bytes[1]) = (FORMAT_VERSION, 0);
+        }
+        let receiver = Vm::new();
+        let count = receiver.unpack(&bytes).unwrap_or(0);
+        prop_assert_eq!(receiver.top(), count);
+        let (_, rest) = bytes.split_at(bytes.len().min(40));
+        let count = count + receiver.unpack(rest).unwrap_or(0);
+        prop_assert_eq!(receiver.top(), count);
+    }
+}
