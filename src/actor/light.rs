@@ -58,6 +58,11 @@ impl Light {
         stack.push_light(self.to_bits() as usize);
     }
 
+    /// Puts it into the place of the value at `index`.
+    pub(crate) fn put(self, stack: &mut Stack<'_>, index: i32) {
+        stack.put_light(self.to_bits() as usize, index);
+    }
+
     fn to_bits(self) -> u64 {
         // An address has 64 bits; one whose generation passes 2^32 would lose its upper bits here
         // and then name no service, which is what happens to any address of an ended service.

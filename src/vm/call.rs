@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{host, lua};
 
 use super::context::Context;
 use super::error::LuaError;
@@ -233,6 +233,19 @@ impl Stack<'_> {
     fn collects_enough(&mut self) -> bool {
         self.collect();
         !self.context().memory.is_over_limit()
+    }
+
+    /// The VM is about to build what it will live with: no collection before that many bytes more are
+    /// in use, until [`Stack::settle`].
+    pub fn grow(&mut self, bytes: usize) {
+        // SAFETY: the state is live; figures of the collector change, and nothing runs.
+        unsafe { host::lua_gcgrant(self.state(), bytes) };
+    }
+
+    /// It is built: collections begin again at their usual pace.
+    pub fn settle(&mut self) {
+        // SAFETY: as in `grow`.
+        unsafe { host::lua_gcsettle(self.state()) };
     }
 
     /// Collects all garbage, twice so that what finalizers let go of is freed as well.

@@ -224,7 +224,8 @@ impl Drop for Running<'_> {
         let slot = &self.worker.slot;
         slot.turn.store(0, Ordering::Release);
         compiler_fence(Ordering::SeqCst);
-        let state = slot.state.swap(ptr::null_mut(), Ordering::Relaxed);
+        let state = slot.state.load(Ordering::Relaxed);
+        slot.state.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the state, or at least its block if it was closed, lives until the turn is over,
         // and this is the thread that ran it.
         unsafe { forget_late_interruption(state) };

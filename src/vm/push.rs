@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::ptr;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, quick};
 
 use super::native::Native;
 use super::stack::Stack;
@@ -18,7 +18,7 @@ impl Stack<'_> {
     pub fn push_nil(&mut self) {
         self.take_slot();
         // SAFETY: there is room.
-        unsafe { lua::lua_pushnil(self.state()) };
+        unsafe { quick::pushnil(self.state()) };
     }
 
     /// Pushes a boolean.
@@ -26,7 +26,7 @@ impl Stack<'_> {
     pub fn push_bool(&mut self, value: bool) {
         self.take_slot();
         // SAFETY: there is room.
-        unsafe { lua::lua_pushboolean(self.state(), value.into()) };
+        unsafe { quick::pushboolean(self.state(), value) };
     }
 
     /// Pushes an integer.
@@ -34,7 +34,7 @@ impl Stack<'_> {
     pub fn push_integer(&mut self, value: i64) {
         self.take_slot();
         // SAFETY: there is room.
-        unsafe { lua::lua_pushinteger(self.state(), value) };
+        unsafe { quick::pushinteger(self.state(), value) };
     }
 
     /// Pushes a float.
@@ -42,7 +42,7 @@ impl Stack<'_> {
     pub fn push_number(&mut self, value: f64) {
         self.take_slot();
         // SAFETY: there is room.
-        unsafe { lua::lua_pushnumber(self.state(), value) };
+        unsafe { quick::pushnumber(self.state(), value) };
     }
 
     /// Pushes a string of any bytes.
@@ -80,15 +80,24 @@ impl Stack<'_> {
     /// Pushes an address that code of this module will look behind.
     pub(super) fn push_pointer(&mut self, pointer: *mut c_void) {
         self.take_slot();
+        let address = pointer.expose_provenance() as u64;
         // SAFETY: there is room; Lua never looks behind the address.
-        unsafe { lua::lua_pushlightuserdata(self.state(), pointer) };
+        unsafe { quick::pushpointer(self.state(), address) };
     }
 
     /// Pushes a copy of the value at `index` (nil where there is none).
     #[inline]
     pub fn push_value(&mut self, index: c_int) {
-        let Some(index) = self.readable(index) else { return self.push_nil() };
+        let index = self.absolute(index);
         self.take_slot();
+        if (1..=self.top()).contains(&index) {
+            // SAFETY: there is room and the index holds a value.
+            return unsafe { quick::pushvalue(self.state(), index) };
+        }
+        let Some(index) = self.readable(index) else {
+            // SAFETY: there is room.
+            return unsafe { quick::pushnil(self.state()) };
+        };
         // SAFETY: there is room and the index may be read.
         unsafe { lua::lua_pushvalue(self.state(), index) };
     }

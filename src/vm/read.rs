@@ -5,7 +5,8 @@
 use std::ffi::{c_int, c_void};
 use std::{ptr, slice};
 
-use moonhive_lua_sys::{lua, quick};
+use moonhive_lua_sys::lua;
+use moonhive_lua_sys::quick::{self, Plain};
 
 use super::stack::Stack;
 
@@ -129,10 +130,18 @@ impl Stack<'_> {
     /// The bytes of a string; `None` for everything else, numbers included.
     #[inline]
     pub fn bytes(&self, index: c_int) -> Option<&[u8]> {
+        let index = self.absolute(index);
+        if (1..=self.top()).contains(&index) {
+            // SAFETY: the index holds a value. The bytes stay in place while it is on the stack; the
+            // borrow ends before anything can remove it, and no Lua code runs.
+            return match unsafe { quick::plain_at(self.state(), index) } {
+                Some(Plain::String(bytes)) => Some(bytes),
+                _ => None,
+            };
+        }
         let (index, mut length) = (self.readable(index)?, 0);
         // SAFETY: the index may be read. Only a string is asked for its bytes, so nothing is
-        // converted. They stay in place while the value is on the stack; the borrow ends before
-        // anything can remove it, and no Lua code runs.
+        // converted. They stay in place as above.
         unsafe {
             if self.tag(index) != lua::LUA_TSTRING {
                 return None;
@@ -149,9 +158,17 @@ impl Stack<'_> {
 
     /// The address in a light userdata.
     pub fn light(&self, index: c_int) -> Option<usize> {
-        let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
-        // SAFETY: the index may be read.
-        Some(unsafe { lua::lua_touserdata(self.state(), index) }.addr())
+        let index = self.absolute(index);
+        if !(1..=self.top()).contains(&index) {
+            let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
+            // SAFETY: the index may be read.
+            return Some(unsafe { lua::lua_touserdata(self.state(), index) }.addr());
+        }
+        // SAFETY: the index holds a value.
+        match unsafe { quick::plain_at(self.state(), index) } {
+            Some(Plain::Pointer(address)) => Some(address as usize),
+            _ => None,
+        }
     }
 
     /// The address that tells apart tables, functions, coroutines and userdata; null for others.

@@ -17,6 +17,18 @@ pub struct Reference {
     vm: u64,
 }
 
+impl Reference {
+    /// The slot of the registry.
+    pub(super) fn slot(&self) -> c_int {
+        self.slot
+    }
+
+    /// The VM that it belongs to.
+    pub(super) fn vm(&self) -> u64 {
+        self.vm
+    }
+}
+
 impl Stack<'_> {
     /// Pops a value and keeps it.
     pub fn keep(&mut self) -> Reference {

@@ -201,6 +201,28 @@ impl<'vm> Stack<'vm> {
         }
     }
 
+    /// Puts the running native's `number`-th upvalue into the place of the value at `to`.
+    pub fn copy_upvalue(&mut self, number: u8, to: c_int) {
+        let (from, to) = (upvalue(number), self.occupied(to));
+        assert!(self.kind(from) != Kind::None, "no upvalue {number}");
+        // SAFETY: the upvalue exists, and there is a value to replace.
+        unsafe { lua::lua_copy(self.state, from, to) };
+    }
+
+    /// Puts a bare address into the place of the value at `to`.
+    pub fn put_light(&mut self, address: usize, to: c_int) {
+        let to = self.occupied(to);
+        // SAFETY: there is a value to replace.
+        unsafe { quick::putpointer(self.state, address as u64, to) };
+    }
+
+    /// Copies the value at `from` into the place of the one at `to`.
+    pub fn copy(&mut self, from: c_int, to: c_int) {
+        let (from, to) = (self.occupied(from), self.occupied(to));
+        // SAFETY: both indices hold values of this stack.
+        unsafe { quick::copy(self.state, from, to) };
+    }
+
     /// Pops the top value and makes it the running native's `number`-th upvalue.
     pub fn replace_upvalue(&mut self, number: u8) {
         let (slot, top) = (upvalue(number), self.occupied(-1));

@@ -7,10 +7,11 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{host, lua};
 
 use super::raise::Raise;
 use super::read::Kind;
+use super::reference::Reference;
 use super::stack::Stack;
 
 impl Stack<'_> {
@@ -29,6 +30,27 @@ impl Stack<'_> {
         // SAFETY: `index` is a table and there is a key; a raw read does not raise.
         unsafe { lua::lua_rawget(self.state(), index) };
         self.kind(-1)
+    }
+
+    /// Replaces the value at `to` by the function that serves the method named at `name`: the one that
+    /// the kept table holds under that string, or a table behind it by `__index`, through at most
+    /// `chain` tables. False, and nothing is changed, if there is none.
+    ///
+    /// # Panics
+    /// If there is no string, or no value to replace.
+    pub fn find_method(
+        &mut self,
+        methods: &Reference,
+        name: c_int,
+        to: c_int,
+        chain: c_int,
+    ) -> bool {
+        self.assert_own(methods.vm());
+        let (name, to) = (self.occupied(name), self.occupied(to));
+        assert!(self.kind(name) == Kind::String, "a method has a name");
+        // SAFETY: both indices hold values of this stack, and one is a string; a raw read does not
+        // raise.
+        unsafe { host::lua_findmethod(self.state(), methods.slot(), name, to, chain) != 0 }
     }
 
     /// Pushes the value of a field.

@@ -50,12 +50,11 @@ pub(super) fn call_method(stack: &mut Stack<'_>) -> NativeResult {
     check_can_block(stack, "call")?;
     let target = state.peer(address);
     let target = target.map_err(|fault| failure::raise(stack, state, fault))?;
-    stack.push_value(upvalue(1));
-    stack.replace(1);
+    stack.copy_upvalue(1, 1);
     let payload = pack(stack, state, 1)?;
     stack.set_top(1);
-    Light::Service(address).push(stack);
-    stack.insert(1);
+    stack.push_value(1);
+    Light::Service(address).put(stack, 1);
     request_answer(stack, state, target, payload, None)
 }
 

@@ -148,3 +148,22 @@ fn no_finalizer_runs_inside_a_native() {
                 collectgarbage() return before == after, finalized";
     check(&mut vm, code, "true 100");
 }
+
+#[test]
+fn nothing_is_collected_while_a_vm_grows_and_garbage_is_afterwards() {
+    fn settle(stack: &mut Stack<'_>) -> NativeResult {
+        stack.settle();
+        Ok(Outcome::Return(0))
+    }
+    let mut vm = vm_with(&[("settle", Native::new(settle))]);
+    vm.stack().grow(1 << 20);
+    let collected = "local weak = setmetatable({ {} }, { __mode = 'v' })
+        local function waste(bytes)
+          for _ = 1, bytes // 1000 do local _ = ('x'):rep(1000) .. bytes end
+          return weak[1] == nil
+        end
+        local early = waste(500000)
+        settle()
+        return early, waste(500000)";
+    check(&mut vm, collected, "false true");
+}

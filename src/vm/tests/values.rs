@@ -258,3 +258,30 @@ fn a_vm_moves_between_threads() {
     .expect("the thread ends");
     check(&mut vm, "return counter:add(1)", "7");
 }
+
+#[test]
+fn a_method_is_found_in_the_kept_table_and_in_those_behind_it() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    let source = "local function f() end
+        local base = setmetatable({ far = f, field = 1 }, { __index = { farther = print } })
+        return setmetatable({ near = f, field = 2 }, { __index = base })";
+    stack.load(source.as_bytes(), "=methods", LoadMode::Text).unwrap();
+    stack.call(0, 1).unwrap();
+    let methods = stack.keep();
+    let mut find = |name: &str, chain| {
+        stack.set_top(0);
+        stack.push_str(name);
+        stack.push_nil();
+        let found = stack.find_method(&methods, 1, 2, chain);
+        assert_eq!(stack.kind(2), if found { Kind::Function } else { Kind::Nil });
+        assert_eq!(stack.str(1), Some(name));
+        found
+    };
+    assert!(find("near", 1) && find("far", 2) && find("farther", 3));
+    assert!(!find("far", 1) && !find("farther", 2), "the chain is too long");
+    assert!(!find("field", 9), "it is no function");
+    assert!(!find("missing", 9) && !find(&"long".repeat(20), 9));
+    stack.set_top(0);
+    stack.release(methods);
+}

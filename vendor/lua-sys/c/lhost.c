@@ -14,7 +14,10 @@
 #include "lapi.h"
 #include "lgc.h"
 #include "lhost.h"
+#include "lobject.h"
 #include "lstate.h"
+#include "ltable.h"
+#include "ltm.h"
 
 
 _Static_assert((LUA_GCHOLD & (GCSTPUSR | GCSTPGC | GCSTPCLS)) == 0,
@@ -35,4 +38,55 @@ LUA_API void lua_gcpoll (lua_State *L) {
   lua_lock(L);
   luaC_checkGC(L);
   lua_unlock(L);
+}
+
+
+LUA_API void lua_gcgrant (lua_State *L, size_t bytes) {
+  global_State *g = G(L);
+  lua_lock(L);
+  if (g->gckind == KGC_GENMINOR)
+    g->GCmajorminor = cast(l_mem, bytes) * 100 / LUAI_GENMINORMUL;
+  luaE_setdebt(g, cast(l_mem, bytes));
+  lua_unlock(L);
+}
+
+
+LUA_API void lua_gcsettle (lua_State *L) {
+  global_State *g = G(L);
+  l_mem used = gettotalbytes(g);
+  lua_lock(L);
+  if (g->gckind == KGC_GENMINOR) {
+    g->GCmajorminor = used;
+    luaE_setdebt(g, applygcparam(g, MINORMUL, used));
+  }
+  else if (g->GCdebt > used)
+    luaE_setdebt(g, used);
+  lua_unlock(L);
+}
+
+
+static StkId slotat (lua_State *L, int idx) {
+  lua_assert(0 < idx && L->ci->func.p + idx < L->top.p);
+  UNUSED(L);
+  return L->ci->func.p + idx;
+}
+
+
+LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
+                            int chain) {
+  TString *key = tsvalue(s2v(slotat(L, name)));
+  TValue o, f;
+  lu_byte tag = luaH_getint(hvalue(&G(L)->l_registry), ref, &o);
+  while (!tagisempty(tag) && ttistable(&o) && chain-- > 0) {
+    const Table *t = hvalue(&o);
+    tag = luaH_getstr(hvalue(&o), key, &f);
+    if (novariant(tag) == LUA_TFUNCTION) {
+      setobj2s(L, slotat(L, to), &f);
+      return 1;
+    }
+    if (t->metatable == NULL)
+      return 0;
+    tag = luaH_getshortstr(t->metatable, G(L)->tmname[TM_INDEX], &o);
+  }
+  return 0;
 }

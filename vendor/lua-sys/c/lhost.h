@@ -31,5 +31,25 @@ LUA_API unsigned char *lua_gcstopword (lua_State *L);
 LUA_API const ptrdiff_t *lua_gcdebtword (lua_State *L);
 LUA_API void lua_gcpoll (lua_State *L);
 
+/*
+** What a program builds while it starts lives on, but a collector that was
+** tuned to an empty state looks through it again and again while it grows.
+** lua_gcgrant puts collections off until that many bytes more are in use, and
+** from then on as many between two of them; lua_gcsettle ends that: what is
+** in use counts as alive, and the usual pace begins from there.
+*/
+LUA_API void lua_gcgrant (lua_State *L, size_t bytes);
+LUA_API void lua_gcsettle (lua_State *L);
+
+/*
+** Finds what serves a method: the function that the table at 'ref' of the
+** registry holds under the string at index 'name'; if it holds none, the
+** table behind it by '__index', through at most 'chain' tables. Copies it to
+** the slot 'to' and returns 1, or 0 where there is none. Both indices are
+** positive and below the top. Runs no metamethod.
+*/
+LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
+                            int chain);
+
 
 #endif

@@ -1,5 +1,7 @@
 //! Declarations of `c/lhost.h` and `c/lblank.h`: what a host needs of a VM that runs its natives.
 
+use std::ffi::c_int;
+
 use mlua_sys::lua_State;
 
 /// The host's bit in the word of [`lua_gcstopword`].
@@ -14,6 +16,19 @@ unsafe extern "C-unwind" {
     pub fn lua_gcdebtword(state: *mut lua_State) -> *const isize;
     /// Does that work, finalizers included, unless the collector is held.
     pub fn lua_gcpoll(state: *mut lua_State);
+    /// Puts collections off until that many bytes more are in use, then as many between two of them.
+    pub fn lua_gcgrant(state: *mut lua_State, bytes: usize);
+    /// Ends that: what is in use counts as alive, and collections have their usual pace.
+    pub fn lua_gcsettle(state: *mut lua_State);
+    /// Copies the function that the table at `reference` of the registry, or one behind it by `__index`,
+    /// holds under the string at `name` to the slot `to`; 0 where there is none. Raises nothing.
+    pub fn lua_findmethod(
+        state: *mut lua_State,
+        reference: c_int,
+        name: c_int,
+        to: c_int,
+        chain: c_int,
+    ) -> c_int;
     /// Opens all standard libraries in a new state, as `luaL_openlibs` does, by copying what they left
     /// in the first one. May raise a memory error.
     pub fn lua_openblank(state: *mut lua_State);
