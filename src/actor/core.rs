@@ -17,11 +17,12 @@ use parking_lot::{Mutex, RwLock};
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::groups::Groups;
-use super::life::Life;
+use super::life::{Life, Outcome};
 use super::limits::RECENT_ENDS_MAX;
 use super::message::{Alarm, Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
+use super::parting::{Parcel, Parting};
 use super::plan::Spawn;
 use super::profile::Scale;
 use super::request::RequestId;
@@ -392,30 +393,40 @@ impl Core {
 impl Workload for Core {
     type Task = Service;
     type Timer = Timer;
+    type Parcel = Parcel;
 
-    fn run(&self, service: &Arc<Service>, context: &WorkerContext<'_, Self>) -> Turn {
+    fn run(
+        &self,
+        service: &Arc<Service>,
+        first: Option<Parcel>,
+        context: &WorkerContext<'_, Self>,
+    ) -> Turn {
         let Some(mut life) = service.take_life() else { return Turn::Ended };
         self.warden.note_turn(context.index(), service.address());
         let slice = Slice { worker: context.index(), started_ns: context.turn_started_ns() };
-        let progress = worker::catch(|| life.turn(service, slice));
-        let (end, at_once) = match progress {
-            Ok(Progress::Idle) => {
-                service.put_life(life);
-                return Turn::Idle;
+        let (end, at_once) = match worker::catch(|| life.turn(service, first, slice)) {
+            Ok(Outcome { progress: Progress::Over { end, at_once }, parting }) => {
+                // The end may last: what the turn hands over is for everybody.
+                drop(parting);
+                (*end, at_once)
             }
-            Ok(Progress::Again) => {
+            Ok(Outcome { progress, parting }) => {
                 service.put_life(life);
-                return Turn::Again;
+                if let Some((service, parcel)) = parting.and_then(Parting::part) {
+                    context.hand_over(service, parcel);
+                }
+                return if matches!(progress, Progress::Idle) { Turn::Idle } else { Turn::Again };
             }
-            Ok(Progress::Over { end, at_once }) => (*end, at_once),
             Err(text) => (End::Failed(Fault::new(Code::Error, text)), true),
         };
-        // The end may last: what the turn handed over is for everybody.
-        self.handle.share();
         if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
             tracing::error!(service = service.name(), "the end of a service failed: {text}");
         }
         Turn::Ended
+    }
+
+    fn deposit(service: &Arc<Service>, parcel: Parcel) {
+        service.deposit(parcel);
     }
 
     fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {

@@ -10,12 +10,20 @@ use super::exit::{bury, bury_vm};
 use super::fault::{Code, Fault};
 use super::message::Message;
 use super::outside::Outside;
+use super::parting::{Parcel, Parting};
 use super::plan::Plan;
 use super::service::Service;
 use super::state::State;
 use super::turn::{Progress, Slice, Turn};
 use super::worker;
 use crate::vm::Vm;
+
+/// What a turn leads to.
+pub(crate) struct Outcome {
+    pub(crate) progress: Progress,
+    /// What it hands over.
+    pub(crate) parting: Option<Parting>,
+}
 
 /// The private part of a service.
 pub(crate) struct Life {
@@ -42,15 +50,32 @@ impl Life {
         Life { batch: Batch::default(), stage: Stage::Outside(outside) }
     }
 
-    /// One turn.
-    pub(crate) fn turn(&mut self, service: &Arc<Service>, slice: Slice) -> Progress {
+    /// One turn. `first` was handed over to it.
+    pub(crate) fn turn(
+        &mut self,
+        service: &Arc<Service>,
+        first: Option<Parcel>,
+        slice: Slice,
+    ) -> Outcome {
+        if let Stage::Born(vm) = &mut self.stage {
+            return turn_of_vm(vm, &mut self.batch, service, first, slice);
+        }
+        if let Some(first) = first.and_then(Parcel::into_message) {
+            self.batch.put_first(first, service.mailbox());
+        }
+        Outcome { progress: self.other_turn(service, slice), parting: None }
+    }
+
+    /// A turn that is not that of a VM, or its first.
+    #[cold]
+    fn other_turn(&mut self, service: &Arc<Service>, slice: Slice) -> Progress {
         if let Stage::Planned(_) = self.stage
             && let Err(over) = self.give_birth(service)
         {
             return over;
         }
         match &mut self.stage {
-            Stage::Born(vm) => turn_of_vm(vm, &mut self.batch, service, slice),
+            Stage::Born(vm) => turn_of_vm(vm, &mut self.batch, service, None, slice).progress,
             Stage::Outside(outside) => outside.turn(service, &mut self.batch),
             Stage::Planned(_) | Stage::Stillborn => Progress::Idle,
         }
@@ -86,22 +111,24 @@ fn turn_of_vm(
     vm: &mut Vm,
     batch: &mut Batch<Message>,
     service: &Arc<Service>,
+    first: Option<Parcel>,
     slice: Slice,
-) -> Progress {
-    let (progress, tasks, ticks) = worker::with_vm(vm, |stack| {
+) -> Outcome {
+    let outcome = worker::with_vm(vm, |stack| {
         let Some(state) = stack.data::<State>() else {
-            let fault = Fault::new(Code::Error, "the VM has lost its service");
-            return (Progress::Over { end: Box::new(End::Failed(fault)), at_once: true }, 0, 0);
+            let end = End::Failed(Fault::new(Code::Error, "the VM has lost its service"));
+            let progress = Progress::Over { end: Box::new(end), at_once: true };
+            return Outcome { progress, parting: None };
         };
-        let progress = Turn::new(stack, state, batch, slice).run();
+        let progress = Turn::new(stack, state, batch, slice).run(first);
         let (tasks, ticks) = (state.tasks.borrow().len(), state.profile.borrow().total());
-        (progress, tasks, ticks)
+        service.figures.publish(stack.used_bytes(), tasks, ticks);
+        Outcome { progress, parting: state.leave_turn() }
     });
-    if matches!(progress, Progress::Idle) {
+    if matches!(outcome.progress, Progress::Idle) {
         answer_census(vm, service);
     }
-    service.figures.publish(vm.memory().used_bytes, tasks, ticks);
-    progress
+    outcome
 }
 
 /// Tells which unused shared strings the VM holds, if the process wants to know, and has those asked

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
-use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::parting::Parted;
 use super::request::Terms;
 use super::service::Service;
 use super::skynet::Envelope;
@@ -137,12 +137,13 @@ impl Caller {
         }
     }
 
-    /// As [`Caller::answer`], from a turn that blocks or ends right after.
-    pub(crate) fn answer_handing_over(mut self, core: &Core, payload: Payload) -> bool {
+    /// The answer, and the service that it is for; `None` if nobody waits for it.
+    #[inline]
+    pub(super) fn into_answer(mut self, payload: Payload) -> Option<Parted> {
         match (std::mem::take(&mut self.session), self.service.take()) {
-            (0, _) | (_, None) => false,
+            (0, _) | (_, None) => None,
             (session, Some(service)) => {
-                service.post_handing_over(core, Message::Answer { session, payload })
+                Some(Parted { service, message: Message::Answer { session, payload } })
             }
         }
     }

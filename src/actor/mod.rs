@@ -60,6 +60,7 @@ mod message;
 mod names;
 mod outside;
 mod overload;
+mod parting;
 mod peers;
 mod plan;
 mod profile;

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::limits::{START_GROWTH_BYTES, TASKS_MAX};
 use super::message::{Caller, Message};
 use super::plan::Source;
 use super::request::RequestId;
 use super::service::Leaving;
 use super::skynet::{COMMAND, Envelope, Incoming, VALUES};
 use super::slots::Key;
-use super::task::{Deadlines, Role, Stage, Task};
+use super::task::{Role, Served, Stage, Task};
 use super::trace::Step;
 use super::turn::{Progress, Turn};
 use crate::message::{PackError, Payload};
@@ -19,7 +20,7 @@ use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
 /// Names that begin like this are the service's own and not to be called.
 const RESERVED_PREFIX: &[u8] = b"__";
 /// Longest chain of `__index` tables that is searched for a handler.
-const INDEX_CHAIN_MAX: usize = 16;
+const INDEX_CHAIN_MAX: i32 = 16;
 /// Runs the host's own file before that of a service.
 const PRELOAD_TEXT: &str = include_str!("../../lua/boot/preload.lua");
 
@@ -29,6 +30,7 @@ impl Turn<'_, '_> {
     /// Runs the service's file with the arguments of its spawn.
     pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
         let Some(plan) = self.state.plan.take() else { return };
+        self.stack.grow(START_GROWTH_BYTES);
         let coroutine = self.stack.coroutine();
         let loaded = match &plan.source {
             Source::File(path) => self.load_service(path),
@@ -81,8 +83,32 @@ impl Turn<'_, '_> {
             Err((fault, mut task)) => {
                 self.stack.recycle(coroutine);
                 if let Some(caller) = task.caller.take() {
+                    if matches!(task.role, Role::Dispatch) && caller.waits() {
+                        self.state.note_request_done();
+                    }
                     caller.fail(fault);
                 }
+            }
+        }
+    }
+
+    /// The same for the task that serves a request.
+    fn begin_served(&mut self, served: Served, coroutine: Coroutine, values: i32) {
+        let (is_traced, is_owed) = (served.terms.request.is_traced(), served.caller.waits());
+        let inserted = self.state.tasks.borrow_mut().insert_served(served, TASKS_MAX);
+        match inserted {
+            Ok(key) => {
+                if is_owed {
+                    self.state.service.figures.begin_request();
+                }
+                if is_traced {
+                    self.trace_begin(key, &coroutine);
+                }
+                self.resume(key, coroutine, values, None);
+            }
+            Err(caller) => {
+                self.stack.recycle(coroutine);
+                caller.fail(self.state.too_many_tasks());
             }
         }
     }
@@ -124,6 +150,7 @@ impl Turn<'_, '_> {
             }
         }
         self.state.main_done.set(true);
+        self.stack.settle();
         if let Some(caller) = caller {
             caller.answer(Payload::EMPTY);
         }
@@ -175,15 +202,7 @@ impl Turn<'_, '_> {
         let coroutine = self.stack.coroutine();
         match self.prepare(&coroutine, payload) {
             Ok((values, handler)) => {
-                let mut task = Task::new(Stage::Running, Role::Handler);
-                task.deadlines = Deadlines::new(terms.deadline_ms);
-                task.request = terms.request;
-                task.handler = handler;
-                if caller.waits() {
-                    self.state.service.figures.begin_request();
-                }
-                task.caller = Some(caller);
-                self.begin(task, coroutine, values);
+                self.begin_served(Served { caller, terms, handler }, coroutine, values);
             }
             Err(fault) => {
                 self.stack.recycle(coroutine);
@@ -227,17 +246,13 @@ impl Turn<'_, '_> {
             return Err(Fault::new(Code::Argument, "a request begins with the name of a method"));
         }
         // From `nil method arguments` to `method handler arguments`.
-        stack.push_value(2);
-        stack.replace(1);
+        stack.copy(2, 1);
         let is_reserved = stack.bytes(1).is_some_and(|name| name.starts_with(RESERVED_PREFIX));
         let handlers = self.state.handlers.borrow();
-        let found = match &*handlers {
-            Some(handlers) if !is_reserved => {
-                stack.push_kept(handlers);
-                find_handler(&mut stack)
-            }
-            _ => false,
-        };
+        let found = !is_reserved
+            && handlers
+                .as_ref()
+                .is_some_and(|handlers| stack.find_method(handlers, 1, 2, INDEX_CHAIN_MAX));
         if !found {
             let method = String::from_utf8_lossy(stack.bytes(1).unwrap_or_default()).into_owned();
             let what = match &*handlers {
@@ -247,7 +262,6 @@ impl Turn<'_, '_> {
             let text = format!("service {} {what}", self.state.service.label());
             return Err(Fault::new(Code::NoHandler, text));
         }
-        stack.replace(2);
         let handler = self.state.profile.borrow_mut().call(stack.bytes(1).unwrap_or_default());
         Ok((values - 1, handler))
     }
@@ -272,7 +286,10 @@ impl Turn<'_, '_> {
 
     /// The task's function returned.
     pub(super) fn finished(&mut self, key: Key, coroutine: Coroutine, results: i32) {
-        if let Some(mut task) = self.remove(key) {
+        let served = self.end_served(key);
+        if let Some(caller) = served {
+            self.answer(caller, &coroutine, results);
+        } else if let Some(mut task) = self.remove(key) {
             self.state.trace(key, task.request, || Step::End { failed: false });
             let caller = task.caller.take();
             match &task.role {
@@ -286,6 +303,18 @@ impl Turn<'_, '_> {
             self.end_task(task);
         }
         self.stack.recycle(coroutine);
+    }
+
+    /// The short way out of a task that served a request and holds nothing else: whom it owes an answer.
+    #[inline]
+    fn end_served(&mut self, key: Key) -> Option<Option<Caller>> {
+        let mut tasks = self.state.tasks.borrow_mut();
+        if tasks.get(key)?.request.is_traced() {
+            return None;
+        }
+        let caller = tasks.end_served(key)?;
+        self.state.skynet.drop_watch(key);
+        Some(caller)
     }
 
     /// The task's function raised an error; the coroutine is closed already.
@@ -369,10 +398,7 @@ impl Turn<'_, '_> {
         self.state.note_request_done();
         let mut stack = self.stack.in_coroutine(coroutine);
         match stack.pack(2, results - 1, "results") {
-            Ok(payload) => {
-                caller.answer_handing_over(&self.state.core, payload);
-                self.state.note_hand_over();
-            }
+            Ok(payload) => self.state.answer(caller, payload),
             Err(error) => drop(caller.fail(unsendable("the answer", &error).seen_by_caller())),
         }
     }
@@ -410,30 +436,6 @@ impl Turn<'_, '_> {
     fn label(&self) -> String {
         self.state.service.label()
     }
-}
-
-/// Replaces the handlers on top of the stack by the handler of the method at index 1, searched
-/// through `__index` tables. False, and nothing on top, if there is none.
-fn find_handler(stack: &mut crate::vm::Stack<'_>) -> bool {
-    for _ in 0..INDEX_CHAIN_MAX {
-        stack.push_value(1);
-        if stack.raw_get(-2) == Kind::Function {
-            stack.remove(-2);
-            return true;
-        }
-        stack.pop(1);
-        if !stack.push_metatable(-1) {
-            break;
-        }
-        let next = stack.raw_get_field(-1, "__index");
-        stack.remove(-2);
-        stack.remove(-2);
-        if next != Kind::Table {
-            break;
-        }
-    }
-    stack.pop(1);
-    false
 }
 
 /// An error of Lua as what travels between services.

@@ -22,6 +22,7 @@ use super::limits::{TURN_OFFENCE_MEMORY, TURN_OFFENCES_MAX, WATCHERS_MAX};
 use super::link::LINK;
 use super::message::{Message, Obituary};
 use super::overload::Overload;
+use super::parting::Parcel;
 use super::settings::WhenFull;
 
 /// A service; see the module's text.
@@ -257,30 +258,6 @@ impl Service {
         }
     }
 
-    /// As [`Service::request`], from a turn of the host `core` that blocks or ends right after: the
-    /// service runs next on this worker.
-    ///
-    /// # Errors
-    /// As [`Service::request`].
-    pub(crate) fn request_handing_over(
-        self: Arc<Self>,
-        core: &Core,
-        message: Message,
-    ) -> Result<(), Fault> {
-        match self.mailbox.push(message) {
-            Ok(pushed) => {
-                if self.overload.is_due(pushed.depth) {
-                    self.warn_overload(pushed.depth);
-                }
-                if pushed.wake {
-                    core.handle.hand_over(self);
-                }
-                Ok(())
-            }
-            Err(refusal) => self.refused(refusal),
-        }
-    }
-
     /// Sends an answer, a timer's alarm or another message that was asked for: such messages are
     /// limited by what the service itself has begun. False if the service has ended.
     pub(crate) fn post(self: &Arc<Self>, message: Message) -> bool {
@@ -296,19 +273,24 @@ impl Service {
         }
     }
 
-    /// As [`Service::post`], from a turn that blocks or ends right after.
-    pub(crate) fn post_handing_over(self: Arc<Self>, core: &Core, message: Message) -> bool {
-        match self.mailbox.push_past_limit(message) {
-            Ok(pushed) => {
-                if pushed.wake {
-                    core.handle.hand_over(self);
-                }
-                true
-            }
-            Err(refusal) => {
-                refusal.into_message().disarm();
-                false
-            }
+    /// Owes the service a turn if it is at rest; who gets `true` sees to it that the turn comes.
+    #[inline]
+    pub(super) fn claim(&self) -> bool {
+        self.core.handle.claim(self)
+    }
+
+    /// The turn that was claimed comes, on any worker.
+    pub(super) fn schedule_claimed(self: Arc<Self>) {
+        let handle = self.core.handle.clone();
+        handle.schedule(self);
+    }
+
+    /// Puts a message that was on its way without the mailbox before all others.
+    pub(super) fn deposit(&self, parcel: Parcel) {
+        if let Some(message) = parcel.into_message()
+            && let Err(refusal) = self.mailbox.put_first(message)
+        {
+            refusal.into_message().reject(|| self.dead());
         }
     }
 

@@ -43,6 +43,8 @@ impl Key {
 #[derive(Debug)]
 struct Slot<T> {
     epoch: u64,
+    is_taken: bool,
+    /// There while the slot is taken, and afterwards if it was left to be used again.
     value: Option<T>,
 }
 
@@ -77,7 +79,8 @@ impl<T> Slots<T> {
     pub fn insert(&mut self, value: T) -> Result<Key, T> {
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
-            debug_assert!(slot.value.is_none());
+            debug_assert!(!slot.is_taken);
+            slot.is_taken = true;
             slot.value = Some(value);
             return Ok(Key::new(index as usize, slot.epoch));
         }
@@ -85,20 +88,46 @@ impl<T> Slots<T> {
         if index >= Self::CAPACITY_MAX {
             return Err(value);
         }
-        self.slots.push(Slot { epoch: self.first_epoch, value: Some(value) });
+        self.slots.push(Slot { epoch: self.first_epoch, is_taken: true, value: Some(value) });
         Ok(Key::new(index, self.first_epoch))
     }
 
     /// The value that `key` names, while it is there.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index())?;
-        if slot.epoch == key.epoch() { slot.value.as_mut() } else { None }
+        if slot.epoch == key.epoch() && slot.is_taken { slot.value.as_mut() } else { None }
+    }
+
+    /// A value that was [left](Self::leave), under a key that no earlier value had, if the slot that is
+    /// used next holds one.
+    pub fn revive(&mut self) -> Option<(Key, &mut T)> {
+        let index = *self.free.last()? as usize;
+        let slot = &mut self.slots[index];
+        let value = slot.value.as_mut()?;
+        self.free.pop();
+        slot.is_taken = true;
+        Some((Key::new(index, slot.epoch), value))
+    }
+
+    /// Leaves the value to whoever uses its slot next; its key and every older one find nothing from now
+    /// on. Cheaper than taking it out, for a value that holds nothing any more.
+    pub fn leave(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key.index())
+            && slot.epoch == key.epoch()
+            && std::mem::take(&mut slot.is_taken)
+        {
+            slot.epoch = next_epoch(slot.epoch);
+            self.free.push(key.index() as u32);
+        }
     }
 
     /// Takes the value out; its key and every older one find nothing from now on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(key.index())?;
         if slot.epoch != key.epoch() {
+            return None;
+        }
+        if !std::mem::take(&mut slot.is_taken) {
             return None;
         }
         let value = slot.value.take()?;
@@ -109,14 +138,14 @@ impl<T> Slots<T> {
 
     /// The value in the slot of that index, whatever its epoch, and its key.
     pub fn at_index(&mut self, index: usize) -> Option<(Key, &mut T)> {
-        let slot = self.slots.get_mut(index)?;
+        let slot = self.slots.get_mut(index).filter(|slot| slot.is_taken)?;
         let key = Key::new(index, slot.epoch);
         slot.value.as_mut().map(|value| (key, value))
     }
 
     /// The keys of all values, in the order of the slots.
     pub fn keys(&self) -> Vec<Key> {
-        let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.value.is_some());
+        let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_taken);
         taken.map(|(index, slot)| Key::new(index, slot.epoch)).collect()
     }
 
@@ -165,6 +194,27 @@ mod tests {
         assert_eq!(slots.at_index(1), None);
         assert_eq!(slots.keys(), vec![keys[0], keys[2], keys[3]]);
         assert_eq!(slots.len(), 3);
+    }
+
+    #[test]
+    fn a_value_that_was_left_is_found_by_the_next_tenant_only() {
+        let mut slots = Slots::default();
+        let old = slots.insert("old").unwrap();
+        assert!(slots.revive().is_none(), "nothing was left");
+        slots.leave(old);
+        slots.leave(old);
+        assert_eq!((slots.len(), slots.keys()), (0, vec![]));
+        assert_eq!(slots.get_mut(old), None);
+        assert_eq!(slots.remove(old), None);
+        assert_eq!(slots.at_index(old.index()), None);
+        let (new, value) = slots.revive().expect("one was left");
+        assert_eq!(std::mem::replace(value, "new"), "old");
+        assert_eq!((new.index(), slots.len()), (old.index(), 1));
+        assert_eq!(slots.get_mut(old), None);
+        assert_eq!(slots.get_mut(new), Some(&mut "new"));
+        assert!(slots.revive().is_none());
+        assert_eq!(slots.remove(new), Some("new"));
+        assert!(slots.revive().is_none(), "what was taken out is gone");
     }
 
     #[test]

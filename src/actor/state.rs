@@ -17,6 +17,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
 use super::message::{Alarm, Caller, Message};
+use super::parting::{Parcel, Parted, Parting};
 use super::peers::Peers;
 use super::plan::Plan;
 use super::profile::{HandlerProfile, Profile};
@@ -41,8 +42,11 @@ pub(crate) struct State {
     pub(super) profile: RefCell<Profile>,
     pub(super) waiters: RefCell<Waiters>,
     peers: RefCell<Peers>,
-    /// The turn has handed another service over to the worker; see [`State::share`].
-    handed_over: Cell<bool>,
+    /// What the turn hands over when it ends, if `is_parting`; see [`State::stay`].
+    parting: Cell<Option<Parting>>,
+    is_parting: Cell<bool>,
+    /// An empty box for the next one.
+    pub(super) spare: Cell<Option<Parcel>>,
     /// What the continuation of a resumed native raises in place of returning.
     failure: Cell<Option<Box<Fault>>>,
     pub(super) handlers: RefCell<Option<Reference>>,
@@ -110,7 +114,9 @@ impl State {
             profile: RefCell::default(),
             waiters: RefCell::new(Waiters::default()),
             peers: RefCell::new(Peers::default()),
-            handed_over: Cell::new(false),
+            parting: Cell::new(None),
+            is_parting: Cell::new(false),
+            spare: Cell::new(None),
             failure: Cell::new(None),
             handlers: RefCell::new(None),
             main_done: Cell::new(false),
@@ -179,21 +185,40 @@ impl State {
         self.peers.borrow_mut().get(address, |address| self.core.service(address))
     }
 
-    /// The turn has handed another service over: it ends soon, or [`State::share`] comes first.
-    pub(super) fn note_hand_over(&self) {
-        self.handed_over.set(true);
-    }
-
-    /// A turn begins: what the one before handed over has run, or is another worker's.
-    pub(super) fn forget_hand_over(&self) {
-        self.handed_over.set(false);
-    }
-
-    /// The turn goes on with something that may last: other workers may take what it handed over.
+    /// Sends what may be the last message of this turn.
+    ///
+    /// # Errors
+    /// What has to go through the mailbox.
     #[inline]
-    pub(super) fn share(&self) {
-        if self.handed_over.replace(false) {
-            self.core.handle.share();
+    fn part_with(&self, service: Arc<Service>, message: Message) -> Result<(), Parted> {
+        if self.is_parting.get() {
+            return Err(Parted { service, message });
+        }
+        self.parting.set(Some(Parting::claim(service, message, &self.spare)?));
+        self.is_parting.set(true);
+        Ok(())
+    }
+
+    /// The turn goes on with something that may last: what it was about to hand over goes the way of
+    /// all messages.
+    #[inline]
+    pub(super) fn stay(&self) {
+        if self.is_parting.replace(false) {
+            drop(self.parting.take());
+        }
+    }
+
+    /// The turn ends: what it hands over.
+    #[inline]
+    pub(super) fn leave_turn(&self) -> Option<Parting> {
+        if self.is_parting.replace(false) { self.parting.take() } else { None }
+    }
+
+    /// Answers a request, as the last thing that its task does.
+    pub(super) fn answer(&self, caller: Caller, payload: Payload) {
+        let Some(answer) = caller.into_answer(payload) else { return };
+        if let Err(Parted { service, message }) = self.part_with(answer.service, answer.message) {
+            service.post(message);
         }
     }
 
@@ -217,9 +242,11 @@ impl State {
         let sent = if wait.request.is_traced() {
             self.send_traced(&target, key, request)
         } else {
-            target.request_handing_over(&self.core, request)
+            match self.part_with(target, request) {
+                Ok(()) => return Ok(()),
+                Err(Parted { service, message }) => service.request(message),
+            }
         };
-        self.note_hand_over();
         sent.inspect_err(|_| self.cancel_wait())
     }
 
@@ -524,10 +551,15 @@ impl State {
     /// # Errors
     /// `overload`, and the task.
     pub(super) fn insert(&self, task: Task) -> Result<Key, (Fault, Box<Task>)> {
-        self.tasks.borrow_mut().insert(task, TASKS_MAX).map_err(|task| {
-            let text = format!("service {} has {TASKS_MAX} tasks", self.service.label());
-            (Fault::new(Code::Overload, text), Box::new(task))
-        })
+        let inserted = self.tasks.borrow_mut().insert(task, TASKS_MAX);
+        inserted.map_err(|task| (self.too_many_tasks(), Box::new(task)))
+    }
+
+    /// The service cannot have more tasks.
+    #[cold]
+    pub(super) fn too_many_tasks(&self) -> Fault {
+        let text = format!("service {} has {TASKS_MAX} tasks", self.service.label());
+        Fault::new(Code::Overload, text)
     }
 
     // ---- the end ----

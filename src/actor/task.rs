@@ -12,7 +12,7 @@ use moonhive_kernel::timer::TimerKey;
 use super::fault::Fault;
 use super::message::Caller;
 use super::profile::TASKS;
-use super::request::RequestId;
+use super::request::{RequestId, Terms};
 use super::service::Service;
 use super::skynet::Origin;
 use super::slots::{Key, Slots};
@@ -52,6 +52,13 @@ pub(crate) struct Task {
     pub(crate) alarm: Option<TimerKey>,
     /// The wait ends with this as soon as the task runs again.
     pub(crate) doom: Option<Box<Fault>>,
+}
+
+/// What makes a task one that serves a request.
+pub(crate) struct Served {
+    pub(crate) caller: Caller,
+    pub(crate) terms: Terms,
+    pub(crate) handler: u32,
 }
 
 /// How far a task has come.
@@ -214,6 +221,29 @@ impl Task {
         }
     }
 
+    /// The task, which holds nothing, begins to serve a request.
+    #[inline]
+    fn serve(&mut self, served: Served) {
+        let Served { caller, terms, handler } = served;
+        self.stage = Stage::Running;
+        self.role = Role::Handler;
+        self.answered = false;
+        self.caller = Some(caller);
+        self.deadlines = Deadlines::new(terms.deadline_ms);
+        self.request = terms.request;
+        self.handler = handler;
+    }
+
+    /// True if dropping the task would do nothing.
+    #[inline]
+    fn holds_nothing(&self) -> bool {
+        let waits =
+            self.session != 0 || self.alarm.is_some() || matches!(self.wait, Wait::Token(_));
+        let owes = self.caller.is_some() || self.doom.is_some() || self.origin.is_some();
+        let keeps = self.function.is_some() || self.deadlines.0.is_some();
+        !waits && !owes && !keeps && matches!(self.stage, Stage::Running)
+    }
+
     /// Ends the present wait and returns its session; `None` if the task does not wait.
     pub(crate) fn end_wait(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.session)).filter(|session| *session != 0)
@@ -256,6 +286,48 @@ impl Tasks {
         let key = self.slots.insert(task)?;
         self.alive += usize::from(keeps_alive);
         Ok(key)
+    }
+
+    /// Adds the task that serves a request. Most tasks do, so it is made of an earlier one in its place.
+    ///
+    /// # Errors
+    /// The caller, at the limit.
+    pub(crate) fn insert_served(&mut self, served: Served, limit: usize) -> Result<Key, Caller> {
+        if self.slots.len() >= limit {
+            return Err(served.caller);
+        }
+        let key = match self.slots.revive() {
+            Some((key, task)) => {
+                debug_assert!(task.holds_nothing());
+                task.serve(served);
+                key
+            }
+            None => {
+                let mut task = Task::new(Stage::Running, Role::Handler);
+                task.serve(served);
+                match self.slots.insert(task) {
+                    Ok(key) => key,
+                    Err(task) => return Err(task.caller.expect("it was given one just now")),
+                }
+            }
+        };
+        self.alive += 1;
+        Ok(key)
+    }
+
+    /// Ends a task that served a request and holds nothing else: what it still owes. `None` if it is
+    /// another kind of task or holds more, and has to be taken out.
+    #[inline]
+    pub(crate) fn end_served(&mut self, key: Key) -> Option<Option<Caller>> {
+        let task = self.slots.get_mut(key)?;
+        let caller = task.caller.take();
+        if !matches!(task.role, Role::Handler) || !task.holds_nothing() {
+            task.caller = caller;
+            return None;
+        }
+        self.slots.leave(key);
+        self.alive -= 1;
+        Some(caller)
     }
 
     pub(crate) fn get(&mut self, key: Key) -> Option<&mut Task> {

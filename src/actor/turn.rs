@@ -12,6 +12,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use super::message::{Alarm, Message};
+use super::parting::Parcel;
 use super::profile::{Started, TASKS};
 use super::serve::no_memory;
 use super::skynet::{Envelope, Incoming, VALUES};
@@ -60,13 +61,22 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         batch: &'turn mut Batch<Message>,
         slice: Slice,
     ) -> Turn<'turn, 'vm> {
-        state.forget_hand_over();
         Turn { stack, state, batch, over: None, slice, steps: 0, has_taken: false }
     }
 
-    /// Runs the turn.
-    pub(super) fn run(&mut self) -> Progress {
+    /// Runs the turn. `first` was handed over to it, and comes before all other ordinary messages.
+    pub(super) fn run(&mut self, first: Option<Parcel>) -> Progress {
         let mut messages = 0;
+        if let Some(first) = first.and_then(|parcel| parcel.open(&self.state.spare)) {
+            let mailbox = self.state.service.mailbox();
+            if mailbox.control_waits() {
+                self.batch.put_first(first, mailbox);
+            } else {
+                messages += 1;
+                self.steps += 1;
+                self.handle(first);
+            }
+        }
         let progress = loop {
             let ran = self.run_ready();
             let message = self.next_message();
@@ -320,7 +330,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         failure: Option<Box<Fault>>,
     ) {
         self.state.core.warden.note_beat(self.slice.worker);
-        self.state.share();
+        self.state.stay();
         self.state.set_failure(failure);
         self.state.current.set(Some(key));
         self.state.skynet.start_watches(key);

@@ -3,6 +3,7 @@
 //! Unless a name says `wall`, a figure is processor time of the whole process per operation: what
 //! a busy machine does not falsify. Compare wall figures of one run only, by ratio.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -97,8 +98,14 @@ struct Game;
 impl Workload for Game {
     type Task = Player;
     type Timer = ();
+    type Parcel = Infallible;
 
-    fn run(&self, task: &Arc<Player>, worker: &WorkerContext<'_, Self>) -> Turn {
+    fn run(
+        &self,
+        task: &Arc<Player>,
+        _parcel: Option<Infallible>,
+        worker: &WorkerContext<'_, Self>,
+    ) -> Turn {
         let mut batch = task.batch.lock();
         task.mailbox.take(&mut batch);
         while let Some(letter) = batch.pop(&task.mailbox) {
@@ -113,6 +120,10 @@ impl Workload for Game {
             }
         }
         if batch.is_finished() { Turn::Idle } else { Turn::Again }
+    }
+
+    fn deposit(_task: &Arc<Player>, parcel: Infallible) {
+        match parcel {}
     }
 
     fn expire(&self, (): (), _worker: &WorkerContext<'_, Self>) {}
@@ -209,8 +220,14 @@ struct Probes(Clock);
 impl Workload for Probes {
     type Task = Probe;
     type Timer = Arc<Probe>;
+    type Parcel = Infallible;
 
-    fn run(&self, task: &Arc<Probe>, worker: &WorkerContext<'_, Self>) -> Turn {
+    fn run(
+        &self,
+        task: &Arc<Probe>,
+        _parcel: Option<Infallible>,
+        worker: &WorkerContext<'_, Self>,
+    ) -> Turn {
         let begun_ns = self.0.now_ns();
         let mut note_ns = begun_ns;
         if let Some(other) = &task.wakes {
@@ -219,6 +236,10 @@ impl Workload for Probes {
         }
         task.ran_at_ns.store(note_ns, Ordering::Release);
         Turn::Ended
+    }
+
+    fn deposit(_task: &Arc<Probe>, parcel: Infallible) {
+        match parcel {}
     }
 
     fn expire(&self, timer: Arc<Probe>, worker: &WorkerContext<'_, Self>) {

@@ -2,6 +2,7 @@
 
 #![cfg(not(loom))]
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -54,8 +55,14 @@ struct PingPong {
 impl Workload for PingPong {
     type Task = Player;
     type Timer = Arc<Player>;
+    type Parcel = Infallible;
 
-    fn run(&self, task: &Arc<Player>, worker: &WorkerContext<'_, Self>) -> Turn {
+    fn run(
+        &self,
+        task: &Arc<Player>,
+        _parcel: Option<Infallible>,
+        worker: &WorkerContext<'_, Self>,
+    ) -> Turn {
         self.turns.fetch_add(1, Ordering::Relaxed);
         let mut batch = task.batch.try_lock().expect("one turn at a time");
         task.mailbox.take(&mut batch);
@@ -70,6 +77,10 @@ impl Workload for PingPong {
             }
         }
         if batch.is_finished() { Turn::Idle } else { Turn::Again }
+    }
+
+    fn deposit(_task: &Arc<Player>, parcel: Infallible) {
+        match parcel {}
     }
 
     fn expire(&self, timer: Arc<Player>, worker: &WorkerContext<'_, Self>) {

@@ -276,36 +276,53 @@ fn a_ready_task_waits_as_many_turns_as_stand_before_it_and_those_of_a_conversati
 }
 
 #[test]
-fn what_a_turn_hands_over_runs_next_on_its_worker_unless_the_turn_shares_it() {
+fn what_a_turn_hands_over_runs_next_on_its_worker_with_its_parcel() {
     let (scheduler, _) = start(2);
-    for shares in [false, true] {
-        let place = Arc::new(AtomicUsize::new(usize::MAX));
-        let receiver = {
-            let place = place.clone();
-            Job::new(move |_, worker| {
-                place.store(worker.index(), Ordering::SeqCst);
-                Turn::Idle
-            })
-        };
-        let home = Arc::new(AtomicUsize::new(usize::MAX));
-        let sender = {
-            let (place, home, receiver) = (place.clone(), home.clone(), receiver.clone());
-            Job::new(move |_, worker| {
-                home.store(worker.index(), Ordering::SeqCst);
-                worker.handle().hand_over(receiver.clone());
-                if shares {
-                    worker.handle().share();
-                    let has_run = || place.load(Ordering::SeqCst) != usize::MAX;
-                    wait_until("the other worker runs it", has_run);
-                }
-                Turn::Ended
-            })
-        };
-        scheduler.handle().wake(&sender);
-        wait_until("it has run", || place.load(Ordering::SeqCst) != usize::MAX);
-        let ran_at_home = place.load(Ordering::SeqCst) == home.load(Ordering::SeqCst);
-        assert_eq!(ran_at_home, !shares);
-    }
+    let place = Arc::new(AtomicUsize::new(usize::MAX));
+    let receiver = {
+        let place = place.clone();
+        Job::new(move |_, worker| {
+            place.store(worker.index(), Ordering::SeqCst);
+            Turn::Idle
+        })
+    };
+    let home = Arc::new(AtomicUsize::new(usize::MAX));
+    let sender = {
+        let (home, receiver) = (home.clone(), receiver.clone());
+        Job::new(move |_, worker| {
+            home.store(worker.index(), Ordering::SeqCst);
+            assert!(worker.handle().claim(&receiver), "it is at rest");
+            assert!(!worker.handle().claim(&receiver), "now it is owed a turn");
+            worker.hand_over(receiver.clone(), 7);
+            Turn::Ended
+        })
+    };
+    scheduler.handle().wake(&sender);
+    wait_until("it has run", || place.load(Ordering::SeqCst) != usize::MAX);
+    assert_eq!(place.load(Ordering::SeqCst), home.load(Ordering::SeqCst));
+    assert_eq!(receiver.parcels(), (7, 0));
+}
+
+#[test]
+fn what_does_not_run_next_after_all_finds_its_parcel_put_down() {
+    const HANDED_OVER: usize = 40;
+    let (scheduler, _) = start(1);
+    let receivers: Vec<_> = (0..HANDED_OVER).map(|_| Job::new(|_, _| Turn::Idle)).collect();
+    let sender = {
+        let receivers = receivers.clone();
+        Job::new(move |_, worker| {
+            for receiver in &receivers {
+                assert!(worker.handle().claim(receiver));
+                worker.hand_over(receiver.clone(), 1);
+            }
+            Turn::Ended
+        })
+    };
+    scheduler.handle().wake(&sender);
+    wait_until("all have run", || receivers.iter().all(|receiver| receiver.turns() == 1));
+    let parcels: Vec<_> = receivers.iter().map(|receiver| receiver.parcels()).collect();
+    assert!(parcels[..HANDED_OVER - 1].iter().all(|parcel| *parcel == (0, 1)));
+    assert_eq!(parcels[HANDED_OVER - 1], (1, 0), "the last one ran next");
 }
 
 #[test]

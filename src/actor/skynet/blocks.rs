@@ -52,6 +52,12 @@ impl Blocks {
         self.slots.remove(key)
     }
 
+    /// Whether the running task was lent anything.
+    #[inline]
+    pub(crate) fn is_lending(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
     /// Takes back what the task that ran was lent.
     #[inline]
     pub(crate) fn reclaim(&mut self) {

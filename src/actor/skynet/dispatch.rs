@@ -177,8 +177,11 @@ impl Turn<'_, '_> {
     /// Takes back what the task that ran until now was lent, and stops its watch.
     #[inline]
     pub(in crate::actor) fn task_paused(&self, key: Key) {
-        self.state.skynet.blocks.borrow_mut().reclaim();
-        self.state.skynet.stop_watches(key);
+        let skynet = &self.state.skynet;
+        if skynet.blocks.borrow().is_lending() {
+            skynet.blocks.borrow_mut().reclaim();
+        }
+        skynet.stop_watches(key);
     }
 
     /// Puts a message pointer and its size onto the stack of the coroutine that asked for an answer
@@ -201,6 +204,7 @@ impl Turn<'_, '_> {
 
     /// The start function has returned: whoever spawned the service learns that it is there.
     pub(in crate::actor) fn started(&mut self, caller: Option<Caller>) {
+        self.stack.settle();
         if let Some(caller) = caller {
             caller.answer(Payload::EMPTY);
         }

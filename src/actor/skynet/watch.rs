@@ -37,6 +37,9 @@ impl Skynet {
     /// A task goes on.
     #[inline]
     pub(in crate::actor) fn start_watches(&self, task: Key) {
+        if self.watches.borrow().is_empty() {
+            return;
+        }
         for watch in self.watches.borrow_mut().iter_mut().filter(|watch| watch.task == task) {
             watch.mark = ticks();
         }
@@ -45,6 +48,9 @@ impl Skynet {
     /// A task waits or has ended.
     #[inline]
     pub(in crate::actor) fn stop_watches(&self, task: Key) {
+        if self.watches.borrow().is_empty() {
+            return;
+        }
         for watch in self.watches.borrow_mut().iter_mut().filter(|watch| watch.task == task) {
             watch.passed += ticks().saturating_sub(watch.mark);
         }
@@ -53,9 +59,8 @@ impl Skynet {
     /// A task has ended with its watch still on.
     #[inline]
     pub(in crate::actor) fn drop_watch(&self, task: Key) {
-        let mut watches = self.watches.borrow_mut();
-        if !watches.is_empty() {
-            watches.retain(|watch| watch.task != task);
+        if !self.watches.borrow().is_empty() {
+            self.watches.borrow_mut().retain(|watch| watch.task != task);
         }
     }
 }

@@ -154,6 +154,25 @@ impl<T: Measured> Mailbox<T> {
         Ok(self.append(&mut lanes, message, size_bytes))
     }
 
+    /// Puts an ordinary message before all others, past the limits: for one that was on its way without
+    /// the mailbox, to a consumer that was at rest, and comes here after all. Whoever sent it has seen to
+    /// the wake-up.
+    ///
+    /// # Errors
+    /// [`Refusal::Closed`] after [`close`](Self::close).
+    pub fn put_first(&self, message: T) -> Result<(), Refusal<T>> {
+        let size_bytes = message.size_bytes();
+        let mut lanes = self.lanes.lock();
+        if lanes.closed {
+            return Err(Refusal::Closed(message));
+        }
+        lanes.ordinary.push_front(message);
+        lanes.size_bytes += size_bytes;
+        lanes.pushed += 1;
+        self.end_rest(&mut lanes);
+        Ok(())
+    }
+
     /// Appends an ordinary message and makes room for it: the oldest messages are appended to
     /// `displaced` until the new one fits. Messages the consumer already holds in its batch are
     /// not displaced, so this can fail when they alone reach the limit.
@@ -215,6 +234,9 @@ impl<T: Measured> Mailbox<T> {
     /// Whether a message may have come since the last [`take`](Self::take) that left nothing: one
     /// read, no lock. Whoever pushed it wakes the consumer as well, so one that reads `false` and
     /// goes to rest gets another turn.
+    ///
+    /// A sender that reads `false` and then [claims](crate::scheduler::Handle::claim) the consumer's
+    /// turn has no earlier message of its own in here: it was taken in a turn that is over.
     pub fn has_news(&self) -> bool {
         self.has_news.load(Ordering::Acquire)
     }

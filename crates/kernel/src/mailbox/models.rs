@@ -1,10 +1,11 @@
 //! Loom models of the mailbox together with the token that wakes its consumer.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Batch, Limits, Mailbox, Measured, Refusal};
-use crate::sync::thread;
+use crate::scheduler::{TokenState, Turn};
+use crate::sync::{Mutex, thread};
 
 struct Number(u32);
 
@@ -67,5 +68,81 @@ fn a_message_meets_the_consumer_or_comes_back_when_the_mailbox_closes() {
         let rest = mailbox.close();
         let came_back = producer.join().expect("the producer ends");
         assert_eq!(came_back, rest.is_empty());
+    });
+}
+
+/// The message that a sender hands over in place of pushing it, and turns that are owed.
+struct Claimed {
+    mailbox: Mailbox<Number>,
+    token: TokenState,
+    parcel: Mutex<Option<Number>>,
+    queued: AtomicUsize,
+}
+
+impl Claimed {
+    fn push(&self, message: Number) {
+        if self.mailbox.push(message).expect("there is room").wake && self.token.wake() {
+            self.queued.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn hand_over(&self, message: Number) {
+        if self.mailbox.has_news() || !self.token.wake() {
+            return self.push(message);
+        }
+        *self.parcel.lock() = Some(message);
+        self.queued.fetch_add(1, Ordering::Release);
+    }
+
+    /// A turn, which handles what was handed over before what was pushed.
+    fn turn(&self, batch: &mut Batch<Number>, handled: &mut Vec<u32>) {
+        while self.queued.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(self.queued.fetch_sub(1, Ordering::AcqRel), 1, "queued once");
+        self.token.begin();
+        handled.extend(self.parcel.lock().take().map(|message| message.0));
+        if self.mailbox.has_news() {
+            self.mailbox.take(batch);
+        }
+        while let Some(message) = batch.pop(&self.mailbox) {
+            handled.push(message.0);
+        }
+        if self.token.end(Turn::Idle) {
+            self.queued.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+#[test]
+fn what_is_handed_over_overtakes_nothing_of_its_sender() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let claimed = Arc::new(Claimed {
+            mailbox: Mailbox::new(Limits::default()),
+            token: TokenState::new(),
+            parcel: Mutex::new(None),
+            queued: AtomicUsize::new(0),
+        });
+        let other = {
+            let claimed = Arc::clone(&claimed);
+            thread::spawn(move || claimed.push(Number(10)))
+        };
+        let sender = {
+            let claimed = Arc::clone(&claimed);
+            thread::spawn(move || {
+                claimed.push(Number(1));
+                claimed.hand_over(Number(2));
+            })
+        };
+        let (mut batch, mut handled) = (Batch::default(), Vec::new());
+        while handled.len() < 3 {
+            claimed.turn(&mut batch, &mut handled);
+        }
+        let mine: Vec<_> = handled.iter().copied().filter(|&number| number < 10).collect();
+        assert_eq!(mine, [1, 2]);
+        other.join().expect("it ends");
+        sender.join().expect("it ends");
     });
 }

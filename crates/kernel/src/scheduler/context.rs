@@ -46,6 +46,13 @@ impl<'a, W: Workload> WorkerContext<'a, W> {
         }
     }
 
+    /// Has `task`, which the turn has [claimed](Handle::claim), run next on this worker, with `parcel`.
+    /// For a turn that is about to end: until then no other worker learns of the task, which makes this
+    /// cheap.
+    pub fn hand_over(&self, task: Arc<W::Task>, parcel: W::Parcel) {
+        self.local.hand_over(task, parcel);
+    }
+
     /// As [`Handle::arm`], a little faster.
     ///
     /// # Errors

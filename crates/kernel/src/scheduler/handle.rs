@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::local::Local;
 use super::shared::Shared;
 use super::{Scheduled, WorkerStatus, Workload, current};
 use crate::clock::{Clock, NANOSECONDS_PER_MS};
@@ -33,34 +32,28 @@ impl<W: Workload> Handle<W> {
     /// thread of this scheduler the task goes to that worker, to run next there; else some worker
     /// takes it. Once the scheduler has stopped the task is let go of.
     pub fn wake(&self, task: &Arc<W::Task>) {
-        if !task.token().wake() {
-            return;
+        if task.token().wake() {
+            self.schedule(Arc::clone(task));
         }
-        let mut task = Some(Arc::clone(task));
+    }
+
+    /// Owes `task` a turn if it is at rest, but leaves it to the caller to say where: by
+    /// [`WorkerContext::hand_over`] or by [`schedule`](Self::schedule). `false`: it is owed one already,
+    /// or has ended.
+    ///
+    /// After `true` no turn of the task runs until then.
+    #[must_use = "a task that was claimed and is not scheduled never runs again"]
+    pub fn claim(&self, task: &W::Task) -> bool {
+        task.token().wake()
+    }
+
+    /// Schedules a task that the caller has claimed, as [`wake`](Self::wake) does.
+    pub fn schedule(&self, task: Arc<W::Task>) {
+        let mut task = Some(task);
         current::with(&self.shared, |local| task.take().map(|task| local.schedule(task)));
         if let Some(task) = task {
             self.shared.inject(task);
         }
-    }
-
-    /// As [`wake`](Self::wake), for a turn that is about to end or to call [`share`](Self::share):
-    /// until then no other worker learns of `task`, which makes it cheap. Takes the reference that
-    /// the queue will hold.
-    pub fn hand_over(&self, task: Arc<W::Task>) {
-        if !task.token().wake() {
-            return;
-        }
-        let mut task = Some(task);
-        current::with(&self.shared, |local| task.take().map(|task| local.hand_over(task)));
-        if let Some(task) = task {
-            self.shared.inject(task);
-        }
-    }
-
-    /// The running turn goes on for longer than whoever handed a task over has promised: others may
-    /// have that task.
-    pub fn share(&self) {
-        current::with(&self.shared, Local::share);
     }
 
     /// Arms a timer that expires once `delay` has passed completely, at most about a millisecond

@@ -6,8 +6,8 @@
 //! alone unless it has been stuck behind one long turn (see [`slots`](super::slots)).
 //!
 //! A task that is *handed over* comes even before the slot and is not shown to others at all: whoever
-//! hands it over promises that its turn is about to end, or calls [`Handle::share`] before it goes on
-//! to run anything that may last. Two tasks that call each other then pay for no shared memory.
+//! hands it over promises that its turn is about to end. It brings its message along. Two tasks that
+//! call each other then pay for no shared memory and no mailbox.
 //!
 //! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn; every
 //! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before
@@ -32,6 +32,29 @@ const CLOCK_STRIDE: u32 = 4;
 /// Turns after which the injector goes before the worker's own tasks.
 pub(super) const INJECTOR_INTERVAL: u32 = 32;
 
+/// A task whose turn comes next.
+pub(super) struct Next<W: Workload> {
+    pub(super) task: Arc<W::Task>,
+    /// What it was handed over with.
+    pub(super) parcel: Option<W::Parcel>,
+}
+
+impl<W: Workload> From<Arc<W::Task>> for Next<W> {
+    fn from(task: Arc<W::Task>) -> Self {
+        Self { task, parcel: None }
+    }
+}
+
+impl<W: Workload> Next<W> {
+    /// The task as others may have it: what came with it waits at the task itself.
+    fn unpacked(self) -> Arc<W::Task> {
+        if let Some(parcel) = self.parcel {
+            W::deposit(&self.task, parcel);
+        }
+        self.task
+    }
+}
+
 /// What one worker thread owns. Never leaves its thread.
 pub(super) struct Local<W: Workload> {
     index: usize,
@@ -41,8 +64,8 @@ pub(super) struct Local<W: Workload> {
     alone: bool,
     /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
     in_turn: Cell<bool>,
-    /// The task that was handed over to run next. Empty between `share` and the next hand-over.
-    aside: Cell<Option<Arc<W::Task>>>,
+    /// The task that was handed over to run next, and what came with it.
+    aside: Cell<Option<Next<W>>>,
     /// The worker's own copy of its slot's mark.
     mark: Cell<u64>,
     streak: Cell<u32>,
@@ -135,20 +158,11 @@ impl<W: Workload> Local<W> {
         }
     }
 
-    /// Takes in a task that was woken by a turn that is about to end.
-    pub(super) fn hand_over(&self, task: Arc<W::Task>) {
-        if !self.in_turn.get() {
-            return self.queue.push(task);
-        }
-        if let Some(before) = self.aside.replace(Some(task)) {
-            self.schedule(before);
-        }
-    }
-
-    /// Shows others what was handed over.
-    pub(super) fn share(&self) {
-        if let Some(task) = self.aside.take() {
-            self.schedule(task);
+    /// Takes in a task that was claimed by a turn that is about to end.
+    pub(super) fn hand_over(&self, task: Arc<W::Task>, parcel: W::Parcel) {
+        debug_assert!(self.in_turn.get(), "only a turn hands over");
+        if let Some(before) = self.aside.replace(Some(Next { task, parcel: Some(parcel) })) {
+            self.queue.push(before.unpacked());
         }
     }
 
@@ -158,24 +172,26 @@ impl<W: Workload> Local<W> {
     }
 
     /// The task to run next, from what lies at hand.
-    pub(super) fn next(&self) -> Option<Arc<W::Task>> {
+    pub(super) fn next(&self) -> Option<Next<W>> {
         let picks = self.picks.get().wrapping_add(1);
         self.picks.set(picks);
         if picks.is_multiple_of(INJECTOR_INTERVAL)
             && let Some(task) = self.take_injected()
         {
-            self.share();
-            return Some(task);
+            if let Some(next) = self.aside.take() {
+                self.queue.push(next.unpacked());
+            }
+            return Some(Next::from(task));
         }
-        if let Some(task) = self.aside.take().or_else(|| self.empty_slot()) {
+        if let Some(next) = self.aside.take().or_else(|| self.empty_slot().map(Next::from)) {
             if self.streak.get() < STREAK_LIMIT {
                 self.streak.set(self.streak.get() + 1);
-                return Some(task);
+                return Some(next);
             }
-            self.queue.push(task);
+            self.queue.push(next.unpacked());
         }
         self.streak.set(0);
-        self.queue.pop().or_else(|| self.take_injected())
+        self.queue.pop().or_else(|| self.take_injected()).map(Next::from)
     }
 
     /// A task of another worker's queue, with some more.

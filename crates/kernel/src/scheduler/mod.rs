@@ -78,9 +78,21 @@ pub trait Workload: Send + Sync + Sized + 'static {
     type Task: Scheduled;
     /// What an expired timer hands back.
     type Timer: Send + 'static;
+    /// What a hand-over carries: a message that needs no mailbox, because its task runs next.
+    type Parcel: Send + 'static;
 
-    /// One turn of `task`. No other thread runs the same task meanwhile.
-    fn run(&self, task: &Arc<Self::Task>, worker: &WorkerContext<'_, Self>) -> Turn;
+    /// One turn of `task`. No other thread runs the same task meanwhile. `parcel` came with the
+    /// hand-over that this turn is owed to, and before everything that was sent to the task since.
+    fn run(
+        &self,
+        task: &Arc<Self::Task>,
+        parcel: Option<Self::Parcel>,
+        worker: &WorkerContext<'_, Self>,
+    ) -> Turn;
+
+    /// A task that was handed over does not run next after all, and others may get it: puts the parcel
+    /// where the task's next turn finds it before everything that was sent since.
+    fn deposit(task: &Arc<Self::Task>, parcel: Self::Parcel);
 
     /// A timer has expired. Runs on a worker between two turns, so it must be short: wake a task.
     fn expire(&self, timer: Self::Timer, worker: &WorkerContext<'_, Self>);

@@ -224,6 +224,8 @@ struct Runner {
     token: TokenState,
     next: Mutex<Option<Arc<Runner>>>,
     pass: Pass,
+    /// What was put down here.
+    deposited: Mutex<bool>,
 }
 
 /// How a task passes the count on.
@@ -231,7 +233,8 @@ struct Runner {
 enum Pass {
     Wake,
     HandOver,
-    HandOverAndShare,
+    HandOverTwo,
+    ClaimAndSchedule,
 }
 
 impl Runner {
@@ -240,7 +243,8 @@ impl Runner {
     }
 
     fn passing(pass: Pass, next: Option<Arc<Runner>>) -> Arc<Self> {
-        Arc::new(Self { token: TokenState::new(), next: Mutex::new(next), pass })
+        let (token, next, deposited) = (TokenState::new(), Mutex::new(next), Mutex::new(false));
+        Arc::new(Self { token, next, pass, deposited })
     }
 }
 
@@ -253,21 +257,41 @@ impl Scheduled for Runner {
 impl Workload for Relay {
     type Task = Runner;
     type Timer = Arc<Runner>;
+    /// Counts as a run when it arrives.
+    type Parcel = ();
 
-    fn run(&self, task: &Arc<Runner>, worker: &WorkerContext<'_, Self>) -> Turn {
+    fn run(
+        &self,
+        task: &Arc<Runner>,
+        parcel: Option<()>,
+        worker: &WorkerContext<'_, Self>,
+    ) -> Turn {
         if let Some(next) = task.next.lock().take() {
+            let handle = worker.handle();
             match task.pass {
                 Pass::Wake => worker.wake(&next),
-                Pass::HandOver => worker.handle().hand_over(next),
-                Pass::HandOverAndShare => {
-                    worker.handle().hand_over(next);
-                    worker.handle().share();
+                Pass::HandOver if handle.claim(&next) => worker.hand_over(next, ()),
+                Pass::HandOverTwo if handle.claim(&next) => {
+                    worker.hand_over(next, ());
+                    let other = Runner::new(None);
+                    assert!(handle.claim(&other), "it is new");
+                    worker.hand_over(other, ());
                 }
+                Pass::ClaimAndSchedule if handle.claim(&next) => {
+                    Self::deposit(&next, ());
+                    handle.schedule(next);
+                }
+                _ => unreachable!("a task at rest can be claimed"),
             }
         }
-        *self.runs.lock() += 1;
+        let deposited = std::mem::take(&mut *task.deposited.lock());
+        *self.runs.lock() += 1 + usize::from(deposited || parcel.is_some());
         self.changed.notify_one();
         Turn::Idle
+    }
+
+    fn deposit(task: &Arc<Runner>, (): ()) {
+        *task.deposited.lock() = true;
     }
 
     fn expire(&self, timer: Arc<Runner>, worker: &WorkerContext<'_, Self>) {
@@ -329,10 +353,11 @@ fn two_workers_run_a_chain() {
 }
 
 #[test]
-fn two_workers_run_what_is_handed_over_and_what_is_shared() {
-    for pass in [Pass::HandOver, Pass::HandOverAndShare] {
+fn two_workers_run_what_is_handed_over_with_its_parcel() {
+    let passes = [(Pass::HandOver, 3), (Pass::HandOverTwo, 5), (Pass::ClaimAndSchedule, 3)];
+    for (pass, runs) in passes {
         explore(2, move || {
-            relay(2, 2, |handle| handle.wake(&Runner::passing(pass, Some(Runner::new(None)))));
+            relay(2, runs, |handle| handle.wake(&Runner::passing(pass, Some(Runner::new(None)))));
         });
     }
 }

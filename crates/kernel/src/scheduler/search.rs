@@ -9,7 +9,7 @@
 //! worker was already watching a conversation (see [`slots`](super::slots)).
 
 use super::idle::{Look, Woken};
-use super::local::Local;
+use super::local::{Local, Next};
 use super::slots::SlotView;
 use super::worker::expire_timers;
 use super::{WorkerContext, Workload};
@@ -49,7 +49,7 @@ impl<'a, W: Workload> Searcher<'a, W> {
     }
 
     /// Waits for a task; `None` when the scheduler stops.
-    pub(super) fn search(&mut self) -> Option<Arc<W::Task>> {
+    pub(super) fn search(&mut self) -> Option<Next<W>> {
         let shared = self.local.shared();
         let mut searching = shared.idle.begin_search();
         self.slots.refresh(shared, self.local.now_ns());
@@ -63,14 +63,14 @@ impl<'a, W: Workload> Searcher<'a, W> {
                 Woken::Told(_) => true,
                 Woken::TimeUp { searching } => searching,
             };
-            found = self.find().or_else(|| self.find_in_slots(woken));
+            found = self.find().or_else(|| self.find_in_slots(woken).map(Next::from));
         }
         self.leave(searching);
         found
     }
 
     /// Looks around for a moment.
-    fn spin(&mut self) -> Option<Arc<W::Task>> {
+    fn spin(&mut self) -> Option<Next<W>> {
         if cfg!(loom) {
             return None;
         }
@@ -81,12 +81,12 @@ impl<'a, W: Workload> Searcher<'a, W> {
                 hint::spin_loop();
             }
             self.local.read_clock();
-            if let Some(task) = self.find() {
+            if let Some(next) = self.find() {
                 self.spin_ns = (self.spin_ns * 2).min(*SPIN_NS.end());
-                return Some(task);
+                return Some(next);
             }
             if let Some(task) = self.slots.look(shared, self.local.now_ns()) {
-                return Some(task);
+                return Some(Next::from(task));
             }
         }
         self.spin_ns = (self.spin_ns / 2).max(*SPIN_NS.start());
@@ -114,13 +114,13 @@ impl<'a, W: Workload> Searcher<'a, W> {
     }
 
     /// A task from any queue, or woken by a timer.
-    fn find(&mut self) -> Option<Arc<W::Task>> {
+    fn find(&mut self) -> Option<Next<W>> {
         // The exact time, as in `look`: going by the hint, a worker would run in circles while the
         // thread that arms a timer has not come to lower it.
         if self.local.shared().timers.sleep_until_ms() <= self.local.now_ms() {
             expire_timers(self.local, self.context, self.workload, &mut self.expired);
         }
-        self.local.next().or_else(|| self.local.steal())
+        self.local.next().or_else(|| self.local.steal().map(Next::from))
     }
 
     /// A task that is stuck in a slot.

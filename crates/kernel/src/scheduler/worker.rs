@@ -5,11 +5,10 @@ use std::rc::Rc;
 
 use super::current;
 use super::handle::Handle;
-use super::local::Local;
+use super::local::{Local, Next};
 use super::queue::LocalQueue;
 use super::search::Searcher;
 use super::{Scheduled, Turn, WorkerContext, Workload};
-use crate::sync::Arc;
 
 /// What a worker thread does from its start to its end.
 pub(super) fn main<W: Workload>(
@@ -27,26 +26,26 @@ pub(super) fn main<W: Workload>(
     while !local.shared().idle.is_stopping() {
         local.read_clock_between_turns();
         searcher.expire_timers();
-        let at_hand = local.next().or_else(|| local.steal());
-        let Some(task) = at_hand.or_else(|| searcher.search()) else { break };
-        run_turn(&local, &context, workload, task);
+        let at_hand = local.next().or_else(|| local.steal().map(Next::from));
+        let Some(next) = at_hand.or_else(|| searcher.search()) else { break };
+        run_turn(&local, &context, workload, next);
     }
     workload.worker_stopping(&context);
 }
 
-/// Gives `task` the turn it is owed.
+/// Gives a task the turn it is owed.
 fn run_turn<W: Workload>(
     local: &Local<W>,
     context: &WorkerContext<'_, W>,
     workload: &W,
-    task: Arc<W::Task>,
+    Next { task, parcel }: Next<W>,
 ) {
     local.offer_rest();
     let status = &local.remote().status;
     status.begin_turn(local.now_ns());
     task.token().begin();
     local.set_in_turn(true);
-    let turn = catch_unwind(AssertUnwindSafe(|| workload.run(&task, context)));
+    let turn = catch_unwind(AssertUnwindSafe(|| workload.run(&task, parcel, context)));
     local.set_in_turn(false);
     status.end_turn();
     let turn = turn.unwrap_or_else(|panic| {

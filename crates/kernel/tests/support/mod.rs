@@ -23,6 +23,10 @@ pub struct Job {
     token: TokenState,
     act: Mutex<Act>,
     turns: AtomicUsize,
+    /// The sum of the parcels that came with turns.
+    carried: AtomicUsize,
+    /// The sum of those that were put down here.
+    deposited: AtomicUsize,
 }
 
 impl Job {
@@ -31,7 +35,14 @@ impl Job {
             token: TokenState::new(),
             act: Mutex::new(Box::new(act)),
             turns: AtomicUsize::new(0),
+            carried: AtomicUsize::new(0),
+            deposited: AtomicUsize::new(0),
         })
+    }
+
+    /// What came with turns, and what was put down here in its place.
+    pub fn parcels(&self) -> (usize, usize) {
+        (self.carried.load(Ordering::SeqCst), self.deposited.load(Ordering::SeqCst))
     }
 
     /// Turns that have begun.
@@ -57,11 +68,17 @@ pub struct Jobs {
 impl Workload for Jobs {
     type Task = Job;
     type Timer = Arc<Job>;
+    type Parcel = usize;
 
-    fn run(&self, task: &Arc<Job>, worker: &Context<'_>) -> Turn {
+    fn run(&self, task: &Arc<Job>, parcel: Option<usize>, worker: &Context<'_>) -> Turn {
+        task.carried.fetch_add(parcel.unwrap_or(0), Ordering::SeqCst);
         task.turns.fetch_add(1, Ordering::SeqCst);
         let mut act = task.act.try_lock().expect("a task runs on one thread at a time");
         act(task, worker)
+    }
+
+    fn deposit(task: &Arc<Job>, parcel: usize) {
+        task.deposited.fetch_add(parcel, Ordering::SeqCst);
     }
 
     fn expire(&self, timer: Arc<Job>, worker: &Context<'_>) {
