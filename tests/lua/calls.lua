@@ -103,6 +103,29 @@ test("messages of one sender arrive in order", function()
   end
 end)
 
+test("a call comes after all that its caller has sent before", function()
+  local peers = {}
+  for i = 1, 8 do
+    peers[i] = hive.spawn "service.echo"
+  end
+  local left, done = #peers, {}
+  for _, peer in ipairs(peers) do
+    hive.fork(function()
+      for sent = 1, 200 do
+        hive.send(peer, "note", sent)
+        local seen = peer:seen()
+        equal(#seen, 1)
+        equal(seen[1], sent)
+      end
+      left = left - 1
+      if left == 0 then
+        hive.wakeup(done)
+      end
+    end)
+  end
+  hive.wait(done)
+end)
+
 test("a waiting handler lets others be served meanwhile", function()
   local order = {}
   local done = {}
