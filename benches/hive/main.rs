@@ -21,7 +21,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
 /// Those that run as services.
-const BENCHES: [&str; 8] = ["call", "send", "wake", "spawn", "modules", "timer", "reload", "share"];
+const BENCHES: [&str; 9] =
+    ["call", "send", "wake", "spawn", "modules", "many", "timer", "reload", "share"];
 /// Those of whole processes.
 const PROCESSES: [(&str, fn()); 2] = [("idle", process::idle), ("end", process::end)];
 
@@ -35,7 +36,11 @@ fn run(bench: &str, threads: usize, count: Option<usize>) {
     println!("# {bench}, {threads} worker(s)");
     let scratch = tempfile::tempdir().expect("a folder can be made");
     modules::write(scratch.path()).expect("the folder can be written to");
-    let mut host = Host::builder().threads(threads).path(SERVICES).path(scratch.path());
+    let mut host = Host::builder()
+        .trim(moonhive::vm::mimalloc::trim)
+        .threads(threads)
+        .path(SERVICES)
+        .path(scratch.path());
     if let Some(count) = count {
         host = host.env("bench_n", count.to_string());
     }

@@ -1,6 +1,7 @@
 -- The smallest service that answers: what a service costs at least.
 
 return {
+  ping = function() end,
   memory = function()
     collectgarbage()
     collectgarbage()

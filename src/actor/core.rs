@@ -31,6 +31,7 @@ use super::settings::{Settings, WhenFull};
 use super::skynet::Boards;
 use super::totals::Totals;
 use super::trace::Traces;
+use super::trim::Trim;
 use super::turn::{Progress, Slice};
 use super::warden::Warden;
 use super::worker;
@@ -39,11 +40,16 @@ use crate::message::Payload;
 use crate::share::{SharedModules, SharedStats, SharedTables, TableImage};
 use crate::vm::ticks::ticks;
 
-/// What a timer hands back: whom it concerns and what it was for.
-pub(crate) struct Timer {
-    pub(crate) service: Arc<Service>,
-    pub(crate) alarm: Alarm,
+/// What a timer hands back.
+pub(crate) enum Timer {
+    /// Whom it concerns and what it was for.
+    Service { service: Arc<Service>, alarm: Alarm },
+    /// Time to give memory back.
+    Trim,
 }
+
+/// Timers are many.
+const _: () = assert!(size_of::<Timer>() == 24);
 
 /// See the module's text.
 pub(crate) struct Core {
@@ -63,6 +69,7 @@ pub(crate) struct Core {
     pub(crate) shared_modules: SharedModules,
     pub(crate) warden: Warden,
     pub(crate) totals: Totals,
+    pub(super) trim: Trim,
     /// The cycle counter when the host began.
     ticks_at_start: u64,
     pub(crate) waiting: Arc<Waiting>,
@@ -116,6 +123,7 @@ impl Core {
             shared_modules: SharedModules::default(),
             warden: Warden::new(handle.workers()),
             totals: Totals::default(),
+            trim: Trim::default(),
             ticks_at_start: ticks(),
             waiting: Arc::default(),
             outside: OnceLock::new(),
@@ -430,7 +438,19 @@ impl Workload for Core {
     }
 
     fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {
-        timer.service.post(Message::Alarm(timer.alarm));
+        match timer {
+            Timer::Service { service, alarm } => drop(service.post(Message::Alarm(alarm))),
+            Timer::Trim => {
+                self.trim.begin();
+                self.handle.send_errand();
+            }
+        }
+    }
+
+    fn errand(&self, _worker: &WorkerContext<'_, Self>) {
+        if let Some(trim) = self.settings.trim {
+            trim();
+        }
     }
 
     fn worker_started(&self, context: &WorkerContext<'_, Self>) {

@@ -146,6 +146,7 @@ pub(super) fn bury_vm(
         vm.kill();
     }
     worker::close(vm);
+    service.core().note_freed(memory_bytes);
     service.core().note_gone(service, &obituary);
 }
 

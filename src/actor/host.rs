@@ -114,6 +114,13 @@ impl HostBuilder {
         self
     }
 
+    /// How the allocator of a worker's thread is asked to give free memory back to the system. Called on
+    /// every worker some time after services have ended; without it nothing is asked.
+    pub fn trim(mut self, trim: fn()) -> HostBuilder {
+        self.settings.trim = Some(trim);
+        self
+    }
+
     /// Time that services get to finish at shutdown.
     pub fn grace(mut self, grace: Duration) -> HostBuilder {
         self.settings.grace = grace;

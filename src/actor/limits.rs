@@ -20,6 +20,11 @@ pub const TURN_OFFENCES_MAX: u32 = 3;
 pub const TURN_OFFENCE_MEMORY: Duration = Duration::from_secs(60);
 /// How often within a turn limit the warden looks at busy workers.
 pub const WATCHES_PER_LIMIT: u32 = 4;
+/// Memory of ended services that is worth asking the allocator for, and how long it may collect before:
+/// after a second all of it is back.
+pub const TRIM_BYTES: usize = 4 << 20;
+/// See [`TRIM_BYTES`].
+pub const TRIM_DELAY: Duration = Duration::from_millis(500);
 /// What a service may build while it starts before its collector first looks at it: a service with ten
 /// modules of functions and data (240 KiB) is collected once in place of ninety times.
 pub const START_GROWTH_BYTES: usize = 256 << 10;

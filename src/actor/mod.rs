@@ -77,6 +77,7 @@ mod task;
 mod token;
 mod totals;
 mod trace;
+mod trim;
 mod turn;
 mod warden;
 mod worker;

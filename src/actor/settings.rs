@@ -74,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) services: Vec<StandardService>,
     /// Called in every new VM, in order.
     pub(crate) preludes: Vec<Prelude>,
+    /// Has the allocator of the calling thread give back what is free.
+    pub(crate) trim: Option<fn()>,
 }
 
 impl Settings {
@@ -113,6 +115,7 @@ impl Default for Settings {
             modules: Vec::new(),
             services: Vec::new(),
             preludes: Vec::new(),
+            trim: None,
         }
     }
 }

@@ -529,7 +529,7 @@ impl State {
 
     /// Arms a timer of this service.
     pub(super) fn arm(&self, delay: Duration, alarm: Alarm) -> Result<TimerKey, Fault> {
-        let timer = Timer { service: self.service.clone(), alarm };
+        let timer = Timer::Service { service: self.service.clone(), alarm };
         self.core.handle.arm(delay, timer).map_err(|full| {
             Fault::new(Code::Overload, format!("cannot arm a timer: {} are armed", full.limit))
         })

@@ -87,7 +87,7 @@ impl Arguments {
 
 /// The host that the settings describe; what they leave open keeps the library's default.
 fn builder(settings: &Settings, main: &str) -> HostBuilder {
-    let mut builder = Host::builder();
+    let mut builder = Host::builder().trim(moonhive::vm::mimalloc::trim);
     if let Some(threads) = settings.threads {
         builder = builder.threads(threads.0.get());
     }

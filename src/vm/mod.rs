@@ -43,6 +43,8 @@ mod error;
 mod globals;
 pub mod interrupt;
 mod library;
+#[cfg(feature = "cli")]
+pub mod mimalloc;
 mod native;
 mod payload;
 mod push;

@@ -148,6 +148,27 @@ fn two_schedulers_in_one_process_do_not_mix() {
     assert_ne!(Some(&seen.lock()[0]), own_thread.get());
 }
 
+#[test]
+fn every_worker_runs_an_errand_be_it_asleep_or_busy() {
+    let (scheduler, jobs) = start(3);
+    support::wait_until_quiet(scheduler.handle());
+    let has_run = |workers: usize| {
+        let mut errands = jobs.errands.lock().clone();
+        errands.sort_unstable();
+        errands.dedup();
+        errands.len() == workers
+    };
+    scheduler.handle().send_errand();
+    wait_until("all sleepers run it", || has_run(3));
+    support::wait_until_quiet(scheduler.handle());
+    jobs.errands.lock().clear();
+    let restless = Job::new(|_, _| Turn::Again);
+    scheduler.handle().wake(&restless);
+    wait_until("it is at work", || restless.turns() > 0);
+    scheduler.handle().send_errand();
+    wait_until("the busy one runs it, too", || has_run(3));
+}
+
 /// The types that other layers share between threads.
 #[test]
 fn handles_go_everywhere() {

@@ -1,5 +1,6 @@
 //! What cannot be seen from outside: that nothing of a service is kept when it has ended.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -55,4 +56,28 @@ fn nothing_keeps_a_service_that_failed_and_left() {
     host.call::<()>(id, "fail", ()).unwrap_err();
     host.call::<()>(id, "leave", ()).unwrap_err();
     expect_freed(&service);
+}
+
+#[test]
+fn every_worker_is_asked_to_give_the_memory_of_ended_services_back() {
+    static TRIMS: AtomicUsize = AtomicUsize::new(0);
+    let host = Host::builder()
+        .threads(3)
+        .trim(|| drop(TRIMS.fetch_add(1, Ordering::SeqCst)))
+        .build()
+        .unwrap();
+    let (small, service) = start(&host, "small", "return {}");
+    assert!(host.kill(small, ""));
+    expect_freed(&service);
+    for _ in 0..5 {
+        let (large, service) = start(&host, "large", "KEPT = ('x'):rep(1 << 20) return {}");
+        assert_eq!(TRIMS.load(Ordering::SeqCst), 0, "too little has ended");
+        assert!(host.kill(large, ""));
+        expect_freed(&service);
+    }
+    let begun = Instant::now();
+    while TRIMS.load(Ordering::SeqCst) < 3 {
+        assert!(begun.elapsed() < WATCHDOG, "{} workers were asked", TRIMS.load(Ordering::SeqCst));
+        std::thread::yield_now();
+    }
 }

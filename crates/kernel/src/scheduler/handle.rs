@@ -71,6 +71,12 @@ impl<W: Workload> Handle<W> {
         self.shared.timers.cancel(key)
     }
 
+    /// Has every worker call [`Workload::errand`] soon, also those that sleep. Several that are sent in
+    /// quick succession may become one.
+    pub fn send_errand(&self) {
+        self.shared.idle.send_errand();
+    }
+
     /// The clock that timers and turns go by.
     pub fn clock(&self) -> Clock {
         self.shared.clock

@@ -24,6 +24,7 @@
 //! Cost on the busy side: one fence and one read (about 10 ns). A wake-up is a system call (2 us)
 //! and the sleeper runs about 20 us later.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use super::roles::{SEARCHING, SLEEPER, STOPPING, Set, WATCHING};
@@ -66,6 +67,20 @@ pub(super) enum Woken {
     Stopping,
 }
 
+/// What a worker does when an [errand](Idle::send_errand) was sent.
+pub(super) struct Errand<'a> {
+    /// The errands that the worker has begun.
+    pub(super) begun: &'a Cell<u64>,
+    pub(super) run: &'a dyn Fn(),
+}
+
+impl Errand<'_> {
+    /// Whether there is one to run, of `errands` so far; then it counts as begun.
+    pub(super) fn begin(&self, errands: u64) -> bool {
+        self.begun.replace(errands) != errands
+    }
+}
+
 /// The workers that are out of work.
 pub(super) struct Idle {
     /// What busy workers need to know of `set`; written under its lock.
@@ -73,6 +88,8 @@ pub(super) struct Idle {
     /// Until when the lookout sleeps; written under the lock of `set`.
     covered_until_ms: AtomicU64,
     set: Mutex<Set>,
+    /// Errands so far; written under the lock of `set`.
+    errands: AtomicU64,
     /// One per worker, waited on with the lock of `set`.
     bells: Box<[Condvar]>,
 }
@@ -83,6 +100,7 @@ impl Idle {
             summary: AtomicUsize::new(0),
             covered_until_ms: AtomicU64::new(COVERS_NOTHING_MS),
             set: Mutex::new(Set::new(workers)),
+            errands: AtomicU64::new(0),
             bells: (0..workers).map(|_| Condvar::new()).collect(),
         }
     }
@@ -157,13 +175,14 @@ impl Idle {
 
     /// Sleeps until there may be something to do. `searching`: the worker counts as searching and
     /// ceases to. `look` is called once others know that the worker sleeps. `instant_of` turns the
-    /// time of a timer into an instant.
+    /// time of a timer into an instant. Errands are run without a lock, in the sleep.
     pub(super) fn sleep(
         &self,
         worker: usize,
         searching: bool,
         look: impl FnOnce() -> Look,
         instant_of: impl Fn(u64) -> Option<Instant>,
+        errand: &Errand<'_>,
     ) -> Woken {
         if !self.lie_down(worker, searching) {
             return Woken::Stopping;
@@ -182,7 +201,7 @@ impl Idle {
             && self.covers(timer_ms)
             && (watch_until.is_none() || set.watch_until.is_some())
         {
-            return self.wait(set, worker, None);
+            return self.wait(set, worker, None, errand);
         }
         // The caller is the lookout, or sees what the lookout does not know of because a worker that
         // searches is not told: then it takes over. What was covered before stays so: others may
@@ -193,7 +212,22 @@ impl Idle {
         set.watch_until = [set.watch_until, watch_until].into_iter().flatten().min();
         self.publish(&set);
         let deadline = [instant_of(covered_ms), set.watch_until].into_iter().flatten().min();
-        self.wait(set, worker, deadline)
+        self.wait(set, worker, deadline, errand)
+    }
+
+    /// There is something that every worker has to do for itself, be it asleep or not.
+    pub(super) fn send_errand(&self) {
+        let set = self.set.lock();
+        self.errands.fetch_add(1, Ordering::Relaxed);
+        drop(set);
+        for bell in &self.bells {
+            bell.notify_one();
+        }
+    }
+
+    /// How many errands there have been. A worker that remembers another number has one to run.
+    pub(super) fn errands(&self) -> u64 {
+        self.errands.load(Ordering::Relaxed)
     }
 
     /// Wakes everybody for good.
@@ -232,13 +266,21 @@ impl Idle {
         true
     }
 
-    fn wait(
-        &self,
-        mut set: MutexGuard<'_, Set>,
+    fn wait<'a>(
+        &'a self,
+        mut set: MutexGuard<'a, Set>,
         worker: usize,
         deadline: Option<Instant>,
+        errand: &Errand<'_>,
     ) -> Woken {
         while set.is_asleep(worker) {
+            if errand.begin(self.errands()) {
+                // It stays a sleeper meanwhile: who calls it is answered a little later.
+                drop(set);
+                (errand.run)();
+                set = self.set.lock();
+                continue;
+            }
             match deadline.filter(|_| set.lookout == Some(worker)) {
                 None => self.bells[worker].wait(&mut set),
                 Some(deadline) => {

@@ -71,6 +71,8 @@ pub(super) struct Local<W: Workload> {
     streak: Cell<u32>,
     picks: Cell<u32>,
     now_ns: Cell<u64>,
+    /// Errands that this worker has begun.
+    errands: Cell<u64>,
 }
 
 impl<W: Workload> Local<W> {
@@ -87,7 +89,13 @@ impl<W: Workload> Local<W> {
             streak: Cell::new(0),
             picks: Cell::new(0),
             now_ns: Cell::new(0),
+            errands: Cell::new(0),
         }
+    }
+
+    /// Errands that this worker has begun.
+    pub(super) fn errands(&self) -> &Cell<u64> {
+        &self.errands
     }
 
     pub(super) fn index(&self) -> usize {

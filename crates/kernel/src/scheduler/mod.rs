@@ -106,6 +106,10 @@ pub trait Workload: Send + Sync + Sized + 'static {
     ) {
     }
 
+    /// Something that every worker has to do for itself, asked for by [`Handle::send_errand`]. Runs
+    /// between two turns, or while the worker has nothing to do.
+    fn errand(&self, _worker: &WorkerContext<'_, Self>) {}
+
     /// A worker thread has begun; called on it, before its first turn.
     fn worker_started(&self, _worker: &WorkerContext<'_, Self>) {}
 

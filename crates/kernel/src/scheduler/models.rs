@@ -3,12 +3,13 @@
 //! Each asserts an outcome that a lost wake-up would make impossible; loom then reports a deadlock
 //! or the failed assertion together with the interleaving.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use loom::sync::Arc as ModelArc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
-use super::idle::{Idle, Look, SlotSeen, Woken};
+use super::idle::{Errand, Idle, Look, SlotSeen, Woken};
 use super::{Handle, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload};
 use crate::sync::{Arc, Condvar, Mutex, thread};
 
@@ -65,6 +66,37 @@ fn run_turns_among_wakers(prepare: fn(&TokenState)) {
     });
 }
 
+/// Sleeps without timers; errands are counted as begun and do nothing.
+fn sleep(idle: &Idle, worker: usize, searching: bool, look: impl FnOnce() -> Look) -> Woken {
+    let begun = Cell::new(0);
+    idle.sleep(worker, searching, look, |_| None, &Errand { begun: &begun, run: &|| () })
+}
+
+#[test]
+fn an_errand_is_run_by_a_worker_that_sleeps_or_is_about_to() {
+    loom::model(|| {
+        let shared = ModelArc::new((Idle::new(1), AtomicBool::new(false)));
+        let sleeper = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (idle, has_run) = &*shared;
+                let (begun, run) = (Cell::new(0), || has_run.store(true, Ordering::Release));
+                let errand = Errand { begun: &begun, run: &run };
+                let look = || Look::Nothing { timer_ms: u64::MAX, watch_until: None };
+                let woken = idle.sleep(0, false, look, |_| None, &errand);
+                assert_eq!(woken, Woken::Stopping);
+            })
+        };
+        let (idle, has_run) = &*shared;
+        idle.send_errand();
+        while !has_run.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        idle.stop();
+        sleeper.join().expect("the sleeper ends");
+    });
+}
+
 #[test]
 fn a_sleeper_never_misses_work() {
     loom::model(|| {
@@ -80,7 +112,7 @@ fn a_sleeper_never_misses_work() {
                         true => Look::Work,
                         false => Look::Nothing { timer_ms: u64::MAX, watch_until: None },
                     };
-                    let woken = idle.sleep(0, searching, look, |_| None);
+                    let woken = sleep(idle, 0, searching, look);
                     searching = matches!(woken, Woken::Told(_));
                 }
                 idle.leave(searching);
@@ -108,7 +140,7 @@ fn two_sleepers(
                     let (idle, outside) = &*shared;
                     let mut searching = idle.begin_search();
                     loop {
-                        match idle.sleep(worker, searching, || outside.look(), |_| None) {
+                        match sleep(idle, worker, searching, || outside.look()) {
                             Woken::Stopping => break,
                             woken => searching = matches!(woken, Woken::Told(_)),
                         }
@@ -183,7 +215,7 @@ fn a_worker_that_ends_its_search_reports_what_nobody_was_told() {
             thread::spawn(move || {
                 let (idle, outside) = &*shared;
                 let mut searching = false;
-                while let woken = idle.sleep(0, searching, || outside.look(), |_| None)
+                while let woken = sleep(idle, 0, searching, || outside.look())
                     && woken != Woken::Stopping
                 {
                     searching = matches!(woken, Woken::Told(_));

@@ -8,10 +8,10 @@
 //! free, waits as long as it takes to wake that worker (some 40 us), or up to a millisecond if the
 //! worker was already watching a conversation (see [`slots`](super::slots)).
 
-use super::idle::{Look, Woken};
+use super::idle::{Errand, Look, Woken};
 use super::local::{Local, Next};
 use super::slots::SlotView;
-use super::worker::expire_timers;
+use super::worker::{expire_timers, run_errand};
 use super::{WorkerContext, Workload};
 use crate::sync::{Arc, hint};
 
@@ -97,7 +97,11 @@ impl<'a, W: Workload> Searcher<'a, W> {
         let shared = self.local.shared();
         self.local.remote().status.count_sleep();
         let instant_of = |time_ms| shared.clock.instant_of(time_ms);
-        shared.idle.sleep(self.local.index(), searching, || self.look(), instant_of)
+        let (workload, context) = (self.workload, self.context);
+        let run = || run_errand(context, workload);
+        let errand = Errand { begun: self.local.errands(), run: &run };
+        let index = self.local.index();
+        shared.idle.sleep(index, searching, || self.look(), instant_of, &errand)
     }
 
     /// The last look before falling asleep, when others already count on this worker's sleep.

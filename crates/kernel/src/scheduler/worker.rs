@@ -24,6 +24,10 @@ pub(super) fn main<W: Workload>(
     workload.worker_started(&context);
     let mut searcher = Searcher::new(&local, &context, workload);
     while !local.shared().idle.is_stopping() {
+        let errands = local.shared().idle.errands();
+        if local.errands().replace(errands) != errands {
+            run_errand(&context, workload);
+        }
         local.read_clock_between_turns();
         searcher.expire_timers();
         let at_hand = local.next().or_else(|| local.steal().map(Next::from));
@@ -69,6 +73,13 @@ pub(super) fn expire_timers<W: Workload>(
         // The panic was reported where it happened; the other timers must not suffer.
         let _ = catch_unwind(AssertUnwindSafe(|| workload.expire(timer, context)));
     }
+}
+
+/// Runs an errand. Like a turn, it may panic without harm to the worker.
+#[cold]
+pub(super) fn run_errand<W: Workload>(context: &WorkerContext<'_, W>, workload: &W) {
+    // The panic was reported where it happened.
+    let _ = catch_unwind(AssertUnwindSafe(|| workload.errand(context)));
 }
 
 /// Reports the end of the thread, however it comes about.

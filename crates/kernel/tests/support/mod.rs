@@ -63,6 +63,8 @@ pub struct Jobs {
     pub panics: AtomicUsize,
     pub started: AtomicUsize,
     pub stopped: AtomicUsize,
+    /// The workers that have run an errand.
+    pub errands: Mutex<Vec<usize>>,
 }
 
 impl Workload for Jobs {
@@ -87,6 +89,10 @@ impl Workload for Jobs {
 
     fn turn_panicked(&self, _: &Arc<Job>, _: Box<dyn Any + Send>, _: &Context<'_>) {
         self.panics.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn errand(&self, worker: &Context<'_>) {
+        self.errands.lock().push(worker.index());
     }
 
     fn worker_started(&self, _: &Context<'_>) {
