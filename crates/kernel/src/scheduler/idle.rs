@@ -27,7 +27,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::roles::{SEARCHING, SLEEPER, STOPPING, Set, WATCHING};
+use super::roles::{SEARCHING, SLEEPER, STOPPING, Set, WATCHING, errands_in};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -70,13 +70,13 @@ pub(super) enum Woken {
 /// What a worker does when an [errand](Idle::send_errand) was sent.
 pub(super) struct Errand<'a> {
     /// The errands that the worker has begun.
-    pub(super) begun: &'a Cell<u64>,
+    pub(super) begun: &'a Cell<u8>,
     pub(super) run: &'a dyn Fn(),
 }
 
 impl Errand<'_> {
     /// Whether there is one to run, of `errands` so far; then it counts as begun.
-    pub(super) fn begin(&self, errands: u64) -> bool {
+    pub(super) fn begin(&self, errands: u8) -> bool {
         self.begun.replace(errands) != errands
     }
 }
@@ -88,8 +88,6 @@ pub(super) struct Idle {
     /// Until when the lookout sleeps; written under the lock of `set`.
     covered_until_ms: AtomicU64,
     set: Mutex<Set>,
-    /// Errands so far; written under the lock of `set`.
-    errands: AtomicU64,
     /// One per worker, waited on with the lock of `set`.
     bells: Box<[Condvar]>,
 }
@@ -100,7 +98,6 @@ impl Idle {
             summary: AtomicUsize::new(0),
             covered_until_ms: AtomicU64::new(COVERS_NOTHING_MS),
             set: Mutex::new(Set::new(workers)),
-            errands: AtomicU64::new(0),
             bells: (0..workers).map(|_| Condvar::new()).collect(),
         }
     }
@@ -173,6 +170,13 @@ impl Idle {
         self.summary.load(Ordering::Relaxed) & STOPPING != 0
     }
 
+    /// What a worker has to know between two turns: `None` if the scheduler stops, else how many
+    /// errands there have been. One that remembers another number has one to run.
+    pub(super) fn orders(&self) -> Option<u8> {
+        let summary = self.summary.load(Ordering::Relaxed);
+        (summary & STOPPING == 0).then(|| errands_in(summary))
+    }
+
     /// Sleeps until there may be something to do. `searching`: the worker counts as searching and
     /// ceases to. `look` is called once others know that the worker sleeps. `instant_of` turns the
     /// time of a timer into an instant. Errands are run without a lock, in the sleep.
@@ -217,18 +221,15 @@ impl Idle {
 
     /// There is something that every worker has to do for itself, be it asleep or not.
     pub(super) fn send_errand(&self) {
-        let set = self.set.lock();
-        self.errands.fetch_add(1, Ordering::Relaxed);
+        let mut set = self.set.lock();
+        set.errands = set.errands.wrapping_add(1);
+        self.publish(&set);
         drop(set);
         for bell in &self.bells {
             bell.notify_one();
         }
     }
 
-    /// How many errands there have been. A worker that remembers another number has one to run.
-    pub(super) fn errands(&self) -> u64 {
-        self.errands.load(Ordering::Relaxed)
-    }
 
     /// Wakes everybody for good.
     pub(super) fn stop(&self) {
@@ -274,7 +275,7 @@ impl Idle {
         errand: &Errand<'_>,
     ) -> Woken {
         while set.is_asleep(worker) {
-            if errand.begin(self.errands()) {
+            if errand.begin(set.errands) {
                 // It stays a sleeper meanwhile: who calls it is answered a little later.
                 drop(set);
                 (errand.run)();

@@ -72,7 +72,7 @@ pub(super) struct Local<W: Workload> {
     picks: Cell<u32>,
     now_ns: Cell<u64>,
     /// Errands that this worker has begun.
-    errands: Cell<u64>,
+    errands: Cell<u8>,
 }
 
 impl<W: Workload> Local<W> {
@@ -94,7 +94,7 @@ impl<W: Workload> Local<W> {
     }
 
     /// Errands that this worker has begun.
-    pub(super) fn errands(&self) -> &Cell<u64> {
+    pub(super) fn errands(&self) -> &Cell<u8> {
         &self.errands
     }
 

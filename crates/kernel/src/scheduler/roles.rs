@@ -13,8 +13,11 @@ pub(super) const SEARCHING: usize = 1;
 pub(super) const WATCHING: usize = 2;
 /// In `summary`: the scheduler stops.
 pub(super) const STOPPING: usize = 4;
+/// In `summary`: one errand. They are counted in 8 bits, so that 256 in the time of one turn would go
+/// unnoticed.
+const ERRAND: usize = 8;
 /// In `summary`: one sleeper, the lookout included.
-pub(super) const SLEEPER: usize = 8;
+pub(super) const SLEEPER: usize = ERRAND << 8;
 
 /// The workers that are out of work.
 pub(super) struct Set {
@@ -26,6 +29,8 @@ pub(super) struct Set {
     /// When the lookout looks at the slots again, while it watches them.
     pub(super) watch_until: Option<Instant>,
     pub(super) stopping: bool,
+    /// Errands so far.
+    pub(super) errands: u8,
     /// Why a worker was woken, until it has read it.
     told: Box<[Option<Woken>]>,
 }
@@ -38,6 +43,7 @@ impl Set {
             lookout: None,
             watch_until: None,
             stopping: false,
+            errands: 0,
             told: vec![None; workers].into_boxed_slice(),
         }
     }
@@ -102,8 +108,14 @@ impl Set {
         let flag = |set: bool, bit| if set { bit } else { 0 };
         let sleepers = self.sleepers.len() + usize::from(self.lookout.is_some());
         (sleepers * SLEEPER)
+            | (usize::from(self.errands) * ERRAND)
             | flag(self.searching, SEARCHING)
             | flag(self.watch_until.is_some(), WATCHING)
             | flag(self.stopping, STOPPING)
     }
+}
+
+/// How many errands a summary counts.
+pub(super) fn errands_in(summary: usize) -> u8 {
+    (summary / ERRAND % 256) as u8
 }

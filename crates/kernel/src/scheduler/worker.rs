@@ -23,8 +23,7 @@ pub(super) fn main<W: Workload>(
     let context = WorkerContext::new(&local);
     workload.worker_started(&context);
     let mut searcher = Searcher::new(&local, &context, workload);
-    while !local.shared().idle.is_stopping() {
-        let errands = local.shared().idle.errands();
+    while let Some(errands) = local.shared().idle.orders() {
         if local.errands().replace(errands) != errands {
             run_errand(&context, workload);
         }
