@@ -108,6 +108,14 @@ fn the_memory_limit_ends_a_service_and_not_the_host() {
 }
 
 #[test]
+fn a_block_that_no_machine_has_is_refused_without_any_limit() {
+    let scratch = Scratch::new("run_absurd");
+    scratch.file("main.lua", "print(pcall(string.rep, 'x', 1 << 44)) print 'still here'");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "false\tnot enough memory\nstill here\n");
+}
+
+#[test]
 fn the_turn_limit_ends_an_endless_loop() {
     let scratch = Scratch::new("run_turn");
     scratch.file("main.lua", "while true do end\n");
