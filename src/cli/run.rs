@@ -3,6 +3,7 @@
 //! Everything here goes through [`Host::builder`](moonhive::actor::Host), as in any other program that
 //! embeds the library; the command only turns settings into a host and its end into an exit code.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -71,6 +72,7 @@ impl Arguments {
         moonhive::ops::log::init(&log).map_err(|error| Failure::from(error).exit_code(USAGE))?;
         tracing::debug!(main, ?settings, "starting");
 
+        signals::outlive_broken_pipes()?;
         let host = builder.build()?;
         let handle = host.shutdown_handle();
         signals::on_first(move || handle.shutdown(0))?;
@@ -79,7 +81,9 @@ impl Arguments {
         }
         let finish = host.run(main.as_str(), &arguments).map_err(not_started)?;
         if settings.stats {
-            eprint!("{}", Report { stats: &finish.stats, resident_bytes: resident_bytes() });
+            let report = Report { stats: &finish.stats, resident_bytes: resident_bytes() };
+            // Nobody is left to be told that standard error is closed.
+            let _ = write!(std::io::stderr(), "{report}");
         }
         outcome(&finish)
     }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failure, Outcome};
+use super::{Outcome, signals};
 use compile::Compiler;
 use problem::{Problem, Severity};
 
@@ -56,6 +56,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Outcome {
+        signals::end_at_broken_pipe()?;
         let paths = files::find(&self.paths)?;
         let mut compiler = Compiler::new()?;
         let checked: Vec<_> = paths.iter().map(|path| compiler.check(path)).collect();
@@ -65,9 +66,9 @@ impl Arguments {
         problems.extend(globals::compare(&checked, known));
         problems.sort_by(|a, b| (&a.file, a.lines.first()).cmp(&(&b.file, b.lines.first())));
         if self.json {
-            report::json(paths.len(), &problems).map_err(Failure::from)?;
+            report::json(paths.len(), &problems)?;
         } else {
-            report::text(paths.len(), &problems);
+            report::text(paths.len(), &problems)?;
         }
         Ok(verdict(&problems, self.strict))
     }

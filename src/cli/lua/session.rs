@@ -15,6 +15,7 @@ use moonhive::vm::{Kind, LoadMode, LuaError, Native, NativeResult, Outcome, Stac
 
 use super::options::{Options, Step};
 use super::{repl, report};
+use crate::cli::signals;
 
 /// Variables with code to run first; the first one that is set wins.
 const INIT_VARIABLES: [&str; 2] = ["LUA_INIT_5_5", "LUA_INIT"];
@@ -27,6 +28,8 @@ pub struct Reported;
 /// Runs the interpreter whose name is `words[name]`.
 pub fn run(words: Vec<OsString>, name: usize) -> ExitCode {
     let program = words[name].to_string_lossy().into_owned();
+    // Without it a broken pipe is an error that nobody looks at; there is nothing better to do.
+    let _ = signals::end_at_broken_pipe();
     let options = match Options::parse(words, name) {
         Ok(options) => options,
         Err(misuse) => {
