@@ -116,6 +116,43 @@ fn a_block_that_no_machine_has_is_refused_without_any_limit() {
 }
 
 #[test]
+fn arguments_reach_the_service_byte_by_byte() {
+    use std::os::unix::ffi::OsStrExt;
+    let scratch = Scratch::new("run_bytes");
+    scratch.file("main.lua", "print((...):byte(1, -1))");
+    let mut command = scratch.moonhive(["run", "main.lua"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"a\xff"));
+    assert_eq!(Running::start(command).wait().expect_code(0).stdout, "97\t255\n");
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_main_file_is_named_as_one() {
+    let scratch = Scratch::new("run_directory");
+    for place in [".", "/etc"] {
+        let ended = scratch.run(["run", place]).expect_code(2);
+        assert!(ended.stderr.starts_with(&format!("error: {place} is a directory\nhint: ")));
+    }
+}
+
+#[test]
+fn an_exit_without_a_message_says_what_it_was_given() {
+    let scratch = Scratch::new("run_exit");
+    scratch.file("main.lua", "require('hive').exit {}");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+    assert_eq!(ended.stderr, "error: (error object is a table value)\n");
+}
+
+#[test]
+fn the_log_keeps_values_of_services_and_the_terminal_safe() {
+    let scratch = Scratch::new("run_secrets");
+    scratch.file("main.lua", "require('hive').log.info 'a\\27[2Jb'");
+    let line = ["run", "--log", "debug", "--set", "password=gold", "main.lua"];
+    let ended = scratch.run(line).expect_code(0);
+    assert!(ended.stderr.contains("password") && !ended.stderr.contains("gold"), "{ended:?}");
+    assert!(ended.stderr.contains("a\\u{1b}[2Jb"), "{ended:?}");
+}
+
+#[test]
 fn the_turn_limit_ends_an_endless_loop() {
     let scratch = Scratch::new("run_turn");
     scratch.file("main.lua", "while true do end\n");
