@@ -56,6 +56,31 @@ fn modules_beside_the_main_file_are_found_from_any_directory() {
 }
 
 #[test]
+fn what_require_says_reads_as_under_the_interpreter() {
+    let scratch = Scratch::new("run_require");
+    scratch
+        .file("broken.lua", "x = = 1\n")
+        .file("failing.lua", "local function f() error('no gold') end\nf()\n")
+        .file("outer.lua", "require 'failing'\n")
+        .file("telling.lua", "print(debug.traceback('here'))\n");
+    // What services add: their own directories are looked up first. What stock `lua` adds: its name,
+    // and the C function that calls a script.
+    let plain = |text: String| -> String {
+        let text = text.replace("error: ", "lua: ").replace("\n\t[C]: in ?\n", "\n");
+        let is_place = |line: &&str| !line.starts_with("\tno file");
+        text.trim_end().lines().filter(is_place).collect::<Vec<_>>().join("\n")
+    };
+    for call in ["'broken'", "'failing'", "'outer'", "'telling'", "'no.such'", "nil", "{}"] {
+        scratch.file("main.lua", &format!("local r = require\nrequire({call})\n"));
+        let [service, script] = ["run", "lua"].map(|command| {
+            let ended = scratch.run([command, "main.lua"]);
+            (ended.code, plain(ended.stdout), plain(ended.stderr))
+        });
+        assert_eq!(service, script, "{call}");
+    }
+}
+
+#[test]
 fn shutdown_and_os_exit_set_the_exit_code() {
     let scratch = Scratch::new("run_codes");
     scratch

@@ -222,6 +222,15 @@ test("a killed service runs none of its code any more", function()
   hive.kill(echo)
 end)
 
+test("a service that has ended keeps its name", function()
+  local service = hive.spawn "service.echo"
+  local name = tostring(service)
+  match(name, "^service%.echo:%x+$")
+  hive.kill(service)
+  end_of(service)
+  equal(tostring(service), name)
+end)
+
 test("a service may kill itself", function()
   local service = hive.spawn("service.suicide")
   local err = fails("dead", service.now, service)
