@@ -1,6 +1,6 @@
 //! `moonhive check`: compiles everything, runs nothing, and says what will not work.
 //!
-//! Errors are what Lua refuses to compile. Warnings are what compiles and is probably not meant:
+//! Errors are what Lua refuses to compile; of each file the first one, where the compiler stops. Warnings are what compiles and is probably not meant:
 //! globals that nothing defines, globals assigned by accident inside functions, loop variables that
 //! only Lua 5.4 lets code assign to. All files are looked at together, because what one of them
 //! defines another may use.
@@ -31,7 +31,10 @@ Examples:
   moonhive check --global CONFIG .      a global that the host defines
   moonhive check --json . | jq .        the same for programs
 
-Exit code: 0 without errors (warnings are no errors, but see --strict), 1 otherwise.";
+Of each file the first syntax error is reported: the compiler stops there.
+
+Exit code: 0 without errors (warnings are no errors, but see --strict), 1 with errors, 2 for a path
+that cannot be read and for wrong arguments.";
 
 /// Compile Lua files and report errors and suspicious globals
 #[derive(Debug, Args)]
