@@ -1,21 +1,11 @@
 -- Starting, naming, watching and ending services.
 
 local check = require "check"
+local end_of = require("ending").of
 local hive = require "hive"
 
 local equal, fails, match, refuses, test =
   check.equal, check.fails, check.match, check.refuses, check.test
-
--- Waits for the end of a service and returns why.
-local function end_of(service)
-  local token = {}
-  hive.monitor(service, function(_, ended)
-    hive.wakeup(token, ended)
-  end)
-  local woken, ended = hive.wait(token, 5)
-  assert(woken, "the monitor was not told")
-  return ended
-end
 
 test("the time of a service is told by handler", function()
   local busy = hive.spawn "service.echo"
