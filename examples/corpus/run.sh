@@ -44,6 +44,12 @@ run() {
   target/release/moonhive run --cache "$1" --stats --turn-limit 30s --set "workers=$workers" \
     --path examples/corpus $(module_paths) examples/corpus/main.lua \
     >"$scratch/$1.json" 2> >(tee "$scratch/$1.stats" >&2)
+  wait $! # for tee, which may have the last lines still to write
+}
+
+# The average that a run printed at its end, like `83.0 KiB`.
+memory_of() {
+  awk '/^memory / { print $2, $3 }' "$scratch/$1.stats"
 }
 
 scratch=$(mktemp -d)
@@ -56,3 +62,4 @@ cat "$scratch/ON.json"
 run OFF
 cmp "$scratch/ON.json" "$scratch/OFF.json" && echo "both runs printed the same report"
 if command -v python3 >/dev/null; then examples/corpus/check.py "$scratch/ON.json"; fi
+echo "memory per service: $(memory_of ON) with the cache ON, $(memory_of OFF) with it OFF"
