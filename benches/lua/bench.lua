@@ -22,6 +22,13 @@ function bench.emit(name, value, unit)
   print(format:format(name, value, unit))
 end
 
+-- Raises if a figure is above its bound and the benchmark was run to check that (`--check`).
+function bench.check(name, value, bound, unit)
+  if hive.env "bench_check" and value > bound then
+    error(("%s: %.1f %s, which is more than %.1f"):format(name, value, unit, bound), 0)
+  end
+end
+
 -- Runs `work(n)` and prints its rate and the processor time of the whole process per operation.
 function bench.measure(name, n, work)
   local wall, cpu = hive.now(), os.clock()
