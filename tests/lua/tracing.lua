@@ -75,7 +75,7 @@ test("a failure is recorded", function()
   match(table.concat(steps_of(trace), ", "), "fail service%.traced")
 end)
 
-test("the failure of a repeated timer's run is recorded, and the next run is none of the trace's", function()
+test("a failed run of a repeated timer is recorded, the next one is not", function()
   local done, trace, runs = {}, nil, 0
   local timer = hive.every(0.001, function()
     runs = runs + 1
