@@ -43,8 +43,7 @@ run() {
   # A worker reads texts of megabytes in one go, which takes a while on a busy machine.
   target/release/moonhive run --cache "$1" --stats --turn-limit 30s --set "workers=$workers" \
     --path examples/corpus $(module_paths) examples/corpus/main.lua \
-    >"$scratch/$1.json" 2> >(tee "$scratch/$1.stats" >&2)
-  wait $! # for tee, which may have the last lines still to write
+    2>&1 >"$scratch/$1.json" | tee "$scratch/$1.stats" >&2
 }
 
 # The average that a run printed at its end, like `83.0 KiB`.
