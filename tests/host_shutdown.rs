@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use moonhive::actor::limits::SHUTDOWN_KILL_WAIT;
 use moonhive::actor::{Code, Finish, Host, HostBuilder, Spawn};
 
 /// With nothing pending a host ends within this time; the bar is 50 ms on an idle machine.
@@ -227,6 +228,19 @@ fn a_looping_service_does_not_hold_up_the_end() {
         assert_eq!(finish.code, 0);
         assert!(elapsed < Duration::from_secs(5), "{text}: {elapsed:?}");
     }
+}
+
+#[test]
+fn a_service_inside_a_c_function_holds_up_the_end_for_one_wait_only() {
+    let host = builder().build().unwrap();
+    let text = "return { go = function() io.popen('sleep 8'):read() end }";
+    let service = host.spawn(Spawn::text("reading", text), ()).unwrap();
+    host.send(service, "go", ()).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let (_, elapsed) = took(|| host.shutdown());
+    // The grace time of this host, and what killing may take.
+    let least = Duration::from_millis(300) + SHUTDOWN_KILL_WAIT;
+    assert!((least..least + SHUTDOWN_KILL_WAIT / 2).contains(&elapsed), "{elapsed:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! $ cargo bench --bench hive                   # all of them, with one worker and with two
 //! $ cargo bench --bench hive -- call           # one of them
 //! $ cargo bench --bench hive -- call --threads 1 --count 1000000
+//! $ cargo bench --bench hive -- reload --check # fails when resident memory grows beyond its bound
 //! ```
 //!
 //! Figures that end in `_cpu` are processor time of the whole process per operation: they survive a
@@ -32,7 +33,7 @@ fn option(arguments: &[String], name: &str) -> Option<usize> {
     arguments.get(at + 1)?.parse().ok()
 }
 
-fn run(bench: &str, threads: usize, count: Option<usize>) {
+fn run(bench: &str, threads: usize, count: Option<usize>, checks: bool) {
     println!("# {bench}, {threads} worker(s)");
     let scratch = tempfile::tempdir().expect("a folder can be made");
     modules::write(scratch.path()).expect("the folder can be written to");
@@ -43,6 +44,9 @@ fn run(bench: &str, threads: usize, count: Option<usize>) {
         .path(scratch.path());
     if let Some(count) = count {
         host = host.env("bench_n", count.to_string());
+    }
+    if checks {
+        host = host.env("bench_check", "yes");
     }
     let host = host.build().expect("the workers can be started");
     let finish = host.run(bench, ()).expect("the benchmark is there");
@@ -64,7 +68,8 @@ fn main() {
     let threads = option(&arguments, "--threads").map_or(vec![1, 2], |threads| vec![threads]);
     for bench in BENCHES.iter().filter(|bench| is_wanted(bench)) {
         for &threads in &threads {
-            run(bench, threads, option(&arguments, "--count"));
+            let checks = arguments.iter().any(|argument| argument == "--check");
+            run(bench, threads, option(&arguments, "--count"), checks);
         }
     }
     for (_, run) in PROCESSES.iter().filter(|(name, _)| is_wanted(name)) {

@@ -37,7 +37,8 @@ local function make_jobs(files)
   return jobs
 end
 
--- Gives each worker one job after the other until none is left; returns the merged report.
+-- Gives each worker one job after the other until none is left; returns the merged report. The log
+-- tells what the first job was like.
 local function work_off(jobs)
   local total = report.new()
   local bar <close> = progress.new("jobs", #jobs)
@@ -61,13 +62,16 @@ local function work_off(jobs)
     end
   end
 
+  local workers = List()
   for _ = 1, WORKERS do
-    hive.fork(serve, hive.spawn "worker")
+    workers:append(hive.spawn "worker")
+    hive.fork(serve, workers[#workers])
   end
   hive.wait(all_done)
   if problem then
     error(problem, 0)
   end
+  hive.log.info("the first job:", workers[1]:describe(jobs[1]))
   return total
 end
 

@@ -54,9 +54,12 @@ return {
     return json.encode(result)
   end,
 
-  -- The report of one job as people read it: `{ lines = 10, ... }`.
+  -- One job and its figures as people read them: `{ lines = 10, ... }`.
   describe = function(job)
-    local report = count(job)
-    return pretty.write(tablex.merge(job, report, true))
+    local result = count(job)
+    local figures = tablex.map(function(value)
+      return type(value) == "table" and tablex.size(value) or value
+    end, result)
+    return pretty.write(tablex.merge(job, figures, true), "")
   end,
 }

@@ -1,6 +1,6 @@
--- The `require` of services: it finds and loads modules as Lua's own does, but a module's file may
--- wait while it loads (call another service, sleep). Lua's own is a C function, through which no
--- coroutine can be suspended.
+-- The bookkeeping of `require` in services: it finds and loads modules as Lua's own does, but a
+-- module's file may wait while it loads (call another service, sleep). The function itself is C, as
+-- Lua's own is, so that errors and tracebacks read alike; it calls what is returned here.
 --
 -- A task that requires a module which another task is loading waits for it. A module that requires
 -- itself, by whatever detour, is an error and not an endless recursion.
@@ -9,8 +9,8 @@
 -- loads has returned, before the module counts as loaded; false if it loads none.
 
 local wait, wakeup = ...
-local concat, error, ipairs, next, package = table.concat, error, ipairs, next, package
-local running, setmetatable, tostring, type = coroutine.running, setmetatable, tostring, type
+local error, ipairs, next, package = error, ipairs, next, package
+local running, setmetatable = coroutine.running, setmetatable
 
 -- Loads begun so far: of two loads of a coroutine, the one begun later is the inner one.
 local depth = 0
@@ -70,54 +70,17 @@ local function run_after_load(f)
   return true
 end
 
--- The loader of a module and what belongs to it.
-local function find(name)
-  local searchers = package.searchers
-  if type(searchers) ~= "table" then
-    error("'package.searchers' must be a table", 3)
-  end
-  local tried = {}
-  for _, searcher in ipairs(searchers) do
-    local loader, data = searcher(name)
-    if type(loader) == "function" then
-      return loader, data
-    elseif type(loader) == "string" then
-      tried[#tried + 1] = "\n\t" .. loader
-    end
-  end
-  error(("module '%s' not found:%s"):format(name, concat(tried)), 3)
+-- A load of the running coroutine; it counts as one once it stands in `loading`.
+local function begin(name)
+  depth = depth + 1
+  return setmetatable({ name = name, owner = running(), depth = depth }, Load)
 end
 
-return function(name)
-  if type(name) == "number" then
-    name = tostring(name)
-  elseif type(name) == "function" then
-    return run_after_load(name)
-  elseif type(name) ~= "string" then
-    error(("bad argument #1 to 'require' (string expected, got %s)"):format(type(name)), 2)
-  end
-  local loaded = package.loaded
-  while true do
-    local value = loaded[name]
-    if value then
-      return value
-    elseif not loading[name] then
-      break
-    end
-    join(name)
-  end
-  depth = depth + 1
-  local load <close> = setmetatable({ name = name, owner = running(), depth = depth }, Load)
-  loading[name] = load
-  local loader, data = find(name)
-  local value = loader(name, data)
+-- Runs the functions that were added to a load.
+local function finish(load)
   for _, f in ipairs(load) do
     f()
   end
-  if value ~= nil then
-    loaded[name] = value
-  elseif loaded[name] == nil then
-    loaded[name] = true
-  end
-  return loaded[name], data
 end
+
+return package, loading, begin, join, finish, run_after_load

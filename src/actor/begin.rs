@@ -12,7 +12,7 @@ use super::light::Light;
 use super::link::LINK;
 use super::message::{Alarm, Obituary};
 use super::request::RequestId;
-use super::service::Service;
+use super::service::{Leaving, Service};
 use super::slots::Key;
 use super::state::State;
 use super::task::{Every, Role, Stage, Task};
@@ -315,6 +315,20 @@ impl Turn<'_, '_> {
             stack.release(function);
         }
         values
+    }
+
+    /// Tells of a run of a repeated timer that begins again: its task lives on, the request that
+    /// the run made does not.
+    pub(super) fn run_ended(&mut self, key: Key, fault: Option<&Fault>) {
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        let request = std::mem::replace(&mut task.request, RequestId::NONE);
+        drop(tasks);
+        self.state.trace(key, request, || Step::End { failed: fault.is_some() });
+        let is_killed = self.state.service.figures.leaving() == Leaving::Killed;
+        if let Some(fault) = fault.filter(|fault| fault.code != Code::Cancelled && !is_killed) {
+            self.log_failure("a repeated timer", request, fault);
+        }
     }
 
     /// Arms a repeated timer again whose run is over. False for every other task.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moonhive_kernel::scheduler::{Options, Scheduler, StartError};
 use serde::Serialize;
@@ -12,7 +12,6 @@ use serde::de::DeserializeOwned;
 use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::limits::SHUTDOWN_KILL_WAIT;
 use super::message::{Caller, Message};
 use super::plan::Spawn;
 use super::request::{RequestId, Terms};
@@ -378,9 +377,10 @@ impl Host {
     }
 
     fn finish(&mut self) -> Finish {
-        let code = self.core.warden.wait_until_done();
+        let (code, workers_deadline) = self.core.warden.wait_until_done();
         if let Some(mut scheduler) = self.scheduler.take()
-            && let Err(stuck) = scheduler.join(SHUTDOWN_KILL_WAIT)
+            && let Err(stuck) =
+                scheduler.join(workers_deadline.saturating_duration_since(Instant::now()))
         {
             tracing::error!("{stuck}; they are left behind");
             scheduler.abandon();

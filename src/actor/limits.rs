@@ -56,8 +56,10 @@ pub const TRACEBACK_BYTES_MAX: usize = 8 << 10;
 pub const WAIT_SECONDS_MAX: f64 = 3.2e9;
 /// Time that services get to finish at shutdown, unless the host is told otherwise.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
-/// Time after the grace time that killed services get to let go of their worker.
+/// Time after the grace time that killed services get to let go of their worker, and workers to end.
 pub const SHUTDOWN_KILL_WAIT: Duration = Duration::from_secs(2);
+/// Time that the workers get to end once everything else has, even if nothing is left of the above.
+pub const WORKERS_END_WAIT: Duration = Duration::from_millis(100);
 /// Time that `__exit` and `__close` of a service that exits alone may take.
 pub const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// Time after which services are asked to let go of code that was replaced.

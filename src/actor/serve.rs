@@ -301,6 +301,8 @@ impl Turn<'_, '_> {
                 Role::Fork | Role::Every(_) => {}
             }
             self.end_task(task);
+        } else {
+            self.run_ended(key, None);
         }
         self.stack.recycle(coroutine);
     }
@@ -356,7 +358,7 @@ impl Turn<'_, '_> {
     }
 
     fn task_failed(&mut self, key: Key, fault: Fault) {
-        let Some(mut task) = self.remove(key) else { return };
+        let Some(mut task) = self.remove(key) else { return self.run_ended(key, Some(&fault)) };
         self.state.trace(key, task.request, || Step::End { failed: true });
         let caller = task.caller.take();
         if self.state.service.figures.leaving() == Leaving::Killed {

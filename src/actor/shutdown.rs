@@ -6,15 +6,16 @@
 //! 3. *Leaving*: every service closes what is open (`__close`) and ends.
 //! 4. *Killing*: what is left when the grace time is over is interrupted and ended.
 //!
-//! A host that is aborted begins with the third. The first three share the grace time. A host with nothing pending passes through them in the time
-//! that its services take for a turn each.
+//! A host that is aborted begins with the third. The first three share the grace time; the fourth and
+//! the end of the workers share what comes after it. A host with nothing pending passes through all in
+//! the time that its services take for a turn each.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::end::End;
-use super::limits::SHUTDOWN_KILL_WAIT;
+use super::limits::{SHUTDOWN_KILL_WAIT, WORKERS_END_WAIT};
 use super::message::Message;
 use super::service::{Leaving, Service};
 
@@ -34,7 +35,9 @@ enum Stage {
 /// A shutdown under way.
 pub(super) struct Shutdown {
     stage: Stage,
+    /// Of the grace time; then of the killing and of the workers.
     deadline: Instant,
+    has_killed: bool,
     pause: Duration,
     /// The last look found nothing being served.
     was_quiet: bool,
@@ -46,6 +49,7 @@ impl Shutdown {
         Shutdown {
             stage: if core.warden.is_aborting() { Stage::Leaving } else { Stage::Draining },
             deadline: Instant::now() + core.settings.grace,
+            has_killed: false,
             pause: PAUSE_MIN,
             was_quiet: false,
         }
@@ -82,9 +86,20 @@ impl Shutdown {
         self.stage == Stage::Killing
     }
 
+    /// Until when the workers may take to end, once all is over here.
+    pub(super) fn workers_deadline(&self) -> Instant {
+        let now = Instant::now();
+        if self.has_killed {
+            self.deadline.max(now + WORKERS_END_WAIT)
+        } else {
+            now + SHUTDOWN_KILL_WAIT
+        }
+    }
+
     fn enter(&mut self, stage: Stage) {
         if stage == Stage::Killing {
             self.deadline = Instant::now() + SHUTDOWN_KILL_WAIT;
+            self.has_killed = true;
         }
         self.stage = stage;
         self.pause = PAUSE_MIN / 2;

@@ -61,8 +61,8 @@ struct Orders {
     shutdown: Option<i32>,
     /// Some service must end at once.
     urgent: bool,
-    /// The shutdown is complete.
-    done: bool,
+    /// Set when the shutdown is complete: until when the workers may take to end.
+    done: Option<Instant>,
 }
 
 impl Warden {
@@ -163,13 +163,16 @@ impl Warden {
         }
     }
 
-    /// Waits until the shutdown is complete and returns the exit code.
-    pub(crate) fn wait_until_done(&self) -> i32 {
+    /// Waits until the shutdown is complete; returns the exit code, and until when the workers may
+    /// take to end.
+    pub(crate) fn wait_until_done(&self) -> (i32, Instant) {
         let mut orders = self.orders.lock();
-        while !orders.done {
+        loop {
+            if let Some(deadline) = orders.done {
+                return (orders.shutdown.unwrap_or(0), deadline);
+            }
             self.changed.wait(&mut orders);
         }
-        orders.shutdown.unwrap_or(0)
     }
 
     fn beats(&self) -> Vec<u64> {
@@ -195,7 +198,7 @@ pub(crate) fn main(core: &Arc<Core>) {
         let pause = match &mut shutdown {
             Some(shutdown) => match shutdown.advance(core) {
                 Some(pause) => Some(pause),
-                None => break,
+                None => return tell_done(&core.warden, shutdown.workers_deadline()),
             },
             None => earlier(watch.pause(urgent), rounds.advance(core)),
         };
@@ -204,9 +207,11 @@ pub(crate) fn main(core: &Arc<Core>) {
             shutdown = Some(Shutdown::begin(core));
         }
     }
-    let mut orders = core.warden.orders.lock();
-    orders.done = true;
-    core.warden.changed.notify_all();
+}
+
+fn tell_done(warden: &Warden, workers_deadline: Instant) {
+    warden.orders.lock().done = Some(workers_deadline);
+    warden.changed.notify_all();
 }
 
 fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {

@@ -4,6 +4,7 @@
 //!
 //! `require` finds the modules without a file, see [`modules`].
 
+mod blocking;
 #[cfg(feature = "skynet")]
 mod bson;
 pub mod cache;

@@ -1,7 +1,7 @@
-//! The `require` of services, written in Lua so that a module may wait while it loads.
+//! The `require` of services: a module may wait while it loads.
 
 use super::hive::{WAIT, WAKEUP};
-use crate::vm::Stack;
+use crate::vm::{REQUIRE_PARTS, Stack};
 
 const TEXT: &str = include_str!("../../lua/boot/require.lua");
 
@@ -12,9 +12,10 @@ pub(super) fn prelude(stack: &mut Stack<'_>) {
     }
     stack.push_native(WAIT);
     stack.push_native(WAKEUP);
-    if stack.call(2, 1).is_err() {
+    if stack.call(2, REQUIRE_PARTS).is_err() {
         return;
     }
+    stack.push_require();
     stack.push_globals();
     stack.insert(-2);
     stack.raw_set_field(-2, "require");

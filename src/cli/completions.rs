@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap_complete::Shell;
 
-use super::Outcome;
+use super::{Outcome, signals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +24,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Outcome {
+        signals::end_at_broken_pipe()?;
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut super::command(), "moonhive", &mut script);
         io::Write::write_all(&mut io::stdout(), &script)?;

@@ -1,8 +1,9 @@
 //! Settings of `moonhive run`, in layers: file, then environment, then flags.
 //!
 //! [`Settings`] describes every setting once: the field is the key in the file, the flag and the
-//! `MOONHIVE_*` variable at the same time. `clap` lays flags over the environment; [`Settings::over`]
-//! lays both over the file. What no layer names keeps the default of [`run`](super::run).
+//! `MOONHIVE_*` variable at the same time; only `--set` has no variable. `clap` lays flags over the
+//! environment; [`Settings::over`] lays both over the file. What no layer names keeps the default of
+//! [`run`](super::run). A variable that is empty counts as none: that is how people switch one off.
 
 use std::fs;
 use std::ops::Range;
@@ -10,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use moonhive::actor::limits::TURN_LIMIT;
 use moonhive::code::Mode;
 use moonhive::ops::log::LogSettings;
 use serde::{Deserialize, Deserializer};
 use toml::de::{DeTable, DeValue};
 
 use super::failure::{Failure, USAGE};
-use super::values::{Compat, Size, Span, Threads, from_text, parse_assignment};
+use super::values::{Compat, MemoryLimit, Threads, TurnLimit, from_text, parse_assignment};
 
 /// One layer of settings; `None` and empty lists leave the choice to the layer below.
 #[derive(Debug, Default, Clone, Args, Deserialize)]
@@ -39,14 +41,14 @@ pub struct Settings {
 
     /// Memory one service may use, like 64MiB [default: no limit]
     #[arg(long, value_name = "SIZE", env = "MOONHIVE_MEMORY_LIMIT")]
-    #[serde(deserialize_with = "from_text")]
-    pub memory_limit: Option<Size>,
+    #[serde(alias = "memory-limit", deserialize_with = "from_text")]
+    pub memory_limit: Option<MemoryLimit>,
 
-    /// Time one turn of a service may take before it is interrupted, like 500ms; 0s for no limit
-    /// [default: 1s]
-    #[arg(long, value_name = "TIME", env = "MOONHIVE_TURN_LIMIT")]
-    #[serde(deserialize_with = "from_text")]
-    pub turn_limit: Option<Span>,
+    // Described by `turn_limit_help`.
+    #[allow(missing_docs)]
+    #[arg(long, value_name = "TIME", env = "MOONHIVE_TURN_LIMIT", help = turn_limit_help())]
+    #[serde(alias = "turn-limit", deserialize_with = "from_text")]
+    pub turn_limit: Option<TurnLimit>,
 
     /// What programs were written for: 5.4 (loop variables may be assigned to), off, or skynet (as
     /// 5.4, and FILE is a configuration of skynet) [default: 5.4]
@@ -70,7 +72,20 @@ pub struct Settings {
     pub set: Vec<(String, String)>,
 }
 
+fn turn_limit_help() -> String {
+    format!(
+        "Processor time that a piece of Lua may take between two waits before it is interrupted, like \
+         500ms; 0s for no limit [default: {TURN_LIMIT:?}]"
+    )
+}
+
 impl Settings {
+    /// What may be logged: values of services are often secrets.
+    pub fn without_values(&self) -> Self {
+        let hide = |(key, _): &(String, String)| (key.clone(), "(hidden)".to_owned());
+        Self { set: self.set.iter().map(hide).collect(), ..self.clone() }
+    }
+
     /// These settings, and those of `lower` where these say nothing. Lists add up: the upper
     /// layer's directories are searched first, and its values for a key win.
     pub fn over(self, lower: Self) -> Self {
@@ -95,7 +110,7 @@ impl Settings {
         })?;
         let mut settings = Self::parse(&text).map_err(|error| {
             Failure::new(format!("{}:{error}", file.display()))
-                .hint("`moonhive help run` lists the settings; a key is a flag without its dashes")
+                .hint("`moonhive help run` lists the settings; a key is a flag without `--`")
                 .exit_code(USAGE)
         })?;
         let base = file.parent().unwrap_or(Path::new(""));
@@ -177,12 +192,25 @@ mod tests {
         .unwrap();
         assert_eq!(settings.threads, "3".parse().ok());
         assert_eq!(settings.cache, Some(Mode::Exist));
-        assert_eq!(settings.memory_limit, Some(Size { bytes: 64 << 20 }));
+        assert_eq!(settings.memory_limit, Some(MemoryLimit { bytes: 64 << 20 }));
         assert_eq!(settings.compat, Some(Compat::Lua54));
         assert_eq!(
             settings.set,
             [("name".to_owned(), "x".to_owned()), ("port".to_owned(), "80".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_key_may_have_the_dashes_of_its_flag() {
+        let settings = Settings::parse("memory-limit = '1MiB'\nturn-limit = '2s'").unwrap();
+        assert!(settings.memory_limit.is_some() && settings.turn_limit.is_some());
+    }
+
+    #[test]
+    fn what_is_logged_holds_no_values_of_services() {
+        let settings = Settings::parse("[set]\npassword = 'gold'").unwrap();
+        let shown = format!("{:?}", settings.without_values());
+        assert!(shown.contains("password") && !shown.contains("gold"), "{shown}");
     }
 
     #[test]

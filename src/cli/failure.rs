@@ -8,6 +8,7 @@
 //! says everything without colour.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -45,7 +46,8 @@ impl Failure {
 
     /// Prints the failure on standard error and answers its exit code.
     pub fn report(&self) -> ExitCode {
-        anstream::eprint!("{self}");
+        // Nobody is left to be told that standard error is closed.
+        let _ = write!(anstream::stderr(), "{self}");
         ExitCode::from(self.exit_code)
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use clap_mangen::Man;
 
-use super::Outcome;
+use super::{Outcome, signals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +27,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Outcome {
+        signals::end_at_broken_pipe()?;
         match &self.dir {
             Some(dir) => write_pages(dir)?,
             None => io::stdout().write_all(&page(super::command())?)?,

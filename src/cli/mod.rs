@@ -4,9 +4,11 @@
 //! [`Failure`]. Nothing here is reachable from the library, so whatever a command can do, a program
 //! that embeds the library can do as well.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod check;
 mod completions;
@@ -55,14 +57,58 @@ pub fn main() -> ExitCode {
     if let Some(code) = lua::stands_in() {
         return code;
     }
-    let outcome = match Cli::parse().command {
+    let outcome = read_words().and_then(|cli| match cli.command {
         Command::Run(arguments) => arguments.run(),
         Command::Check(arguments) => arguments.run(),
         Command::Lua(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::Man(arguments) => arguments.run(),
-    };
+    });
     outcome.unwrap_or_else(|failure| failure.report())
+}
+
+/// Reads the words of the command line, and the variables of its settings.
+fn read_words() -> Result<Cli, Failure> {
+    let mut command = without_empty_variables(command());
+    let read = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    read.map_err(|error| match blame_variable(&command, &error) {
+        Some(failure) => failure,
+        None => error.format(&mut command).exit(),
+    })
+}
+
+/// A variable that is set to nothing counts as not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|sub| {
+        sub.mut_args(|argument| {
+            let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|v| v.is_empty());
+            let unset = argument.get_env().is_some_and(is_empty);
+            if unset { argument.env(None::<&'static str>) } else { argument }
+        })
+    })
+}
+
+/// The refusal of a value that no word of the command line gave, in the name of its variable: `clap`
+/// blames the flag.
+fn blame_variable(command: &clap::Command, error: &clap::Error) -> Option<Failure> {
+    let Some(ContextValue::String(blamed)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = blamed.split([' ', '=']).next()?;
+    let is_given = std::env::args_os().skip(1).any(|word| {
+        let word = word.to_string_lossy();
+        word.split('=').next() == Some(flag)
+    });
+    if is_given {
+        return None;
+    }
+    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut named = arguments.filter(|argument| argument.get_long() == flag.strip_prefix("--"));
+    let variable = named.find_map(clap::Arg::get_env)?.to_string_lossy();
+    let cause = std::error::Error::source(error)?;
+    Some(Failure::new(format!("{variable}: {cause}")).exit_code(failure::USAGE))
 }
 
 /// The whole command line as data: completions and manual pages are made from it.

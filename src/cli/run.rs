@@ -3,11 +3,15 @@
 //! Everything here goes through [`Host::builder`](moonhive::actor::Host), as in any other program that
 //! embeds the library; the command only turns settings into a host and its end into an exit code.
 
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError};
+use serde::{Serialize, Serializer};
 
 use super::config::Settings;
 use super::failure::USAGE;
@@ -25,7 +29,7 @@ Examples:
   moonhive run --compat skynet config            what a configuration of skynet says
 
 Settings are taken from the file given by --config, then from MOONHIVE_* variables, then from
-flags; the later ones win.
+flags; the later ones win. --set has no variable, and an empty variable counts as none.
 
 Modules and services are looked up in the directories of --path, then beside the main file, then in
 Lua's own path.
@@ -51,7 +55,7 @@ pub struct Arguments {
 
     /// Arguments of the main service, as strings
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
 impl Arguments {
@@ -69,17 +73,22 @@ impl Arguments {
             (main, arguments) = skynet::main_service(config, &arguments);
         }
         moonhive::ops::log::init(&log).map_err(|error| Failure::from(error).exit_code(USAGE))?;
-        tracing::debug!(main, ?settings, "starting");
+        tracing::debug!(main, settings = ?settings.without_values(), "starting");
 
+        signals::outlive_broken_pipes()?;
         let host = builder.build()?;
         let handle = host.shutdown_handle();
         signals::on_first(move || handle.shutdown(0))?;
         if let Some(config) = &config {
             skynet::prepare(config, &host).map_err(not_started)?;
         }
-        let finish = host.run(main.as_str(), &arguments).map_err(not_started)?;
+        let arguments: Vec<Word<'_>> = arguments.iter().map(|word| Word(word)).collect();
+        let run = host.run(main.as_str(), &arguments);
+        let finish = run.map_err(|error| not_started_main(&main, error))?;
         if settings.stats {
-            eprint!("{}", Report { stats: &finish.stats, resident_bytes: resident_bytes() });
+            let report = Report { stats: &finish.stats, resident_bytes: resident_bytes() };
+            // Nobody is left to be told that standard error is closed.
+            let _ = write!(std::io::stderr(), "{report}");
         }
         outcome(&finish)
     }
@@ -101,7 +110,7 @@ fn builder(settings: &Settings, main: &str) -> HostBuilder {
         builder = builder.memory_limit_bytes(limit.bytes);
     }
     if let Some(limit) = settings.turn_limit {
-        builder = builder.turn_limit((!limit.0.is_zero()).then_some(limit.0));
+        builder = builder.turn_limit(limit.0);
     }
     if let Some(mode) = settings.cache {
         builder = builder.cache_mode(mode);
@@ -113,6 +122,25 @@ fn builder(settings: &Settings, main: &str) -> HostBuilder {
 fn beside(main: &str) -> Option<&Path> {
     let parent = Path::new(main).parent().filter(|_| main.ends_with(".lua"))?;
     Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+/// A word of the command line: to Lua a string, whatever its bytes are.
+struct Word<'a>(&'a OsStr);
+
+impl Serialize for Word<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0.as_bytes())
+    }
+}
+
+/// Why the main service did not start.
+fn not_started_main(main: &str, error: HostError) -> Failure {
+    if Path::new(main).is_dir() && error.fault().is_some_and(|fault| fault.code == Code::NotFound) {
+        return Failure::new(format!("{main} is a directory"))
+            .hint("give the path of the file to run in it, such as DIR/main.lua")
+            .exit_code(USAGE);
+    }
+    not_started(error)
 }
 
 /// Why there was nothing to run.

@@ -1,4 +1,6 @@
-//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists.
+//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists. And SIGPIPE,
+//! which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is
+//! not, so both functions for it install a handler.
 //!
 //! The second signal ends the process in the signal handler itself, so it works however busy every
 //! thread is. The exit code is then 128 plus the number of the signal, as shells have it. It has to
@@ -10,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -38,4 +40,21 @@ pub fn on_first(shut_down: impl FnOnce() + Send + 'static) -> io::Result<()> {
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
     Ok(())
+}
+
+/// Lets a broken pipe end the process, as it ends any program that writes for another to read.
+///
+/// # Errors
+/// When the system refuses the handler.
+pub fn end_at_broken_pipe() -> io::Result<()> {
+    flag::register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true))).map(drop)
+}
+
+/// Keeps a broken pipe an error of whoever writes to it: a server must not end because of one reader.
+/// Programs that it starts find the signal as usual.
+///
+/// # Errors
+/// When the system refuses the handler.
+pub fn outlive_broken_pipes() -> io::Result<()> {
+    flag::register(SIGPIPE, Arc::default()).map(drop)
 }

@@ -3,6 +3,7 @@
 //! What the command line says itself wins over the file. Every setting of the file can be read with
 //! `skynet.getenv`; those that this host does nothing about are named in one warning.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use moonhive::actor::{Host, HostBuilder, HostError, Spawn};
@@ -31,10 +32,10 @@ pub fn read(file: &str) -> Result<Config, Failure> {
 }
 
 /// The main service and its arguments.
-pub fn main_service(config: &Config, arguments: &[String]) -> (String, Vec<String>) {
-    let mut words = config.get("start").unwrap_or(START).split_whitespace().map(str::to_owned);
-    let main = words.next().unwrap_or_else(|| START.to_owned());
-    (main, words.chain(arguments.iter().cloned()).collect())
+pub fn main_service(config: &Config, arguments: &[OsString]) -> (String, Vec<OsString>) {
+    let mut words = config.get("start").unwrap_or(START).split_whitespace();
+    let main = words.next().unwrap_or(START).to_owned();
+    (main, words.map(OsString::from).chain(arguments.iter().cloned()).collect())
 }
 
 /// Where log lines go: to the file that `logger` names, unless a service takes them.

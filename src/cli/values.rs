@@ -21,6 +21,16 @@ pub struct Size {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
+/// Memory that one service may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryLimit {
+    pub bytes: usize,
+}
+
+/// Processor time that a piece of Lua may take; `None` for as much as it likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnLimit(pub Option<Duration>);
+
 /// A number of worker threads, from 1 to [`THREADS_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(pub NonZeroUsize);
@@ -35,6 +45,12 @@ pub enum Compat {
     /// Plain Lua 5.5.
     Off,
 }
+
+/// Less than this no service can start with: its VM and the host's modules take a third of it.
+pub const MEMORY_LIMIT_MIN_BYTES: usize = 64 << 10;
+
+/// Less than this hits services that do nothing wrong: the start of one takes about as long.
+pub const TURN_LIMIT_MIN: Duration = Duration::from_millis(1);
 
 /// More threads than any machine has cores; beyond it someone mistook a number.
 pub const THREADS_LIMIT: usize = 1024;
@@ -84,6 +100,34 @@ impl FromStr for Span {
             }
             _ => Err(format!("expected a time like 250ms, 2s or 1m, got `{text}`")),
         }
+    }
+}
+
+impl FromStr for MemoryLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = text.parse::<Size>()?.bytes;
+        if bytes < MEMORY_LIMIT_MIN_BYTES {
+            let least = MEMORY_LIMIT_MIN_BYTES >> 10;
+            return Err(format!("no service fits into `{text}`: expected {least}KiB or more"));
+        }
+        Ok(Self { bytes })
+    }
+}
+
+impl FromStr for TurnLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let limit = text.parse::<Span>()?.0;
+        if !limit.is_zero() && limit < TURN_LIMIT_MIN {
+            return Err(format!(
+                "no service gets anything done in `{text}`: expected {TURN_LIMIT_MIN:?} or more, \
+                 or 0s for no limit"
+            ));
+        }
+        Ok(Self((!limit.is_zero()).then_some(limit)))
     }
 }
 
@@ -198,6 +242,19 @@ mod tests {
         for text in ["", "2", "s", "-1s", "2 s", "1e9h", "infs", "99999h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn limits_that_nothing_can_keep_are_refused_with_the_least_that_makes_sense() {
+        assert_eq!("64KiB".parse::<MemoryLimit>(), Ok(MemoryLimit { bytes: 64 << 10 }));
+        for text in ["0", "63KiB"] {
+            let error = text.parse::<MemoryLimit>().unwrap_err();
+            assert!(error.contains("64KiB or more") && error.contains(text), "{error}");
+        }
+        assert_eq!("0s".parse::<TurnLimit>(), Ok(TurnLimit(None)));
+        assert_eq!("1ms".parse::<TurnLimit>(), Ok(TurnLimit(Some(Duration::from_millis(1)))));
+        let error = "10us".parse::<TurnLimit>().unwrap_err();
+        assert!(error.contains("1ms or more, or 0s"), "{error}");
     }
 
     #[test]

@@ -9,11 +9,17 @@
 //! returns no stripe holds a lease of a version that was retired before. An insertion that races with
 //! the purge looks at the version's flag under the stripe's lock: it either sees the flag and gives
 //! up, or the purge comes to that stripe later.
+//!
+//! A stripe's lock is spun on, so nothing walks a table while it holds one: a walk takes the tables
+//! out, and loads that come meanwhile find nothing and start others. Walks wait for each other,
+//! because each must see what another one has taken out.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 use super::image::Code;
 use super::key::Spelling;
@@ -26,12 +32,17 @@ const MAX_SPELLINGS: usize = 4096;
 const STRIPES_PER_CORE: usize = 2;
 const MAX_STRIPES: usize = 256;
 
+/// How often a walk tries to put tables back that meet others; then it drops them.
+const MERGES_MAX: usize = 8;
+
 type Table<C> = HashMap<Box<[u8]>, Arc<Lease<C>>, foldhash::fast::RandomState>;
 
 /// All stripes of one cache.
 #[derive(Debug)]
 pub(super) struct Front<C: Code> {
     stripes: Box<[Stripe<C>]>,
+    /// Held by the one walk that is under way.
+    walking: Mutex<()>,
 }
 
 /// Apart from its neighbours, or the locks would meet in one cache line.
@@ -55,7 +66,8 @@ impl<C: Code> Front<C> {
     pub(super) fn new() -> Front<C> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = (cores * STRIPES_PER_CORE).next_power_of_two().min(MAX_STRIPES);
-        Front { stripes: (0..count).map(|_| Stripe::new()).collect() }
+        let stripes = (0..count).map(|_| Stripe::new()).collect();
+        Front { stripes, walking: Mutex::new(()) }
     }
 
     /// The code for this spelling, if this thread has loaded it before and it is still current.
@@ -100,22 +112,29 @@ impl<C: Code> Front<C> {
 
     /// Drops every lease of a version that is no longer current.
     pub(super) fn purge(&self) {
-        for shelf in self.shelves() {
-            let mut outdated = Vec::new();
-            let mut shelf = shelf.lock();
+        self.walk(|shelf| {
             for table in shelf.tables() {
-                outdated.extend(table.extract_if(|_, lease| !lease.version.is_current()));
+                table.retain(|_, lease| lease.version.is_current());
             }
-            drop(shelf);
-        }
+        });
     }
 
     /// Brings the hits of all versions up to date.
     pub(super) fn settle(&self) {
-        for shelf in self.shelves() {
-            for table in shelf.lock().tables() {
+        self.walk(|shelf| {
+            for table in shelf.tables() {
                 table.values().for_each(|lease| lease.settle());
             }
+        });
+    }
+
+    /// Visits every shelf, while no lock of a stripe is held.
+    fn walk(&self, mut visit: impl FnMut(&mut Shelf<C>)) {
+        let _walking = self.walking.lock();
+        for place in self.shelves() {
+            let mut shelf = place.lock().take();
+            visit(&mut shelf);
+            put_back(place, shelf);
         }
     }
 
@@ -147,6 +166,28 @@ impl<C: Code> Shelf<C> {
         }
     }
 
+    /// Leaves an empty shelf.
+    fn take(&mut self) -> Shelf<C> {
+        std::mem::replace(self, Shelf::new())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.absolute.is_empty() && self.named.is_empty() && self.relative.is_empty()
+    }
+
+    /// Takes in what is newer.
+    fn merge(&mut self, newer: Shelf<C>) {
+        self.absolute.extend(newer.absolute);
+        self.named.extend(newer.named);
+        if newer.relative.is_empty() {
+            return;
+        }
+        if self.stand_in(&newer.directory) {
+            self.relative.clear();
+        }
+        self.relative.extend(newer.relative);
+    }
+
     fn tables(&mut self) -> [&mut Table<C>; 3] {
         [&mut self.absolute, &mut self.named, &mut self.relative]
     }
@@ -167,6 +208,22 @@ impl<C: Code> Shelf<C> {
         }
         moved
     }
+}
+
+/// Puts a shelf back in its place, together with what came there meanwhile.
+fn put_back<C: Code>(place: &spin::Mutex<Shelf<C>>, mut shelf: Shelf<C>) {
+    for _ in 0..MERGES_MAX {
+        let mut current = place.lock();
+        if current.is_empty() {
+            let empty = std::mem::replace(&mut *current, shelf);
+            drop(current);
+            return drop(empty);
+        }
+        let newer = current.take();
+        drop(current);
+        shelf.merge(newer);
+    }
+    // Somebody loads as quickly as this: the shelf there fills up again by itself.
 }
 
 /// A small number for the running thread; threads count up from zero.
@@ -234,6 +291,29 @@ mod tests {
         assert_eq!(Arc::strong_count(&old), 1);
         front.insert(&path, false, old.clone());
         assert_eq!(Arc::strong_count(&old), 1);
+    }
+
+    #[test]
+    fn loads_go_on_during_a_walk_and_what_they_found_stays() {
+        let front = Front::new();
+        let (first, second) = (relative("/a"), Spelling::Absolute(b"/second.lua"));
+        front.insert(&first, false, lease("first"));
+        front.walk(|_| {
+            // These would spin for ever if the walk held the lock of the running thread's stripe.
+            front.find(&first, false);
+            front.insert(&second, false, lease("second"));
+        });
+        assert!(front.find(&first, false).is_some());
+        assert!(front.find(&second, false).is_some());
+    }
+
+    #[test]
+    fn a_walk_forgets_relative_paths_of_a_directory_that_was_left_meanwhile() {
+        let front = Front::new();
+        front.insert(&relative("/a"), false, lease("a"));
+        front.walk(|_| front.insert(&relative("/b"), false, lease("b")));
+        assert!(front.find(&relative("/a"), false).is_none());
+        assert_eq!(front.find(&relative("/b"), false).unwrap().code.0.text, "b");
     }
 
     #[test]

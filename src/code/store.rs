@@ -186,7 +186,13 @@ impl<C: Code> Store<C> {
     /// Retires every current version and disowns every compilation under way. Returns how many
     /// versions it retired.
     pub(super) fn clear(&self) -> usize {
-        self.shards.iter().map(|shard| self.retire_slots(std::mem::take(&mut *shard.lock()))).sum()
+        let mut count = 0;
+        for shard in &self.shards {
+            // A statement of its own: the lock is spun on, and must not last until all are retired.
+            let slots = std::mem::take(&mut *shard.lock());
+            count += self.retire_slots(slots);
+        }
+        count
     }
 
     /// The same for one chunk, in all its dialects.

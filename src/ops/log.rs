@@ -12,6 +12,7 @@
 //! the terminal or the pipe, so nothing grows and nothing is left to flush at exit. A line longer
 //! than [`LINE_LIMIT_BYTES`] is cut and says so.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write as _};
@@ -215,11 +216,11 @@ impl Fields {
         let (on, off) = if colour { (colour_of(level), "\x1b[0m") } else { ("", "") };
         let _ = write!(line, "{on}{level:>5}{off} ");
         match (&self.service, &self.address) {
-            (Some(service), Some(address)) => line += &format!("{service}:{address} "),
-            (Some(one), None) | (None, Some(one)) => line += &format!("{one} "),
+            (Some(service), Some(address)) => line += &format!("{}:{address} ", escape(service)),
+            (Some(one), None) | (None, Some(one)) => line += &format!("{} ", escape(one)),
             (None, None) => {}
         }
-        line += &self.message;
+        line += &escape(&self.message);
         for (name, value) in &self.rest {
             let _ = write!(line, " {name}={value}");
         }
@@ -237,6 +238,18 @@ impl Fields {
         line.push('}');
         line
     }
+}
+
+/// A text as it may reach a terminal: what would move the cursor or change colours is spelled out.
+/// Newlines and tabs stay, for the sake of tracebacks.
+fn escape(text: &str) -> Cow<'_, str> {
+    let is_harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let spell =
+        |c: char| if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(spell).collect())
 }
 
 fn colour_of(level: Level) -> &'static str {
@@ -315,6 +328,12 @@ mod tests {
                 r#"{"time":"T","level":"ERROR","service":"a\"b","address":"7","message":"line\nbreak","ratio":0.5}"#
             ]
         );
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let lines = lines_of(false, || tracing::info!("a\x1b[2Jb\r\u{9b}c\n\td"));
+        assert_eq!(lines, ["T  INFO a\\u{1b}[2Jb\\r\\u{9b}c\n\td"]);
     }
 
     #[test]

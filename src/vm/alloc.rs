@@ -10,12 +10,16 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::OnceLock;
 
 /// Alignment of every block. Lua's own objects need no more than a pointer does.
 pub(super) const BLOCK_ALIGNMENT: usize = 8;
 
 /// The largest block that Rust's allocator may be asked for.
 const MAX_BLOCK_BYTES: usize = isize::MAX as usize - BLOCK_ALIGNMENT;
+
+/// Blocks up to this size are left to the allocator, which knows better what is free.
+const LARGE_BLOCK_BYTES: usize = 64 << 20;
 
 /// Figures of one VM. Written only by the thread that runs the VM.
 #[derive(Debug)]
@@ -91,6 +95,12 @@ impl Memory {
             || self.used_bytes.get().saturating_add(new - old) <= self.limit_bytes.get()
     }
 
+    /// True for a block that this machine cannot hold. The system would promise it all the same, and
+    /// end the whole process when Lua fills it.
+    fn is_absurd(&self, bytes: usize) -> bool {
+        bytes > LARGE_BLOCK_BYTES && bytes > physical_memory_bytes() && !self.suspended.get()
+    }
+
     fn account(&self, old: usize, new: usize) {
         self.used_bytes.set(self.used_bytes.get() - old + new);
     }
@@ -116,7 +126,8 @@ pub(super) unsafe extern "C" fn allocate(
         unsafe { release(memory, block, old_bytes) };
         return ptr::null_mut();
     }
-    if new_bytes > MAX_BLOCK_BYTES || !memory.admits(old_bytes, new_bytes) {
+    let is_refused = new_bytes > MAX_BLOCK_BYTES || memory.is_absurd(new_bytes);
+    if is_refused || !memory.admits(old_bytes, new_bytes) {
         return ptr::null_mut();
     }
     // SAFETY: as above, and `new_bytes` is neither zero nor above the maximum.
@@ -164,6 +175,21 @@ unsafe fn resize(block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         // SAFETY: by contract the block has this layout and `new` is not zero.
         unsafe { std::alloc::realloc(block.cast(), layout(old), new).cast() }
     }
+}
+
+/// Memory of this machine, or no bound at all where the system does not say.
+fn physical_memory_bytes() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        // SAFETY: the calls only read figures of the system.
+        let figures =
+            unsafe { [libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)] };
+        let [pages, page_bytes] = figures.map(|figure| usize::try_from(figure).unwrap_or(0));
+        match pages.saturating_mul(page_bytes) {
+            0 => usize::MAX,
+            bytes => bytes,
+        }
+    })
 }
 
 fn layout(bytes: usize) -> Layout {
@@ -218,7 +244,10 @@ mod tests {
     #[test]
     fn absurd_sizes_are_refused() {
         let memory = Memory::new();
-        assert!(request(&memory, ptr::null_mut(), 0, usize::MAX).is_null());
+        memory.suspend(false);
+        for bytes in [usize::MAX, physical_memory_bytes() + 1] {
+            assert!(request(&memory, ptr::null_mut(), 0, bytes).is_null());
+        }
         assert_eq!(memory.used_bytes(), 0);
     }
 }

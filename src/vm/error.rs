@@ -126,7 +126,15 @@ impl Stack<'_> {
         text
     }
 
-    /// A message for any error value: a string or number itself, what `__tostring` gives, or the
+    /// The text of an error value, as the end of a script would show it.
+    pub fn error_text(&mut self, index: c_int) -> String {
+        self.push_value(index);
+        let text = self.describe_error();
+        self.pop(1);
+        text
+    }
+
+    /// A message for the error value on top: a string or number itself, what `__tostring` gives, or the
     /// kind of value.
     fn describe_error(&mut self) -> String {
         match self.kind(-1) {

@@ -1,8 +1,9 @@
-//! Which global variables compiled code uses: for tools that look at code without running it.
+//! Which global variables compiled code uses, and where it assigns to loop variables: for tools that
+//! look at code without running it.
 
 use std::ffi::{c_char, c_int, c_void};
 
-use moonhive_lua_sys::globals::{self, lua_visitglobals};
+use moonhive_lua_sys::globals::{self, lua_visitglobals, lua_visitloopvariables};
 use moonhive_lua_sys::lua;
 
 use super::read::Kind;
@@ -38,12 +39,7 @@ impl Stack<'_> {
     /// it, use by name. `None` if the value is no such function, or if the code assigns to `_ENV`
     /// and may mean something else by its globals.
     pub fn global_uses(&mut self, index: c_int) -> Option<Vec<GlobalUse>> {
-        let index = self.occupied(index);
-        // SAFETY: the index holds a value.
-        let is_native = unsafe { lua::lua_iscfunction(self.state(), index) != 0 };
-        if self.kind(index) != Kind::Function || is_native {
-            return None;
-        }
+        let index = self.lua_function(index)?;
         let mut uses: Vec<GlobalUse> = Vec::new();
         // SAFETY: a Lua function is at the index, which is positive; the visitor only writes to the
         // vector, which nobody else uses meanwhile, and nothing here raises.
@@ -52,6 +48,44 @@ impl Stack<'_> {
         };
         is_plain.then_some(uses)
     }
+
+    /// The assignments to loop variables in a chunk at `index` that was compiled with the meaning of
+    /// Lua 5.4: name and line, in no order, and some more than once.
+    pub fn loop_assignments(&mut self, index: c_int) -> Vec<(String, u32)> {
+        let mut found: Vec<(String, u32)> = Vec::new();
+        if let Some(index) = self.lua_function(index) {
+            let found = (&raw mut found).cast::<c_void>();
+            // SAFETY: a Lua function is at the index, which is positive; the visitor only writes to
+            // the vector, which nobody else uses meanwhile, and nothing here raises.
+            unsafe { lua_visitloopvariables(self.state(), index, note_assignment, found) };
+        }
+        found
+    }
+
+    /// The absolute index of a value that is a function of Lua.
+    fn lua_function(&mut self, index: c_int) -> Option<c_int> {
+        let index = self.occupied(index);
+        // SAFETY: the index holds a value.
+        let is_native = unsafe { lua::lua_iscfunction(self.state(), index) != 0 };
+        (self.kind(index) == Kind::Function && !is_native).then_some(index)
+    }
+}
+
+/// # Safety
+/// Only `loop_assignments` has it called, with its vector and a name that stays for the call.
+unsafe extern "C" fn note_assignment(
+    found: *mut c_void,
+    name: *const c_char,
+    length: usize,
+    line: c_int,
+) {
+    // SAFETY: by contract.
+    let (found, name) = unsafe {
+        let found = &mut *found.cast::<Vec<(String, u32)>>();
+        (found, std::slice::from_raw_parts(name.cast::<u8>(), length))
+    };
+    let name = String::from_utf8_lossy(name).into_owned();
+    found.push((name, u32::try_from(line).unwrap_or(0)));
 }
 
 /// # Safety

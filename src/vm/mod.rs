@@ -65,7 +65,7 @@ pub use coroutine::{Coroutine, Resumed};
 pub use error::{ErrorKind, LuaError};
 pub use globals::{Access, GlobalUse};
 pub use interrupt::{Interrupter, Interruption, Turn, Worker};
-pub use library::write_line;
+pub use library::{REQUIRE_PARTS, write_line};
 pub use native::{Continuation, Native, NativeResult, Outcome};
 pub use raise::{ErrorValue, Raise};
 pub use read::Kind;

@@ -62,11 +62,15 @@ fn what_one_file_defines_another_may_use() {
 #[test]
 fn loop_variables_of_older_code_are_a_warning() {
     let scratch = Scratch::new("check_loops");
-    scratch.file("old.lua", "for i = 1, 3 do\n  i = i * 2\n  print(i)\nend\n");
+    let text = "for i = 1, 3 do\n  i = i * 2\n  print(i)\nend\n\
+        for k in pairs {} do\n  k = 1\nend\nfor i = 1, 3 do\n  i = nil\nend\n";
+    scratch.file("old.lua", text);
     let ended = scratch.run(["check", "old.lua"]).expect_code(0);
     let expect = "warning: old.lua:2: assigns to the loop variable 'i', which only Lua 5.4 allows\n \
-        2 |   i = i * 2\n   |   ^\n";
+        2 |   i = i * 2\n   |   ^\n also in line 9\n";
     assert!(ended.stdout.starts_with(expect), "{}", ended.stdout);
+    let expect = "warning: old.lua:6: assigns to the loop variable 'k'";
+    assert!(ended.stdout.contains(expect), "{}", ended.stdout);
 }
 
 #[test]
@@ -111,4 +115,13 @@ fn paths_that_cannot_be_checked_are_failures() {
         "{}",
         empty.stderr
     );
+}
+
+#[test]
+fn a_path_that_is_not_there_is_wrong_usage() {
+    let scratch = Scratch::new("check_missing");
+    let ended = scratch.run(["check", "nowhere"]).expect_code(2);
+    assert!(ended.stderr.starts_with("error: cannot read nowhere: "), "{}", ended.stderr);
+    let help = scratch.run(["check", "--help"]).expect_code(0).stdout;
+    assert!(help.contains("2 for a path"), "{help}");
 }

@@ -1,6 +1,6 @@
 //! The command line itself: help, completions, manual pages, settings and their errors.
 
-use crate::support::Scratch;
+use crate::support::{Ended, Running, Scratch};
 
 #[test]
 fn help_of_every_command_shows_examples() {
@@ -38,7 +38,7 @@ fn a_mistake_in_the_settings_file_is_reported_with_line_and_field() {
     assert_eq!(
         ended.stderr,
         "error: hive.toml:2: cache: unknown cache mode 'SOMETIMES': expected OFF, EXIST or ON\n\
-         hint: `moonhive help run` lists the settings; a key is a flag without its dashes\n"
+         hint: `moonhive help run` lists the settings; a key is a flag without `--`\n"
     );
 }
 
@@ -47,4 +47,57 @@ fn a_wrong_flag_value_is_refused_with_what_was_expected() {
     let scratch = Scratch::new("wrong_flag");
     let ended = scratch.run(["run", "--memory-limit", "lots", "main.lua"]).expect_code(2);
     assert!(ended.stderr.contains("64KiB"), "{}", ended.stderr);
+}
+
+/// Runs an empty main service with variables set.
+fn run_with(scratch: &Scratch, variables: &[(&str, &str)], flags: &[&str]) -> Ended {
+    scratch.file("main.lua", "");
+    let line = [&["run"], flags, &["main.lua"]].concat();
+    let mut command = scratch.moonhive(line);
+    command.envs(variables.iter().copied());
+    Running::start(command).wait()
+}
+
+#[test]
+fn a_wrong_variable_is_named_and_not_its_flag() {
+    let scratch = Scratch::new("wrong_variable");
+    for (name, value, expect) in [
+        ("MOONHIVE_THREADS", "many", "expected a whole number from 1 to 1024, got `many`"),
+        ("MOONHIVE_CACHE", "MAYBE", "unknown cache mode 'MAYBE'"),
+    ] {
+        let ended = run_with(&scratch, &[(name, value)], &[]).expect_code(2);
+        let expect = format!("error: {name}: {expect}");
+        assert!(ended.stderr.starts_with(&expect), "{}", ended.stderr);
+    }
+    let ended = run_with(&scratch, &[("MOONHIVE_THREADS", "1")], &["--threads=x"]).expect_code(2);
+    assert!(ended.stderr.contains("--threads"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_empty_variable_counts_as_none() {
+    let scratch = Scratch::new("empty_variable");
+    let names =
+        ["THREADS", "PATH", "CACHE", "MEMORY_LIMIT", "TURN_LIMIT", "COMPAT", "LOG", "STATS"];
+    let names = names.into_iter().chain(["CONFIG"]).map(|name| format!("MOONHIVE_{name}"));
+    let names: Vec<String> = names.collect();
+    let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    assert_eq!(run_with(&scratch, &variables, &[]).expect_code(0).stderr, "");
+}
+
+#[test]
+fn limits_that_nothing_can_keep_are_refused() {
+    let scratch = Scratch::new("least_limits");
+    let ended = run_with(&scratch, &[], &["--memory-limit", "0"]).expect_code(2);
+    assert!(ended.stderr.contains("no service fits into `0`: expected 64KiB or more"), "{ended:?}");
+    let ended = run_with(&scratch, &[], &["--turn-limit", "1us"]).expect_code(2);
+    assert!(ended.stderr.contains("expected 1ms or more, or 0s for no limit"), "{ended:?}");
+    run_with(&scratch, &[], &["--memory-limit", "64KiB"]).expect_code(0);
+}
+
+#[test]
+fn the_help_names_the_turn_limit_that_holds() {
+    let scratch = Scratch::new("help_turn_limit");
+    let help = scratch.run(["run", "--help"]).expect_code(0).stdout;
+    let limit = moonhive::actor::limits::TURN_LIMIT;
+    assert!(help.contains(&format!("[default: {limit:?}]")), "{help}");
 }

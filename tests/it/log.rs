@@ -79,6 +79,32 @@ fn the_lines_of_one_request_carry_its_id_through_all_services() {
 }
 
 #[test]
+fn every_failed_run_of_a_repeated_timer_is_logged_though_the_timer_goes_on() {
+    let scratch = Scratch::new("log_every");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local run, done = 0, {}
+         local timer
+         timer = hive.every(0.002, function()
+           run = run + 1
+           if run == 4 then
+             timer:cancel()
+             hive.wakeup(done)
+           end
+           error('run ' .. run, 0)
+         end)
+         hive.wait(done)",
+    );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    for run in 1..=4 {
+        let line = line_with(&ended.stderr, &format!("a repeated timer failed: run {run}"));
+        assert!(line.contains("ERROR main:"), "{line}");
+    }
+    assert_eq!(ended.stderr.matches("a repeated timer failed").count(), 4, "{}", ended.stderr);
+}
+
+#[test]
 fn a_flooded_service_is_named_at_each_doubling() {
     let scratch = Scratch::new("log_flood");
     scratch

@@ -210,6 +210,18 @@ fn options_of_ours_reach_the_vm() {
 }
 
 #[test]
+fn the_module_cache_is_there_with_a_code_cache_and_hides_no_file_without() {
+    let scratch = Scratch::new("lua_cache");
+    let text = "local cache = require 'cache' loadfile 's.lua' print(cache.mode(), \
+        #cache.stats().chunks, cache.mode 'ON')";
+    scratch.file("s.lua", "").file("own/cache.lua", "return 'own'");
+    check(&scratch, &["--cache", "ON", "-e", text], "ON\t1\tON\n");
+    check(&scratch, &["--cache", "OFF", "-e", text], "OFF\t0\tOFF\n");
+    let own = "package.path = 'own/?.lua' print((require 'cache'))";
+    check(&scratch, &["-e", own], "own\n");
+}
+
+#[test]
 fn a_link_named_lua_is_the_interpreter() {
     let scratch = Scratch::new("lua_link");
     let link = scratch.path("lua");
@@ -223,8 +235,11 @@ fn a_link_named_lua_is_the_interpreter() {
 #[test]
 fn help_is_ours() {
     let scratch = Scratch::new("lua_help");
-    let help = run(&scratch, &["--help"]).expect_code(0).stdout;
-    assert!(help.contains("--share-all") && help.contains("Examples:"), "{help}");
+    for line in [&["--help"][..], &["-e", "error 'not run'", "--help"]] {
+        let help = run(&scratch, line).expect_code(0).stdout;
+        assert!(help.contains("--share-all") && help.contains("Examples:"), "{help}");
+        assert!(!help.contains("-h,"), "stock lua has no -h, nor has this: {help}");
+    }
 }
 
 /// Starts a script and sends a SIGINT after each of these lines.

@@ -13,6 +13,7 @@ mod flood;
 mod libraries;
 mod log;
 mod lua;
+mod pipes;
 mod run;
 mod signals;
 mod skynet;

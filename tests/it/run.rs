@@ -56,6 +56,31 @@ fn modules_beside_the_main_file_are_found_from_any_directory() {
 }
 
 #[test]
+fn what_require_says_reads_as_under_the_interpreter() {
+    let scratch = Scratch::new("run_require");
+    scratch
+        .file("broken.lua", "x = = 1\n")
+        .file("failing.lua", "local function f() error('no gold') end\nf()\n")
+        .file("outer.lua", "require 'failing'\n")
+        .file("telling.lua", "print(debug.traceback('here'))\n");
+    // What services add: their own directories are looked up first. What stock `lua` adds: its name,
+    // and the C function that calls a script.
+    let plain = |text: String| -> String {
+        let text = text.replace("error: ", "lua: ").replace("\n\t[C]: in ?\n", "\n");
+        let is_place = |line: &&str| !line.starts_with("\tno file");
+        text.trim_end().lines().filter(is_place).collect::<Vec<_>>().join("\n")
+    };
+    for call in ["'broken'", "'failing'", "'outer'", "'telling'", "'no.such'", "nil", "{}"] {
+        scratch.file("main.lua", &format!("local r = require\nrequire({call})\n"));
+        let [service, script] = ["run", "lua"].map(|command| {
+            let ended = scratch.run([command, "main.lua"]);
+            (ended.code, plain(ended.stdout), plain(ended.stderr))
+        });
+        assert_eq!(service, script, "{call}");
+    }
+}
+
+#[test]
 fn shutdown_and_os_exit_set_the_exit_code() {
     let scratch = Scratch::new("run_codes");
     scratch
@@ -105,6 +130,51 @@ fn the_memory_limit_ends_a_service_and_not_the_host() {
     let ended = scratch.run(["run", "--memory-limit", "4MiB", "main.lua"]).expect_code(0);
     assert!(ended.stdout.starts_with("false"), "{}", ended.stdout);
     assert!(ended.stdout.ends_with("still here\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_block_that_no_machine_has_is_refused_without_any_limit() {
+    let scratch = Scratch::new("run_absurd");
+    scratch.file("main.lua", "print(pcall(string.rep, 'x', 1 << 44)) print 'still here'");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "false\tnot enough memory\nstill here\n");
+}
+
+#[test]
+fn arguments_reach_the_service_byte_by_byte() {
+    use std::os::unix::ffi::OsStrExt;
+    let scratch = Scratch::new("run_bytes");
+    scratch.file("main.lua", "print((...):byte(1, -1))");
+    let mut command = scratch.moonhive(["run", "main.lua"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"a\xff"));
+    assert_eq!(Running::start(command).wait().expect_code(0).stdout, "97\t255\n");
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_main_file_is_named_as_one() {
+    let scratch = Scratch::new("run_directory");
+    for place in [".", "/etc"] {
+        let ended = scratch.run(["run", place]).expect_code(2);
+        assert!(ended.stderr.starts_with(&format!("error: {place} is a directory\nhint: ")));
+    }
+}
+
+#[test]
+fn an_exit_without_a_message_says_what_it_was_given() {
+    let scratch = Scratch::new("run_exit");
+    scratch.file("main.lua", "require('hive').exit {}");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+    assert_eq!(ended.stderr, "error: (error object is a table value)\n");
+}
+
+#[test]
+fn the_log_keeps_values_of_services_and_the_terminal_safe() {
+    let scratch = Scratch::new("run_secrets");
+    scratch.file("main.lua", "require('hive').log.info 'a\\27[2Jb'");
+    let line = ["run", "--log", "debug", "--set", "password=gold", "main.lua"];
+    let ended = scratch.run(line).expect_code(0);
+    assert!(ended.stderr.contains("password") && !ended.stderr.contains("gold"), "{ended:?}");
+    assert!(ended.stderr.contains("a\\u{1b}[2Jb"), "{ended:?}");
 }
 
 #[test]

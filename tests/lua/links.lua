@@ -1,6 +1,7 @@
 -- Links: services that end together when one of them fails.
 
 local check = require "check"
+local end_of = require("ending").of
 local hive = require "hive"
 
 local equal, fails, match, refuses, test =
@@ -8,19 +9,6 @@ local equal, fails, match, refuses, test =
 
 local function child(label)
   return hive.spawn("service.child", nil, label)
-end
-
--- Waits for the end of a service and returns how it ended.
-local function end_of(service)
-  local token, how = {}, nil
-  hive.monitor(service, function(_, ended)
-    how = ended
-    hive.wakeup(token)
-  end)
-  if not how then
-    assert(hive.wait(token, 5), "the service does not end")
-  end
-  return how
 end
 
 local function is_alive(service)

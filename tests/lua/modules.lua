@@ -87,4 +87,16 @@ test("searchers of the program are asked", function()
   table.remove(package.searchers, 2)
 end)
 
+test("a searcher may wait as well, and what it says is kept", function()
+  table.insert(package.searchers, 1, function(name)
+    hive.sleep(0.001)
+    return name == "late" and function()
+      return "found late"
+    end or "no late module"
+  end)
+  equal(require "late", "found late")
+  match(refuses("module 'later' not found:", require, "later"), "\n\tno late module\n\tno field")
+  table.remove(package.searchers, 1)
+end)
+
 check.done()

@@ -2,22 +2,20 @@
 
 local check = require "check"
 local hive = require "hive"
+local latch = require "latch"
 
 local equal, fails, test = check.equal, check.fails, check.test
 
 -- Runs each function in a task of its own and waits until all have ended.
 local function all(...)
-  local left, done = select("#", ...), {}
+  local tasks = latch.new(select("#", ...))
   for _, f in ipairs { ... } do
     hive.fork(function()
       pcall(f)
-      left = left - 1
-      if left == 0 then
-        hive.wakeup(done)
-      end
+      tasks:done()
     end)
   end
-  assert(hive.wait(done, 10), "a task hangs")
+  assert(tasks:wait(10), "a task hangs")
 end
 
 test("one task at a time is inside, in the order in which they came", function()

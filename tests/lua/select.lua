@@ -2,6 +2,7 @@
 
 local check = require "check"
 local hive = require "hive"
+local latch = require "latch"
 
 local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
 local echo = hive.spawn "service.echo"
@@ -115,19 +116,16 @@ test("several tasks may take outcomes", function()
   for i = 1, 10 do
     calls:add(i, { echo, "sleep", 0.001 * i })
   end
-  local taken, left, done = 0, 3, {}
+  local taken, readers = 0, latch.new(3)
   for _ = 1, 3 do
     hive.fork(function()
       while calls() do
         taken = taken + 1
       end
-      left = left - 1
-      if left == 0 then
-        hive.wakeup(done)
-      end
+      readers:done()
     end)
   end
-  hive.wait(done)
+  readers:wait()
   equal(taken, 10)
 end)
 

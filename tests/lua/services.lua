@@ -1,21 +1,11 @@
 -- Starting, naming, watching and ending services.
 
 local check = require "check"
+local end_of = require("ending").of
 local hive = require "hive"
 
 local equal, fails, match, refuses, test =
   check.equal, check.fails, check.match, check.refuses, check.test
-
--- Waits for the end of a service and returns why.
-local function end_of(service)
-  local token = {}
-  hive.monitor(service, function(_, ended)
-    hive.wakeup(token, ended)
-  end)
-  local woken, ended = hive.wait(token, 5)
-  assert(woken, "the monitor was not told")
-  return ended
-end
 
 test("the time of a service is told by handler", function()
   local busy = hive.spawn "service.echo"
@@ -220,6 +210,15 @@ test("a killed service runs none of its code any more", function()
   end_of(service)
   equal(#echo:seen(), 0)
   hive.kill(echo)
+end)
+
+test("a service that has ended keeps its name", function()
+  local service = hive.spawn "service.echo"
+  local name = tostring(service)
+  match(name, "^service%.echo:%x+$")
+  hive.kill(service)
+  end_of(service)
+  equal(tostring(service), name)
 end)
 
 test("a service may kill itself", function()

@@ -1,6 +1,7 @@
 -- The supervisor: which children it starts again, how often, how it gives up and how it ends.
 
 local check = require "check"
+local end_of = require("ending").of
 local hive = require "hive"
 
 local equal, fails, match, test = check.equal, check.fails, check.match, check.test
@@ -9,18 +10,6 @@ local recorder = hive.spawn "service.echo"
 
 local function noted()
   return table.concat(recorder:seen(), ", ")
-end
-
-local function end_of(service)
-  local token, how = {}, nil
-  hive.monitor(service, function(_, ended)
-    how = ended
-    hive.wakeup(token)
-  end)
-  if not how then
-    assert(hive.wait(token, 10), "the service does not end")
-  end
-  return how
 end
 
 -- Waits until `condition` gives a value, and returns it.

@@ -75,6 +75,22 @@ test("a failure is recorded", function()
   match(table.concat(steps_of(trace), ", "), "fail service%.traced")
 end)
 
+test("a failed run of a repeated timer is recorded, the next one is not", function()
+  local done, trace, runs = {}, nil, 0
+  local timer = hive.every(0.001, function()
+    runs = runs + 1
+    if runs == 1 then
+      trace = hive.trace()
+      error("the first run fails", 0)
+    end
+    assert(not hive.request_id())
+    hive.wakeup(done)
+  end)
+  hive.wait(done)
+  timer:cancel()
+  equal(table.concat(steps_of(trace), ", "), "fail " .. tostring(hive.self()):gsub(":.*", ""))
+end)
+
 test("a trace can be read by people and by programs", function()
   local trace <close> = hive.trace()
   one:nap()

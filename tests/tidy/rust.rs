@@ -1,4 +1,5 @@
-//! Rules for Rust files: headers, size, where `unsafe` may live, reasons for lint exceptions.
+//! Rules for Rust files: headers, size (that of C files as well), where `unsafe` may live, reasons for
+//! lint exceptions.
 
 use crate::tree::File;
 use crate::{Violation, check_rule, check_tree};
@@ -100,7 +101,8 @@ fn a_file_without_a_header_is_caught() {
 
 #[test]
 fn no_file_is_too_long() {
-    check_tree(&["rs"], "split it by subject; tests may have a file of their own", is_not_too_long);
+    let hint = "split it by subject; tests may have a file of their own";
+    check_tree(&["rs", "c", "h"], hint, is_not_too_long);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::failure;
 use crate::actor::limits::WAIT_SECONDS_MAX;
 use crate::actor::{Light, Service, State};
+use crate::api::blocking;
 use crate::vm::{Kind, Raise, Stack};
 
 /// The service that an argument names: a service, or a registered name.
@@ -109,14 +110,5 @@ pub(super) fn optional_text(stack: &Stack<'_>, argument: i32) -> Result<Option<S
 /// Says which function cannot wait and why.
 #[inline]
 pub(super) fn check_can_block(stack: &Stack<'_>, function: &str) -> Result<(), Raise> {
-    if stack.can_block() { Ok(()) } else { Err(cannot_block(function)) }
-}
-
-#[cold]
-fn cannot_block(function: &str) -> Raise {
-    Raise::message(format!(
-        "hive.{function} cannot wait here: a C function that called this code cannot be suspended\n\
-         hint: do not wait in metamethods, sort functions, gsub callbacks or finalizers; \
-         in their place use hive.fork"
-    ))
+    blocking::check(stack, "hive", function)
 }

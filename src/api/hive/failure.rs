@@ -44,7 +44,7 @@ pub(super) fn fault_at(stack: &mut Stack<'_>, argument: i32) -> Fault {
         return Fault::new(Code::Error, stack.text(argument));
     }
     let code = field(stack, argument, "code").map_or(Code::Error, |code| Code::named(&code));
-    let message = field(stack, argument, "message").unwrap_or_else(|| stack.text(argument));
+    let message = field(stack, argument, "message").unwrap_or_else(|| stack.error_text(argument));
     let traceback = field(stack, argument, "traceback").unwrap_or_default();
     Fault::new(code, message).with_traceback(traceback)
 }

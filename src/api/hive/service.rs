@@ -4,6 +4,8 @@
 //! message before any code requires `hive`. Methods are made on first use and kept, within a limit,
 //! so `counter:add(2)` costs a table lookup more than a plain call.
 
+use moonhive_kernel::address::Address;
+
 use super::call::call_method;
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Stack};
@@ -53,10 +55,7 @@ fn make_method(stack: &mut Stack<'_>) -> NativeResult {
 
 fn to_string(stack: &mut Stack<'_>) -> NativeResult {
     let text = match Light::at(stack, 1) {
-        Some(Light::Service(address)) => {
-            let service = State::of(stack)?.core.table.get(address);
-            service.map_or_else(|| address.to_string(), |service| service.label())
-        }
+        Some(Light::Service(address)) => label(State::of(stack)?, address),
         Some(Light::Task(key)) => format!("task: {:#x}", key.to_bits()),
         Some(Light::Scope(number)) => format!("deadline: {number}"),
         Some(Light::Block(key)) => format!("message: {:#x}", key.to_bits()),
@@ -65,6 +64,14 @@ fn to_string(stack: &mut Stack<'_>) -> NativeResult {
     };
     stack.push_str(&text);
     Ok(Outcome::Return(1))
+}
+
+/// Name and address of a service; of one that ended long ago only the address is known.
+fn label(state: &State, address: Address) -> String {
+    let core = &state.core;
+    let ended = || core.obituary(address).map(|obituary| obituary.label().to_owned());
+    let label = core.table.get(address).map(|service| service.label()).or_else(ended);
+    label.unwrap_or_else(|| address.to_string())
 }
 
 /// `__close`: the end of a deadline. Other light userdata have nothing to close.

@@ -136,23 +136,12 @@ impl<'p> Machine<'p> {
                 None => return self.fail(),
             },
             Op::Jump(target) => self.address = *target,
-            Op::Choice(target) => self.push(Frame::Back {
-                address: *target,
-                place: self.place,
-                marks: self.marks.len(),
-                values: self.values,
-            })?,
+            Op::Choice(target) => self.choose(*target)?,
             Op::Commit(target) => {
                 self.stack.pop();
                 self.address = *target;
             }
-            Op::PartialCommit(target) => {
-                let (here, count, given) = (self.place, self.marks.len(), self.values);
-                if let Some(Frame::Back { place, marks, values, .. }) = self.stack.last_mut() {
-                    (*place, *marks, *values) = (here, count, given);
-                }
-                self.address = *target;
-            }
+            Op::PartialCommit(target) => self.commit_so_far(*target),
             Op::BackCommit(target) => {
                 self.fail()?;
                 self.address = *target;
@@ -189,6 +178,23 @@ impl<'p> Machine<'p> {
             return Ok(());
         }
         self.fail()
+    }
+
+    /// Remembers where to go on from here if what follows fails.
+    #[inline]
+    fn choose(&mut self, address: usize) -> Result<(), Stop> {
+        let (place, marks, values) = (self.place, self.marks.len(), self.values);
+        self.push(Frame::Back { address, place, marks, values })
+    }
+
+    /// Keeps what matched since the last choice, and the choice.
+    #[inline]
+    fn commit_so_far(&mut self, target: usize) {
+        let (here, count, given) = (self.place, self.marks.len(), self.values);
+        if let Some(Frame::Back { place, marks, values, .. }) = self.stack.last_mut() {
+            (*place, *marks, *values) = (here, count, given);
+        }
+        self.address = target;
     }
 
     fn push(&mut self, frame: Frame) -> Result<(), Stop> {

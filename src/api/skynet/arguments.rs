@@ -8,6 +8,7 @@ use moonhive_kernel::address::Address;
 use super::spawn;
 use crate::actor::skynet::Protocol;
 use crate::actor::{Code, Fault, Light, Service, State};
+use crate::api::blocking;
 use crate::vm::{Kind, Raise, Stack};
 
 /// What an address leads to.
@@ -92,16 +93,7 @@ pub(super) fn protocol<'vm>(
 /// Says which function cannot wait and why.
 #[inline]
 pub(super) fn check_can_block(stack: &Stack<'_>, function: &str) -> Result<(), Raise> {
-    if stack.can_block() { Ok(()) } else { Err(cannot_block(function)) }
-}
-
-#[cold]
-fn cannot_block(function: &str) -> Raise {
-    Raise::message(format!(
-        "skynet.{function} cannot wait here: a C function that called this code cannot be suspended\n\
-         hint: do not wait in metamethods, sort functions, gsub callbacks or finalizers; \
-         in their place use skynet.fork"
-    ))
+    blocking::check(stack, "skynet", function)
 }
 
 #[cold]

@@ -1,4 +1,5 @@
-//! What the compiler says of one file.
+//! What the compiler says of one file: the first syntax error, because it stops there, or every
+//! assignment to a loop variable.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 use moonhive::vm::{GlobalUse, LoadMode, Stack, Vm};
 
 use super::hints;
-use super::problem::{Problem, Severity};
+use super::problem::{Problem, Severity, group};
 use crate::cli::Failure;
 
 /// The chunk name; messages begin with it.
@@ -69,36 +70,46 @@ impl Compiler {
                 return Checked { name, text: Vec::new(), problems: vec![problem], uses: vec![] };
             }
         };
-        let (problem, uses) = self.compile(&name, &text);
-        Checked { name, text, problems: problem.into_iter().collect(), uses }
+        let (problems, uses) = self.compile(&name, &text);
+        Checked { name, text, problems, uses }
     }
 
-    fn compile(&mut self, name: &str, text: &[u8]) -> (Option<Problem>, Vec<GlobalUse>) {
+    fn compile(&mut self, name: &str, text: &[u8]) -> (Vec<Problem>, Vec<GlobalUse>) {
         let refusal = match compile(&mut self.plain.stack(), text) {
-            Ok(uses) => return (None, uses),
+            Ok(uses) => return (Vec::new(), uses),
             Err(refusal) => refusal,
         };
-        let variable =
-            refusal.message.strip_prefix(CONSTANT).and_then(|rest| rest.split('\'').next());
-        if let Some(variable) = variable
-            && let Ok(uses) = compile(&mut self.compatible.stack(), text)
+        let mut stack = self.compatible.stack();
+        if refusal.message.starts_with(CONSTANT)
+            && let Ok(uses) = compile(&mut stack, text)
         {
-            return (Some(loop_variable(name, text, &refusal, variable)), uses);
+            return (loop_variables(name, text, stack.loop_assignments(-1)), uses);
         }
         let lines = refusal.line.into_iter().collect();
         let problem = Problem::of_file(Severity::Error, "syntax", name, refusal.message);
-        (Some(hints::explain(problem.at(lines, text), text)), Vec::new())
+        (vec![hints::explain(problem.at(lines, text), text)], Vec::new())
     }
 }
 
-fn loop_variable(name: &str, text: &[u8], refusal: &Refusal, variable: &str) -> Problem {
+/// One problem for each name, with all lines that assign to it.
+fn loop_variables(name: &str, text: &[u8], assignments: Vec<(String, u32)>) -> Vec<Problem> {
+    let places = group(assignments);
+    places
+        .into_iter()
+        .map(|(variable, lines)| loop_variable(name, text, lines, &variable))
+        .collect()
+}
+
+fn loop_variable(name: &str, text: &[u8], mut lines: Vec<u32>, variable: &str) -> Problem {
+    lines.sort_unstable();
+    lines.dedup();
     let message = format!("assigns to the loop variable '{variable}', which only Lua 5.4 allows");
     let hint = format!(
         "declare a copy in the loop (`local {variable} = {variable}`); until then the file compiles \
          in `moonhive run`, and elsewhere with --compat 5.4"
     );
     Problem::of_file(Severity::Warning, "loop-variable", name, message)
-        .at(refusal.line.into_iter().collect(), text)
+        .at(lines, text)
         .pointing_at_target(variable)
         .hint(Some(hint))
 }
@@ -137,13 +148,17 @@ fn locate(message: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    fn check(text: &str) -> (Option<Problem>, Vec<GlobalUse>) {
+    fn check(text: &str) -> (Vec<Problem>, Vec<GlobalUse>) {
         Compiler::new().expect("memory for two VMs").compile("x.lua", text.as_bytes())
+    }
+
+    fn first_error(text: &str) -> Problem {
+        check(text).0.into_iter().next().expect("an error")
     }
 
     #[test]
     fn a_syntax_error_has_its_line_and_the_text_of_it() {
-        let problem = check("#!/bin/lua\nlocal a = 1\nif a != 1 then end\n").0.expect("an error");
+        let problem = first_error("#!/bin/lua\nlocal a = 1\nif a != 1 then end\n");
         assert_eq!(problem.severity, Severity::Error);
         assert_eq!(problem.lines, [3]);
         assert_eq!(problem.source.as_deref(), Some("if a != 1 then end"));
@@ -152,17 +167,17 @@ mod tests {
 
     #[test]
     fn assigning_to_a_loop_variable_is_a_warning_and_to_a_constant_an_error() {
-        let (problem, uses) = check("for i = 1, 3 do\n  i = i + x\nend\n");
-        let problem = problem.expect("a warning");
+        let (problems, uses) = check("for i = 1, 3 do\n  i = i + x\nend\n");
+        let problem = problems.first().expect("a warning");
         assert_eq!((problem.severity, problem.lines.as_slice()), (Severity::Warning, &[2][..]));
         assert_eq!(uses.len(), 1, "its globals are known all the same");
-        let problem = check("local c <const> = 1\nc = 2").0.expect("an error");
+        let problem = first_error("local c <const> = 1\nc = 2");
         assert_eq!((problem.severity, problem.lines.as_slice()), (Severity::Error, &[2][..]));
     }
 
     #[test]
     fn precompiled_code_is_refused() {
-        let problem = check("\x1bLua").0.expect("an error");
+        let problem = first_error("\x1bLua");
         assert!(problem.message.contains("binary chunk"), "{}", problem.message);
         assert!(problem.lines.is_empty());
     }

@@ -1,6 +1,6 @@
 //! `moonhive check`: compiles everything, runs nothing, and says what will not work.
 //!
-//! Errors are what Lua refuses to compile. Warnings are what compiles and is probably not meant:
+//! Errors are what Lua refuses to compile; of each file the first one, where the compiler stops. Warnings are what compiles and is probably not meant:
 //! globals that nothing defines, globals assigned by accident inside functions, loop variables that
 //! only Lua 5.4 lets code assign to. All files are looked at together, because what one of them
 //! defines another may use.
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Failure, Outcome};
+use super::{Outcome, signals};
 use compile::Compiler;
 use problem::{Problem, Severity};
 
@@ -31,7 +31,10 @@ Examples:
   moonhive check --global CONFIG .      a global that the host defines
   moonhive check --json . | jq .        the same for programs
 
-Exit code: 0 without errors (warnings are no errors, but see --strict), 1 otherwise.";
+Of each file the first syntax error is reported: the compiler stops there.
+
+Exit code: 0 without errors (warnings are no errors, but see --strict), 1 with errors, 2 for a path
+that cannot be read and for wrong arguments.";
 
 /// Compile Lua files and report errors and suspicious globals
 #[derive(Debug, Args)]
@@ -56,6 +59,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Outcome {
+        signals::end_at_broken_pipe()?;
         let paths = files::find(&self.paths)?;
         let mut compiler = Compiler::new()?;
         let checked: Vec<_> = paths.iter().map(|path| compiler.check(path)).collect();
@@ -65,9 +69,9 @@ impl Arguments {
         problems.extend(globals::compare(&checked, known));
         problems.sort_by(|a, b| (&a.file, a.lines.first()).cmp(&(&b.file, b.lines.first())));
         if self.json {
-            report::json(paths.len(), &problems).map_err(Failure::from)?;
+            report::json(paths.len(), &problems)?;
         } else {
-            report::text(paths.len(), &problems);
+            report::text(paths.len(), &problems)?;
         }
         Ok(verdict(&problems, self.strict))
     }

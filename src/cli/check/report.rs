@@ -1,8 +1,9 @@
 //! Shows what a check found: for people, coloured on a terminal, or as JSON.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context;
 use serde::Serialize;
 
 use super::problem::{Problem, Severity};
@@ -23,16 +24,20 @@ pub fn json(files: usize, problems: &[Problem]) -> anyhow::Result<()> {
     let (errors, warnings) = count(problems);
     let report = Report { files, errors, warnings, problems };
     let text = serde_json::to_string_pretty(&report)?;
-    writeln!(std::io::stdout(), "{text}")?;
-    Ok(())
+    deliver(io::stdout().lock(), &format!("{text}\n"))
 }
 
 /// Prints every problem and a summary.
-pub fn text(files: usize, problems: &[Problem]) {
-    for problem in problems {
-        anstream::println!("{}", spell(problem));
-    }
-    anstream::println!("{}", summary(files, problems));
+pub fn text(files: usize, problems: &[Problem]) -> anyhow::Result<()> {
+    let mut text: String = problems.iter().map(|problem| spell(problem) + "\n").collect();
+    text += &summary(files, problems);
+    deliver(anstream::stdout().lock(), &(text + "\n"))
+}
+
+/// Writes all of a report: one that is cut short must not pass for a whole one.
+fn deliver(mut out: impl Write, text: &str) -> anyhow::Result<()> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.context("cannot write the report")
 }
 
 fn count(problems: &[Problem]) -> (usize, usize) {

@@ -38,7 +38,9 @@ Options of ours:
   --share-all   turn every chunk, strings too, into a shared image before it runs
   --gc MODE     generational (as in lua) or incremental
   --compat 5.4  chunks that assign to a loop variable mean what they meant in Lua 5.4
-  --cache MODE  ON or EXIST: take files from the code cache (default: OFF)
+  --cache MODE  ON or EXIST: take files from a code cache, OFF: not yet; the module `cache`, which
+                no file replaces then, changes the mode and tells figures (default: no cache)
+  --help        print this
 
 Examples:
   moonhive lua script.lua a b             run a script with two arguments
@@ -53,7 +55,11 @@ as well; a third one ends the process.";
 
 /// Run Lua like the stand-alone `lua` 5.5.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES, override_usage = "moonhive lua [options] [SCRIPT [ARGS]]")]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "moonhive lua [options] [SCRIPT [ARGS]]",
+    disable_help_flag = true
+)]
 pub struct Arguments {
     /// Options, the script and its arguments
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -78,7 +84,5 @@ pub fn stands_in() -> Option<ExitCode> {
     if words.first().is_some_and(is_own) {
         return Some(session::run(words, 0));
     }
-    let asks_for_help = words.get(2).is_some_and(|word| word == "--help");
-    (words.get(1).is_some_and(|word| word == "lua") && !asks_for_help)
-        .then(|| session::run(words, 1))
+    words.get(1).is_some_and(|word| word == "lua").then(|| session::run(words, 1))
 }

@@ -33,11 +33,13 @@ pub struct Options {
     pub steps: Vec<Step>,
     pub is_interactive: bool,
     pub shows_version: bool,
+    pub shows_help: bool,
     pub ignores_environment: bool,
     pub share_all: bool,
     pub gc_mode: GcMode,
     pub compat_54: bool,
-    pub cache: Mode,
+    /// The mode of the code cache, if there is one.
+    pub cache: Option<Mode>,
 }
 
 /// A command line that makes no sense, in words that follow the program's name.
@@ -54,12 +56,13 @@ impl Options {
             steps: Vec::new(),
             is_interactive: false,
             shows_version: false,
+            shows_help: false,
             ignores_environment: false,
             share_all: false,
             // As in the stand-alone interpreter.
             gc_mode: GcMode::Generational,
             compat_54: false,
-            cache: Mode::Off,
+            cache: None,
         };
         let mut at = name + 1;
         while options.script.is_none() && at < options.words.len() {
@@ -116,16 +119,27 @@ impl Options {
             Some(end) => (&long[..end], Some(String::from_utf8_lossy(&long[end + 1..]))),
             None => (long, None),
         };
-        if (name, &glued) == (b"share-all", &None) {
-            self.share_all = true;
-            return Ok(at + 1);
+        match (name, &glued) {
+            (b"share-all", None) => self.share_all = true,
+            (b"help", None) => self.shows_help = true,
+            _ => return self.read_setting(at, name, glued.as_deref()),
         }
+        Ok(at + 1)
+    }
+
+    /// Options with a value.
+    fn read_setting(
+        &mut self,
+        at: usize,
+        name: &[u8],
+        glued: Option<&str>,
+    ) -> Result<usize, Misuse> {
         if !matches!(name, b"gc" | b"compat" | b"cache") {
             return Err(unrecognized(self.words[at].as_bytes()));
         }
         let end = if glued.is_some() { at + 1 } else { at + 2 };
-        let next = || Some(self.words.get(at + 1)?.to_string_lossy());
-        let value = glued.or_else(next).unwrap_or_default().into_owned();
+        let next = || Some(self.words.get(at + 1)?.to_string_lossy().into_owned());
+        let value = glued.map(str::to_owned).or_else(next).unwrap_or_default();
         self.set(name, &value)?;
         Ok(end)
     }
@@ -140,7 +154,8 @@ impl Options {
             (b"compat", _) => return Err(refused("compat", value, "5.4 or 5.5")),
             _ => {
                 let mode = value.to_ascii_uppercase().parse();
-                self.cache = mode.map_err(|_| refused("cache", value, "OFF, EXIST or ON"))?;
+                let mode = mode.map_err(|_| refused("cache", value, "OFF, EXIST or ON"))?;
+                self.cache = Some(mode);
             }
         }
         Ok(())
@@ -235,8 +250,9 @@ mod tests {
     #[test]
     fn our_own_options_take_their_value_either_way() {
         let both = options(&["--gc=incremental", "--cache", "on", "--compat=5.4", "--share-all"]);
-        assert_eq!((both.gc_mode, both.cache), (GcMode::Incremental, Mode::On));
-        assert!(both.compat_54 && both.share_all);
+        assert_eq!((both.gc_mode, both.cache), (GcMode::Incremental, Some(Mode::On)));
+        assert!(both.compat_54 && both.share_all && !both.shows_help);
+        assert!(options(&["-e", "x", "--help"]).shows_help);
         check_misuse(&["--gc"], "'--gc' must be generational or incremental, not ''");
         check_misuse(&["--cache=x"], "'--cache' must be OFF, EXIST or ON, not 'x'");
     }

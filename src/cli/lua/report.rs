@@ -32,3 +32,12 @@ pub fn misuse(program: &str, what: &str) {
 pub fn version() {
     moonhive::vm::write_line(VERSION_LINE);
 }
+
+/// Writes the help to standard output; a reader that is gone does not want it.
+pub fn help() {
+    let mut command = crate::cli::command();
+    command.build();
+    if let Some(lua) = command.find_subcommand_mut("lua") {
+        let _ = lua.print_help();
+    }
+}

@@ -10,11 +10,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use moonhive::code::{CodeCache, Mode};
+use moonhive::code::CodeCache;
 use moonhive::vm::{Kind, LoadMode, LuaError, Native, NativeResult, Outcome, Stack, Vm, VmError};
 
 use super::options::{Options, Step};
 use super::{repl, report};
+use crate::cli::signals;
 
 /// Variables with code to run first; the first one that is set wins.
 const INIT_VARIABLES: [&str; 2] = ["LUA_INIT_5_5", "LUA_INIT"];
@@ -27,6 +28,8 @@ pub struct Reported;
 /// Runs the interpreter whose name is `words[name]`.
 pub fn run(words: Vec<OsString>, name: usize) -> ExitCode {
     let program = words[name].to_string_lossy().into_owned();
+    // Without it a broken pipe is an error that nobody looks at; there is nothing better to do.
+    let _ = signals::end_at_broken_pipe();
     let options = match Options::parse(words, name) {
         Ok(options) => options,
         Err(misuse) => {
@@ -34,6 +37,10 @@ pub fn run(words: Vec<OsString>, name: usize) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if options.shows_help {
+        report::help();
+        return ExitCode::SUCCESS;
+    }
     if options.shows_version {
         report::version();
     }
@@ -54,10 +61,26 @@ fn make_vm(options: Options) -> Result<Vm, VmError> {
         .gc_mode(options.gc_mode)
         .compat_54(options.compat_54)
         .interrupt_message(c"interrupted!");
-    if options.cache != Mode::Off {
-        builder = builder.code(Arc::new(CodeCache::new()), options.cache);
+    let cache = options.cache;
+    if let Some(mode) = cache {
+        builder = builder.code(Arc::new(CodeCache::new()), mode);
     }
-    builder.data(options).build()
+    let mut vm = builder.data(options).build()?;
+    if cache.is_some() {
+        provide_cache(&mut vm.stack());
+    }
+    Ok(vm)
+}
+
+/// Lets `require` find the module `cache`. Only where a code cache was asked for: a script for the
+/// stand-alone interpreter may have a module of that name.
+fn provide_cache(stack: &mut Stack<'_>) {
+    stack.push_globals();
+    stack.raw_get_field(-1, "package");
+    stack.raw_get_field(-1, "preload");
+    stack.push_native(moonhive::api::cache::OPEN);
+    stack.raw_set_field(-2, "cache");
+    stack.pop(3);
 }
 
 fn interpret_in(vm: &mut Vm, program: &str) -> ExitCode {

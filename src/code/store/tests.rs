@@ -62,6 +62,25 @@ fn while_compiling<T: Send>(
 }
 
 #[test]
+fn loads_go_on_while_a_clear_waits_for_the_list_of_the_retired() {
+    let store = &store();
+    let version = fetch(store, "m", "text");
+    std::thread::scope(|scope| {
+        let retired = store.retired.lock();
+        scope.spawn(|| store.clear());
+        while version.is_current() {
+            std::thread::yield_now();
+        }
+        // The clear is behind the table now, and in front of the list.
+        let (found, is_found) = mpsc::channel();
+        scope.spawn(move || found.send(store.current(&named("m")).is_none()));
+        let answer = is_found.recv_timeout(WATCHDOG);
+        drop(retired);
+        assert_eq!(answer, Ok(true), "a load spins");
+    });
+}
+
+#[test]
 fn the_second_load_finds_what_the_first_compiled() {
     let store = store();
     let first = fetch(&store, "m", "one");

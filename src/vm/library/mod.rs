@@ -8,9 +8,11 @@
 mod coroutine;
 mod output;
 mod process;
+mod require;
 
 pub(super) use coroutine::unblock_chain;
 pub use output::write_line;
+pub use require::REQUIRE_PARTS;
 
 use std::ffi::c_int;
 

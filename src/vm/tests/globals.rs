@@ -70,3 +70,32 @@ fn what_is_no_lua_function_has_no_globals() {
     stack.raw_get_field(-1, "type");
     assert_eq!(stack.global_uses(-1), None);
 }
+
+/// The assignments to loop variables in a chunk, as `name:line`, each once and in order.
+fn loop_assignments(chunk: &str) -> Vec<String> {
+    let mut vm = Vm::builder().compat_54(true).build().expect("memory");
+    let mut stack = vm.stack();
+    stack.load(chunk.as_bytes(), "=chunk", LoadMode::Text).expect(chunk);
+    let mut found = stack.loop_assignments(-1);
+    found.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+    found.dedup();
+    found.iter().map(|(name, line)| format!("{name}:{line}")).collect()
+}
+
+#[test]
+fn every_assignment_to_a_loop_variable_is_found() {
+    let cases: [(&str, &[&str]); 9] = [
+        ("for i = 1, 2 do\n i = i + 1\n i = nil\n print(i)\n i = f() end", &["i:2", "i:3", "i:5"]),
+        ("for k, v in pairs {} do\n v = k\n k = v\n local j = k end", &["k:3"]),
+        ("for i = 1, 2 do for j = 1, 2 do\n i, j = j, i end end", &["i:2", "j:2"]),
+        ("for i = 1, 2 do\n local function f()\n i = 3 end end", &["i:3"]),
+        ("for i = 1, 2 do\n g(function() return function()\n i = 3 end end) end", &["i:3"]),
+        ("for i = 1, 2 do\n i = function() return i end end", &["i:2"]),
+        ("for i = 1, 2 do\n i = i and 1 or\n 2\n local i = 1\n i = 2 end", &["i:2", "i:3"]),
+        ("function f(a)\n for i = 1, a do\n i = g() or a end\n a = 2 end", &["i:3"]),
+        ("for i = 1, 2 do local t = {}\n t.i = i end local i = 1\n i = 2", &[]),
+    ];
+    for (chunk, expect) in cases {
+        assert_eq!(loop_assignments(chunk), expect, "{chunk}");
+    }
+}

@@ -98,6 +98,13 @@ fn apply(stack: &mut Stack<'_>, model: &mut Model, operation: Operation) {
             stack.rotate(lua(index), count);
             model[index..].rotate_right(count.rem_euclid(values) as usize);
         }
+        through => pass(stack, model.len(), through),
+    }
+}
+
+/// What leaves every value where it was.
+fn pass(stack: &mut Stack<'_>, values: usize, operation: Operation) {
+    match operation {
         Operation::ThroughTable => {
             stack.push_table(0, 1);
             stack.insert(-2);
@@ -106,7 +113,7 @@ fn apply(stack: &mut Stack<'_>, model: &mut Model, operation: Operation) {
             stack.remove(-2);
         }
         Operation::ThroughCoroutine(count) => {
-            let count = (count % 8).min(model.len()) as i32;
+            let count = (count % 8).min(values) as i32;
             let coroutine = stack.coroutine();
             stack.move_to(&coroutine, count);
             stack.move_from(&coroutine, count);
@@ -117,6 +124,7 @@ fn apply(stack: &mut Stack<'_>, model: &mut Model, operation: Operation) {
             stack.push_kept(&reference);
             stack.release(reference);
         }
+        other => unreachable!("{other:?} changes the stack"),
     }
 }
 

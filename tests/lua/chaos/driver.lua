@@ -1,6 +1,7 @@
 -- A service whose tasks make the calls of the plan and account for each of them exactly once.
 
 local hive = require "hive"
+local latch = require "latch"
 local plan = require "chaos.plan"
 
 -- How a call may end besides with its answer.
@@ -192,20 +193,17 @@ end
 return {
   -- Lets tasks call for some seconds; the account when all have ended.
   run = function(first, tasks, seconds, services, seed)
-    local deadline, left, done = hive.now() + seconds, tasks, {}
+    local deadline, drivers = hive.now() + seconds, latch.new(tasks)
     for task = first, first + tasks - 1 do
       hive.fork(function()
         local ok, err = pcall(drive, task, plan.calls(seed, task, services), deadline)
         if not ok then
           wrong("a task failed", task, err)
         end
-        left = left - 1
-        if left == 0 then
-          hive.wakeup(done)
-        end
+        drivers:done()
       end)
     end
-    hive.wait(done)
+    drivers:wait()
     account.tasks = hive.stats().own_tasks
     return account
   end,

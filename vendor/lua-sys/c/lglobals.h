@@ -1,6 +1,7 @@
 /*
 ** lglobals.h
-** Which global variables a function uses, for a checker
+** Which global variables a function uses, and where it assigns to its loop
+** variables, for a checker
 ** (Moonhive's addition to Lua)
 */
 
@@ -29,5 +30,19 @@ typedef void (*lua_GlobalVisitor) (void *ud, const char *name, size_t len,
 */
 LUA_API int lua_visitglobals (lua_State *L, int idx, lua_GlobalVisitor visit,
                               void *ud);
+
+
+typedef void (*lua_VariableVisitor) (void *ud, const char *name, size_t len,
+                                     int line);
+
+/*
+** Tell 'visit' of each instruction that assigns to a loop variable in the
+** main function of a chunk at 'idx' and in the functions inside it. Only a
+** chunk that was compiled with copies of its loop variables can have any
+** (see LUA_SHCOMPAT54). One assignment may be several instructions. The
+** visitor must not use the state.
+*/
+LUA_API void lua_visitloopvariables (lua_State *L, int idx,
+                                     lua_VariableVisitor visit, void *ud);
 
 #endif

@@ -18,6 +18,7 @@
 #include "lapi.h"
 #include "lgc.h"
 #include "lobject.h"
+#include "lsharemap.h"
 #include "lsharestr.h"
 #include "lsharetab.h"
 #include "lstate.h"
@@ -27,85 +28,6 @@
 #include "lvm.h"
 
 #include "lauxlib.h"
-
-
-/*
-** {======================================================
-** Maps from addresses to positions
-** =======================================================
-*/
-
-typedef struct AddressMap {
-  const void **keys;  /* NULL for a free slot */
-  size_t *places;
-  size_t mask;
-  size_t used;
-} AddressMap;
-
-
-static size_t findslot (const AddressMap *m, const void *key) {
-  size_t i = (point2uint(key) * 2654435761u >> 4) & m->mask;
-  while (m->keys[i] != NULL && m->keys[i] != key)
-    i = (i + 1) & m->mask;
-  return i;
-}
-
-
-static int initmap (AddressMap *m, size_t slots) {
-  m->keys = cast(const void **, calloc(slots, sizeof(void *)));
-  m->places = cast(size_t *, malloc(slots * sizeof(size_t)));
-  m->mask = slots - 1;
-  m->used = 0;
-  return m->keys != NULL && m->places != NULL;
-}
-
-
-static void freemap (AddressMap *m) {
-  free(cast_voidp(m->keys));
-  free(m->places);
-}
-
-
-static int growmap (AddressMap *m) {
-  AddressMap old = *m;
-  size_t i;
-  if (!initmap(m, (old.mask + 1) * 2)) {
-    freemap(m);
-    *m = old;
-    return 0;
-  }
-  for (i = 0; i <= old.mask; i++) {
-    if (old.keys[i] != NULL) {
-      size_t j = findslot(m, old.keys[i]);
-      m->keys[j] = old.keys[i];
-      m->places[j] = old.places[i];
-    }
-  }
-  m->used = old.used;
-  freemap(&old);
-  return 1;
-}
-
-
-/*
-** Position of 'key', which gets the next one (the number of keys before
-** it) if it is new. False when there is no memory.
-*/
-static int addkey (AddressMap *m, const void *key) {
-  size_t i = findslot(m, key);
-  if (m->keys[i] != NULL) return 1;
-  if (m->used >= m->mask / 2 + 1) {
-    if (!growmap(m)) return 0;
-    i = findslot(m, key);
-  }
-  m->keys[i] = key;
-  m->places[i] = m->used++;
-  return 1;
-}
-
-#define placeof(m,key)	((m)->places[findslot(m, key)])
-
-/* }====================================================== */
 
 
 /* a table found in the tree, in the order of discovery */
@@ -165,7 +87,7 @@ static void *growblock (void *block, size_t *size, size_t each) {
 
 static int addtable (Filler *f, Table *h, size_t parent) {
   Found *t;
-  if (!addkey(&f->tablemap, h)) return 0;
+  if (!luaI_addkey(&f->tablemap, h)) return 0;
   if (f->tablemap.used == f->numtables) return 1;  /* already there */
   if (!growlist(f->tables, f->numtables, f->sizetables, Found)) {
     f->numtables = 0;
@@ -181,7 +103,7 @@ static int addtable (Filler *f, Table *h, size_t parent) {
 
 static int addstring (Filler *f, TString *ts) {
   size_t n = f->stringmap.used;
-  if (!addkey(&f->stringmap, ts)) return 0;
+  if (!luaI_addkey(&f->stringmap, ts)) return 0;
   if (f->stringmap.used == n) return 1;  /* already there */
   if (!growlist(f->strings, n, f->sizestrings, TString *)) return 0;
   f->strings[n] = ts;
@@ -578,7 +500,7 @@ static lua_Image *sharetable (Filler *f, Table *h, const char *name,
   lua_Image *img = NULL;
   if (h->metatable != NULL)
     snprintf(why, size, "the table has a metatable");
-  else if (initmap(&f->tablemap, 16) && initmap(&f->stringmap, 64) &&
+  else if (luaI_initmap(&f->tablemap, 16) && luaI_initmap(&f->stringmap, 64) &&
            findall(f, h))
     img = fillimage(f, name);
   else if (f->refused != NULL) {
@@ -588,8 +510,8 @@ static lua_Image *sharetable (Filler *f, Table *h, const char *name,
   }
   if (f->interrupted)
     snprintf(why, size, "interrupted");
-  freemap(&f->tablemap);
-  freemap(&f->stringmap);
+  luaI_freemap(&f->tablemap);
+  luaI_freemap(&f->stringmap);
   free(f->tables);
   free(f->strings);
   return img;

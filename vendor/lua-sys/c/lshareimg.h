@@ -36,6 +36,12 @@ struct lua_Image {
 #define hastables(img)	((img)->name != NULL)
 #define img2table(img)	cast(Table *, cast_voidp((img)->root))
 
+/* bytes of a vector of a prototype */
+#define vectorsize(f,v,n)	(cast_sizet((f)->n) * sizeof(*(f)->v))
+
+/* a constant that may be a key: a VM must know one address of it only */
+#define iskeyconstant(o)	ttisshrstring(o)
+
 /* image of a shared prototype (a field that only the collector uses) */
 #define proto2image(p)	cast(lua_Image *, cast_voidp((p)->gclist))
 
@@ -66,6 +72,8 @@ typedef struct ThinProto {
 LUAI_FUNC lua_Image *luaI_newimage (size_t size, size_t maxstrings);
 LUAI_FUNC void luaI_sealimage (lua_Image *img);
 LUAI_FUNC void luaI_freeimage (lua_Image *img);
+
+LUAI_FUNC void luaI_copyheader (Proto *n, const Proto *f);
 
 LUAI_FUNC Proto *luaI_thinroot (lua_State *L, LClosure *anchor,
                                 lua_Image *img);

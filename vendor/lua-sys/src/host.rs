@@ -1,4 +1,6 @@
-//! Declarations of `c/lhost.h` and `c/lblank.h`: what a host needs of a VM that runs its natives.
+//! Declarations of `c/lhost.h`, `c/lblank.h` and `c/lrequire.h`: what a host needs of a VM that runs its natives.
+
+use std::ffi::c_int;
 
 use std::ffi::c_int;
 
@@ -6,6 +8,9 @@ use mlua_sys::lua_State;
 
 /// The host's bit in the word of [`lua_gcstopword`].
 pub const GC_HOLD: u8 = 1 << 6;
+
+/// Upvalues of [`lua_requiremodule`], in the order of `c/lrequire.h`.
+pub const REQUIRE_UPVALUES: c_int = 6;
 
 unsafe extern "C-unwind" {
     /// The collector stands still while any bit of this word is set. It lives as long as the state
@@ -32,4 +37,6 @@ unsafe extern "C-unwind" {
     /// Opens all standard libraries in a new state, as `luaL_openlibs` does, by copying what they left
     /// in the first one. May raise a memory error.
     pub fn lua_openblank(state: *mut lua_State);
+    /// A `require` whose searchers and loaders may yield; a function of Lua with the upvalues above.
+    pub fn lua_requiremodule(state: *mut lua_State) -> c_int;
 }

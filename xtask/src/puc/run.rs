@@ -37,9 +37,9 @@ const TAIL_LINES: usize = 30;
 /// How Lua handles the chunks of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Way {
-    /// Like stock Lua.
+    /// Like stock Lua; the collector starts in incremental mode, as in every program but `lua`.
     Plain,
-    /// Every chunk becomes an image first.
+    /// The same, and every chunk becomes an image first.
     ShareAll,
     /// Every chunk becomes an image first, and the collector starts in generational mode.
     Generational,
@@ -48,6 +48,11 @@ pub enum Way {
 impl Way {
     fn shares(self) -> bool {
         self != Self::Plain
+    }
+
+    /// The mode of the collector. It is always asked for: the interpreters differ in how they start.
+    fn gc_mode(self) -> &'static str {
+        if self == Self::Generational { "generational" } else { "incremental" }
     }
 
     fn name(self) -> String {
@@ -183,21 +188,21 @@ impl Run<'_> {
         Ok(command)
     }
 
-    fn arguments(&self) -> Vec<&'static str> {
-        let is_generational = self.way == Way::Generational;
+    fn arguments(&self) -> Vec<String> {
+        let gc_mode = self.way.gc_mode();
         let mut arguments = Vec::new();
         if self.interpreter.is_moonhive {
             // The late program goes by that name already.
-            arguments.extend((self.script == Script::All).then_some("lua"));
-            arguments.extend(self.way.shares().then_some("--share-all"));
-            arguments.extend(is_generational.then_some("--gc=generational"));
+            arguments.extend((self.script == Script::All).then(|| "lua".to_owned()));
+            arguments.extend(self.way.shares().then(|| "--share-all".to_owned()));
+            arguments.push(format!("--gc={gc_mode}"));
             // The user mode of the suite: what holds on every platform and in every host.
-            arguments.push("-e_U=true");
+            arguments.push("-e_U=true".to_owned());
         } else if self.script == Script::All {
-            arguments.push(WITHOUT_MAIN);
-            arguments.extend(is_generational.then_some("-ecollectgarbage('generational')"));
+            arguments.push(WITHOUT_MAIN.to_owned());
+            arguments.push(format!("-ecollectgarbage('{gc_mode}')"));
         }
-        arguments.extend(["-W", self.script.file()]);
+        arguments.extend(["-W", self.script.file()].map(str::to_owned));
         arguments
     }
 }

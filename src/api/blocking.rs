@@ -1,0 +1,21 @@
+//! Which natives can wait where they are called.
+
+use crate::vm::{Raise, Stack};
+
+/// Makes sure that `function` of `module` can block here.
+///
+/// # Errors
+/// Says which function cannot wait, why, and what to use in its place.
+#[inline]
+pub(super) fn check(stack: &Stack<'_>, module: &str, function: &str) -> Result<(), Raise> {
+    if stack.can_block() { Ok(()) } else { Err(refusal(module, function)) }
+}
+
+#[cold]
+fn refusal(module: &str, function: &str) -> Raise {
+    Raise::message(format!(
+        "{module}.{function} cannot wait here: a C function that called this code cannot be suspended\n\
+         hint: do not wait in metamethods, sort functions, gsub callbacks or finalizers; \
+         in their place use {module}.fork"
+    ))
+}

@@ -1,0 +1,98 @@
+//! Broken pipes and full disks: output that nobody takes.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{Scratch, WATCHDOG};
+
+/// The signal that a write to a broken pipe raises.
+const SIGPIPE: i32 = 13;
+
+/// Starts a program with a standard output whose reader is gone.
+fn start_unread(mut command: Command) -> Child {
+    let (reader, writer) = std::io::pipe().expect("the system has pipes");
+    drop(reader);
+    command.stdout(writer).stderr(Stdio::piped());
+    command.spawn().expect("moonhive can be started")
+}
+
+/// Waits for the end of a program; kills it when it takes too long.
+#[track_caller]
+fn wait(mut child: Child) -> (ExitStatus, String) {
+    let deadline = Instant::now() + WATCHDOG;
+    while child.try_wait().expect("a child can be waited for").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("a child that runs can be killed");
+            panic!("still running after {WATCHDOG:?}");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().expect("it has ended");
+    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn the_interpreter_ends_when_nobody_reads_what_it_prints() {
+    let scratch = Scratch::new("pipes_lua");
+    for text in ["while true do print(1) end", "while true do io.write('1\\n') end"] {
+        let (status, stderr) = wait(start_unread(scratch.moonhive(["lua", "-e", text])));
+        assert_eq!((status.signal(), stderr.as_str()), (Some(SIGPIPE), ""), "{text}");
+    }
+}
+
+#[test]
+fn a_host_outlives_its_reader_and_tells_who_asks() {
+    let scratch = Scratch::new("pipes_run");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         print 'dropped'
+         local ok, message, number = io.stdout:write(('x'):rep(1 << 17))
+         hive.log.info(tostring(ok) .. ' ' .. message .. ' ' .. number)
+         print 'dropped as well'
+         hive.log.info 'goes on'",
+    );
+    let (status, stderr) = wait(start_unread(scratch.moonhive(["run", "main.lua"])));
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("nil Broken pipe 32") && stderr.contains("goes on"), "{stderr}");
+}
+
+#[test]
+fn programs_that_a_script_starts_end_at_a_broken_pipe() {
+    let scratch = Scratch::new("pipes_child");
+    let text = "local child = io.popen('kill -PIPE $$; echo survived')
+        io.write(child:read('a') == '' and 'ended' or 'survived')";
+    scratch.file("main.lua", text);
+    for line in [["run", "main.lua"], ["lua", "main.lua"]] {
+        assert_eq!(scratch.run(line).expect_code(0).stdout.trim_end(), "ended", "{line:?}");
+    }
+}
+
+#[test]
+fn commands_for_people_end_quietly_when_nobody_reads() {
+    let scratch = Scratch::new("pipes_commands");
+    scratch.file("ok.lua", "");
+    for line in [&["check", "ok.lua"][..], &["check", "--json", "ok.lua"], &["man"]] {
+        let (status, stderr) = wait(start_unread(scratch.moonhive(line.iter().copied())));
+        assert_eq!((status.signal(), stderr.as_str()), (Some(SIGPIPE), ""), "{line:?}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure() {
+    let scratch = Scratch::new("pipes_full");
+    scratch.file("ok.lua", "");
+    if !std::path::Path::new("/dev/full").exists() {
+        return crate::support::skip("a_report_that_cannot_be_written", "no /dev/full here");
+    }
+    for line in [&["check", "ok.lua"][..], &["check", "--json", "ok.lua"]] {
+        let mut command = scratch.moonhive(line.iter().copied());
+        command.stdout(File::options().write(true).open("/dev/full").expect("it is there"));
+        let (status, stderr) = wait(command.stderr(Stdio::piped()).spawn().expect("it starts"));
+        assert_eq!(status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with("error: cannot write the report: No space left"), "{stderr}");
+    }
+}
