@@ -62,7 +62,12 @@ const LUA: &[(&[&str], &str, &str)] = &[
         include_str!("../../../lua/compat/skynet/tasks.lua"),
     ),
     (
-        &["trace", "tracelog", "tracetag"],
+        &["dispatch_message", "term"],
+        "skynet.waits",
+        include_str!("../../../lua/compat/skynet/waits.lua"),
+    ),
+    (
+        &["trace", "trace_timeout", "tracecall", "tracelog", "tracetag"],
         "skynet.trace",
         include_str!("../../../lua/compat/skynet/trace.lua"),
     ),

@@ -28,6 +28,9 @@ pub(in crate::api) const SERVICES: [StandardService; 5] = [
     ("DATACENTER", include_str!("../../../lua/compat/skynet/datacenterd.lua")),
 ];
 
+/// Those of them that a program for skynet finds by `skynet.localname`.
+pub(super) const ALWAYS_THERE: [&str; 2] = [".launcher", ".service"];
+
 /// Services of the host's own that are started by their file's name.
 pub(in crate::api) const PROGRAMS: [StandardService; 1] =
     [("snaxd", include_str!("../../../lua/compat/skynet/snaxd.lua"))];
@@ -95,18 +98,25 @@ fn newservice(stack: &mut Stack<'_>) -> NativeResult {
     begin(stack, state, 1)
 }
 
-/// `skynet.launch("snlua", name, ...)`: the same; other programs written in C are not known.
+/// `skynet.launch("snlua", name, ...)` or `skynet.launch "snlua name ..."`: the same; other programs
+/// written in C are not known.
 fn launch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "launch")?;
-    let kind = stack.check_str(1)?;
+    let text = stack.check_str(1)?.trim().to_owned();
+    let (kind, rest) = text.split_once(' ').unwrap_or((&text, ""));
     if kind != "snlua" {
         return Err(Raise::argument(
             1,
             format!("cannot launch a \"{kind}\"\nhint: services written in C have no place here"),
         ));
     }
-    begin(stack, state, 2)
+    if rest.is_empty() {
+        return begin(stack, state, 2);
+    }
+    stack.push_str(rest);
+    stack.replace(1);
+    begin(stack, state, 1)
 }
 
 /// Spawns the service whose name is in that argument, with the arguments behind it.
