@@ -76,6 +76,8 @@ impl Arguments {
         signals::on_first(move || handle.shutdown(0))?;
         if let Some(config) = &config {
             skynet::prepare(config, &host).map_err(not_started)?;
+            let handle = host.shutdown_handle();
+            signals::on_hangup(move || skynet::renew_log(&handle))?;
         }
         let finish = host.run(main.as_str(), &arguments).map_err(not_started)?;
         if settings.stats {

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists.
+//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists. SIGHUP, where a
+//! host wants it, begins a new log.
 //!
 //! The second signal ends the process in the signal handler itself, so it works however busy every
 //! thread is. The exit code is then 128 plus the number of the signal, as shells have it. It has to
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -37,5 +38,16 @@ pub fn on_first(shut_down: impl FnOnce() + Send + 'static) -> io::Result<()> {
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(())
+}
+
+/// Calls `renew_log` at each SIGHUP, on a thread of its own.
+///
+/// # Errors
+/// As [`on_first`].
+pub fn on_hangup(renew_log: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    let wait = move || signals.forever().for_each(|_| renew_log());
+    thread::Builder::new().name("hangup".to_owned()).spawn(wait)?;
     Ok(())
 }
