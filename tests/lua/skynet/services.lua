@@ -124,6 +124,15 @@ skynet.start(function()
     match(skynet.call(".launcher", "lua", "MEM")[address], "^[%d.]+ Kb %(snlua .*life")
     match(skynet.call(".launcher", "lua", "GC")[address], "Kb")
     equal(type(skynet.call(".launcher", "lua", "STAT")[address].message), "number")
+    local hive = require "hive"
+    local echo = hive.spawn "service.echo"
+    match(skynet.call(".launcher", "lua", "MEM")[skynet.address(echo)], "^ERROR %(.*protocol 9")
+    hive.kill(echo)
+    local busy = start "busy"
+    skynet.send(busy, "lua")
+    match(skynet.call(".launcher", "lua", "MEM", 2)[skynet.address(busy)], "^TIMEOUT %(snlua .*life")
+    skynet.kill(busy)
+    equal(skynet.call(skynet.launch("snlua skynet/life plain"), "lua"), "plain")
     local other = skynet.call(".launcher", "lua", "LAUNCH", "snlua", "skynet/life", "plain")
     equal(skynet.call(other, "lua"), "plain")
     match(skynet.call(".launcher", "lua", "KILL", other)[skynet.address(other)], "life")
