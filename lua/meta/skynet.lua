@@ -65,7 +65,7 @@ function skynet.require(name) end
 --- Starts a service and waits until its start function has ended. Arguments keep their types.
 ---@param name string
 ---@param ... any
----@return integer address
+---@return integer? address nothing for a service that has exited until then
 function skynet.newservice(name, ...) end
 
 --- The service of that name that the host has once; starts it if need be. A first argument `true`

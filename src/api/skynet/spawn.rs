@@ -91,7 +91,8 @@ fn has_own_folder(state: &State) -> bool {
     !is_named && file.and_then(Path::parent).and_then(Path::file_name).is_some_and(is_own)
 }
 
-/// `skynet.newservice(name, ...)`: the address, once the start function has ended.
+/// `skynet.newservice(name, ...)`: the address, once the start function has ended. Nothing for a
+/// service that has exited until then: it has done what it was for.
 fn newservice(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "newservice")?;
@@ -172,12 +173,22 @@ fn spawned(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
     let state = State::of(stack)?;
     stack.set_top(kept as i32);
     if let Some(fault) = state.take_failure() {
+        if has_exited(stack, state) {
+            return Ok(Outcome::Return(0));
+        }
         return Err(Raise::message(format!("cannot start the service: {}", fault.report())));
     }
     if let Some(Light::Service(address)) = Light::at(stack, 1) {
         stack.push_integer(address.number() as i64);
     }
     Ok(Outcome::Return(1))
+}
+
+/// True if the service in the first argument has ended by its own will.
+fn has_exited(stack: &Stack<'_>, state: &State) -> bool {
+    let Some(Light::Service(address)) = Light::at(stack, 1) else { return false };
+    let obituary = state.core.obituary(address);
+    obituary.is_some_and(|obituary| matches!(obituary.end, End::Exited(_)))
 }
 
 /// `skynet.kill(address)`: ends a service at once; its callers are told.

@@ -74,6 +74,10 @@ function course.exits_in_start()
   skynet.exit()
 end
 
+function course.kills_itself()
+  skynet.kill(skynet.self())
+end
+
 function course.init() end
 
 function course.late_init()
