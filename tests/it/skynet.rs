@@ -116,7 +116,7 @@ fn a_configuration_of_skynet_says_what_runs() {
             "root = './app/'\nluaservice = root .. 'service/?.lua;' .. root .. '?/main.lua'\n\
              lua_path = root .. 'lib/?.lua'\nlua_cpath = root .. 'c/?.so'\n",
         )
-        .file("app/preload.lua", "PRELOADED = select('#', ...)")
+        .file("app/preload.lua", "PRELOADED = SERVICE_NAME .. select('#', ...)")
         .file("app/lib/greet.lua", "return function(who) return 'hello ' .. who end")
         .file("app/other/part.lua", "return 'a part'")
         .file(
@@ -147,7 +147,7 @@ fn a_configuration_of_skynet_says_what_runs() {
     let ended = Running::start(command).wait().expect_code(0);
     assert_eq!(
         ended.stdout,
-        "hello\tboot\t./app/service/\t1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
+        "hello\tboot\t./app/service/\tboot1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
          a part\t./app/other/\n"
     );
     let warnings: Vec<&str> = ended.stderr.lines().collect();

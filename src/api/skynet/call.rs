@@ -170,7 +170,10 @@ fn redirect(stack: &mut Stack<'_>) -> NativeResult {
             state.send_by(super::protocol::DEBUG, &service, payload)
         }
         ERROR => {
-            let text = String::from_utf8_lossy(payload.as_bytes()).into_owned();
+            let text = match payload.as_bytes() {
+                [] => "the callee gave no reason".to_owned(),
+                bytes => String::from_utf8_lossy(bytes).into_owned(),
+            };
             state.answer_as(&service, session, Err(Fault::new(Code::Error, text)));
             Ok(())
         }
