@@ -173,6 +173,11 @@ fn skynet_modules() {
 }
 
 #[test]
+fn skynet_takeover() {
+    run("skynet/takeover");
+}
+
+#[test]
 fn skynet_ends() {
     run("skynet/ends");
 }

@@ -37,6 +37,7 @@ local skynet = {}
 ---@field pack? fun(...: any): skynet.Message | string, integer?
 ---@field unpack? fun(msg: skynet.Message, sz: integer): ...
 ---@field dispatch? fun(session: integer, source: integer, ...: any)
+---@field trace? boolean each of its messages is traced by log lines
 
 ---@type string # what this service was asked for by
 SERVICE_NAME = nil
@@ -64,7 +65,7 @@ function skynet.require(name) end
 --- Starts a service and waits until its start function has ended. Arguments keep their types.
 ---@param name string
 ---@param ... any
----@return integer address
+---@return integer? address nothing for a service that has exited until then
 function skynet.newservice(name, ...) end
 
 --- The service of that name that the host has once; starts it if need be. A first argument `true`
@@ -158,9 +159,28 @@ function skynet.context() end
 function skynet.dispatch(protocol, f) end
 
 --- Sets who handles messages that nobody handles; returns who did before.
----@param f fun(session: integer, source: integer, msg: skynet.Message, sz: integer, id: integer)
----@return function?
+---@param f fun(session: integer, source: integer, msg: skynet.Message, sz: integer, protocol: skynet.Protocol)
+---@return function
 function skynet.dispatch_unknown_request(f) end
+
+--- The same for answers that no task waits for; `source` is 0 if nobody knows whose it is.
+---@param f fun(session: integer, source: integer, msg: skynet.Message, sz: integer)
+---@return function
+function skynet.dispatch_unknown_response(f) end
+
+--- Has a message handled as if it had come to this service, after what is running.
+---@param protocol integer
+---@param msg skynet.Message | string
+---@param sz? integer
+---@param session integer
+---@param source skynet.Address
+function skynet.dispatch_message(protocol, msg, sz, session, source) end
+
+--- Has `f` see every request before it is handled; what it returns is handled in its place. It cannot
+--- wait. Then as `start`.
+---@param f fun(protocol: integer, msg: skynet.Message, sz: integer, session: integer, source: integer): integer, skynet.Message | string, integer?, integer?, integer?
+---@param start fun()
+function skynet.filter(f, start) end
 
 --- Makes a protocol known to this service.
 ---@param options skynet.ProtocolOptions
@@ -212,9 +232,9 @@ function skynet.kill(address) end
 --- Ends the host with exit code 0, without waiting for what is being served.
 function skynet.abort() end
 
---- As `newservice`; the first argument is `"snlua"`.
----@param kind "snlua"
----@param name string
+--- As `newservice`; the first argument is `"snlua"`, alone or with the name behind it.
+---@param kind string
+---@param name? string
 ---@param ... any
 ---@return integer address
 function skynet.launch(kind, name, ...) end
@@ -332,9 +352,10 @@ function Requests:select(ticks) end
 ---@return skynet.Requests
 function skynet.request(...) end
 
---- Without an argument the number of tasks that wait; fills a table with their tracebacks by session;
---- or the traceback of a session or a coroutine.
----@param what? table | integer | thread
+--- Without an argument the number of tasks that wait; fills a table with their tracebacks by coroutine
+--- and session; the traceback of a session, or of the start function for "init"; the session of a
+--- coroutine.
+---@param what? table | integer | thread | "init"
 ---@return integer | string | nil
 function skynet.task(what) end
 
@@ -342,9 +363,10 @@ function skynet.task(what) end
 ---@return table<string, string>
 function skynet.uniqtask() end
 
---- Ends a task that waits, named by its coroutine or a part of that one's name.
----@param what thread | string
----@return string? name nothing if no such task waits
+--- Ends a task that does not run: its coroutine is closed, and whoever waits for its answer is told.
+--- It is named by its coroutine, by its timer or, if it waits, by a part of the coroutine's name.
+---@param what thread | hive.Task | string
+---@return (thread | hive.Task)? task nothing if there is no such task
 function skynet.killthread(what) end
 
 --- Calls `f`; an error comes with its traceback.
@@ -394,5 +416,28 @@ function skynet.tracetag() end
 ---@param tag string
 ---@param info any
 function skynet.tracelog(tag, info) end
+
+--- As `rawcall`, with a log line before it and one behind it.
+---@param tag string
+---@param address skynet.Address
+---@param protocol skynet.Protocol
+---@param msg skynet.Message | string
+---@param sz? integer
+---@return skynet.Message msg
+---@return integer sz
+function skynet.tracecall(tag, address, protocol, msg, sz) end
+
+--- Whether each message of a protocol begins a request that is traced by log lines.
+---@param protocol skynet.Protocol
+---@param flag? boolean
+function skynet.traceproto(protocol, flag) end
+
+--- Does nothing: tracebacks show where a task waits in any case.
+---@param on? boolean
+function skynet.trace_timeout(on) end
+
+--- Makes the calls of this service to an address fail that have no answer yet.
+---@param address skynet.Address
+function skynet.term(address) end
 
 return skynet

@@ -302,6 +302,22 @@ impl Core {
         self.table.len() <= 1 && self.closing.load(Ordering::Acquire) == 0
     }
 
+    /// True if nobody is left but services that the host brings along. They work for others only.
+    fn serves_only_itself(&self) -> bool {
+        let services = &self.settings.services;
+        if self.table.len() > services.len() + 1 || self.closing.load(Ordering::Acquire) > 0 {
+            return false;
+        }
+        let is_own = |service: &Arc<Service>| {
+            Some(service.address()) == self.outside_address()
+                || services.iter().any(|(name, _)| {
+                    let keeper = self.names.find(name);
+                    keeper.is_some_and(|keeper| Arc::ptr_eq(&keeper, service))
+                })
+        };
+        self.table.snapshot().iter().all(|(_, service)| is_own(service))
+    }
+
     fn remember_end(&self, obituary: &Arc<Obituary>) {
         let mut recent = self.recent_ends.lock();
         let oldest = if recent.len() >= RECENT_ENDS_MAX { recent.pop_front() } else { None };
@@ -389,10 +405,10 @@ impl Core {
             self.warden.request_shutdown(i32::from(!end.is_orderly()));
         }
         self.closing.fetch_sub(1, Ordering::AcqRel);
+        if self.ends_when_empty.load(Ordering::Acquire) && self.serves_only_itself() {
+            self.warden.request_shutdown(0);
+        }
         if self.is_empty() {
-            if self.ends_when_empty.load(Ordering::Acquire) {
-                self.warden.request_shutdown(0);
-            }
             self.warden.note_empty();
         }
     }

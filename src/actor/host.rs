@@ -248,6 +248,12 @@ impl ShutdownHandle {
     pub fn shutdown(&self, code: i32) {
         self.core.warden.request_shutdown(code);
     }
+
+    /// Tells the service that has taken the log over, if there is one, to begin it anew: it gets an
+    /// empty message of skynet's protocol `"system"`.
+    pub fn renew_log(&self) {
+        self.core.renew_log();
+    }
 }
 
 impl Host {

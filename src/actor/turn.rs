@@ -192,7 +192,10 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     /// The answer to a call: its values become the results of the native that blocked.
     fn answered(&mut self, session: u64, payload: &Payload) {
         let mut tasks = self.state.tasks.borrow_mut();
-        let Some((key, task)) = tasks.end_wait(session) else { return };
+        let Some((key, task)) = tasks.end_wait(session) else {
+            drop(tasks);
+            return self.unknown_answer(session, payload);
+        };
         let takes_raw = matches!(task.wait, Wait::RawAnswer);
         let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
         drop(tasks);

@@ -81,6 +81,8 @@ impl Arguments {
         signals::on_first(move || handle.shutdown(0))?;
         if let Some(config) = &config {
             skynet::prepare(config, &host).map_err(not_started)?;
+            let handle = host.shutdown_handle();
+            signals::on_hangup(move || skynet::renew_log(&handle))?;
         }
         let arguments: Vec<Word<'_>> = arguments.iter().map(|word| Word(word)).collect();
         let run = host.run(main.as_str(), &arguments);

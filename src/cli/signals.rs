@@ -1,6 +1,6 @@
-//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists. And SIGPIPE,
-//! which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is
-//! not, so both functions for it install a handler.
+//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists. SIGHUP, where a
+//! host wants it, begins a new log. And SIGPIPE, which the runtime of Rust ignores: an ignored signal is
+//! inherited by every child, a handled one is not, so both functions for it install a handler.
 //!
 //! The second signal ends the process in the signal handler itself, so it works however busy every
 //! thread is. The exit code is then 128 plus the number of the signal, as shells have it. It has to
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGPIPE, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -57,4 +57,15 @@ pub fn end_at_broken_pipe() -> io::Result<()> {
 /// When the system refuses the handler.
 pub fn outlive_broken_pipes() -> io::Result<()> {
     flag::register(SIGPIPE, Arc::default()).map(drop)
+}
+
+/// Calls `renew_log` at each SIGHUP, on a thread of its own.
+///
+/// # Errors
+/// As [`on_first`].
+pub fn on_hangup(renew_log: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    let wait = move || signals.forever().for_each(|_| renew_log());
+    thread::Builder::new().name("hangup".to_owned()).spawn(wait)?;
+    Ok(())
 }

@@ -6,9 +6,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use moonhive::actor::{Host, HostBuilder, HostError, Spawn};
+use moonhive::actor::{Host, HostBuilder, HostError, ShutdownHandle, Spawn};
 use moonhive::api::skynet::Config;
-use moonhive::ops::log::LogSettings;
+use moonhive::ops::log::{self, LogSettings};
 
 use super::Failure;
 use super::config::Settings;
@@ -86,4 +86,12 @@ pub fn prepare(config: &Config, host: &Host) -> Result<(), HostError> {
         host.spawn(Spawn::named(name).register(LOGGER), ())?;
     }
     Ok(())
+}
+
+/// Opens the log file anew, or has the service that takes the log do what it does then.
+pub fn renew_log(host: &ShutdownHandle) {
+    if let Err(error) = log::reopen() {
+        tracing::error!("{error}");
+    }
+    host.renew_log();
 }

@@ -18,7 +18,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -124,15 +126,50 @@ fn level_named(name: &str) -> Option<LevelFilter> {
 /// # Errors
 /// [`LogError::AlreadySet`] if the process has a subscriber already, [`LogError::File`].
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    let file = settings.file.as_deref().map(open).transpose()?;
+    let file = settings.file.as_deref().map(LogFile::open).transpose()?;
     let colour = file.is_none()
         && io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = Lines { json: settings.json, colour, file };
+    let lines = Lines { json: settings.json, colour, file: file.clone() };
     tracing_subscriber::registry()
         .with(lines.with_filter(settings.filter.clone()))
         .try_init()
-        .map_err(|_| LogError::AlreadySet)
+        .map_err(|_| LogError::AlreadySet)?;
+    if let Some(file) = file {
+        // Nobody else gets here: the subscriber is set once.
+        let _ = LOG_FILE.set(file);
+    }
+    Ok(())
+}
+
+/// Opens the log file anew, as one does after it was moved away. Without one nothing happens.
+///
+/// # Errors
+/// [`LogError::File`]; lines then go where they went before.
+pub fn reopen() -> Result<(), LogError> {
+    LOG_FILE.get().map_or(Ok(()), |file| file.reopen())
+}
+
+/// The file that the log of this process goes to, if it goes to one.
+static LOG_FILE: OnceLock<Arc<LogFile>> = OnceLock::new();
+
+/// A file to log to, opened for appending, so that each line is written whole.
+struct LogFile {
+    path: PathBuf,
+    file: RwLock<File>,
+}
+
+impl LogFile {
+    fn open(path: &Path) -> Result<Arc<LogFile>, LogError> {
+        let file = RwLock::new(open(path)?);
+        Ok(Arc::new(LogFile { path: path.to_owned(), file }))
+    }
+
+    fn reopen(&self) -> Result<(), LogError> {
+        let file = open(&self.path)?;
+        *self.file.write() = file;
+        Ok(())
+    }
 }
 
 fn open(file: &Path) -> Result<File, LogError> {
@@ -144,9 +181,8 @@ fn open(file: &Path) -> Result<File, LogError> {
 struct Lines {
     json: bool,
     colour: bool,
-    /// Where lines go in place of standard error; opened for appending, so that each is written
-    /// whole.
-    file: Option<File>,
+    /// Where lines go in place of standard error.
+    file: Option<Arc<LogFile>>,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -155,7 +191,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         line.push('\n');
         // A log that cannot be written has nowhere to say so.
         let _ = match &self.file {
-            Some(file) => (&*file).write_all(line.as_bytes()),
+            Some(file) => (&*file.file.read()).write_all(line.as_bytes()),
             None => io::stderr().lock().write_all(line.as_bytes()),
         };
     }

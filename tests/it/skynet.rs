@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::Scratch;
+use crate::support::{Running, Scratch};
 
 const SKYNET: &str = "local skynet = require 'skynet'\nrequire 'skynet.manager'\n";
 
@@ -51,6 +51,18 @@ fn the_host_ends_with_its_last_service() {
     let main = "skynet.start(function() print 'done'; skynet.exit() end)";
     let ended = scratch("skynet_last", main).run(["run", "main.lua"]).expect_code(0);
     assert_eq!(ended.stdout, "done\n");
+}
+
+#[test]
+fn services_that_the_host_brings_along_do_not_hold_it() {
+    let main = "skynet.start(function()
+          assert(skynet.localname '.launcher')
+          skynet.kill(skynet.uniqueservice('waits'))
+          skynet.exit()
+        end)";
+    let scratch = scratch("skynet_own_services", main);
+    scratch.file("waits.lua", &format!("{SKYNET}skynet.start(function() end)"));
+    scratch.run(["run", "main.lua"]).expect_code(0);
 }
 
 #[test]
@@ -104,7 +116,7 @@ fn a_configuration_of_skynet_says_what_runs() {
             "root = './app/'\nluaservice = root .. 'service/?.lua;' .. root .. '?/main.lua'\n\
              lua_path = root .. 'lib/?.lua'\nlua_cpath = root .. 'c/?.so'\n",
         )
-        .file("app/preload.lua", "PRELOADED = select('#', ...)")
+        .file("app/preload.lua", "PRELOADED = SERVICE_NAME .. select('#', ...)")
         .file("app/lib/greet.lua", "return function(who) return 'hello ' .. who end")
         .file("app/other/part.lua", "return 'a part'")
         .file(
@@ -132,10 +144,10 @@ fn a_configuration_of_skynet_says_what_runs() {
         );
     let mut command = scratch.moonhive(["run", "--compat", "skynet", "etc/config"]);
     command.env("GREETING", "world");
-    let ended = crate::support::Running::start(command).wait().expect_code(0);
+    let ended = Running::start(command).wait().expect_code(0);
     assert_eq!(
         ended.stdout,
-        "hello\tboot\t./app/service/\t1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
+        "hello\tboot\t./app/service/\tboot1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
          a part\t./app/other/\n"
     );
     let warnings: Vec<&str> = ended.stderr.lines().collect();
@@ -192,4 +204,59 @@ fn a_service_may_take_the_log_over() {
         );
     let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
     assert_eq!(ended.stdout, ":00000003\ta line 2\n:00000003\ta task failed: a failing task\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_hangup_tells_the_service_that_has_the_log() {
+    let scratch = scratch("skynet_hangup", "skynet.start(function() print 'ready' end)");
+    scratch
+        .file("config", "luaservice = './?.lua'\nlogger = 'userlog'\nlogservice = 'snlua'\n")
+        .file(
+            "userlog.lua",
+            &format!(
+                "{SKYNET}skynet.register_protocol {{
+                  name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
+                  dispatch = function() end,
+                }}
+                skynet.register_protocol {{
+                  name = 'SYSTEM', id = skynet.PTYPE_SYSTEM,
+                  unpack = function(...) return ... end,
+                  dispatch = function()
+                    print 'begun anew'
+                    skynet.abort()
+                  end,
+                }}
+                skynet.start(function() end)"
+            ),
+        );
+    let mut running = Running::start(scratch.moonhive(["run", "--compat", "skynet", "config"]));
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    let ended = running.wait().expect_code(0);
+    assert!(ended.stdout.contains("begun anew"), "{}", ended.stdout);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_hangup_opens_the_log_file_anew() {
+    let main = "skynet.start(function()
+          local function is_there(name) return (io.open(name)) ~= nil end
+          skynet.error 'before'
+          assert(os.rename('host.log', 'host.log.1'))
+          print 'ready'
+          repeat skynet.sleep(1) until is_there 'host.log'
+          skynet.error 'after'
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_hangup_file", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogger = './host.log'\n");
+    let mut running = Running::start(scratch.moonhive(["run", "--compat", "skynet", "config"]));
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    running.wait().expect_code(0);
+    let read = |name: &str| std::fs::read_to_string(scratch.path(name)).unwrap();
+    let (before, after) = (read("host.log.1"), read("host.log"));
+    assert!(before.contains("before") && !before.contains("after"), "{before}");
+    assert!(after.contains("after"), "{after}");
 }

@@ -50,7 +50,13 @@ function command.UNIQTASK()
 end
 
 function command.KILLTASK(name)
-  skynet.retpack(skynet.killthread(name))
+  local killed = skynet.killthread(name)
+  skynet.error(("Kill %s%s"):format(killed or name, killed and "" or " : Not found"))
+  if killed then
+    skynet.ret()
+  else
+    skynet.retpack "Not found"
+  end
 end
 
 function command.INFO(...)
@@ -74,6 +80,22 @@ end
 function command.SUPPORT(protocol)
   local ok, handler = pcall(skynet.dispatch, protocol)
   skynet.retpack(ok and handler ~= nil)
+end
+
+-- An address is lost: calls to it fail that wait for an answer.
+function command.TERM(address)
+  skynet.term(address)
+  skynet.ret()
+end
+
+-- Turns on or off that messages of a protocol, "lua" by default, are traced by log lines.
+function command.TRACELOG(protocol, flag)
+  if type(protocol) ~= "string" then
+    protocol, flag = "lua", protocol
+  end
+  skynet.error(("Turn trace log %s for %s"):format(flag, protocol))
+  skynet.traceproto(protocol, flag)
+  skynet.ret()
 end
 
 function command.PING()

@@ -8,23 +8,28 @@ local function number_of(address)
   return type(address) == "string" and tonumber("0x" .. address:sub(2)) or address
 end
 
--- What `ask` makes of every service, by the text of its address.
-local function each(ask)
-  local list = {}
-  for address, launched in pairs(services()) do
-    if address ~= skynet.self() then
-      list[skynet.address(address)] = ask(address, launched)
-    end
-  end
+-- How every other service of the host was launched, by its address.
+local function others()
+  local list = services()
+  list[skynet.self()] = nil
   return list
 end
 
--- Answers of all services to a debugging command, or why there is none.
-local function asked(command, show)
-  return each(function(address, launched)
-    local ok, result = pcall(skynet.call, address, "debug", command)
-    return ok and show(result, launched) or ("ERROR (%s): %s"):format(launched, result)
-  end)
+-- What `show` makes of the answers of all services to a debugging command, by the text of their
+-- addresses. A service that fails, or does not answer within `ticks`, stands there with that.
+local function asked(command, ticks, show)
+  local launched, list = others(), {}
+  local requests = skynet.request()
+  for address, how in pairs(launched) do
+    requests:add { address, "debug", command }
+    list[skynet.address(address)] = ("TIMEOUT (%s)"):format(how)
+  end
+  for request, response in requests:select(ticks) do
+    local address = request[1]
+    list[skynet.address(address)] = response and show(response[1], launched[address])
+      or ("ERROR (%s): %s"):format(launched[address], request.error)
+  end
+  return list
 end
 
 local function memory(kilobytes, launched)
@@ -34,23 +39,25 @@ end
 local command = {}
 
 function command.LIST()
-  return each(function(_, launched)
-    return launched
-  end)
+  local list = {}
+  for address, launched in pairs(others()) do
+    list[skynet.address(address)] = launched
+  end
+  return list
 end
 
-function command.STAT()
-  return asked("STAT", function(figures)
+function command.STAT(ticks)
+  return asked("STAT", ticks, function(figures)
     return figures
   end)
 end
 
-function command.MEM()
-  return asked("MEM", memory)
+function command.MEM(ticks)
+  return asked("MEM", ticks, memory)
 end
 
-function command.GC()
-  return asked("GC", memory)
+function command.GC(ticks)
+  return asked("GC", ticks, memory)
 end
 
 function command.KILL(address)

@@ -6,10 +6,22 @@ local core = require "skynet.core"
 
 local memory = {}
 
+-- Bytes of this service.
+function memory.current()
+  return collectgarbage "count" * 1024 // 1 | 0
+end
+
+-- Bytes by service: of this one now, of the others at the end of their last turns.
+function memory.info()
+  local info = core.memory()
+  info[skynet.self()] = memory.current()
+  return info
+end
+
 -- Bytes of all services together.
 function memory.total()
   local total = 0
-  for _, bytes in pairs(core.memory()) do
+  for _, bytes in pairs(memory.info()) do
     total = total + bytes
   end
   return total
@@ -18,25 +30,15 @@ end
 -- How many services use memory.
 function memory.block()
   local count = 0
-  for _ in pairs(core.memory()) do
+  for _ in pairs(memory.info()) do
     count = count + 1
   end
   return count
 end
 
--- Bytes by service.
-function memory.info()
-  return core.memory()
-end
-
--- Bytes of this service.
-function memory.current()
-  return collectgarbage "count" * 1024 // 1 | 0
-end
-
 -- Logs the bytes of every service.
 function memory.dump()
-  for address, bytes in pairs(core.memory()) do
+  for address, bytes in pairs(memory.info()) do
     skynet.error(("%s -> %d bytes"):format(skynet.address(address), bytes))
   end
   skynet.error(("total: %d bytes"):format(memory.total()))

@@ -34,6 +34,9 @@ function command.launch(name, code, ...)
   end
   service.launching = true
   local ok, result = pcall(core.newcell, name, code, ...)
+  if ok and not result then
+    ok, result = false, ("the service %s exited while it started"):format(name)
+  end
   if ok then
     service.address = result
   else

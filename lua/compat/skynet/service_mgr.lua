@@ -17,11 +17,12 @@ local function record(name)
   return found
 end
 
--- Waits until the service runs, or until its start has failed.
+-- Waits until the service runs, or until its start has failed. Nothing for one that has exited in
+-- its start function.
 local function wait_for(service)
   repeat
     skynet.wait(service)
-  until service.address or service.failure
+  until service.address or service.failure or service.is_gone
   if service.failure then
     error(service.failure, 0)
   end
@@ -58,15 +59,18 @@ function command.LAUNCH(...)
   end
   service.launching = true
   local ok, result = pcall(start, ...)
-  if ok then
+  if ok and result then
     service.address = result
   else
-    service.failure = result
+    service.failure, service.is_gone = not ok and result or nil, ok
     known[key] = nil
   end
   while skynet.wakeup(service) do
   end
-  return ok and result or error(result, 0)
+  if not ok then
+    error(result, 0)
+  end
+  return result
 end
 
 function command.QUERY(...)

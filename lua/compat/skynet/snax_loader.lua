@@ -76,7 +76,7 @@ local function path_of(name)
   patterns = (patterns and patterns .. ";" or "") .. package.path
   local path, tried = package.searchpath(name, patterns, "")
   path = path or package.searchpath(name, patterns)
-  return path or error(("snax service %s not found:%s"):format(name, tried), 0)
+  return path or error(("snax service %s not found:\n\t%s"):format(name, tried), 0)
 end
 
 -- The names of the functions that the file of a service defines, by group. The file is run, but

@@ -14,7 +14,9 @@ local profile = {}
 local Run = {}
 
 function Run:__close()
-  self.figures.time = self.figures.time + measure.stop()
+  -- A run that ends with its service is no task any more, and has no time to tell.
+  local ok, seconds = pcall(measure.stop)
+  self.figures.time = self.figures.time + (ok and seconds or 0)
 end
 
 local function begin(function_name)

@@ -4,24 +4,47 @@ local skynet = ...
 local core = require "skynet.core"
 local traceback = debug.traceback
 
--- Without an argument the number of tasks that wait; for a table, fills it with their tracebacks by
--- session; for a session or a coroutine, the traceback of that one.
+-- Sessions in a line of `uniqtask`; more of them are only counted.
+local SESSIONS_SHOWN_MAX = 10
+
+local function count_waiting()
+  local count = 0
+  for _ in pairs(core.tasks()) do
+    count = count + 1
+  end
+  return count
+end
+
+local function fill(tasks)
+  for session, co in pairs(core.tasks()) do
+    tasks[("%s session: %d"):format(co, session)] = traceback(co)
+  end
+end
+
+local function session_of(thread)
+  for session, co in pairs(core.tasks()) do
+    if co == thread then
+      return session
+    end
+  end
+end
+
+-- Without an argument the number of tasks that wait. For a table, fills it with their tracebacks by
+-- coroutine and session; for a session its traceback; for a coroutine its session; for "init" the
+-- traceback of the start function while that runs.
 function skynet.task(what)
-  local waiting = core.tasks()
+  local kind = type(what)
   if what == nil then
-    local count = 0
-    for _ in pairs(waiting) do
-      count = count + 1
-    end
-    return count
-  elseif type(what) == "table" then
-    for session, co in pairs(waiting) do
-      what[session] = traceback(co)
-    end
-  elseif type(what) == "thread" then
-    return traceback(what)
+    return count_waiting()
+  elseif what == "init" then
+    local co = core.starter()
+    return co and traceback(co)
+  elseif kind == "table" then
+    fill(what)
+  elseif kind == "thread" then
+    return session_of(what)
   else
-    local co = waiting[tonumber(what)]
+    local co = core.tasks()[tonumber(what) or 0]
     return co and traceback(co) or "No session"
   end
 end
@@ -37,21 +60,25 @@ function skynet.uniqtask()
   local tasks = {}
   for place, list in pairs(sessions) do
     table.sort(list)
-    tasks[("%d session : {%s}"):format(#list, table.concat(list, ","))] = place
+    local shown = table.concat(list, ",", 1, math.min(#list, SESSIONS_SHOWN_MAX))
+    local more = #list > SESSIONS_SHOWN_MAX and "..." or ""
+    tasks[("%d\tsessions:[%s%s]"):format(#list, shown, more)] = place
   end
   return tasks
 end
 
--- Ends a task that waits: what it waits in raises an error. It is named by its coroutine, or by a
--- part of that one's name. Returns the name, or nothing if no such task waits.
+-- Ends a task that does not run: its coroutine is closed, and whoever waits for its answer is told.
+-- It is named by its coroutine, by what `timeout` returned, or, if it waits, by a part of the
+-- coroutine's name. Returns the coroutine or the timer; nothing if there is no such task.
 function skynet.killthread(what)
-  for session, co in pairs(core.tasks()) do
-    local name = tostring(co)
-    if co == what or (type(what) == "string" and name:find(what, 1, true)) then
-      if core.cancel(session) then
-        return name
+  if type(what) == "string" then
+    for _, co in pairs(core.tasks()) do
+      if tostring(co):find(what, 1, true) then
+        return core.kill_task(co) and co or nil
       end
     end
+  elseif core.kill_task(what) then
+    return what
   end
 end
 

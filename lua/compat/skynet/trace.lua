@@ -19,3 +19,14 @@ function skynet.trace(info)
   local where = place and ("%s:%d"):format(place.short_src, place.currentline) or "?"
   skynet.tracelog(skynet.tracetag(), ("trace %s %s"):format(tostring(info or ""), where))
 end
+
+-- As `rawcall`, with a line before it and one behind it.
+function skynet.tracecall(tag, address, protocol, msg, sz)
+  skynet.tracelog(tag, "tracecall begin")
+  msg, sz = skynet.rawcall(address, protocol, msg, sz)
+  skynet.tracelog(tag, "tracecall end")
+  return msg, sz
+end
+
+-- Tracebacks show where a task waits in any case, so there is nothing to turn on.
+function skynet.trace_timeout() end

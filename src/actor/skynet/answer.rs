@@ -79,8 +79,14 @@ impl State {
             let envelope = Box::new(Envelope { protocol, origin: Some(origin), terms });
             return target.request(Message::Numbered { caller, payload, envelope });
         };
+        let is_own = Arc::ptr_eq(&source, &self.service);
         let caller = match u64::try_from(origin.session) {
-            Ok(session) if session != 0 => self.caller_of(&source, session),
+            Ok(session) if session != 0 => {
+                if is_own {
+                    self.note_asked(origin.session, target.address().number() as i64);
+                }
+                self.caller_of(&source, session)
+            }
             _ => Caller::sender(source),
         };
         let envelope = Box::new(Envelope { protocol, origin: None, terms });

@@ -32,6 +32,13 @@ pub(in crate::actor) struct Incoming<'a> {
     pub(in crate::actor) terms: Terms,
 }
 
+impl Incoming<'_> {
+    /// Who is named as the sender, and under which session.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.unwrap_or_else(|| Origin::of(&self.caller))
+    }
+}
+
 /// What has to be done with a payload, found out while the protocols are borrowed.
 enum Reading {
     Values,
@@ -44,6 +51,14 @@ enum Reading {
 impl Turn<'_, '_> {
     /// Runs the handler of a message in a coroutine of its own.
     pub(in crate::actor) fn dispatch(&mut self, incoming: Incoming<'_>) {
+        if self.state.skynet.is_watching.get() {
+            return self.watch(incoming);
+        }
+        self.hand_out(incoming);
+    }
+
+    /// The same for a message that needs no look any more.
+    pub(super) fn hand_out(&mut self, incoming: Incoming<'_>) {
         let coroutine = self.stack.coroutine();
         match self.prepare_dispatch(&coroutine, &incoming) {
             Ok(values) => {
@@ -99,7 +114,7 @@ impl Turn<'_, '_> {
             Some(Handler::None) | None => {
                 let unknown = protocols.unknown_request.as_ref();
                 let unknown = unknown.ok_or_else(|| nobody(state, number, protocol))?;
-                return push_unknown(stack, state, unknown, incoming);
+                return push_unknown(stack, state, unknown, protocol, incoming);
             }
         };
         if let Some(make) = lazy {
@@ -229,25 +244,27 @@ fn nobody(state: &State, number: u8, protocol: Option<&Protocol>) -> Fault {
 
 /// Pushes what the message says of its sender.
 fn push_origin(stack: &mut Stack<'_>, incoming: &Incoming<'_>) {
-    let origin = match &incoming.origin {
-        Some(origin) => *origin,
-        None => Origin::of(&incoming.caller),
-    };
+    let origin = incoming.origin();
     stack.push_integer(origin.session);
     stack.push_integer(origin.source);
 }
 
-/// The handler of what nobody handles, and its arguments: session, source, pointer, size, protocol.
+/// The handler of what nobody handles, and its arguments: session, source, pointer, size, and the
+/// protocol's name, or its number if it is not registered.
 fn push_unknown(
     stack: &mut Stack<'_>,
     state: &State,
     unknown: &Reference,
+    protocol: Option<&Protocol>,
     incoming: &Incoming<'_>,
 ) -> Result<i32, Fault> {
     stack.push_kept(unknown);
     push_origin(stack, incoming);
     push_block(stack, state, incoming.payload, false)?;
-    stack.push_integer(incoming.protocol.into());
+    match protocol {
+        Some(protocol) => stack.push_bytes(&protocol.name),
+        None => stack.push_integer(incoming.protocol.into()),
+    }
     Ok(5)
 }
 
@@ -289,7 +306,7 @@ fn read(
 }
 
 /// Pushes a message pointer and its size.
-fn push_block(
+pub(super) fn push_block(
     stack: &mut Stack<'_>,
     state: &State,
     payload: &Payload,

@@ -13,12 +13,14 @@ mod blocks;
 mod boards;
 mod channels;
 mod dispatch;
+mod filter;
 mod protocols;
 mod send;
 mod tasks;
 mod watch;
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,6 +84,10 @@ pub(crate) struct Skynet {
     /// Requests whose answer the program will send by itself, as `redirect` does.
     pub(super) ignored: RefCell<Vec<Caller>>,
     watches: RefCell<Vec<Watch>>,
+    /// Messages go through a filter, or some are traced: rare, so it is asked first.
+    pub(super) is_watching: Cell<bool>,
+    /// Own sessions under which requests were sent in the service's own name, and to whom.
+    pub(super) asked: RefCell<VecDeque<(u64, i64)>>,
     /// Session numbers that were given out for the program's own use.
     sessions: Cell<u64>,
 }
@@ -114,6 +120,11 @@ impl Skynet {
 
     pub(super) fn take_start(&self) -> Option<Reference> {
         self.start.take()
+    }
+
+    /// Every message is looked at before it finds its handler.
+    pub(crate) fn watch_messages(&self) {
+        self.is_watching.set(true);
     }
 
     /// True if the service lives on when its file has returned.

@@ -37,6 +37,8 @@ pub(crate) struct Protocol {
     /// `None` for messages that are handed over as a pointer and a size.
     pub(crate) unpack: Option<Form>,
     pub(crate) handler: Handler,
+    /// Each of its messages begins a request that is traced by log lines.
+    pub(crate) traced: bool,
 }
 
 /// All protocols of one service.
@@ -47,6 +49,10 @@ pub(crate) struct Protocols {
     forwarded: Vec<(u8, u8)>,
     /// Handles what has no handler.
     pub(crate) unknown_request: Option<Reference>,
+    /// Handles answers that no task waits for.
+    pub(crate) unknown_response: Option<Reference>,
+    /// Rewrites every message before it finds its handler.
+    pub(crate) filter: Option<Reference>,
 }
 
 impl Protocols {
@@ -68,6 +74,12 @@ impl Protocols {
     #[inline]
     pub(crate) fn named(&self, name: &[u8]) -> Option<&Protocol> {
         self.list.iter().find(|protocol| *protocol.name == *name)
+    }
+
+    /// Has the messages of a protocol traced, or not; false if there is no such protocol.
+    pub(crate) fn set_traced(&mut self, number: u8, traced: bool) -> bool {
+        let protocol = self.list.iter_mut().find(|protocol| protocol.number == number);
+        protocol.map(|protocol| protocol.traced = traced).is_some()
     }
 
     /// Replaces the handler and returns the old one.
@@ -99,7 +111,8 @@ mod tests {
 
     fn protocol(number: u8, name: &str) -> Protocol {
         let name = name.as_bytes().into();
-        Protocol { number, name, pack: None, unpack: None, handler: Handler::None }
+        let handler = Handler::None;
+        Protocol { number, name, pack: None, unpack: None, handler, traced: false }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{Envelope, VALUES};
+use crate::actor::core::Core;
 use crate::actor::fault::Fault;
 use crate::actor::message::{Caller, Message};
-use crate::actor::request::Terms;
+use crate::actor::request::{RequestId, Terms};
 use crate::actor::service::Service;
 use crate::actor::state::State;
 use crate::actor::task::Wait;
@@ -15,6 +16,23 @@ use crate::message::Payload;
 const LOGGER: &str = ".logger";
 /// The protocol in which they come.
 const TEXT: u8 = 0;
+/// The protocol in which it is told to begin the log anew.
+const SYSTEM: u8 = 4;
+
+impl Core {
+    /// Tells the service that has taken the log over, if there is one, to begin it anew.
+    pub(crate) fn renew_log(self: &Arc<Self>) {
+        if let Some(logger) = self.names.find(LOGGER)
+            && let Ok(outside) = self.outside()
+        {
+            let caller = Caller::sender(outside.clone());
+            let terms = Terms::timeless(RequestId::NONE);
+            let envelope = Box::new(Envelope { protocol: SYSTEM, origin: None, terms });
+            // A logger that takes no message has worse things to tell of.
+            let _ = logger.request(Message::Numbered { caller, payload: Payload::EMPTY, envelope });
+        }
+    }
+}
 
 impl State {
     /// Sends a request by any protocol; the running task then has to block.

@@ -161,8 +161,19 @@ fn redirect(stack: &mut Stack<'_>) -> NativeResult {
             state.answer_as(&service, session, Ok(payload));
             Ok(())
         }
+        // Whoever waits for something of the source waits in vain.
+        ERROR if session == 0 => {
+            stack.set_top(0);
+            stack.push_str("TERM");
+            stack.push_integer(source);
+            let payload = block::pack_values(stack, 1)?;
+            state.send_by(super::protocol::DEBUG, &service, payload)
+        }
         ERROR => {
-            let text = String::from_utf8_lossy(payload.as_bytes()).into_owned();
+            let text = match payload.as_bytes() {
+                [] => "the callee gave no reason".to_owned(),
+                bytes => String::from_utf8_lossy(bytes).into_owned(),
+            };
             state.answer_as(&service, session, Err(Fault::new(Code::Error, text)));
             Ok(())
         }

@@ -6,19 +6,20 @@ use moonhive_kernel::address::Address;
 
 use super::arguments::{Target, target};
 use super::spawn;
-use crate::actor::State;
+use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 10] = [
+pub(super) const NATIVES: [(&str, Native); 11] = [
     ("alive", Native::new(alive)),
     ("before_start", Native::new(before_start)),
     ("begin_request", Native::new(begin_request)),
-    ("cancel", Native::new(cancel)),
+    ("kill_task", Native::new(kill_task)),
     ("memory", Native::new(memory)),
     ("newcell", spawn::NEW_CELL),
     ("protocols", Native::new(protocols)),
     ("services", Native::new(services)),
     ("set_monitor", Native::new(set_monitor)),
+    ("starter", Native::new(starter)),
     ("tasks", Native::new(tasks)),
 ];
 
@@ -101,15 +102,23 @@ fn tasks(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `cancel(session)`: ends the task that waits under that session; false if none does.
-fn cancel(stack: &mut Stack<'_>) -> NativeResult {
+/// `starter()`: the coroutine that starts this service; nil once it has started.
+fn starter(stack: &mut Stack<'_>) -> NativeResult {
+    State::of(stack)?.push_starter(stack);
+    Ok(Outcome::Return(1))
+}
+
+/// `kill_task(what)`: takes away the task of that coroutine or timer, which does not run; false if
+/// there is none.
+fn kill_task(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let session = u64::try_from(stack.check_integer(1)?).unwrap_or(0);
-    let cancelled = match state.task_waiting_under(session) {
-        Some(key) => state.cancel(stack, key).map_err(|fault| Raise::message(fault.message))?,
-        None => false,
+    let key = match Light::at(stack, 1) {
+        Some(Light::Task(key)) => Some(key),
+        _ if stack.kind(1) == Kind::Thread => state.task_in_thread(stack, 1),
+        _ => None,
     };
-    stack.push_bool(cancelled);
+    let is_gone = key.is_some_and(|key| state.kill_task(stack, key));
+    stack.push_bool(is_gone);
     Ok(Outcome::Return(1))
 }
 

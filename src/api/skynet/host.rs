@@ -49,17 +49,8 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
 fn error(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let texts: Vec<String> = (1..=stack.top()).map(|argument| stack.text(argument)).collect();
-    log(state, &texts.join(" "));
+    state.log_line(&texts.join(" "));
     Ok(Outcome::Return(0))
-}
-
-/// Writes a line, by the service that has taken the log over, if there is one.
-fn log(state: &State, text: &str) {
-    if state.tell_logger(text) {
-        return;
-    }
-    let service = &state.service;
-    tracing::info!(service = service.name(), address = service.log_address(), "{text}");
 }
 
 /// `skynet.memlimit(bytes)`: the most Lua memory that this service may use.

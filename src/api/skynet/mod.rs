@@ -62,7 +62,12 @@ const LUA: &[(&[&str], &str, &str)] = &[
         include_str!("../../../lua/compat/skynet/tasks.lua"),
     ),
     (
-        &["trace", "tracelog", "tracetag"],
+        &["dispatch_message", "term"],
+        "skynet.waits",
+        include_str!("../../../lua/compat/skynet/waits.lua"),
+    ),
+    (
+        &["trace", "trace_timeout", "tracecall", "tracelog", "tracetag"],
         "skynet.trace",
         include_str!("../../../lua/compat/skynet/trace.lua"),
     ),
@@ -102,9 +107,8 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
         spawn::set_service_name(stack, state);
     }
     stack.push_table(0, 16);
-    stack.push_table(0, 1);
-    stack.push_native(Native::new(index));
-    stack.raw_set_field(-2, "__index");
+    stack.push_table(0, 2);
+    stack.set_natives(&[("__index", Native::new(index)), ("__pairs", Native::new(pairs))]);
     stack.set_metatable(-2);
     Ok(Outcome::Return(1))
 }
@@ -143,6 +147,24 @@ fn index(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_value(-2);
     stack.raw_set(1);
     Ok(Outcome::Return(1))
+}
+
+/// `__pairs` of the module: all of it, for programs that copy its functions.
+fn pairs(stack: &mut Stack<'_>) -> NativeResult {
+    let natives = NATIVES.iter().flat_map(|natives| natives.iter().map(|(name, _)| *name));
+    let in_lua = LUA.iter().flat_map(|(names, ..)| names.iter().copied());
+    let numbers = PROTOCOL_NUMBERS.iter().map(|(name, _)| *name);
+    let modules = MODULES.iter().map(|(name, _)| *name);
+    stack.set_top(1);
+    for name in natives.chain(in_lua).chain(numbers).chain(modules) {
+        stack.get_field(1, name)?;
+        stack.set_top(1);
+    }
+    stack.push_globals();
+    stack.raw_get_field(-1, "next");
+    stack.push_value(1);
+    stack.push_nil();
+    Ok(Outcome::Return(3))
 }
 
 fn native_named(name: &str) -> Option<Native> {

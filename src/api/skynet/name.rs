@@ -1,6 +1,7 @@
 //! Addresses and names: `skynet.self`, `address`, `localname`, `register`, `name`.
 
 use super::arguments::{Target, target};
+use super::spawn::{ALWAYS_THERE, named_service};
 use crate::actor::State;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
@@ -35,10 +36,16 @@ fn address(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.localname(name)`: the address of that name, or nil. Does not start anything.
+/// `skynet.localname(name)`: the address of that name, or nil.
 fn localname(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    match state.core.find(stack.check_str(1)?) {
+    let name = stack.check_str(1)?;
+    let found = if ALWAYS_THERE.contains(&name) {
+        named_service(state, name).ok()
+    } else {
+        state.core.find(name)
+    };
+    match found {
         Some(service) => stack.push_integer(service.address().number() as i64),
         None => stack.push_nil(),
     }

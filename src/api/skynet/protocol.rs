@@ -7,19 +7,22 @@ use super::arguments;
 use super::block::{PACK, TO_STRING, UNPACK};
 use crate::actor::State;
 use crate::actor::skynet::{Form, Handler, Protocol, Protocols, VALUES};
-use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Reference, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 6] = [
+pub(super) const NATIVES: [(&str, Native); 9] = [
     ("dispatch", Native::new(dispatch)),
     ("dispatch_unknown_request", Native::new(dispatch_unknown_request)),
+    ("dispatch_unknown_response", Native::new(dispatch_unknown_response)),
+    ("filter", Native::new(filter)),
     ("forward_type", Native::new(forward_type)),
     ("init_service", Native::new(start)),
     ("register_protocol", Native::new(register_protocol)),
     ("start", Native::new(start)),
+    ("traceproto", Native::new(traceproto)),
 ];
 
 /// The protocol of skynet's debugging commands.
-const DEBUG: u8 = 9;
+pub(super) const DEBUG: u8 = 9;
 
 /// Gives a service the protocols that every service of skynet has.
 pub(super) fn register_own(state: &State) {
@@ -35,6 +38,7 @@ pub(super) fn register_own(state: &State) {
             pack: Some(Form::Values),
             unpack: Some(Form::Values),
             handler,
+            traced: false,
         });
     }
 }
@@ -48,7 +52,7 @@ fn open_debug(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.register_protocol { name =, id =, pack =, unpack =, dispatch = }`.
+/// `skynet.register_protocol { name =, id =, pack =, unpack =, dispatch =, trace = }`.
 fn register_protocol(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_kind(1, Kind::Table)?;
@@ -60,6 +64,9 @@ fn register_protocol(stack: &mut Stack<'_>) -> NativeResult {
             "the protocol \"{name}\" ({}) is registered already",
             protocol.number
         )));
+    }
+    if protocol.traced {
+        state.skynet.watch_messages();
     }
     protocols.add(protocol);
     Ok(Outcome::Return(0))
@@ -90,7 +97,10 @@ fn described(stack: &mut Stack<'_>) -> Result<Protocol, Raise> {
         Kind::Function => Handler::Function(stack.keep()),
         _ => return Err(Raise::argument(1, "field 'dispatch' is not a function")),
     };
-    Ok(Protocol { number, name, pack, unpack, handler })
+    stack.raw_get_field(1, "trace");
+    let traced = stack.truth(-1);
+    stack.pop(1);
+    Ok(Protocol { number, name, pack, unpack, handler, traced })
 }
 
 /// The function in a field, or what it stands for if it is one of ours.
@@ -147,17 +157,79 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.dispatch_unknown_request(f)`: who handles what nobody handles.
+/// `skynet.dispatch_unknown_request(f)`: who handles what nobody handles. Returns who did before.
 fn dispatch_unknown_request(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
+    replace_unknown(stack, state, |protocols| &mut protocols.unknown_request, REFUSE_REQUEST)
+}
+
+/// `skynet.dispatch_unknown_response(f)`: the same for answers that no task waits for.
+fn dispatch_unknown_response(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    replace_unknown(stack, state, |protocols| &mut protocols.unknown_response, FORGET_RESPONSE)
+}
+
+/// Puts the function in the first argument in the place of the one before, and returns that one, or
+/// what stands for none.
+fn replace_unknown(
+    stack: &mut Stack<'_>,
+    state: &State,
+    place: impl Fn(&mut Protocols) -> &mut Option<Reference>,
+    none: Native,
+) -> NativeResult {
     stack.check_kind(1, Kind::Function)?;
     stack.set_top(1);
     let handler = stack.keep();
-    let before = protocols(state).unknown_request.replace(handler);
-    if let Some(before) = before {
-        stack.push_kept(&before);
+    match place(&mut protocols(state)).replace(handler) {
+        Some(before) => {
+            stack.push_kept(&before);
+            stack.release(before);
+        }
+        None => stack.push_native(none),
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// Who handles what nobody handles as long as the program names nobody.
+const REFUSE_REQUEST: Native = Native::new(refuse_request);
+/// The same for answers.
+const FORGET_RESPONSE: Native = Native::new(forget_response);
+
+/// Gets session, source, pointer, size and protocol.
+fn refuse_request(stack: &mut Stack<'_>) -> NativeResult {
+    let service = State::of(stack)?.service.label();
+    let protocol = stack.text(5);
+    let text = format!("service {service} does not handle messages of the protocol {protocol}");
+    Err(Raise::message(text))
+}
+
+fn forget_response(_: &mut Stack<'_>) -> NativeResult {
+    Ok(Outcome::Return(0))
+}
+
+/// `skynet.filter(f, start)`: `f` gets protocol, pointer, size, session and source of every request
+/// and returns what is handled in its place. Then as `skynet.start(start)`.
+fn filter(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    stack.check_kind(1, Kind::Function)?;
+    stack.check_kind(2, Kind::Function)?;
+    stack.push_value(1);
+    let filter = stack.keep();
+    if let Some(before) = protocols(state).filter.replace(filter) {
         stack.release(before);
-        return Ok(Outcome::Return(1));
+    }
+    state.skynet.watch_messages();
+    begin(stack, state, 2)
+}
+
+/// `skynet.traceproto(protocol, flag)`: whether every message of it is traced by log lines.
+fn traceproto(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let number = arguments::protocol(stack, state, 1)?.number;
+    let traced = stack.truth(2);
+    protocols(state).set_traced(number, traced);
+    if traced {
+        state.skynet.watch_messages();
     }
     Ok(Outcome::Return(0))
 }

@@ -28,6 +28,9 @@ pub(in crate::api) const SERVICES: [StandardService; 5] = [
     ("DATACENTER", include_str!("../../../lua/compat/skynet/datacenterd.lua")),
 ];
 
+/// Those of them that a program for skynet finds by `skynet.localname`.
+pub(super) const ALWAYS_THERE: [&str; 2] = [".launcher", ".service"];
+
 /// Services of the host's own that are started by their file's name.
 pub(in crate::api) const PROGRAMS: [StandardService; 1] =
     [("snaxd", include_str!("../../../lua/compat/skynet/snaxd.lua"))];
@@ -88,25 +91,33 @@ fn has_own_folder(state: &State) -> bool {
     !is_named && file.and_then(Path::parent).and_then(Path::file_name).is_some_and(is_own)
 }
 
-/// `skynet.newservice(name, ...)`: the address, once the start function has ended.
+/// `skynet.newservice(name, ...)`: the address, once the start function has ended. Nothing for a
+/// service that has exited until then: it has done what it was for.
 fn newservice(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "newservice")?;
     begin(stack, state, 1)
 }
 
-/// `skynet.launch("snlua", name, ...)`: the same; other programs written in C are not known.
+/// `skynet.launch("snlua", name, ...)` or `skynet.launch "snlua name ..."`: the same; other programs
+/// written in C are not known.
 fn launch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "launch")?;
-    let kind = stack.check_str(1)?;
+    let text = stack.check_str(1)?.trim().to_owned();
+    let (kind, rest) = text.split_once(' ').unwrap_or((&text, ""));
     if kind != "snlua" {
         return Err(Raise::argument(
             1,
             format!("cannot launch a \"{kind}\"\nhint: services written in C have no place here"),
         ));
     }
-    begin(stack, state, 2)
+    if rest.is_empty() {
+        return begin(stack, state, 2);
+    }
+    stack.push_str(rest);
+    stack.replace(1);
+    begin(stack, state, 1)
 }
 
 /// Spawns the service whose name is in that argument, with the arguments behind it.
@@ -162,12 +173,22 @@ fn spawned(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
     let state = State::of(stack)?;
     stack.set_top(kept as i32);
     if let Some(fault) = state.take_failure() {
+        if has_exited(stack, state) {
+            return Ok(Outcome::Return(0));
+        }
         return Err(Raise::message(format!("cannot start the service: {}", fault.report())));
     }
     if let Some(Light::Service(address)) = Light::at(stack, 1) {
         stack.push_integer(address.number() as i64);
     }
     Ok(Outcome::Return(1))
+}
+
+/// True if the service in the first argument has ended by its own will.
+fn has_exited(stack: &Stack<'_>, state: &State) -> bool {
+    let Some(Light::Service(address)) = Light::at(stack, 1) else { return false };
+    let obituary = state.core.obituary(address);
+    obituary.is_some_and(|obituary| matches!(obituary.end, End::Exited(_)))
 }
 
 /// `skynet.kill(address)`: ends a service at once; its callers are told.

@@ -49,6 +49,15 @@ function course.plain()
   answer "plain"
 end
 
+-- Computes for a third of a second.
+function course.busy()
+  skynet.dispatch("lua", function()
+    local stop = skynet.hpc() + 300e6
+    repeat
+    until skynet.hpc() > stop
+  end)
+end
+
 function course.inject()
   local counters = { n = 1 }
   skynet.dispatch("lua", function()
@@ -63,6 +72,10 @@ end
 
 function course.exits_in_start()
   skynet.exit()
+end
+
+function course.kills_itself()
+  skynet.kill(skynet.self())
 end
 
 function course.init() end

@@ -191,12 +191,15 @@ skynet.start(function()
     local peer = skynet.newservice "skynet/peer"
     match(refuses("call failed", skynet.rawcall, peer, "raw", "x"), "no protocol")
     skynet.kill(peer)
-    skynet.dispatch_unknown_request(function(session, source, msg, sz, number)
+    local before = skynet.dispatch_unknown_request(function(session, source, msg, sz, protocol)
       equal(source, skynet.self())
-      skynet.ret(skynet.tostring(msg, sz) .. number .. math.type(session))
+      skynet.ret(skynet.tostring(msg, sz) .. protocol .. math.type(session))
     end)
     skynet.register_protocol { name = "unheard", id = 201, unpack = skynet.tostring }
-    equal(skynet.tostring(skynet.rawcall(skynet.self(), "unheard", "x")), "x201integer")
+    equal(skynet.tostring(skynet.rawcall(skynet.self(), "unheard", "x")), "xunheardinteger")
+    skynet.redirect(skynet.self(), 0, 202, 0, "of no protocol")
+    skynet.dispatch_unknown_request(before)
+    refuses("does not handle", skynet.rawcall, skynet.self(), "unheard", "x")
   end)
 
   check.done()

@@ -23,6 +23,25 @@ local function together(count, body)
 end
 
 skynet.start(function()
+  -- The first one: the figures of a service are samples once it is busy.
+  test("a task's time is measured without its waits", function()
+    local profile = require "skynet.profile"
+    refuses("profile.start", profile.stop)
+    profile.start()
+    refuses("already", profile.start)
+    skynet.sleep(5)
+    assert(profile.stop() < 0.04)
+    profile.start()
+    local stop = skynet.hpc() + 20e6
+    repeat
+    until skynet.hpc() > stop
+    local seconds = profile.stop()
+    assert(seconds > 0.01, seconds)
+    skynet.yield()
+    assert(skynet.stat "cpu" >= 0.01)
+    equal(type(profile.wrap), "function")
+  end)
+
   test("a queue lets one task in at a time, in the order of arrival", function()
     local enter, order, inside = require "skynet.queue"(), {}, 0
     together(5, function(i)
@@ -65,7 +84,7 @@ skynet.start(function()
     skynet.fork(enter, skynet.sleep, 3)
     second = skynet.fork(enter, error, "never")
     skynet.yield()
-    match(skynet.killthread(second), "thread")
+    equal(skynet.killthread(second), second)
     equal(
       enter(function()
         return "through"
@@ -203,46 +222,95 @@ skynet.start(function()
     equal(type(cache.loadfile), "function")
   end)
 
-  test("tasks that wait can be listed and ended", function()
-    local err
+  test("tasks that wait can be listed", function()
     local co = skynet.fork(function()
-      local _, message = pcall(skynet.wait, "for ever")
-      err = message
+      skynet.wait "for ever"
     end)
     skynet.yield()
     local tasks = {}
     skynet.task(tasks)
-    local session = next(tasks)
-    match(tasks[session], "modules%.lua")
-    match(skynet.task(session), "modules%.lua")
-    match(skynet.task(co), "modules%.lua")
+    local session = skynet.task(co)
+    equal(next(tasks), ("%s session: %d"):format(co, session))
+    match(select(2, next(tasks)), "'wait'")
+    match(skynet.task(session), "'wait'")
     equal(skynet.task(-1), "No session")
+    equal(skynet.task(coroutine.create(print)), nil)
     equal(skynet.task(), 1)
     local name, place = next(skynet.uniqtask())
-    equal(name, ("1 session : {%d}"):format(session))
-    match(place, "modules%.lua")
-    match(skynet.killthread(tostring(co)), "thread")
-    equal(skynet.killthread(co), nil)
-    skynet.yield()
-    match(err, "cancelled")
+    equal(name, ("1\tsessions:[%d]"):format(session))
+    match(place, "'wait'")
+    match(skynet.task "init", "modules%.lua")
+    equal(skynet.killthread(co), co)
   end)
 
-  test("a task's time is measured without its waits", function()
-    local profile = require "skynet.profile"
-    refuses("profile.start", profile.stop)
-    profile.start()
-    refuses("already", profile.start)
-    skynet.sleep(5)
-    assert(profile.stop() < 0.04)
-    profile.start()
-    local stop = skynet.hpc() + 20e6
-    repeat
-    until skynet.hpc() > stop
-    local seconds = profile.stop()
-    assert(seconds > 0.01, seconds)
+  test("a task that waits is ended without running any further", function()
+    local steps = {}
+    local co = skynet.fork(function()
+      local _ <close> = setmetatable({}, {
+        __close = function()
+          steps[#steps + 1] = "closed"
+        end,
+      })
+      pcall(skynet.wait, "for ever")
+      steps[#steps + 1] = "went on"
+    end)
     skynet.yield()
-    assert(skynet.stat "cpu" >= 0.01)
-    equal(type(profile.wrap), "function")
+    equal(skynet.killthread(tostring(co)), co)
+    equal(coroutine.status(co), "dead")
+    equal(skynet.killthread(co), nil)
+    equal(skynet.killthread "no such name", nil)
+    skynet.yield()
+    equal(table.concat(steps, " "), "closed")
+    equal(skynet.wakeup "for ever", nil)
+    equal(skynet.task(), 0)
+  end)
+
+  test("a fork and a timer can be ended before they begin", function()
+    local ran = false
+    local function run()
+      ran = true
+    end
+    local co = skynet.fork(run)
+    equal(skynet.killthread(co), co)
+    local timer = skynet.timeout(1, run)
+    equal(skynet.killthread(timer), timer)
+    equal(skynet.killthread(coroutine.running()), nil)
+    skynet.sleep(2)
+    equal(ran, false)
+  end)
+
+  test("who waits for the answer of a task that is ended is told", function()
+    local peer = skynet.newservice "skynet/peer"
+    skynet.fork(function()
+      skynet.sleep(1)
+      local _, place = next(skynet.call(peer, "debug", "TASK"))
+      match(place, "peer%.lua")
+      equal(skynet.call(peer, "debug", "KILLTASK", "thread"), nil)
+      equal(skynet.call(peer, "debug", "KILLTASK", "thread"), "Not found")
+    end)
+    refuses("was killed", skynet.call, peer, "lua", "hang")
+    skynet.sleep(1)
+    equal(skynet.call(peer, "lua", "echo", "it lives"), "it lives")
+    skynet.kill(peer)
+  end)
+
+  test("a coroutine is blocked while its task waits in it", function()
+    local co_library = require "skynet.coroutine"
+    local co = co_library.create(function()
+      skynet.wait "other"
+      coroutine.yield()
+    end)
+    skynet.fork(co_library.resume, co)
+    skynet.yield()
+    equal(co_library.status(co), "blocked")
+    local ok, err = co_library.resume(co)
+    equal(ok, false)
+    match(err, "waits in it")
+    skynet.wakeup "other"
+    skynet.yield()
+    equal(co_library.status(co), "suspended")
+    equal(co_library.resume(co), true)
+    equal(co_library.status(co), "dead")
   end)
 
   test("a request keeps its id through services", function()

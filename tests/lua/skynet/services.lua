@@ -46,8 +46,21 @@ skynet.start(function()
     refuses("no file", skynet.newservice, "there_is_no_such_service")
     match(refuses("in the file", start, "fails_in_file"), "stack traceback")
     refuses("in the start", start, "fails_in_start")
-    refuses("it exited", start, "exits_in_start")
     refuses("unfinished%.lua:%d+:", skynet.newservice, "bad/unfinished")
+  end)
+
+  test("a service that exits while it starts has no address, and that is no failure", function()
+    equal(start "exits_in_start", nil)
+    equal(skynet.call(".launcher", "lua", "LAUNCH", "snlua", "skynet/life", "exits_in_start"), nil)
+    local queried = false
+    skynet.fork(function()
+      queried = skynet.queryservice "skynet/life"
+    end)
+    skynet.yield()
+    equal(skynet.uniqueservice("skynet/life", "exits_in_start"), nil)
+    skynet.sleep(1)
+    equal(queried, nil)
+    refuses("was killed", start, "kills_itself")
   end)
 
   test("init functions run before the start function, in order", function()
@@ -124,6 +137,18 @@ skynet.start(function()
     match(skynet.call(".launcher", "lua", "MEM")[address], "^[%d.]+ Kb %(snlua .*life")
     match(skynet.call(".launcher", "lua", "GC")[address], "Kb")
     equal(type(skynet.call(".launcher", "lua", "STAT")[address].message), "number")
+    local hive = require "hive"
+    local echo = hive.spawn "service.echo"
+    match(skynet.call(".launcher", "lua", "MEM")[skynet.address(echo)], "^ERROR %(.*protocol 9")
+    hive.kill(echo)
+    local busy = start "busy"
+    skynet.send(busy, "lua")
+    match(
+      skynet.call(".launcher", "lua", "MEM", 2)[skynet.address(busy)],
+      "^TIMEOUT %(snlua .*life"
+    )
+    skynet.kill(busy)
+    equal(skynet.call(skynet.launch("snlua skynet/life plain"), "lua"), "plain")
     local other = skynet.call(".launcher", "lua", "LAUNCH", "snlua", "skynet/life", "plain")
     equal(skynet.call(other, "lua"), "plain")
     match(skynet.call(".launcher", "lua", "KILL", other)[skynet.address(other)], "life")
@@ -200,6 +225,17 @@ skynet.start(function()
     hive.kill(echo)
     refuses("was killed", skynet.call, number, "lua", "echo", 8)
     skynet.kill(s)
+  end)
+
+  test("the module shows all its functions to who copies them", function()
+    local names = {}
+    for name, value in pairs(skynet) do
+      names[name] = type(value)
+    end
+    equal(names.uniqueservice, "function")
+    equal(names.redirect, "function")
+    equal(names.PTYPE_TRACE, "number")
+    equal(names.cache, "table")
   end)
 
   test("figures of the service itself", function()

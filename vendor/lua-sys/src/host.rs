@@ -2,8 +2,6 @@
 
 use std::ffi::c_int;
 
-use std::ffi::c_int;
-
 use mlua_sys::lua_State;
 
 /// The host's bit in the word of [`lua_gcstopword`].

@@ -230,7 +230,6 @@ impl Idle {
         }
     }
 
-
     /// Wakes everybody for good.
     pub(super) fn stop(&self) {
         let mut set = self.set.lock();

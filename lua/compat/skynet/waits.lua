@@ -1,0 +1,41 @@
+-- `skynet.term` and `skynet.dispatch_message`: a program does by hand what the host does by itself,
+-- telling of the end of services and bringing messages.
+
+local skynet = ...
+local core = require "skynet.core"
+local getinfo, getlocal = debug.getinfo, debug.getlocal
+
+-- An address as a number where it leads to somebody, so that two of them can be compared.
+local function plain(address)
+  if type(address) == "userdata" then
+    address = skynet.address(address)
+  end
+  return type(address) == "string" and skynet.localname(address) or address
+end
+
+-- Whom a task that waits has called; nil if it waits for something else. A call keeps its first
+-- argument while it waits.
+local function callee_of(co)
+  local waiting = getinfo(co, 0, "f").func
+  if waiting == skynet.call or waiting == skynet.rawcall then
+    local _, address = getlocal(co, 0, 1)
+    return address
+  end
+end
+
+-- Makes the calls of this service to an address fail that have no answer yet.
+function skynet.term(address)
+  address = plain(address)
+  for session, co in pairs(core.tasks()) do
+    local callee = callee_of(co)
+    if callee ~= nil and plain(callee) == address then
+      local reason = ("nobody waits for %s any more"):format(skynet.address(address))
+      skynet.redirect(skynet.self(), 0, "error", session, reason)
+    end
+  end
+end
+
+-- Has a message handled as if it had come to this service.
+function skynet.dispatch_message(protocol, msg, sz, session, source)
+  skynet.redirect(skynet.self(), source, protocol, session, msg, sz)
+end

@@ -1,0 +1,173 @@
+//! What looks at messages before they find their handler or their task: the program's own filter,
+//! traces by log lines, and the handler of answers that nobody waits for. Off the common way.
+
+use super::dispatch::push_block;
+use super::{Incoming, Origin};
+use crate::actor::fault::{Code, Fault};
+use crate::actor::light::Light;
+use crate::actor::serve::fault_of;
+use crate::actor::state::State;
+use crate::actor::task::{Role, Stage, Task};
+use crate::actor::turn::Turn;
+use crate::message::Payload;
+use crate::vm::Stack;
+
+/// Requests in the service's own name that are remembered for their answers.
+const ASKED_MAX: usize = 1024;
+
+/// What a filter makes of a message.
+struct Filtered {
+    protocol: u8,
+    payload: Payload,
+    origin: Origin,
+}
+
+impl Turn<'_, '_> {
+    /// Looks at a message before it is handed out.
+    #[cold]
+    pub(super) fn watch(&mut self, incoming: Incoming<'_>) {
+        match self.filtered(&incoming) {
+            Ok(None) => self.trace_and_hand_out(incoming),
+            Ok(Some(Filtered { protocol, payload, origin })) => {
+                let origin = Some(origin).filter(|origin| *origin != incoming.origin());
+                let origin = origin.or(incoming.origin);
+                let Incoming { caller, terms, .. } = incoming;
+                let payload = &payload;
+                self.trace_and_hand_out(Incoming { protocol, caller, origin, payload, terms });
+            }
+            Err(fault) => {
+                self.state.skynet.blocks.borrow_mut().reclaim();
+                self.log_failure("a filter", incoming.terms.request, &fault);
+                if incoming.caller.waits() {
+                    incoming.caller.fail(fault.seen_by_caller());
+                }
+            }
+        }
+    }
+
+    fn trace_and_hand_out(&mut self, mut incoming: Incoming<'_>) {
+        self.trace_by_lines(&mut incoming);
+        self.hand_out(incoming);
+    }
+
+    /// What the program's filter makes of a message; nothing if there is no filter.
+    fn filtered(&mut self, incoming: &Incoming<'_>) -> Result<Option<Filtered>, Fault> {
+        let protocols = self.state.skynet.protocols.borrow();
+        let Some(filter) = &protocols.filter else { return Ok(None) };
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        stack.push_kept(filter);
+        drop(protocols);
+        let result = run_filter(&mut stack, self.state, incoming);
+        self.stack.recycle(coroutine);
+        result.map(Some)
+    }
+
+    /// Has a message of a traced protocol begin a request, and logs that.
+    fn trace_by_lines(&mut self, incoming: &mut Incoming<'_>) {
+        let protocols = self.state.skynet.protocols.borrow();
+        let protocol = protocols.numbered(incoming.protocol);
+        if !protocol.is_some_and(|protocol| protocol.traced) {
+            return;
+        }
+        if incoming.terms.request.is_none() {
+            incoming.terms.request = self.state.new_request();
+        }
+        let now_ns = self.state.core.handle.clock().now_ns();
+        let text = format!("<TRACE {}> {now_ns} request", incoming.terms.request);
+        self.state.log_line(&text);
+    }
+
+    /// An answer that no task waits for: the program's handler gets it, if it has one.
+    #[cold]
+    pub(in crate::actor) fn unknown_answer(&mut self, session: u64, payload: &Payload) {
+        let protocols = self.state.skynet.protocols.borrow();
+        let Some(handler) = &protocols.unknown_response else { return };
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        stack.push_kept(handler);
+        drop(protocols);
+        stack.push_integer(session as i64);
+        stack.push_integer(self.state.forget_asked(session));
+        match push_block(&mut stack, self.state, payload, false) {
+            Ok(()) => self.begin(Task::new(Stage::Running, Role::Fork), coroutine, 4),
+            Err(_) => self.stack.recycle(coroutine),
+        }
+    }
+}
+
+impl State {
+    /// Remembers whom a request under an own session went to, for a handler of unknown answers.
+    pub(super) fn note_asked(&self, session: i64, target: i64) {
+        if self.skynet.protocols.borrow().unknown_response.is_none() {
+            return;
+        }
+        let mut asked = self.skynet.asked.borrow_mut();
+        if asked.len() == ASKED_MAX {
+            asked.pop_front();
+        }
+        asked.push_back((session as u64, target));
+    }
+
+    /// Whom that request went to; 0 if nobody knows.
+    fn forget_asked(&self, session: u64) -> i64 {
+        let mut asked = self.skynet.asked.borrow_mut();
+        let place = asked.iter().position(|(own, _)| *own == session);
+        place.and_then(|place| asked.remove(place)).map_or(0, |(_, target)| target)
+    }
+
+    /// Writes a log line, by the service that has taken the log over, if there is one.
+    pub(crate) fn log_line(&self, text: &str) {
+        if self.tell_logger(text) {
+            return;
+        }
+        let service = &self.service;
+        tracing::info!(service = service.name(), address = service.log_address(), "{text}");
+    }
+}
+
+/// Calls the filter on top of the stack with a message, and reads what it returns.
+fn run_filter(
+    stack: &mut Stack<'_>,
+    state: &State,
+    incoming: &Incoming<'_>,
+) -> Result<Filtered, Fault> {
+    let Origin { source, session } = incoming.origin();
+    stack.push_integer(incoming.protocol.into());
+    push_block(stack, state, incoming.payload, false)?;
+    stack.push_integer(session);
+    stack.push_integer(source);
+    stack.call(5, 5).map_err(|error| fault_of(&error))?;
+    let first = stack.top() - 4;
+    let number = stack.integer(first).and_then(|number| u8::try_from(number).ok());
+    let protocol = number.ok_or_else(|| refused("let go of the message"))?;
+    let payload = message_at(stack, state, first + 1)?;
+    let integer = |index, before| stack.integer(index).unwrap_or(before);
+    let origin =
+        Origin { session: integer(first + 3, session), source: integer(first + 4, source) };
+    state.skynet.blocks.borrow_mut().reclaim();
+    Ok(Filtered { protocol, payload, origin })
+}
+
+/// The message that a filter returned, a pointer or a string.
+fn message_at(stack: &Stack<'_>, state: &State, index: i32) -> Result<Payload, Fault> {
+    if let Some(bytes) = stack.bytes(index) {
+        return Ok(Payload::from(bytes));
+    }
+    if stack.is_none_or_nil(index) {
+        return Ok(Payload::EMPTY);
+    }
+    let payload = match Light::at(stack, index) {
+        Some(Light::Block(key)) => state.skynet.blocks.borrow_mut().take(key),
+        _ => None,
+    };
+    payload.ok_or_else(|| refused("returned no message"))
+}
+
+fn refused(what: &str) -> Fault {
+    let text = format!(
+        "the filter {what}\n\
+         hint: it returns the protocol, the message and its size, the session and the source"
+    );
+    Fault::new(Code::Error, text)
+}

@@ -1,0 +1,116 @@
+-- What a program does in the place of the host: filters, messages and answers by hand, the end of
+-- calls.
+
+local check = require "check"
+local skynet = require "skynet"
+require "skynet.manager"
+
+local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
+
+skynet.register_protocol {
+  name = "text",
+  id = skynet.PTYPE_TEXT,
+  pack = skynet.packstring,
+  unpack = skynet.unpack,
+}
+
+local function raw_text(address, text)
+  return skynet.unpack(skynet.rawcall(address, "text", text))
+end
+
+skynet.start(function()
+  test("a filter sees every request and may change it", function()
+    local filtering = skynet.newservice "skynet/filtering"
+    local seen, source, alive, x = skynet.call(filtering, "lua", "x")
+    equal(seen, 1)
+    equal(source, skynet.self())
+    equal(alive, 0)
+    equal(x, "x")
+    local protocol, text
+    seen, source, alive, protocol, text = raw_text(filtering, "hello")
+    equal(seen, 2)
+    equal(source, skynet.self())
+    equal(alive, 0)
+    equal(protocol .. text, "texthello")
+    equal(select(2, raw_text(filtering, "foreign")), 77)
+    refuses("expected by the test", skynet.rawcall, filtering, "text", "error")
+    refuses("let go of the message", skynet.rawcall, filtering, "text", "nothing")
+    equal(skynet.call(filtering, "lua"), 6)
+    skynet.kill(filtering)
+  end)
+
+  test("a message can be handled as if it had come", function()
+    local got
+    skynet.dispatch("lua", function(session, source, ...)
+      got = table.pack(session, source, ...)
+    end)
+    local msg, sz = skynet.pack("a", 1)
+    skynet.dispatch_message(skynet.PTYPE_LUA, msg, sz, 0, 77)
+    skynet.sleep(1)
+    equal(table.concat(got, " "), "0 77 a 1")
+  end)
+
+  test("an answer that nobody waits for goes to who asked for it", function()
+    local peer, got = skynet.newservice "skynet/peer", nil
+    local before = skynet.dispatch_unknown_response(function(session, source, msg, sz)
+      got = { session, source, skynet.unpack(msg, sz) }
+    end)
+    local session = skynet.genid()
+    skynet.redirect(peer, skynet.self(), "lua", session, skynet.pack("echo", "x", 2))
+    skynet.sleep(1)
+    equal(got[1], session)
+    equal(got[2], peer)
+    equal(got[3] .. got[4], "x2")
+    equal(type(skynet.dispatch_unknown_response(before)), "function")
+    equal(skynet.messages(), 0)
+    skynet.kill(peer)
+  end)
+
+  test("calls to a service can be called off", function()
+    local peer, errors = skynet.newservice "skynet/peer", {}
+    skynet.name(".hangs", peer)
+    for _, address in ipairs { peer, skynet.address(peer), ".hangs" } do
+      skynet.fork(function()
+        local _, err = pcall(skynet.call, address, "lua", "hang")
+        errors[#errors + 1] = err
+      end)
+    end
+    skynet.sleep(1)
+    skynet.term(skynet.self())
+    skynet.yield()
+    equal(#errors, 0)
+    skynet.term(peer)
+    skynet.sleep(1)
+    equal(#errors, 3)
+    match(errors[1], "nobody waits")
+    equal(skynet.call(peer, "lua", "echo", "it lives"), "it lives")
+    skynet.kill(peer)
+  end)
+
+  test("an error without a session means that its source is lost", function()
+    local peer = skynet.newservice "skynet/peer"
+    skynet.timeout(1, function()
+      skynet.redirect(skynet.self(), peer, "error", 0, "")
+    end)
+    refuses("nobody waits", skynet.call, peer, "lua", "hang")
+    skynet.timeout(1, function()
+      skynet.call(skynet.self(), "debug", "TERM", peer)
+    end)
+    refuses("nobody waits", skynet.call, peer, "lua", "hang")
+    skynet.kill(peer)
+  end)
+
+  test("the messages of a protocol begin requests that are traced", function()
+    local peer = skynet.newservice "skynet/peer"
+    skynet.call(peer, "debug", "TRACELOG", true)
+    match(skynet.call(peer, "lua", "tag"), "%x+%-%d+")
+    skynet.call(peer, "debug", "TRACELOG", "lua", false)
+    refuses("is not registered", skynet.traceproto, "nothing", true)
+    local msg, sz = skynet.tracecall("tag", peer, "lua", skynet.pack("echo", 5))
+    equal(skynet.unpack(msg, sz), 5)
+    skynet.kill(peer)
+  end)
+
+  check.done()
+  skynet.abort()
+end)
