@@ -46,10 +46,10 @@ pub enum Compat {
     Off,
 }
 
-/// Less than this no service can start with: its VM and the host's modules take a third of it.
+/// Less than this is of no use: the VM of an empty service takes a quarter of it.
 pub const MEMORY_LIMIT_MIN_BYTES: usize = 64 << 10;
 
-/// Less than this hits services that do nothing wrong: the start of one takes about as long.
+/// Less than this hits services that do nothing wrong, by an ordinary collection of garbage.
 pub const TURN_LIMIT_MIN: Duration = Duration::from_millis(1);
 
 /// More threads than any machine has cores; beyond it someone mistook a number.
@@ -110,7 +110,9 @@ impl FromStr for MemoryLimit {
         let bytes = text.parse::<Size>()?.bytes;
         if bytes < MEMORY_LIMIT_MIN_BYTES {
             let least = MEMORY_LIMIT_MIN_BYTES >> 10;
-            return Err(format!("no service fits into `{text}`: expected {least}KiB or more"));
+            return Err(format!(
+                "`{text}` is too little for a service: expected {least}KiB or more"
+            ));
         }
         Ok(Self { bytes })
     }
@@ -123,8 +125,8 @@ impl FromStr for TurnLimit {
         let limit = text.parse::<Span>()?.0;
         if !limit.is_zero() && limit < TURN_LIMIT_MIN {
             return Err(format!(
-                "no service gets anything done in `{text}`: expected {TURN_LIMIT_MIN:?} or more, \
-                 or 0s for no limit"
+                "`{text}` is too short for a service: expected {TURN_LIMIT_MIN:?} or more, or 0s for no \
+                 limit"
             ));
         }
         Ok(Self((!limit.is_zero()).then_some(limit)))

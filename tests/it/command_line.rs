@@ -88,7 +88,10 @@ fn an_empty_variable_counts_as_none() {
 fn limits_that_nothing_can_keep_are_refused() {
     let scratch = Scratch::new("least_limits");
     let ended = run_with(&scratch, &[], &["--memory-limit", "0"]).expect_code(2);
-    assert!(ended.stderr.contains("no service fits into `0`: expected 64KiB or more"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("`0` is too little for a service: expected 64KiB or more"),
+        "{ended:?}"
+    );
     let ended = run_with(&scratch, &[], &["--turn-limit", "1us"]).expect_code(2);
     assert!(ended.stderr.contains("expected 1ms or more, or 0s for no limit"), "{ended:?}");
     run_with(&scratch, &[], &["--memory-limit", "64KiB"]).expect_code(0);
