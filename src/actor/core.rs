@@ -1,8 +1,7 @@
 //! The shared middle of one host: what every service, every worker and every handle of the host
 //! reaches. Nothing here is global to the process.
 //!
-//! Lock ranks, outermost first: names or groups, watchers of a service, mailbox, scheduler. No lock is held
-//! while Lua runs.
+//! No lock is held while Lua runs; `docs/architecture.md` lists the few that nest.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -326,6 +326,7 @@ impl Service {
     pub(crate) fn watch(self: &Arc<Self>, watcher: &Arc<Service>, watch: u64) -> Result<(), Fault> {
         let mut watchers = self.watchers.lock();
         if let Some(obituary) = self.obituary.get() {
+            drop(watchers);
             watcher.control(Message::Ended { watch, obituary: obituary.clone() });
             return Ok(());
         }
