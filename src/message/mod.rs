@@ -27,6 +27,7 @@ mod path;
 mod payload;
 mod plain;
 mod scratch;
+mod tree;
 mod typed;
 mod unpack;
 mod view;

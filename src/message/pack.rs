@@ -19,6 +19,7 @@ use super::path::Step;
 use super::payload::{INLINE_BYTES, Payload};
 use super::plain::pack_plain;
 use super::scratch::{Scratch, with_scratch};
+use super::tree::pack_tree;
 use super::view::{View, Walk};
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
@@ -74,6 +75,10 @@ pub unsafe fn pack(
             return Ok(payload);
         }
         let result = with_scratch(|scratch| {
+            if pack_tree(state, scratch, (first, count), options).is_some() {
+                return Ok(());
+            }
+            scratch.begin();
             let mut packer = Packer::new(state, scratch, options);
             if options.pairs.is_some() {
                 pairs::protected(&mut packer, first, count)

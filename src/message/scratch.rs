@@ -27,14 +27,21 @@ pub(super) struct Scratch {
     pub ancestors: [usize; MAX_DEPTH],
 }
 
+impl Scratch {
+    /// Starts a payload.
+    pub fn begin(&mut self) {
+        self.writer.begin();
+        self.keys.begin();
+    }
+}
+
 /// Runs `write` with fresh buffers and makes a payload of what it wrote.
 #[inline]
 pub(super) fn with_scratch<E>(
     write: impl FnOnce(&mut Scratch) -> Result<(), E>,
 ) -> Result<Payload, E> {
     let mut scratch = SPARE.take().unwrap_or_default();
-    scratch.writer.begin();
-    scratch.keys.begin();
+    scratch.begin();
     let written = write(&mut scratch);
     let result = match written {
         Ok(()) => Ok(scratch.writer.finish(scratch.keys.referenced())),

@@ -157,11 +157,11 @@ impl Unpacker<'_> {
                 Token::String(bytes) => {
                     lua::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len());
                 }
-                Token::Integer(value) => lua::lua_pushinteger(state, value),
+                Token::Integer(value) => quick::pushinteger(state, value),
                 Token::Table(shape) => return self.table(shape, owed, depth),
-                Token::Float(value) => lua::lua_pushnumber(state, value),
-                Token::Boolean(value) => lua::lua_pushboolean(state, value.into()),
-                Token::Nil => lua::lua_pushnil(state),
+                Token::Float(value) => quick::pushnumber(state, value),
+                Token::Boolean(value) => quick::pushboolean(state, value),
+                Token::Nil => quick::pushnil(state),
                 Token::Pointer(address) => return self.pointer(address),
                 Token::Handle { kind, value } => return self.handle(Handle { kind, value }),
             }
@@ -236,7 +236,7 @@ impl Unpacker<'_> {
         unsafe {
             match self.reader.key(owed)? {
                 KeyToken::Reference(number) if usize::from(number) < self.keys_seen => {
-                    lua::lua_pushvalue(self.state, self.base + 1 + c_int::from(number));
+                    quick::pushvalue(self.state, self.base + 1 + c_int::from(number));
                 }
                 KeyToken::Reference(_) | KeyToken::Literal(Token::Nil) => return self.bad_key(),
                 KeyToken::Literal(Token::Float(key)) if key.is_nan() => return self.bad_key(),

@@ -128,8 +128,9 @@ fn a_pair_that_talks_stays_on_one_worker() {
     scheduler.handle().wake(&pair.0);
     wait_until("they have talked", || pair.1.turns() >= 20_000);
     let thefts: u64 = (0..2).map(|index| scheduler.handle().status(index).thefts()).sum();
-    // On a busy machine a worker may lose its core amid a turn; the other one then helps, rightly.
-    assert!(thefts < 1_000, "{thefts} of 40000 turns moved to another worker");
+    // On a busy machine a worker may lose its core amid a turn; the other one then helps, rightly. A
+    // scheduler that spreads such a pair moves it at every other turn.
+    assert!(thefts < 10_000, "{thefts} of 40000 turns moved to another worker");
 }
 
 /// Two tasks that wake each other, each `turns` times.

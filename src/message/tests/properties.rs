@@ -73,6 +73,19 @@ proptest! {
     }
 
     #[test]
+    fn the_quick_way_for_tables_and_the_long_way_write_the_same_bytes(
+        values in prop::collection::vec(value(), 1..5),
+    ) {
+        let list = values.join(", ");
+        let quick = check(&format!("return {list}, {{}}"));
+        // A metatable could have `__pairs`, so the whole list takes the long way.
+        let sender = Vm::new();
+        let count = sender.evaluate(&format!("return {list}, setmetatable({{}}, {{}})"));
+        let long = sender.pack(count, &vm::with_pairs()).expect("values");
+        prop_assert_eq!(long.as_bytes(), quick.as_bytes());
+    }
+
+    #[test]
     fn arbitrary_bytes_give_values_or_an_error_and_leave_the_stack_consistent(
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
         starts_well in any::<bool>(),

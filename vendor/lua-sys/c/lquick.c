@@ -1,6 +1,6 @@
 /*
 ** lquick.c
-** What 'src/quick.rs' assumes of the insides of a state: checked here
+** What 'src/quick.rs' and 'src/inside.rs' assume of a state: checked here
 ** (Moonhive's addition to Lua)
 */
 
@@ -15,6 +15,7 @@
 
 #include "lobject.h"
 #include "lstate.h"
+#include "ltable.h"
 
 
 #define agree(c)	_Static_assert(c, #c)
@@ -32,6 +33,12 @@ agree(offsetof(CallInfo, func) == 0 && offsetof(CallInfo, top) == 8);
 agree(offsetof(TString, shrlen) == 11 && (ls_byte)-1 < 0);
 agree(offsetof(TString, u) == 16 && sizeof(((TString *)0)->u.lnglen) == 8);
 agree(offsetof(TString, contents) == 24);
+agree(offsetof(Table, lsizenode) == 11 && offsetof(Table, asize) == 12);
+agree(offsetof(Table, array) == 16 && offsetof(Table, node) == 24);
+agree(offsetof(Table, metatable) == 32);
+agree(sizeof(Node) == 24 && offsetof(Node, u.tt_) == 8);
+agree(offsetof(Node, u.key_tt) == 9 && offsetof(Node, u.key_val) == 16);
+agree(sizeof(Value) == 8 && sizeof(unsigned) == 4 && BIT_ISTABLE == 0x80);
 agree(LUA_VNIL == 0x00 && LUA_VFALSE == 0x01 && LUA_VTRUE == 0x11);
 agree(LUA_VLIGHTUSERDATA == 0x02);
 agree(LUA_VNUMINT == 0x03 && LUA_VNUMFLT == 0x13);

@@ -86,10 +86,23 @@ LUA_API void lua_see (lua_State *L, int idx, lua_Seen *seen) {
 }
 
 
+static size_t border (lua_State *L, Table *t) {
+  return cast_sizet(issharedtable(t) ? luaI_getn(t) : luaH_getn(L, t));
+}
+
+
 LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots) {
   Table *t = tableat(L, idx);
   *slots = t->asize;
-  return cast_sizet(issharedtable(t) ? luaI_getn(t) : luaH_getn(L, t));
+  return border(L, t);
+}
+
+
+LUA_API size_t lua_walkborder (lua_State *L, const void *table) {
+  Table *t = cast(Table *, cast(size_t, table));  /* 'luaH_getn' notes a hint in it */
+  if (t->asize == 0 && isdummy(t))
+    return 0;
+  return border(L, t);
 }
 
 

@@ -40,6 +40,9 @@ LUA_API void lua_see (lua_State *L, int idx, lua_Seen *seen);
 */
 LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots);
 
+/* The border of a table of this VM, by its address. */
+LUA_API size_t lua_walkborder (lua_State *L, const void *table);
+
 /*
 ** Copy the value at place 'place' (from 0) of the array part of the table
 ** at 'idx' to the stack slot 'to'; nil where there is none.

@@ -3,7 +3,7 @@
 //!
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
 //! library built here); what we add is in [`share`], [`host`], [`walk`] and [`globals`];
-//! [`quick`] holds the smallest functions of the API once more, inline.
+//! [`quick`] holds the smallest functions of the API once more, inline, and [`inside`] reads tables.
 
 mod abi;
 
@@ -11,6 +11,7 @@ pub use mlua_sys as lua;
 
 pub mod globals;
 pub mod host;
+pub mod inside;
 pub mod quick;
 pub mod share;
 pub mod walk;

@@ -188,25 +188,47 @@ pub unsafe fn has_frames(state: *mut lua_State) -> bool {
 /// As [`gettop`]; the index holds a value, which stays where it is for `'a`.
 #[inline]
 pub unsafe fn plain_at<'a>(state: *mut lua_State, index: c_int) -> Option<Plain<'a>> {
+    // SAFETY: by contract; the slot holds a value and its tag.
+    unsafe {
+        let (tag, value) = slot_at(state, index);
+        plain(tag, value)
+    }
+}
+
+/// Tag and value at a positive index below the top.
+///
+/// # Safety
+/// As [`gettop`]; the index holds a value.
+#[inline]
+pub(crate) unsafe fn slot_at(state: *mut lua_State, index: c_int) -> (u8, u64) {
     let state: *const State = state.cast();
-    // SAFETY: by contract; each tag reads the value that belongs to it.
+    // SAFETY: by contract.
     unsafe {
         let slot = (*(*state).call).function.add(index as usize);
         debug_assert!(slot.cast_const() < (*state).top.cast_const());
-        let value = (*slot).value;
-        Some(match (*slot).tag {
-            tag::INTEGER => Plain::Integer(value as i64),
-            tag::SHORT_STRING | tag::LONG_STRING => {
-                Plain::String(text(std::ptr::with_exposed_provenance(value as usize)))
-            }
-            tag::FLOAT => Plain::Float(f64::from_bits(value)),
-            tag::POINTER => Plain::Pointer(value),
-            tag::NIL => Plain::Nil,
-            tag::FALSE => Plain::Boolean(false),
-            tag::TRUE => Plain::Boolean(true),
-            _ => return None,
-        })
+        ((*slot).tag, (*slot).value)
     }
+}
+
+/// The value of a tag, if it is a plain one.
+///
+/// # Safety
+/// They belong together, and a string lives on for `'a`.
+#[inline]
+pub(crate) unsafe fn plain<'a>(tag: u8, value: u64) -> Option<Plain<'a>> {
+    Some(match tag {
+        tag::INTEGER => Plain::Integer(value as i64),
+        tag::SHORT_STRING | tag::LONG_STRING => {
+            // SAFETY: by contract; the address is that of a string.
+            Plain::String(unsafe { text(std::ptr::with_exposed_provenance(value as usize)) })
+        }
+        tag::FLOAT => Plain::Float(f64::from_bits(value)),
+        tag::POINTER => Plain::Pointer(value),
+        tag::NIL => Plain::Nil,
+        tag::FALSE => Plain::Boolean(false),
+        tag::TRUE => Plain::Boolean(true),
+        _ => return None,
+    })
 }
 
 /// The bytes of a string.

@@ -61,6 +61,8 @@ unsafe extern "C-unwind" {
     pub fn lua_see(state: *mut lua_State, index: c_int, seen: *mut Seen);
     /// The border of a table (its raw length); in `slots` what its array part has room for.
     pub fn lua_walkshape(state: *mut lua_State, index: c_int, slots: *mut c_uint) -> usize;
+    /// The border of a table of the VM, by its address.
+    pub fn lua_walkborder(state: *mut lua_State, table: *const c_void) -> usize;
     /// Copies the value at a place (from 0) of the array part to the stack slot `to`; nil where
     /// there is none.
     pub fn lua_walkarray(

@@ -38,7 +38,7 @@ impl<W: Workload> Handle<W> {
     }
 
     /// Owes `task` a turn if it is at rest, but leaves it to the caller to say where: by
-    /// [`WorkerContext::hand_over`] or by [`schedule`](Self::schedule). `false`: it is owed one already,
+    /// [`WorkerContext::hand_over`](super::WorkerContext::hand_over) or by [`schedule`](Self::schedule). `false`: it is owed one already,
     /// or has ended.
     ///
     /// After `true` no turn of the task runs until then.

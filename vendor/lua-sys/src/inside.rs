@@ -1,0 +1,162 @@
+//! Tables from the inside, for a codec that reads whole trees of them: no call for each entry and no
+//! copy on the stack.
+//!
+//! They are read at the places that `c/lquick.c` checks against Lua's own headers. Invariant: whoever
+//! reads a table sees to it that nothing changes or frees it meanwhile: no Lua code runs and nothing is
+//! allocated in its VM.
+
+use std::ffi::{c_int, c_void};
+
+use mlua_sys::lua_State;
+
+use crate::quick::{self, Plain};
+use crate::walk::lua_walkborder;
+
+/// A table of Lua, its own or shared.
+#[repr(C)]
+pub struct Table {
+    header: [u8; 11],
+    log_nodes: u8,
+    slots: u32,
+    /// Values lie below this address, tags above it, with an integer between.
+    array: *const u64,
+    nodes: *const Node,
+    metatable: *const c_void,
+}
+
+/// An entry of the hash part.
+#[repr(C)]
+struct Node {
+    value: u64,
+    tag: u8,
+    key_tag: u8,
+    next: c_int,
+    key: u64,
+}
+
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(offset_of!(Table, log_nodes) == 11 && offset_of!(Table, slots) == 12);
+    assert!(offset_of!(Table, array) == 16 && offset_of!(Table, nodes) == 24);
+    assert!(offset_of!(Table, metatable) == 32);
+    assert!(size_of::<Node>() == 24 && offset_of!(Node, tag) == 8);
+    assert!(offset_of!(Node, key_tag) == 9 && offset_of!(Node, key) == 16);
+};
+
+/// In a tag: the value is a table.
+const TABLE_BIT: u8 = 0x80;
+/// Bits of a tag that name the type.
+const TYPE_BITS: u8 = 0x0f;
+/// Bytes between the values and the tags of an array part.
+const TAGS_OFFSET_BYTES: usize = size_of::<u32>();
+
+/// A value of any kind.
+#[derive(Clone, Copy)]
+pub enum Item<'a> {
+    /// One that holds no others; nil where there is none.
+    Plain(Plain<'a>),
+    /// A table.
+    Table(&'a Table),
+    /// A function, a full userdata or a thread.
+    Other,
+}
+
+impl<'a> Item<'a> {
+    /// The value at a positive index below the top.
+    ///
+    /// # Safety
+    /// As [`quick::plain_at`], and the value does not change for `'a`.
+    #[inline]
+    pub unsafe fn at(state: *mut lua_State, index: c_int) -> Item<'a> {
+        // SAFETY: by contract.
+        unsafe {
+            let (tag, value) = quick::slot_at(state, index);
+            Item::of(tag, value)
+        }
+    }
+
+    /// # Safety
+    /// `value` belongs to `tag` and lives, unchanged, for `'a`.
+    #[inline]
+    unsafe fn of(tag: u8, value: u64) -> Item<'a> {
+        if tag & TABLE_BIT != 0 {
+            // SAFETY: by contract; the address is that of a table.
+            return Item::Table(unsafe {
+                &*std::ptr::with_exposed_provenance::<Table>(value as usize)
+            });
+        }
+        // SAFETY: by contract.
+        match unsafe { quick::plain(tag, value) } {
+            Some(plain) => Item::Plain(plain),
+            None if tag & TYPE_BITS == 0 => Item::Plain(Plain::Nil),
+            None => Item::Other,
+        }
+    }
+}
+
+impl Table {
+    /// The address that tells it from other tables.
+    #[inline]
+    pub fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether it has a metatable.
+    #[inline]
+    pub fn has_metatable(&self) -> bool {
+        !self.metatable.is_null()
+    }
+
+    /// Its border, as `#` finds it without metamethods.
+    ///
+    /// # Safety
+    /// It is one of the VM of `state`, or shared.
+    #[inline]
+    pub unsafe fn border(&self, state: *mut lua_State) -> usize {
+        // SAFETY: by contract.
+        unsafe { lua_walkborder(state, std::ptr::from_ref(self).cast()) }
+    }
+
+    /// Slots of the array part.
+    #[inline]
+    pub fn slots(&self) -> usize {
+        self.slots as usize
+    }
+
+    /// The value in a slot of the array part, from 0.
+    ///
+    /// # Safety
+    /// The slot is there, and the table does not change for as long as the value is used.
+    #[inline]
+    pub unsafe fn slot(&self, place: usize) -> Item<'_> {
+        debug_assert!(place < self.slots());
+        // SAFETY: by contract; values lie below the address, in falling order, and tags above it.
+        unsafe {
+            let tag = *self.array.cast::<u8>().add(TAGS_OFFSET_BYTES + place);
+            Item::of(tag, *self.array.sub(place + 1))
+        }
+    }
+
+    /// Places of the hash part.
+    #[inline]
+    pub fn nodes(&self) -> usize {
+        1 << self.log_nodes
+    }
+
+    /// The key and the value at a place of the hash part, from 0, if there is an entry.
+    ///
+    /// # Safety
+    /// As [`slot`](Self::slot).
+    #[inline]
+    pub unsafe fn node(&self, place: usize) -> Option<(Item<'_>, Item<'_>)> {
+        debug_assert!(place < self.nodes());
+        // SAFETY: by contract; an entry with a value has a live key.
+        unsafe {
+            let node = &*self.nodes.add(place);
+            if node.tag & TYPE_BITS == 0 {
+                return None;
+            }
+            Some((Item::of(node.key_tag, node.key), Item::of(node.tag, node.value)))
+        }
+    }
+}
