@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::arguments::{Target, check_can_block, target};
 use super::block;
+use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::{
     Caller, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
 };
@@ -124,7 +125,8 @@ fn launch(stack: &mut Stack<'_>) -> NativeResult {
 fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
     let name = stack.check_str(argument)?.to_owned();
     let mut words = name.split_ascii_whitespace();
-    let spawn = Spawn::named(words.next().unwrap_or_default());
+    let spawn =
+        Spawn::named(words.next().unwrap_or_default()).mailbox_messages(SKYNET_MAILBOX_MESSAGES);
     for (place, word) in (argument + 1..).zip(words) {
         stack.push_str(word);
         stack.insert(place);

@@ -29,6 +29,16 @@ skynet.register_protocol {
 skynet.register_protocol { name = "raw", id = 200 }
 
 skynet.start(function()
+  test("a flood waits for a service that is busy", function()
+    local busy = skynet.newservice "skynet.peer"
+    skynet.send(busy, "lua", "compute", 0.3)
+    for _ = 1, 100000 do
+      skynet.send(busy, "lua", "tick")
+    end
+    equal(skynet.call(busy, "lua", "tell_ticks"), 100000)
+    skynet.kill(busy)
+  end)
+
   test("packed values come back as they were", function()
     local msg, sz = skynet.pack(nil, true, 1, 0.5, "text", { 1, { 2 } })
     equal(type(msg), "userdata")

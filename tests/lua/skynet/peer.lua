@@ -23,6 +23,22 @@ function command.exit()
   skynet.exit()
 end
 
+-- Keeps its worker busy, and counts what came meanwhile.
+function command.compute(seconds)
+  local deadline = os.clock() + seconds
+  while os.clock() < deadline do
+  end
+  command.ticks = 0
+end
+
+function command.tick()
+  command.ticks = command.ticks + 1
+end
+
+function command.tell_ticks()
+  skynet.retpack(command.ticks)
+end
+
 -- Never answers; ends with the service.
 function command.hang()
   skynet.wait()
