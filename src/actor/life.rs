@@ -60,8 +60,8 @@ impl Life {
         if let Stage::Born(vm) = &mut self.stage {
             return turn_of_vm(vm, &mut self.batch, service, first, slice);
         }
-        if let Some(first) = first.and_then(Parcel::into_message) {
-            self.batch.put_first(first, service.mailbox());
+        if let Some(first) = first {
+            service.deposit(first);
         }
         Outcome { progress: self.other_turn(service, slice), parting: None }
     }

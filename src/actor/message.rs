@@ -207,4 +207,8 @@ impl Measured for Message {
             _ => 0,
         }
     }
+
+    fn is_displaceable(&self) -> bool {
+        matches!(self, Message::Request { .. } | Message::Numbered { .. })
+    }
 }

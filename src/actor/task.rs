@@ -228,6 +228,7 @@ impl Task {
         self.stage = Stage::Running;
         self.role = Role::Handler;
         self.answered = false;
+        self.wait = Wait::Answer;
         self.caller = Some(caller);
         self.deadlines = Deadlines::new(terms.deadline_ms);
         self.request = terms.request;
@@ -237,8 +238,7 @@ impl Task {
     /// True if dropping the task would do nothing.
     #[inline]
     fn holds_nothing(&self) -> bool {
-        let waits =
-            self.session != 0 || self.alarm.is_some() || matches!(self.wait, Wait::Token(_));
+        let waits = self.session != 0 || self.alarm.is_some() || !matches!(self.wait, Wait::Answer);
         let owes = self.caller.is_some() || self.doom.is_some() || self.origin.is_some();
         let keeps = self.function.is_some() || self.deadlines.0.is_some();
         !waits && !owes && !keeps && matches!(self.stage, Stage::Running)
@@ -371,6 +371,8 @@ impl Tasks {
         if let Some(task) = self.slots.get_mut(key) {
             debug_assert_eq!(task.session, 0, "a task waits for one thing at a time");
             task.session = session;
+            // A wait that was asked for and did not come about must not be taken for this one.
+            task.wait = Wait::Answer;
         }
         session
     }

@@ -67,14 +67,18 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     /// Runs the turn. `first` was handed over to it, and comes before all other ordinary messages.
     pub(super) fn run(&mut self, first: Option<Parcel>) -> Progress {
         let mut messages = 0;
-        if let Some(first) = first.and_then(|parcel| parcel.open(&self.state.spare)) {
-            let mailbox = self.state.service.mailbox();
-            if mailbox.control_waits() {
-                self.batch.put_first(first, mailbox);
-            } else {
+        if let Some(first) = first {
+            if self.state.service.mailbox().control_waits() {
+                self.state.service.deposit(first);
+            } else if let Some(message) = first.open(&self.state.spare) {
                 messages += 1;
                 self.steps += 1;
-                self.handle(first);
+                self.handle(message);
+                self.look_at_exit();
+                if let Some(over) = self.over.take() {
+                    self.count(messages);
+                    return over;
+                }
             }
         }
         let progress = loop {
@@ -158,6 +162,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         if held == 0 {
             return;
         }
+        self.state.stay();
         self.stack.collect();
         if self.stack.retired_code_count() < held {
             self.state.core.code.sweep();

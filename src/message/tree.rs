@@ -74,7 +74,13 @@ impl Tree<'_> {
             Plain::Nil => self.writer.nil(),
             Plain::Pointer(address) => self.writer.pointer(address),
         }
-        Some(())
+        self.fits()
+    }
+
+    /// `None` as soon as more is written than a payload may hold.
+    #[inline]
+    fn fits(&self) -> Option<()> {
+        (self.writer.len() <= self.limit_bytes).then_some(())
     }
 
     #[inline]
@@ -83,7 +89,7 @@ impl Tree<'_> {
             return None;
         }
         self.writer.string(bytes);
-        (self.writer.len() <= self.limit_bytes).then_some(())
+        self.fits()
     }
 
     /// # Safety
@@ -116,7 +122,7 @@ impl Tree<'_> {
         // SAFETY: by contract; places are within the bounds that the table states.
         unsafe {
             let elements = table.border(self.state);
-            if elements > table.slots() {
+            if elements > table.slots() || elements > self.limit_bytes {
                 return None;
             }
             let open = self.writer.begin_table(elements);
@@ -126,7 +132,7 @@ impl Tree<'_> {
             let pairs = self.rest(table, elements, depth)?;
             self.writer.finish_table(open, Shape { elements, pairs });
         }
-        (self.writer.len() <= self.limit_bytes).then_some(())
+        self.fits()
     }
 
     /// Writes the entries that are no elements, and returns how many there are.

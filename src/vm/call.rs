@@ -236,8 +236,9 @@ impl Stack<'_> {
     }
 
     /// The VM is about to build what it will live with: no collection before that many bytes more are
-    /// in use, until [`Stack::settle`].
+    /// in use (a quarter of its limit at most), until [`Stack::settle`].
     pub fn grow(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.context().memory.limit_bytes() / 4);
         // SAFETY: the state is live; figures of the collector change, and nothing runs.
         unsafe { host::lua_gcgrant(self.state(), bytes) };
     }

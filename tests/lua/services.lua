@@ -191,6 +191,12 @@ test("a service that exits answers its own caller as well", function()
   match(err.message, "it exited: enough")
 end)
 
+test("nothing that is ready runs after the handler in which a service exits", function()
+  local service, witness = hive.spawn "service.echo", hive.spawn "service.echo"
+  fails("dead", service.exit_after_fork, service, witness)
+  equal(#witness:seen(), 0)
+end)
+
 test("the exit handler runs, may call others, and knows the reason", function()
   local echo = hive.spawn "service.echo"
   local service = hive.spawn("service.exiting", echo)

@@ -305,6 +305,43 @@ fn what_a_turn_hands_over_runs_next_on_its_worker_with_its_parcel() {
 }
 
 #[test]
+fn a_conversation_that_hands_over_leaves_the_task_in_the_slot_its_turn() {
+    let (scheduler, _) = start(1);
+    let third = Job::new(|_, _| Turn::Idle);
+    let slot: Arc<parking_lot::Mutex<Option<Arc<Job>>>> = Arc::default();
+    let waited = Arc::new(AtomicUsize::new(0));
+    let first = {
+        let (slot, third, waited) = (slot.clone(), third.clone(), waited.clone());
+        Job::new(move |job, worker| {
+            if job.turns() == 1 {
+                worker.wake(&third);
+            }
+            let peer = slot.lock().clone().expect("it was given one");
+            if third.turns() == 0 && job.turns() < 1_000 {
+                waited.fetch_add(2, Ordering::SeqCst);
+                assert!(worker.handle().claim(&peer));
+                worker.hand_over(peer, 0);
+            }
+            Turn::Idle
+        })
+    };
+    let second = {
+        let first = first.clone();
+        Job::new(move |_, worker| {
+            if worker.handle().claim(&first) {
+                worker.hand_over(first.clone(), 0);
+            }
+            Turn::Idle
+        })
+    };
+    *slot.lock() = Some(second);
+    scheduler.handle().wake(&first);
+    wait_until("it has its turn", || third.turns() == 1);
+    assert!(waited.load(Ordering::SeqCst) <= 2 * 17, "as soon as the streak is over");
+    slot.lock().take();
+}
+
+#[test]
 fn what_does_not_run_next_after_all_finds_its_parcel_put_down() {
     const HANDED_OVER: usize = 40;
     let (scheduler, _) = start(1);

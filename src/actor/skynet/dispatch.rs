@@ -51,6 +51,8 @@ enum Reading {
 impl Turn<'_, '_> {
     /// Runs the handler of a message in a coroutine of its own.
     pub(in crate::actor) fn dispatch(&mut self, incoming: Incoming<'_>) {
+        // Functions of the program may run before its handler does.
+        self.state.stay();
         if self.state.skynet.is_watching.get() {
             return self.watch(incoming);
         }

@@ -26,6 +26,8 @@ impl Turn<'_, '_> {
     /// Looks at a message before it is handed out.
     #[cold]
     pub(super) fn watch(&mut self, incoming: Incoming<'_>) {
+        // A filter is a function of the program.
+        self.state.stay();
         match self.filtered(&incoming) {
             Ok(None) => self.trace_and_hand_out(incoming),
             Ok(Some(Filtered { protocol, payload, origin })) => {

@@ -31,6 +31,12 @@ return {
     while os.clock() < deadline do
     end
   end,
+  exit_after_fork = function(witness)
+    hive.fork(function()
+      hive.send(witness, "note", "ran")
+    end)
+    hive.exit "enough"
+  end,
   note = function(value)
     seen[#seen + 1] = value
   end,

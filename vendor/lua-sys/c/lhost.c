@@ -57,6 +57,9 @@ LUA_API void lua_gcsettle (lua_State *L) {
   lua_lock(L);
   if (g->gckind == KGC_GENMINOR) {
     g->GCmajorminor = used;
+    /* counts what becomes old; what is young here will soon, and is no sign
+       of a program that needs a major collection */
+    g->GCmarked = -used;
     luaE_setdebt(g, applygcparam(g, MINORMUL, used));
   }
   else if (g->GCdebt > used)

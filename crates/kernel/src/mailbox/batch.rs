@@ -41,13 +41,6 @@ impl<T: Measured> Batch<T> {
         Some(message)
     }
 
-    /// Puts an ordinary message before all others in hand.
-    pub fn put_first(&mut self, message: T, mailbox: &Mailbox<T>) {
-        self.size_bytes += message.size_bytes();
-        self.ordinary.push_front(message);
-        self.report(mailbox);
-    }
-
     /// The next control message only.
     pub fn pop_control(&mut self, mailbox: &Mailbox<T>) -> Option<T> {
         let message = self.control.pop_front()?;

@@ -45,6 +45,12 @@ pub trait Measured {
     /// Bytes this message keeps alive beyond its own fixed size: its payload. Must not change while
     /// the message lies in a mailbox.
     fn size_bytes(&self) -> usize;
+
+    /// Whether it may be [displaced](Mailbox::push_displacing) by newer ones. What somebody counts on, such
+    /// as the answer to a question, may not.
+    fn is_displaceable(&self) -> bool {
+        true
+    }
 }
 
 /// Both lanes; written by producers and the consumer, always under the lock.
@@ -173,8 +179,8 @@ impl<T: Measured> Mailbox<T> {
         Ok(())
     }
 
-    /// Appends an ordinary message and makes room for it: the oldest messages are appended to
-    /// `displaced` until the new one fits. Messages the consumer already holds in its batch are
+    /// Appends an ordinary message and makes room for it: the oldest messages that may be displaced are
+    /// appended to `displaced` until the new one fits. Messages the consumer already holds in its batch are
     /// not displaced, so this can fail when they alone reach the limit.
     ///
     /// # Errors
@@ -191,7 +197,8 @@ impl<T: Measured> Mailbox<T> {
             return Err(Refusal::Closed(message));
         }
         while let Some((messages, waiting_bytes)) = self.fullness(&lanes, size_bytes) {
-            let Some(oldest) = lanes.ordinary.pop_front() else {
+            let place = lanes.ordinary.iter().position(Measured::is_displaceable);
+            let Some(oldest) = place.and_then(|place| lanes.ordinary.remove(place)) else {
                 lanes.refused += 1;
                 return Err(Refusal::Full { message, messages, size_bytes: waiting_bytes });
             };

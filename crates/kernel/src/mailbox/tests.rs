@@ -296,3 +296,36 @@ fn producers_and_a_consumer_lose_nothing_and_keep_each_senders_order() {
         }
     });
 }
+
+/// Odd ones are answers that somebody waits for.
+#[derive(Debug, PartialEq)]
+struct Letter(u32);
+
+impl Measured for Letter {
+    fn size_bytes(&self) -> usize {
+        1
+    }
+
+    fn is_displaceable(&self) -> bool {
+        self.0.is_multiple_of(2)
+    }
+}
+
+#[test]
+fn what_somebody_counts_on_is_not_displaced() {
+    let mailbox = Mailbox::new(Limits { messages: 2, ..Limits::default() });
+    let mut displaced = Vec::new();
+    mailbox.push(Letter(1)).expect("room");
+    mailbox.push(Letter(2)).expect("room");
+    mailbox.push_displacing(Letter(4), &mut displaced).expect("the second one goes");
+    assert_eq!(displaced, [Letter(2)]);
+    mailbox.push_past_limit(Letter(3)).expect("open");
+    mailbox.push_displacing(Letter(6), &mut displaced).expect_err("two that stay fill it");
+    assert_eq!(displaced, [Letter(2), Letter(4)]);
+    let mut batch = Batch::default();
+    mailbox.put_first(Letter(5)).expect("open");
+    mailbox.take(&mut batch);
+    let numbers: Vec<_> =
+        std::iter::from_fn(|| batch.pop(&mailbox)).map(|letter| letter.0).collect();
+    assert_eq!(numbers, [5, 1, 3], "what is put first comes first");
+}

@@ -196,6 +196,10 @@ impl<W: Workload> Local<W> {
                 self.streak.set(self.streak.get() + 1);
                 return Some(next);
             }
+            // What lies in the slot has waited for as long as the conversation lasts.
+            if let Some(task) = self.empty_slot() {
+                self.queue.push(task);
+            }
             self.queue.push(next.unpacked());
         }
         self.streak.set(0);

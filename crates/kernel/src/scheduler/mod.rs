@@ -107,7 +107,8 @@ pub trait Workload: Send + Sync + Sized + 'static {
     }
 
     /// Something that every worker has to do for itself, asked for by [`Handle::send_errand`]. Runs
-    /// between two turns, or while the worker has nothing to do.
+    /// between two turns, or while the worker has nothing to do; others count on it all the same, so it must
+    /// be short, and it must not wake tasks.
     fn errand(&self, _worker: &WorkerContext<'_, Self>) {}
 
     /// A worker thread has begun; called on it, before its first turn.
