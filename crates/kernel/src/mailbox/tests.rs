@@ -315,11 +315,12 @@ impl Measured for Letter {
 fn what_somebody_counts_on_is_not_displaced() {
     let mailbox = Mailbox::new(Limits { messages: 2, ..Limits::default() });
     let mut displaced = Vec::new();
-    mailbox.push(Letter(1)).expect("room");
-    mailbox.push(Letter(2)).expect("room");
-    mailbox.push_displacing(Letter(4), &mut displaced).expect("the second one goes");
+    assert_eq!(mailbox.push(Letter(1)).expect("room").depth, 1);
+    assert_eq!(mailbox.push(Letter(2)).expect("room").depth, 2);
+    let pushed = mailbox.push_displacing(Letter(4), &mut displaced).expect("the second one goes");
+    assert_eq!(pushed.depth, 2);
     assert_eq!(displaced, [Letter(2)]);
-    mailbox.push_past_limit(Letter(3)).expect("open");
+    assert_eq!(mailbox.push_past_limit(Letter(3)).expect("open").depth, 3);
     mailbox.push_displacing(Letter(6), &mut displaced).expect_err("two that stay fill it");
     assert_eq!(displaced, [Letter(2), Letter(4)]);
     let mut batch = Batch::default();
