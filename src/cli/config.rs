@@ -44,8 +44,7 @@ pub struct Settings {
     #[serde(alias = "memory-limit", deserialize_with = "from_text")]
     pub memory_limit: Option<MemoryLimit>,
 
-    // Described by `turn_limit_help`.
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "a text here would be its help, which `turn_limit_help` gives")]
     #[arg(long, value_name = "TIME", env = "MOONHIVE_TURN_LIMIT", help = turn_limit_help())]
     #[serde(alias = "turn-limit", deserialize_with = "from_text")]
     pub turn_limit: Option<TurnLimit>,

@@ -2,7 +2,8 @@
 //!
 //! Everything here is safe Rust over byte slices and knows nothing of Lua, so the stack codec, the
 //! serde codec and the fuzzer share one definition of the format (`docs/message-format.md` shows it
-//! byte by byte). Invariant: [`Reader`] never reads outside its slice and never trusts a count that
+//! byte by byte). The short way for plain values (`plain.rs`) has a reader and a writer of its own over a
+//! fixed buffer, with the tags from here; a property test compares what both write. Invariant: [`Reader`] never reads outside its slice and never trusts a count that
 //! the remaining bytes cannot hold.
 
 use super::error::UnpackError;
