@@ -306,7 +306,7 @@ unsafe extern "C-unwind" fn die(state: *mut lua::lua_State) -> c_int {
         // SAFETY: Lua's strings end with a zero byte.
         unsafe { CStr::from_ptr(message) }.to_string_lossy()
     };
-    eprintln!("unprotected error in Lua: {message}");
+    super::library::complain(format_args!("unprotected error in Lua: {message}"));
     std::process::abort()
 }
 
