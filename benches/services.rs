@@ -15,7 +15,7 @@ use serde::Serialize;
 mod modules;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mimalloc;
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
 /// Samples of what takes a millisecond and more.
