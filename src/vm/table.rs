@@ -45,7 +45,7 @@ impl Stack<'_> {
         to: c_int,
         chain: c_int,
     ) -> bool {
-        self.assert_own(methods.vm());
+        self.assert_keeps(methods);
         let (name, to) = (self.occupied(name), self.occupied(to));
         assert!(self.kind(name) == Kind::String, "a method has a name");
         // SAFETY: both indices hold values of this stack, and one is a string; a raw read does not
