@@ -44,6 +44,7 @@
 //!
 //! Napkin: one call is two turns, two packs, two unpacks, two resumes and four short locks: 0.6 us.
 
+mod alarm;
 mod begin;
 mod boot;
 mod core;
@@ -74,6 +75,7 @@ pub(crate) mod skynet;
 mod slots;
 mod state;
 mod task;
+mod tasks;
 mod token;
 mod totals;
 mod trace;

@@ -406,19 +406,20 @@ impl Turn<'_, '_> {
     }
 
     /// Takes a task out, unless it is a timer that begins again.
-    fn remove(&mut self, key: Key) -> Option<Task> {
+    fn remove(&mut self, key: Key) -> Option<Box<Task>> {
         self.state.skynet.drop_watch(key);
         if self.rearm(key) { None } else { self.state.tasks.borrow_mut().remove(key) }
     }
 
     /// Lets go of what a task held besides its coroutine.
-    pub(super) fn end_task(&mut self, mut task: Task) {
+    pub(super) fn end_task(&mut self, mut task: Box<Task>) {
         if let Some(alarm) = task.deadlines.take_alarm() {
             self.state.core.handle.cancel(alarm);
         }
         if let Some(function) = task.function.take() {
             self.stack.release(function);
         }
+        self.state.tasks.borrow_mut().reuse(task);
     }
 
     pub(super) fn log_failure(&self, what: &str, request: RequestId, fault: &Fault) {

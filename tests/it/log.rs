@@ -79,6 +79,22 @@ fn the_lines_of_one_request_carry_its_id_through_all_services() {
 }
 
 #[test]
+fn an_error_of_a_timer_is_logged_with_its_traceback_and_request() {
+    let scratch = Scratch::new("log_timer");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local function ring(what) error(what) end
+         hive.after(0.001, ring, 'too early')",
+    );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let line = line_with(&ended.stderr, "a task failed: main.lua:2: too early");
+    assert!(line.contains("ERROR main:"), "{line}");
+    assert!(ended.stderr.contains("stack traceback:"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("in function 'ring'") || ended.stderr.contains("main.lua:2: in"));
+}
+
+#[test]
 fn every_failed_run_of_a_repeated_timer_is_logged_though_the_timer_goes_on() {
     let scratch = Scratch::new("log_every");
     scratch.file(
