@@ -8,6 +8,7 @@ use moonhive_kernel::address::Address;
 
 use super::alarm::Alarm;
 use super::end::End;
+use super::every::Every;
 use super::fault::{Code, Fault};
 use super::light::Light;
 use super::limits::TASKS_MAX;
@@ -17,7 +18,7 @@ use super::request::RequestId;
 use super::service::{Leaving, Service};
 use super::slots::Key;
 use super::state::State;
-use super::task::{Every, Role, Stage, Task};
+use super::task::{Role, Stage, Task};
 use super::tasks::Armed;
 use super::trace::Step;
 use super::turn::Turn;
@@ -74,8 +75,7 @@ impl State {
         interval: Duration,
     ) -> Result<Key, Fault> {
         let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
-        let due_ns = self.core.handle.clock().now_ns().saturating_add(interval_ns);
-        let every = Every { interval_ns, due_ns, cancelled: false };
+        let every = Every::new(interval_ns, self.core.handle.clock().now_ns());
         let mut task = Task::new(Stage::Armed, Role::Every(Box::new(every)));
         task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
@@ -368,12 +368,27 @@ impl Turn<'_, '_> {
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
         let request = std::mem::replace(&mut task.request, RequestId::NONE);
+        let is_killed = self.state.service.figures.leaving() == Leaving::Killed;
+        let failure = fault.filter(|fault| fault.code != Code::Cancelled && !is_killed);
+        let clock = self.state.core.handle.clock();
+        let told = match &mut task.role {
+            Role::Every(every) => failure.and_then(|_| every.note_failure(clock.now_ns())),
+            _ => None,
+        };
         drop(tasks);
         self.state.trace(key, request, || Step::End { failed: fault.is_some() });
-        let is_killed = self.state.service.figures.leaving() == Leaving::Killed;
-        if let Some(fault) = fault.filter(|fault| fault.code != Code::Cancelled && !is_killed) {
-            self.log_failure("a repeated timer", request, fault);
+        if let (Some(fault), Some(count)) = (failure, told) {
+            self.log_repeated_failure(request, fault, count);
         }
+    }
+
+    fn log_repeated_failure(&self, request: RequestId, fault: &Fault, count: u64) {
+        if count == 1 {
+            return self.log_failure("a repeated timer", request, fault);
+        }
+        let report = fault.report();
+        let text = format!("a repeated timer failed, {count} times by now: {report}");
+        self.log_error(request, &text);
     }
 
     /// Arms a repeated timer again whose run is over. False for every other task.

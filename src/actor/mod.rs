@@ -49,6 +49,7 @@ mod begin;
 mod boot;
 mod core;
 mod end;
+mod every;
 mod exit;
 mod fault;
 mod groups;

@@ -423,8 +423,12 @@ impl Turn<'_, '_> {
     }
 
     pub(super) fn log_failure(&self, what: &str, request: RequestId, fault: &Fault) {
-        let text = format!("{what} failed: {}", fault.report());
-        if self.state.skynet.is_started() && self.state.tell_logger(&text) {
+        self.log_error(request, &format!("{what} failed: {}", fault.report()));
+    }
+
+    /// Tells the log of a failure, or the service that takes the log in programs of skynet.
+    pub(super) fn log_error(&self, request: RequestId, text: &str) {
+        if self.state.skynet.is_started() && self.state.tell_logger(text) {
             return;
         }
         let service = &self.state.service;

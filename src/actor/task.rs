@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use moonhive_kernel::timer::TimerKey;
 
+use super::every::Every;
 use super::fault::Fault;
 use super::message::Caller;
 use super::profile::TASKS;
@@ -108,24 +109,6 @@ pub(crate) enum Role {
     Every(Box<Every>),
     /// The exit handler.
     Exit,
-}
-
-/// How a repeated timer goes on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Every {
-    pub(crate) interval_ns: u64,
-    pub(crate) due_ns: u64,
-    /// It was cancelled while it ran.
-    pub(crate) cancelled: bool,
-}
-
-impl Every {
-    /// The next time it is due after `now_ns`: times that have passed are left out.
-    pub(crate) fn next_due_ns(&self, now_ns: u64) -> u64 {
-        let late_ns = now_ns.saturating_sub(self.due_ns);
-        let missed = late_ns / self.interval_ns;
-        self.due_ns.saturating_add(self.interval_ns.saturating_mul(missed + 1))
-    }
 }
 
 /// The deadlines a task runs under, by the host's clock in milliseconds. Most tasks have none.
@@ -280,14 +263,6 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_repeated_timer_keeps_its_rhythm_and_leaves_out_what_it_missed() {
-        let every = Every { interval_ns: 10, due_ns: 100, cancelled: false };
-        assert_eq!(every.next_due_ns(100), 110);
-        assert_eq!(every.next_due_ns(109), 110);
-        assert_eq!(every.next_due_ns(135), 140);
-    }
 
     #[test]
     fn the_earliest_deadline_counts_and_scopes_may_end_in_any_order() {
