@@ -15,8 +15,8 @@ use super::context::Context;
 use super::stack::Stack;
 
 /// Slots that are added at once, so that the end of the registry is looked for once: a quarter of
-/// what it has, within these bounds.
-const SLOTS_AT_ONCE: RangeInclusive<i64> = 8..=256;
+/// what it has, within these bounds. An empty service keeps two values and should pay for no more.
+const SLOTS_AT_ONCE: RangeInclusive<i64> = 1..=256;
 
 /// The last bits of a VM's number. A mistake may get past them once in 16 million times, and then
 /// meets a wrong value, no freed memory.
