@@ -1,5 +1,5 @@
--- What the host takes for a timer: 100,000 of one service that all run the same function, once as far
--- apart as those of `timer.lua`, once all due at the same time.
+-- What the host takes for a timer: 100,000 of one service that all run the same function, first as
+-- far apart as those of `timer.lua`, then all due at the same time.
 
 local bench = require "bench"
 local hive = require "hive"
