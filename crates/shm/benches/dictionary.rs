@@ -1,0 +1,2 @@
+//! What a dictionary costs: `cargo bench -p moonhive-shm`.
+fn main() {}

@@ -1,0 +1,161 @@
+//! Words of a segment: the only way to its bytes.
+//!
+//! Other processes change this memory at any time, so no Rust reference to plain data ever points
+//! into it: every access is one atomic of eight, four or one byte at an aligned offset, and its bounds
+//! are checked. Each place has one width for ever; two widths at one place would be a race that the
+//! memory model does not describe.
+//!
+//! Under loom the words live in ordinary arrays, one per width, which the rule above makes possible.
+
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+#[cfg(not(loom))]
+mod mapped {
+    use std::ptr::NonNull;
+
+    use super::{AtomicU8, AtomicU32, AtomicU64};
+
+    /// The bytes of a segment, mapped. Unmapped when dropped.
+    #[derive(Debug)]
+    pub struct Memory {
+        base: NonNull<u8>,
+        size_bytes: usize,
+    }
+
+    // SAFETY: every access to the mapping goes through an atomic; the mapping belongs to no thread.
+    unsafe impl Send for Memory {}
+    // SAFETY: as above.
+    unsafe impl Sync for Memory {}
+
+    impl Memory {
+        /// Takes over a shared, writable mapping.
+        ///
+        /// # Safety
+        /// `base` is the start of a mapping of `size_bytes` that nobody else unmaps, page aligned.
+        pub unsafe fn from_mapping(base: NonNull<u8>, size_bytes: usize) -> Self {
+            Self { base, size_bytes }
+        }
+
+        /// Its size.
+        pub fn size_bytes(&self) -> usize {
+            self.size_bytes
+        }
+
+        /// Where `size_bytes` at `offset` lie; for the lock, which the C library works on.
+        #[inline]
+        pub fn address(&self, offset: usize, size_bytes: usize) -> NonNull<u8> {
+            let end = offset.checked_add(size_bytes);
+            assert!(end.is_some_and(|end| end <= self.size_bytes), "beyond the segment");
+            // SAFETY: the assertion keeps the result inside the mapping.
+            unsafe { self.base.add(offset) }
+        }
+
+        /// Eight bytes.
+        #[inline]
+        pub fn word(&self, offset: usize) -> &AtomicU64 {
+            assert!(offset.is_multiple_of(8), "a word is aligned");
+            // SAFETY: inside the mapping and aligned; any bits are a u64; only atomics touch it.
+            unsafe { self.address(offset, 8).cast().as_ref() }
+        }
+
+        /// Four bytes.
+        #[inline]
+        pub fn half(&self, offset: usize) -> &AtomicU32 {
+            assert!(offset.is_multiple_of(4), "a half is aligned");
+            // SAFETY: inside the mapping and aligned; any bits are a u32; only atomics touch it.
+            unsafe { self.address(offset, 4).cast().as_ref() }
+        }
+
+        /// One byte.
+        #[inline]
+        pub fn byte(&self, offset: usize) -> &AtomicU8 {
+            // SAFETY: inside the mapping; any bits are a u8; only atomics touch it.
+            unsafe { self.address(offset, 1).cast().as_ref() }
+        }
+    }
+
+    impl Drop for Memory {
+        fn drop(&mut self) {
+            // SAFETY: `from_mapping` made this the only owner, and no reference outlives it. No
+            // thread is inside a lock of the segment: guards borrow the owner.
+            let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };
+            debug_assert!(result.is_ok(), "a whole mapping can be unmapped");
+        }
+    }
+}
+
+#[cfg(loom)]
+mod modelled {
+    use super::{AtomicU8, AtomicU32, AtomicU64};
+
+    /// The bytes of a segment, as arrays that loom watches.
+    #[derive(Debug)]
+    pub struct Memory {
+        words: Vec<AtomicU64>,
+        halves: Vec<AtomicU32>,
+        bytes: Vec<AtomicU8>,
+    }
+
+    impl Memory {
+        /// Zeroed memory.
+        pub fn zeroed(size_bytes: usize) -> Self {
+            Self {
+                words: (0..size_bytes / 8).map(|_| AtomicU64::new(0)).collect(),
+                halves: (0..size_bytes / 4).map(|_| AtomicU32::new(0)).collect(),
+                bytes: (0..size_bytes).map(|_| AtomicU8::new(0)).collect(),
+            }
+        }
+
+        /// Its size.
+        pub fn size_bytes(&self) -> usize {
+            self.bytes.len()
+        }
+
+        /// Eight bytes.
+        pub fn word(&self, offset: usize) -> &AtomicU64 {
+            &self.words[offset / 8]
+        }
+
+        /// Four bytes.
+        pub fn half(&self, offset: usize) -> &AtomicU32 {
+            &self.halves[offset / 4]
+        }
+
+        /// One byte.
+        pub fn byte(&self, offset: usize) -> &AtomicU8 {
+            &self.bytes[offset]
+        }
+    }
+}
+
+#[cfg(not(loom))]
+pub use mapped::Memory;
+#[cfg(loom)]
+pub use modelled::Memory;
+
+/// Short forms for the orders that nearly every access has.
+impl Memory {
+    /// Eight bytes, relaxed.
+    #[inline]
+    pub fn load(&self, offset: usize) -> u64 {
+        self.word(offset).load(Ordering::Relaxed)
+    }
+
+    /// Writes eight bytes, relaxed.
+    #[inline]
+    pub fn store(&self, offset: usize, value: u64) {
+        self.word(offset).store(value, Ordering::Relaxed);
+    }
+
+    /// Four bytes, relaxed.
+    #[inline]
+    pub fn load_half(&self, offset: usize) -> u32 {
+        self.half(offset).load(Ordering::Relaxed)
+    }
+
+    /// Writes four bytes, relaxed.
+    #[inline]
+    pub fn store_half(&self, offset: usize, value: u32) {
+        self.half(offset).store(value, Ordering::Relaxed);
+    }
+}
