@@ -13,9 +13,6 @@ use crate::sync::Ordering;
 /// An epoch ends after this part of the entries was written.
 const EPOCHS_PER_TURN: u64 = 64;
 
-/// Age of what has no use at all: an expired entry.
-pub const OLDEST: u32 = u32::MAX;
-
 impl Core<'_> {
     /// Marks an entry as used now. Any thread, at any time.
     #[inline]
