@@ -86,44 +86,54 @@ mod mapped {
 
 #[cfg(loom)]
 mod modelled {
+    use std::ptr::NonNull;
+
     use super::{AtomicU8, AtomicU32, AtomicU64};
 
-    /// The bytes of a segment, as arrays that loom watches.
+    /// The part of a segment that a model uses, as arrays that loom watches.
     #[derive(Debug)]
     pub struct Memory {
+        start: usize,
         words: Vec<AtomicU64>,
         halves: Vec<AtomicU32>,
-        bytes: Vec<AtomicU8>,
     }
 
     impl Memory {
-        /// Zeroed memory.
-        pub fn zeroed(size_bytes: usize) -> Self {
+        /// Zeroed memory from one offset to another.
+        pub fn zeroed(start: usize, end: usize) -> Self {
             Self {
-                words: (0..size_bytes / 8).map(|_| AtomicU64::new(0)).collect(),
-                halves: (0..size_bytes / 4).map(|_| AtomicU32::new(0)).collect(),
-                bytes: (0..size_bytes).map(|_| AtomicU8::new(0)).collect(),
+                start,
+                words: (start / 8..end / 8).map(|_| AtomicU64::new(0)).collect(),
+                halves: (start / 4..end / 4).map(|_| AtomicU32::new(0)).collect(),
             }
+        }
+
+        /// No model maps a file.
+        ///
+        /// # Safety
+        /// None is needed.
+        pub unsafe fn from_mapping(_base: NonNull<u8>, size_bytes: usize) -> Self {
+            Self::zeroed(0, size_bytes)
         }
 
         /// Its size.
         pub fn size_bytes(&self) -> usize {
-            self.bytes.len()
+            self.start + self.words.len() * 8
         }
 
         /// Eight bytes.
         pub fn word(&self, offset: usize) -> &AtomicU64 {
-            &self.words[offset / 8]
+            &self.words[(offset - self.start) / 8]
         }
 
         /// Four bytes.
         pub fn half(&self, offset: usize) -> &AtomicU32 {
-            &self.halves[offset / 4]
+            &self.halves[(offset - self.start) / 4]
         }
 
-        /// One byte.
-        pub fn byte(&self, offset: usize) -> &AtomicU8 {
-            &self.bytes[offset]
+        /// One byte: only dictionaries that are not exact have any.
+        pub fn byte(&self, _offset: usize) -> &AtomicU8 {
+            unreachable!("a modelled dictionary is exact")
         }
     }
 }

@@ -213,6 +213,7 @@ impl<'a> Locked<'a> {
             let mut chain = self.bucket(bucket);
             let dead = chain.find(|(record, _)| {
                 Some(record.cell) != spared
+                    && state_of(record.commit()) == ENTRY
                     && self.core.is_over(self.shard, record, version_of(record.commit()))
             });
             let Some((record, link_at)) = dead else { return freed };

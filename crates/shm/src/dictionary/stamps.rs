@@ -55,7 +55,7 @@ impl Locked<'_> {
     #[inline]
     pub fn touch(&mut self, cell: u32) {
         if !self.core.geometry.exact {
-            let ticks = self.half(TICKS) + 1;
+            let ticks = self.half(TICKS).wrapping_add(1);
             let is_over = u64::from(ticks) > self.field(LIVE) / EPOCHS_PER_TURN;
             self.set_half(TICKS, if is_over { 0 } else { ticks });
             if is_over {

@@ -134,6 +134,10 @@ impl<'a> Survey<'a> {
             let (cell, length) = self.core.run_at(next)?;
             next = self.core.memory.load_half(self.core.geometry.cell_at(cell));
             runs.push((cell, length));
+            // More cells than there are: the links run in a circle.
+            if runs.len() as u64 > u64::from(self.core.geometry.cells) {
+                return None;
+            }
             have += u64::from(length) * CELL_WORDS as u64 - 1;
         }
         let own = Core::owner_byte(self.shard);
