@@ -280,7 +280,8 @@ impl<'a> Locked<'a> {
         let link = link_to(element.cell);
         element.set_half(towards(side), 0);
         element.set_half(away_from(side), end.map_or(0, |end| link_to(end.cell)));
-        let memory = self.core.memory;
+        let core = self.core;
+        let memory = &core.memory;
         match end {
             Some(end) => end.set_half(towards(side), link),
             None => {
@@ -333,7 +334,7 @@ impl<'a> Locked<'a> {
         let next = core.next_element(self.shard, list, element, side);
         self.open();
         element.set_commit(FREE);
-        let memory = core.memory;
+        let memory = &core.memory;
         let link = next.map_or(0, |next| link_to(next.cell));
         memory.store_half(Core::end_at(list, side), link);
         memory.store(list.count_at, core.count_of(list).saturating_sub(1));

@@ -9,7 +9,7 @@ use loom::sync::Arc;
 use loom::thread;
 use siphasher::sip::SipHasher13;
 
-use super::core::{Core, Key};
+use super::core::{Core, Key, Parts};
 use super::geometry::Geometry;
 use super::value::{SetOptions, Value};
 use super::write::Condition;
@@ -20,29 +20,25 @@ use crate::sync::Ordering;
 const PREEMPTIONS: usize = 3;
 
 /// A dictionary in which so many cells are free.
-struct Model {
-    memory: Memory,
-    geometry: Geometry,
-    hasher: SipHasher13,
-}
+struct Model(Parts);
 
 impl Model {
     fn new(shards: u64, free_cells: u32) -> Self {
         let geometry = Geometry::with_offsets(0, shards, true, 64, u64::from(free_cells), 1);
         let end = geometry.cell_at(free_cells);
         let memory = Memory::zeroed(HEADER_BYTES, end);
-        let model = Self { memory, geometry, hasher: SipHasher13::new_with_keys(1, 2) };
+        let hasher = SipHasher13::new_with_keys(1, 2);
+        let model = Self(Parts { memory, geometry, hasher, lock_timeout: Duration::from_secs(1) });
         model.core().initialise();
         for cell in free_cells..64 {
-            let word = model.memory.word(model.geometry.owners_at + cell as usize / 8 * 8);
+            let word = model.0.memory.word(geometry.owners_at + cell as usize / 8 * 8);
             word.fetch_or(0x7f << (cell % 8 * 8), Ordering::Relaxed);
         }
         model
     }
 
     fn core(&self) -> Core<'_> {
-        let lock_timeout = Duration::from_secs(1);
-        Core { memory: &self.memory, geometry: &self.geometry, hasher: &self.hasher, lock_timeout }
+        Core(&self.0)
     }
 
     /// A key of one byte that belongs to a shard; the first of them or the second.

@@ -24,7 +24,7 @@ const SLEEPER: u32 = 1;
 
 impl<'a> Core<'a> {
     fn doorbell(self, shard: u32) -> &'a AtomicU32 {
-        self.memory.half(self.geometry.shard_at(shard) + DOORBELL)
+        self.0.memory.half(self.geometry.shard_at(shard) + DOORBELL)
     }
 
     /// Wakes who waits for a change in a shard. Called after the change.
