@@ -60,7 +60,7 @@ impl<'a> Core<'a> {
     ///
     /// # Errors
     /// [`Error::EmptyKey`], [`Error::KeyTooLong`].
-    #[inline]
+    #[inline(always)]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Result<Key<'k>> {
         match bytes.len() {
             0 => Err(Error::EmptyKey),
@@ -72,7 +72,7 @@ impl<'a> Core<'a> {
     }
 
     /// Where a key belongs: four independent parts of its hash.
-    #[inline]
+    #[inline(always)]
     pub fn place<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         let hash = self.hasher.hash(bytes);
         let low = hash & 0xffff_ffff;

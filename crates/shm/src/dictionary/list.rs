@@ -297,7 +297,7 @@ impl<'a> Locked<'a> {
 
     /// Makes a list of one element, in the place of whatever is over.
     fn push_first(&mut self, key: &Key<'_>, value: Value<'_>, options: SetOptions) -> Result<u64> {
-        let old = self.find(key).map(|(record, _)| record);
+        let old = self.find(key);
         let id = self.next_version();
         let head = Content {
             key: key.bytes,
@@ -309,10 +309,13 @@ impl<'a> Locked<'a> {
             expiry_us: end_of(options.ttl_ms),
         };
         let evict = !options.never_evict;
-        let permit = Permit { evict, old, may_take_over: false };
-        let head = self.build(&head, permit)?;
+        let permit = Permit { evict, old: old.map(|(old, _)| old), may_take_over: false };
+        let mut head = self.build(&head, permit)?;
         let element = match self.build_element(id, 0, value, permit) {
-            Ok(element) => element.record,
+            Ok(element) => {
+                head.made_room |= element.made_room;
+                element.record
+            }
             Err(error) => {
                 self.release_record(&head.record);
                 return Err(error);
@@ -322,7 +325,7 @@ impl<'a> Locked<'a> {
         self.commit(&element, ELEMENT);
         self.link_element(&list, &element, None, Side::Left);
         self.publish(key, &head, old);
-        if let Some(old) = old {
+        if let Some((old, _)) = old {
             self.dispose(&old);
         }
         Ok(1)

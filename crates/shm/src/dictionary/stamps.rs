@@ -15,7 +15,7 @@ const EPOCHS_PER_TURN: u64 = 64;
 
 impl Core<'_> {
     /// Marks an entry as used now. Any thread, at any time.
-    #[inline]
+    #[inline(always)]
     pub fn touch(&self, shard: u32, cell: u32) {
         let recency = self.memory.half(self.geometry.shard_at(shard) + RECENCY);
         let now = recency.load(Ordering::Relaxed);
@@ -52,7 +52,7 @@ impl Core<'_> {
 
 impl Locked<'_> {
     /// Marks an entry as used by a writer, whose uses make time pass.
-    #[inline]
+    #[inline(always)]
     pub fn touch(&mut self, cell: u32) {
         if !self.core.geometry.exact {
             let ticks = self.half(TICKS).wrapping_add(1);
