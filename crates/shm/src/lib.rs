@@ -13,8 +13,9 @@
 //! Not promised: what a power cut leaves, and safety from a process that may write to the segment and
 //! wants to do harm. Checksums and bounds keep damage from crashing us; they cannot make it good.
 //!
-//! Figures: a get takes about 150 ns and a set 250 ns with a million entries in random order; an entry with
-//! a key and a value of 16 bytes each takes 71 bytes, everything included.
+//! An entry with a key and a value of 16 bytes each takes 71 bytes, everything included. A get or a set of
+//! a random key among a million costs three or four cache misses; what that is in time, and what everything
+//! else costs, `docs/benchmarks.md` says.
 
 mod clock;
 #[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
