@@ -19,12 +19,17 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 ];
 
 /// Words that never appear in the code of a folder, and why.
-const BANNED: [(&str, &[&str], &str); 6] = [
+const BANNED: [(&str, &[&str], &str); 7] = [
     ("crates/kernel/src/", &["mlua", "moonhive_lua_sys", "moonhive::"], "the kernel knows no Lua"),
     (
         "crates/kernel/src/",
         &["std::fs", "std::net", "std::io::std", "std::process", "println!"],
         "the kernel does no I/O",
+    ),
+    (
+        "crates/shm/src/",
+        &["mlua", "moonhive_lua_sys", "moonhive_kernel", "moonhive::"],
+        "shared memory stands alone",
     ),
     ("vendor/lua-sys/src/", &["moonhive::", "moonhive_kernel"], "the Lua crate knows no host"),
     ("src/message/", &["parking_lot", "spin::"], "a codec holds no lock"),

@@ -1,0 +1,117 @@
+//! What every operation needs at hand: the memory, where things lie in it, how long to wait.
+//!
+//! [`Core`] knows nothing of names and files: a model checker runs it over plain arrays.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
+
+use super::geometry::Geometry;
+use super::shard::Locked;
+use crate::error::{Error, Result};
+use crate::lock::RobustLock;
+use crate::memory::Memory;
+
+/// Longest key: its length has two bytes.
+pub const KEY_LIMIT_BYTES: usize = 65_535;
+
+/// What a dictionary consists of in this process.
+#[derive(Debug)]
+pub struct Parts {
+    /// The bytes.
+    pub memory: Memory,
+    /// Where things lie.
+    pub geometry: Geometry,
+    /// Hash of keys.
+    pub hasher: SipHasher13,
+    /// Longest wait for a lock.
+    pub lock_timeout: Duration,
+}
+
+/// A dictionary as its operations see it. Copied freely: one pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct Core<'a>(pub &'a Parts);
+
+impl Deref for Core<'_> {
+    type Target = Parts;
+
+    #[inline(always)]
+    fn deref(&self) -> &Parts {
+        self.0
+    }
+}
+
+/// A key, hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'k> {
+    /// Its bytes.
+    pub bytes: &'k [u8],
+    /// The shard it belongs to.
+    pub shard: u32,
+    /// The bucket of the shard.
+    pub bucket: u32,
+    /// Sixteen more bits of the hash, kept in the entry.
+    pub tag: u16,
+}
+
+impl<'a> Core<'a> {
+    /// Checks and hashes a key.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::KeyTooLong`].
+    #[inline(always)]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Result<Key<'k>> {
+        match bytes.len() {
+            0 => Err(Error::EmptyKey),
+            length_bytes if length_bytes > KEY_LIMIT_BYTES => {
+                Err(Error::KeyTooLong { length_bytes })
+            }
+            _ => Ok(self.place(bytes)),
+        }
+    }
+
+    /// Where a key belongs: four independent parts of its hash.
+    #[inline(always)]
+    pub fn place<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        let hash = self.hasher.hash(bytes);
+        let low = hash & 0xffff_ffff;
+        Key {
+            bytes,
+            shard: (hash >> 58) as u32 & (self.geometry.shards - 1),
+            bucket: ((low * u64::from(self.geometry.buckets)) >> 32) as u32,
+            tag: (hash >> 32) as u16,
+        }
+    }
+
+    /// Takes the lock of a shard, repairing the shard if its last owner died.
+    ///
+    /// # Errors
+    /// [`Error::LockTimeout`], [`Error::LockBroken`].
+    #[inline]
+    pub fn lock(self, shard: u32) -> Result<Locked<'a>> {
+        Locked::new(self, shard)
+    }
+
+    /// The lock of a shard.
+    pub fn lock_of(&self, shard: u32) -> RobustLock<'a> {
+        RobustLock::at(&self.0.memory, self.geometry.shard_at(shard))
+    }
+
+    /// Fills zeroed memory: free locks, and room everywhere.
+    pub fn initialise(&self) {
+        for shard in 0..self.geometry.shards {
+            self.lock_of(shard).initialise();
+        }
+        self.note_room_everywhere();
+    }
+
+    /// Checks what an opener relies on beyond the header.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn check_locks(&self) -> Result<()> {
+        let fine = (0..self.geometry.shards).all(|shard| self.lock_of(shard).is_of_our_kind());
+        fine.then_some(()).ok_or(Error::Damaged { what: "a lock" })
+    }
+}

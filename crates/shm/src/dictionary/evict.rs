@@ -1,0 +1,232 @@
+//! Which entry goes: the least recently used one, as nearly as its price allows.
+//!
+//! A walk over owner bytes and stamps, which lie side by side and cost a nanosecond each, collects the
+//! oldest entries it meets, and the following evictions take them one after the other without another
+//! walk, as long as their stamps say that nobody has used them since. In an exact dictionary the walk
+//! covers all entries, so the order is exactly that of use: whoever was not among the oldest then is
+//! younger than they are. In a larger one it covers a window of 512, of which it takes the oldest
+//! sixteenth. Before a live entry goes, a few buckets are searched for expired ones.
+
+use super::cells::{HEAD, equal_lanes};
+use super::core::Core;
+use super::index::Bucket;
+use super::record::{ENTRY, Record, link_to, state_of, version_of};
+use super::shard::{CANDIDATES, EVICTIONS, EXPIRIES, HAND, Locked, SWEEP_HAND};
+
+/// Candidates that one walk collects.
+const CANDIDATES_MOST: usize = 46;
+
+/// Bytes of a candidate in the shard: link, stamp.
+const CANDIDATE_BYTES: usize = 8;
+
+/// Heads that a walk looks at, unless the dictionary is exact.
+const WINDOW_HEADS: u32 = 512;
+
+/// Words of owners that a walk looks at, whatever it finds: about 100 microseconds.
+const WINDOW_WORDS: u32 = 1 << 17;
+
+/// Elements of ended lists that go before anything else.
+const RECLAIMED_ELEMENTS: u64 = 64;
+
+/// Buckets that are searched for expired entries before a live one goes.
+const SWEPT_BUCKETS: u32 = 2;
+
+/// Buckets that are searched for expired entries before a store is refused.
+const RECLAIM_BUCKETS: u32 = 1 << 15;
+
+const _: () =
+    assert!(CANDIDATES + 4 + CANDIDATES_MOST * CANDIDATE_BYTES <= super::geometry::SHARD_BYTES);
+
+/// An entry that may go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Candidate {
+    age: u32,
+    cell: u32,
+}
+
+/// The oldest entries met so far, oldest last.
+#[derive(Debug)]
+struct Oldest {
+    found: [Candidate; CANDIDATES_MOST],
+    count: usize,
+}
+
+impl Oldest {
+    fn new() -> Self {
+        Self { found: [Candidate::default(); CANDIDATES_MOST], count: 0 }
+    }
+
+    /// True if an entry of that age would be among them.
+    fn wants(&self, age: u32) -> bool {
+        self.count < CANDIDATES_MOST || age > self.found[0].age
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        let place = self.found[..self.count].partition_point(|it| it.age < candidate.age);
+        if self.count == CANDIDATES_MOST {
+            // The youngest goes; it is younger than the new one, so `place` is not 0.
+            self.found.copy_within(1..place, 0);
+            self.found[place - 1] = candidate;
+        } else {
+            self.found.copy_within(place..self.count, place + 1);
+            self.found[place] = candidate;
+            self.count += 1;
+        }
+    }
+}
+
+impl<'a> Locked<'a> {
+    /// Throws out one entry other than the spared one. True if it was live; `None` if there is none.
+    pub fn evict(&mut self, spared: Option<u32>) -> Option<bool> {
+        let is_free = self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0;
+        if is_free || self.sweep_buckets(SWEPT_BUCKETS, spared) > 0 {
+            return Some(false);
+        }
+        for _ in 0..2 {
+            while let Some(record) = self.next_candidate() {
+                if Some(record.cell) == spared {
+                    continue;
+                }
+                let is_live = !self.core.is_over(self.shard, &record, version_of(record.commit()));
+                if self.remove_cell(&record) {
+                    self.count(if is_live { EVICTIONS } else { EXPIRIES }, 1);
+                    return Some(is_live);
+                }
+            }
+            self.collect_candidates();
+        }
+        None
+    }
+
+    /// True if an entry of this shard begins in a cell.
+    fn is_entry(&self, record: &Record<'_>) -> bool {
+        self.core.owner(record.cell) == Core::owner_byte(self.shard) | HEAD
+            && state_of(record.commit()) == ENTRY
+    }
+
+    /// Takes the last candidate that is still what it was.
+    fn next_candidate(&mut self) -> Option<Record<'a>> {
+        let mut count = self.half(CANDIDATES).min(CANDIDATES_MOST as u32);
+        while count > 0 {
+            count -= 1;
+            self.set_half(CANDIDATES, count);
+            let at = CANDIDATES + 4 + count as usize * CANDIDATE_BYTES;
+            let Some(record) = self.core.record_at(self.half(at)) else { continue };
+            let is_unused = self.core.stamp(record.cell) == self.half(at + 4);
+            if is_unused && self.is_entry(&record) {
+                return Some(record);
+            }
+        }
+        None
+    }
+
+    /// Walks on and notes the oldest entries that it meets.
+    fn collect_candidates(&mut self) {
+        let mut oldest = Oldest::new();
+        let is_exact = self.core.geometry.exact;
+        let words = self.core.geometry.cells / 8;
+        let own = Core::owner_byte(self.shard) | HEAD;
+        let mut hand = self.half(HAND) % words;
+        let mut seen = 0;
+        for _ in 0..words.min(WINDOW_WORDS) {
+            let mut lanes = equal_lanes(self.core.owner_word(hand * 8), own);
+            while lanes != 0 {
+                self.consider(&mut oldest, hand * 8 + lanes.trailing_zeros());
+                lanes &= lanes - 1;
+                seen += 1;
+            }
+            hand = (hand + 1) % words;
+            if !is_exact && seen >= WINDOW_HEADS && oldest.count > 0 {
+                break;
+            }
+        }
+        self.set_half(HAND, hand);
+        // A window yields its oldest sixteenth; all of it where there are few.
+        let share = if is_exact { CANDIDATES_MOST } else { (seen as usize / 16).max(1) };
+        self.note_candidates(&oldest.found[oldest.count.saturating_sub(share)..oldest.count]);
+    }
+
+    fn consider(&self, oldest: &mut Oldest, cell: u32) {
+        let age = self.core.age(self.shard, cell);
+        let commit = self.core.memory.load(self.core.geometry.cell_at(cell));
+        // An element of a list goes with its list, not alone.
+        if oldest.wants(age) && state_of(commit) == ENTRY {
+            oldest.add(Candidate { age, cell });
+        }
+    }
+
+    fn note_candidates(&self, candidates: &[Candidate]) {
+        for (index, candidate) in candidates.iter().enumerate() {
+            let at = CANDIDATES + 4 + index * CANDIDATE_BYTES;
+            self.set_half(at, link_to(candidate.cell));
+            self.set_half(at + 4, self.core.stamp(candidate.cell));
+        }
+        self.set_half(CANDIDATES, candidates.len() as u32);
+    }
+
+    /// Removes an entry from its bucket; false if it is not there.
+    fn remove_from(&mut self, bucket: u32, record: &Record<'a>) -> bool {
+        let Some(link_at) = self.link_in(bucket, record.cell) else { return false };
+        self.remove(record, link_at);
+        true
+    }
+
+    /// The offset of the link that leads to an entry, in a bucket.
+    pub fn link_in(&self, bucket: u32, cell: u32) -> Option<usize> {
+        let mut chain: Bucket<'a> = self.bucket(bucket);
+        chain.find(|(record, _)| record.cell == cell).map(|(_, link_at)| link_at)
+    }
+
+    /// Removes an entry that is somewhere in the index; false if it is not.
+    pub fn remove_cell(&mut self, record: &Record<'a>) -> bool {
+        let mut key = Vec::new();
+        let is_whole = record.read_key(&mut key);
+        is_whole && self.remove_from(self.core.place(&key).bucket, record)
+    }
+
+    /// Gives back expired entries, from where the last search ended; true if there was one.
+    pub fn reclaim(&mut self, spared: Option<u32>) -> bool {
+        if self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0 {
+            return true;
+        }
+        let mut left = RECLAIM_BUCKETS.min(self.core.geometry.buckets);
+        while left > 0 {
+            let step = left.min(64);
+            if self.sweep_buckets(step, spared) > 0 {
+                return true;
+            }
+            left -= step;
+        }
+        false
+    }
+
+    /// Gives back the expired entries of the next buckets; how many.
+    pub fn sweep_buckets(&mut self, count: u32, spared: Option<u32>) -> u64 {
+        let buckets = self.core.geometry.buckets;
+        let mut hand = self.half(SWEEP_HAND) % buckets;
+        let mut freed = 0;
+        for _ in 0..count {
+            freed += self.sweep_bucket(hand, spared);
+            hand = (hand + 1) % buckets;
+        }
+        self.set_half(SWEEP_HAND, hand);
+        freed
+    }
+
+    /// Gives back the expired entries of one bucket; how many.
+    pub fn sweep_bucket(&mut self, bucket: u32, spared: Option<u32>) -> u64 {
+        let mut freed = 0;
+        loop {
+            let mut chain = self.bucket(bucket);
+            let dead = chain.find(|(record, _)| {
+                Some(record.cell) != spared
+                    && state_of(record.commit()) == ENTRY
+                    && self.core.is_over(self.shard, record, version_of(record.commit()))
+            });
+            let Some((record, link_at)) = dead else { return freed };
+            self.remove(&record, link_at);
+            self.count(EXPIRIES, 1);
+            freed += 1;
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Lists: an entry that owns elements.
+//!
+//! The elements are the truth: each is a record of its own whose key is the identity of its list and its
+//! position, and whose commit word makes it exist. The links between them, the two ends and the count are
+//! derived, and a repair makes them anew. So a push is done with one store, and so is a pop; an entry
+//! without elements is none.
+//!
+//! Everything here happens under the lock.
+
+use super::cells::HEAD;
+use super::core::{Core, Key};
+use super::draft::{Content, Source};
+use super::geometry::CELL_BYTES;
+use super::read::decode;
+use super::record::{
+    ELEMENT, ENTRY, FREE, NEXT, PREVIOUS, Record, commit_word, kind, link_to, state_of, version_of,
+};
+use super::room::{Built, Permit};
+use super::shard::{ELEMENTS, Locked, WRITES};
+use super::value::{OwnedValue, SetOptions, Side, Value};
+use super::write::end_of;
+use crate::error::{Error, Result};
+
+/// The words of a list's value.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'a> {
+    /// The entry.
+    pub record: Record<'a>,
+    /// Identity: what its elements name.
+    pub id: u64,
+    ends_at: usize,
+    count_at: usize,
+}
+
+/// An element of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Element {
+    /// The identity of its list.
+    pub list: u64,
+    /// Its place: elements are in order of this number, which may have gaps.
+    pub position: i64,
+}
+
+impl<'a> Core<'a> {
+    /// The list in an entry of that kind; `None` if it is cut off.
+    pub fn list_of(self, record: Record<'a>) -> Option<List<'a>> {
+        let mut words = record.value().filter(|_| record.shape.kind == kind::LIST)?;
+        let id = words.next_word()?;
+        Some(List { record, id, ends_at: words.next_place()?, count_at: words.next_place()? })
+    }
+
+    /// What an element says about itself; `None` if it is none.
+    pub fn element_of(self, record: &Record<'_>) -> Option<Element> {
+        let mut words = record.words();
+        let is_element = record.shape.key_length == 16 && state_of(record.commit()) == ELEMENT;
+        let list = words.next_word().filter(|_| is_element)?;
+        Some(Element { list, position: words.next_word()? as i64 })
+    }
+
+    fn end_at(list: &List<'_>, side: Side) -> usize {
+        match side {
+            Side::Left => list.ends_at,
+            Side::Right => list.ends_at + 4,
+        }
+    }
+
+    /// The element at an end, if the link is right.
+    pub fn end_of_list(self, shard: u32, list: &List<'_>, side: Side) -> Option<Record<'a>> {
+        self.element_at(shard, self.memory.load_half(Self::end_at(list, side)), list.id)
+    }
+
+    /// The element of a list that a link leads to.
+    fn element_at(self, shard: u32, link: u32, list: u64) -> Option<Record<'a>> {
+        let record = self.record_at(link)?;
+        let is_ours = self.owner(record.cell) == Self::owner_byte(shard) | HEAD;
+        let element = self.element_of(&record).filter(|_| is_ours)?;
+        (element.list == list).then_some(record)
+    }
+
+    /// The neighbour of an element, away from `side`.
+    pub fn next_element(
+        self,
+        shard: u32,
+        list: &List<'_>,
+        element: &Record<'_>,
+        side: Side,
+    ) -> Option<Record<'a>> {
+        self.element_at(shard, element.half(away_from(side)), list.id)
+    }
+
+    /// Elements of a list.
+    pub fn count_of(self, list: &List<'_>) -> u64 {
+        self.memory.load(list.count_at)
+    }
+
+    /// Writes what is derived: ends and count.
+    pub fn set_ends(self, list: &List<'_>, first: u32, last: u32, count: u64) {
+        self.memory.store_half(list.ends_at, first);
+        self.memory.store_half(list.ends_at + 4, last);
+        self.memory.store(list.count_at, count);
+    }
+
+    /// Adds an element at an end. Returns the new length. The time to live counts for a new list only.
+    ///
+    /// # Errors
+    /// [`Error::ValueNotList`], [`Error::NoMemory`], or a lock that could not be had.
+    pub fn push(
+        self,
+        key: &Key<'_>,
+        value: Value<'_>,
+        side: Side,
+        options: SetOptions,
+    ) -> Result<u64> {
+        let mut shard = self.lock(key.shard)?;
+        let evict = !options.never_evict;
+        match shard.list(key)? {
+            Some(list) => shard.push_to(&list, value, side, evict),
+            None => shard.push_first(key, value, options),
+        }
+    }
+
+    /// Takes the element at an end; its bytes go into the buffer.
+    ///
+    /// # Errors
+    /// [`Error::ValueNotList`], or a lock that could not be had.
+    pub fn pop<'b>(
+        self,
+        key: &Key<'_>,
+        side: Side,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<Value<'b>>> {
+        let mut shard = self.lock(key.shard)?;
+        for _ in 0..2 {
+            let Some(list) = shard.list(key)? else { return Ok(None) };
+            match self.end_of_list(key.shard, &list, side) {
+                Some(element) => {
+                    let (value_kind, word) = read_element(&element, buffer)?;
+                    shard.take(key, &list, &element, side);
+                    return Ok(Some(decode(value_kind, word, buffer)));
+                }
+                // A list has an element: its links are damaged.
+                None => shard.repair(),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Elements of a list, 0 without one.
+    ///
+    /// # Errors
+    /// [`Error::ValueNotList`], or a lock that could not be had.
+    pub fn length(self, key: &Key<'_>) -> Result<u64> {
+        let mut shard = self.lock(key.shard)?;
+        Ok(shard.list(key)?.map_or(0, |list| self.count_of(&list)))
+    }
+
+    /// Elements from one index to another, both included; negative ones count from the end.
+    ///
+    /// # Errors
+    /// [`Error::ValueNotList`], or a lock that could not be had.
+    pub fn range(self, key: &Key<'_>, start: i64, stop: i64) -> Result<Vec<OwnedValue>> {
+        let mut shard = self.lock(key.shard)?;
+        let Some(list) = shard.list(key)? else { return Ok(Vec::new()) };
+        let count = i64::try_from(self.count_of(&list)).unwrap_or(i64::MAX);
+        let from_end = |index: i64| if index < 0 { index.saturating_add(count) } else { index };
+        let (start, stop) = (from_end(start).max(0), from_end(stop).min(count - 1));
+        let mut found = Vec::new();
+        let mut buffer = Vec::new();
+        let mut next = self.end_of_list(key.shard, &list, Side::Left);
+        // Links that run in a circle would yield more than all cells can hold.
+        let mut left_bytes = self.geometry.cells as usize * CELL_BYTES;
+        for index in 0..=stop {
+            let Some(element) = next else { break };
+            let damaged = Error::Damaged { what: "the links of a list" };
+            left_bytes = left_bytes.checked_sub(CELL_BYTES).ok_or(damaged.clone())?;
+            if index >= start {
+                left_bytes = left_bytes.checked_sub(element.length as usize).ok_or(damaged)?;
+                let (value_kind, word) = read_element(&element, &mut buffer)?;
+                found.push(decode(value_kind, word, &buffer).to_owned());
+            }
+            next = self.next_element(key.shard, &list, &element, Side::Left);
+        }
+        Ok(found)
+    }
+}
+
+/// The link that leads away from an end.
+fn away_from(side: Side) -> usize {
+    match side {
+        Side::Left => NEXT,
+        Side::Right => PREVIOUS,
+    }
+}
+
+/// The link that leads back to an end.
+fn towards(side: Side) -> usize {
+    match side {
+        Side::Left => PREVIOUS,
+        Side::Right => NEXT,
+    }
+}
+
+/// Kind and word of the value of an element; its bytes go into the buffer.
+fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u64)> {
+    let damaged = || Error::Damaged { what: "an element of a list" };
+    let mut words = element.value().ok_or_else(damaged)?;
+    if element.shape.is_number() {
+        let word = words.next_word().ok_or_else(damaged)?;
+        return Ok((element.shape.kind, word));
+    }
+    let is_whole = words.read(element.length as usize, buffer);
+    is_whole.then_some((element.shape.kind, 0)).ok_or_else(damaged)
+}
+
+impl<'a> Locked<'a> {
+    /// The live list of a key.
+    fn list(&mut self, key: &Key<'_>) -> Result<Option<List<'a>>> {
+        let Some((record, _)) = self.find(key) else { return Ok(None) };
+        if self.core.is_over(self.shard, &record, version_of(record.commit())) {
+            return Ok(None);
+        }
+        self.touch(record.cell);
+        self.core.list_of(record).map(Some).ok_or(Error::ValueNotList)
+    }
+
+    fn push_to(
+        &mut self,
+        list: &List<'a>,
+        value: Value<'_>,
+        side: Side,
+        evict: bool,
+    ) -> Result<u64> {
+        let core = self.core;
+        let end = core.end_of_list(self.shard, list, side);
+        let position = end.and_then(|end| core.element_of(&end)).map_or(0, |end| match side {
+            Side::Left => end.position.wrapping_sub(1),
+            Side::Right => end.position.wrapping_add(1),
+        });
+        // The list itself must not be thrown out for its own element.
+        let spare = Permit { evict, old: Some(list.record), may_take_over: false };
+        let element = self.build_element(list.id, position, value, spare)?.record;
+        self.open();
+        self.commit(&element, ELEMENT);
+        self.link_element(list, &element, end, side);
+        self.renew(&list.record);
+        self.close();
+        self.count(WRITES, 1);
+        Ok(core.count_of(list))
+    }
+
+    /// The version of an entry changes with what it owns.
+    fn renew(&mut self, record: &Record<'_>) {
+        let version = self.next_version();
+        record.set_commit(commit_word(version, ENTRY));
+    }
+
+    fn build_element(
+        &mut self,
+        list: u64,
+        position: i64,
+        value: Value<'_>,
+        permit: Permit<'a>,
+    ) -> Result<Built<'a>> {
+        let mut name = [0; 16];
+        name[..8].copy_from_slice(&list.to_le_bytes());
+        name[8..].copy_from_slice(&position.to_le_bytes());
+        let key = Key { bytes: &name, shard: self.shard, bucket: 0, tag: 0 };
+        let content = Content::new(&key, value, 0, 0);
+        self.build_beside(&content, permit)
+    }
+
+    /// Puts a committed element at an end.
+    fn link_element(
+        &mut self,
+        list: &List<'a>,
+        element: &Record<'_>,
+        end: Option<Record<'a>>,
+        side: Side,
+    ) {
+        let link = link_to(element.cell);
+        element.set_half(towards(side), 0);
+        element.set_half(away_from(side), end.map_or(0, |end| link_to(end.cell)));
+        let core = self.core;
+        let memory = &core.memory;
+        match end {
+            Some(end) => end.set_half(towards(side), link),
+            None => {
+                memory.store_half(list.ends_at, link);
+                memory.store_half(list.ends_at + 4, link);
+            }
+        }
+        memory.store_half(Core::end_at(list, side), link);
+        memory.store(list.count_at, self.core.count_of(list).wrapping_add(1));
+        self.count(ELEMENTS, 1);
+        crate::fault::point();
+    }
+
+    /// Makes a list of one element, in the place of whatever is over.
+    fn push_first(&mut self, key: &Key<'_>, value: Value<'_>, options: SetOptions) -> Result<u64> {
+        let old = self.find(key);
+        let id = self.next_version();
+        let head = Content {
+            key: key.bytes,
+            tag: key.tag,
+            kind: kind::LIST,
+            length: 24,
+            source: Source::Words([id, 0, 0], 3),
+            flags: options.flags,
+            expiry_us: end_of(options.ttl_ms),
+        };
+        let evict = !options.never_evict;
+        let permit = Permit { evict, old: old.map(|(old, _)| old), may_take_over: false };
+        let mut head = self.build(&head, permit)?;
+        let element = match self.build_element(id, 0, value, permit) {
+            Ok(element) => {
+                head.made_room |= element.made_room;
+                element.record
+            }
+            Err(error) => {
+                self.release_record(&head.record);
+                return Err(error);
+            }
+        };
+        let list = self.core.list_of(head.record).expect("it was just built");
+        self.commit(&element, ELEMENT);
+        self.link_element(&list, &element, None, Side::Left);
+        self.publish(key, &head, old);
+        if let Some((old, _)) = old {
+            self.dispose(&old);
+        }
+        Ok(1)
+    }
+
+    /// Ends the element at an end, and the list with its last one.
+    fn take(&mut self, key: &Key<'_>, list: &List<'a>, element: &Record<'a>, side: Side) {
+        let core = self.core;
+        let next = core.next_element(self.shard, list, element, side);
+        self.open();
+        element.set_commit(FREE);
+        let memory = &core.memory;
+        let link = next.map_or(0, |next| link_to(next.cell));
+        memory.store_half(Core::end_at(list, side), link);
+        memory.store(list.count_at, core.count_of(list).saturating_sub(1));
+        self.discount(ELEMENTS, 1);
+        let link_at = match next {
+            Some(next) => {
+                next.set_half(towards(side), 0);
+                self.renew(&list.record);
+                None
+            }
+            None => self.link_in(key.bucket, list.record.cell),
+        };
+        if let Some(link_at) = link_at {
+            self.unlink(&list.record, link_at);
+        }
+        self.close();
+        self.release_record(element);
+        if link_at.is_some() {
+            self.release_record(&list.record);
+        }
+        self.count(WRITES, 1);
+    }
+}

@@ -1,0 +1,440 @@
+//! What lies in the cells: entries, and elements of lists, which have the same form.
+//!
+//! ```text
+//!  0  commit   version << 2 | state       the one word whose store makes the record exist
+//!  8  next     link in the bucket         12  flags     (elements: links to their neighbours)
+//! 16  length   of the value in bytes      20  sum       checksum of what does not change
+//! 24  shape    key length u16, tag u16, kind u8, extras u8, cells in this run u8, 0
+//! 32  chain    first further run, cells in all     only with the extra CHAINED
+//!     expiry   microseconds                        only with the extra EXPIRES
+//!     key, padded with zeros to words; value, padded to words
+//! ```
+//! A further run begins with a word of its own: link of the next one, cells in this one. A link is the
+//! number of a cell plus one, 0 is the end. All numbers may be nonsense when they are read without the
+//! lock, or from a hostile segment: whatever leads on is checked against the geometry, and a walk over
+//! words always has an end.
+
+use super::core::{Core, Key};
+use super::geometry::{CELL_BYTES, CELL_WORDS};
+use crate::sync::Ordering;
+
+/// Offset of the commit word.
+pub const COMMIT: usize = 0;
+/// Offset of the link to the next record of the bucket, or the next element.
+pub const NEXT: usize = 8;
+/// Offset of the flags of an entry.
+pub const FLAGS: usize = 12;
+/// Offset of the link to the previous element.
+pub const PREVIOUS: usize = 12;
+/// Offset of the length of the value.
+pub const LENGTH: usize = 16;
+/// Offset of the checksum.
+pub const SUM: usize = 20;
+/// Offset of the shape.
+pub const SHAPE: usize = 24;
+/// Offset of the extras.
+pub const EXTRA: usize = 32;
+
+/// Words before the extras.
+pub const FIXED_WORDS: u32 = 4;
+
+/// Not a record, or not one any more.
+pub const FREE: u64 = 0;
+/// An entry.
+pub const ENTRY: u64 = 1;
+/// An element of a list.
+pub const ELEMENT: u64 = 2;
+
+/// Extra: the record goes on in further runs.
+pub const CHAINED: u8 = 1;
+/// Extra: the record expires.
+pub const EXPIRES: u8 = 2;
+
+/// What the value is.
+pub mod kind {
+    /// Nothing.
+    pub const NIL: u8 = 1;
+    /// A boolean, no bytes.
+    pub const FALSE: u8 = 2;
+    /// A boolean, no bytes.
+    pub const TRUE: u8 = 3;
+    /// One word, replaced in place.
+    pub const INTEGER: u8 = 4;
+    /// One word, replaced in place.
+    pub const DOUBLE: u8 = 5;
+    /// Bytes.
+    pub const BYTES: u8 = 6;
+    /// Bytes in the form of the host's codec.
+    pub const TABLE: u8 = 7;
+    /// Three words: identity; links of the first and last element; count. The latter are derived.
+    pub const LIST: u8 = 8;
+}
+
+/// A version and a state in one word.
+pub fn commit_word(version: u64, state: u64) -> u64 {
+    version << 2 | state
+}
+
+/// The version in a commit word.
+pub fn version_of(commit: u64) -> u64 {
+    commit >> 2
+}
+
+/// The state in a commit word.
+pub fn state_of(commit: u64) -> u64 {
+    commit & 3
+}
+
+/// The link that leads to a cell.
+pub fn link_to(cell: u32) -> u32 {
+    cell + 1
+}
+
+/// How the parts of a record are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of the key.
+    pub key_length: u16,
+    /// Bits of the key's hash.
+    pub tag: u16,
+    /// See [`kind`].
+    pub kind: u8,
+    /// [`CHAINED`], [`EXPIRES`].
+    pub extras: u8,
+    /// Cells of the first run.
+    pub run: u8,
+}
+
+impl Shape {
+    /// From its word.
+    #[inline(always)]
+    pub fn from_word(word: u64) -> Self {
+        Self {
+            key_length: word as u16,
+            tag: (word >> 16) as u16,
+            kind: (word >> 32) as u8,
+            extras: (word >> 40) as u8,
+            run: (word >> 48) as u8,
+        }
+    }
+
+    /// As its word.
+    pub fn to_word(self) -> u64 {
+        u64::from(self.key_length)
+            | u64::from(self.tag) << 16
+            | u64::from(self.kind) << 32
+            | u64::from(self.extras) << 40
+            | u64::from(self.run) << 48
+    }
+
+    /// Words before the key.
+    #[inline(always)]
+    pub fn header_words(self) -> u32 {
+        FIXED_WORDS + u32::from(self.extras & CHAINED != 0) + u32::from(self.extras & EXPIRES != 0)
+    }
+
+    /// Words of the key.
+    #[inline(always)]
+    pub fn key_words(self) -> u32 {
+        u32::from(self.key_length).div_ceil(8)
+    }
+
+    /// True if the value is a single word that is replaced in place.
+    #[inline]
+    pub fn is_number(self) -> bool {
+        matches!(self.kind, kind::INTEGER | kind::DOUBLE)
+    }
+}
+
+/// A record whose shape was read and whose first run lies inside the segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    core: Core<'a>,
+    /// The cell it begins in.
+    pub cell: u32,
+    /// The offset of that cell.
+    pub at: usize,
+    /// Its layout.
+    pub shape: Shape,
+    /// Bytes of its value.
+    pub length: u32,
+}
+
+impl<'a> Core<'a> {
+    /// The record that a link leads to; `None` at the end, or if the link leads nowhere.
+    #[inline(always)]
+    pub fn record_at(self, link: u32) -> Option<Record<'a>> {
+        self.record(link.checked_sub(1)?)
+    }
+
+    /// The record that begins in a cell; `None` if no record can begin there.
+    #[inline(always)]
+    pub fn record(self, cell: u32) -> Option<Record<'a>> {
+        if cell >= self.geometry.cells {
+            return None;
+        }
+        let at = self.geometry.cell_at(cell);
+        let shape = Shape::from_word(self.memory.load(at + SHAPE));
+        let run = u32::from(shape.run);
+        if run == 0 || run > self.geometry.cells - cell {
+            return None;
+        }
+        let length = self.memory.load_half(at + LENGTH);
+        Some(Record { core: self, cell, at, shape, length })
+    }
+}
+
+impl<'a> Record<'a> {
+    /// The commit word.
+    #[inline(always)]
+    pub fn commit(&self) -> u64 {
+        self.core.memory.word(self.at + COMMIT).load(Ordering::Acquire)
+    }
+
+    /// Makes the record exist, or not exist any more.
+    #[inline]
+    pub fn set_commit(&self, commit: u64) {
+        self.core.memory.word(self.at + COMMIT).store(commit, Ordering::Release);
+        crate::fault::point();
+    }
+
+    /// A half word of its header.
+    #[inline(always)]
+    pub fn half(&self, field: usize) -> u32 {
+        self.core.memory.load_half(self.at + field)
+    }
+
+    /// Writes a half word of its header.
+    #[inline]
+    pub fn set_half(&self, field: usize, value: u32) {
+        self.core.memory.store_half(self.at + field, value);
+    }
+
+    /// When it expires, in microseconds; 0 for never.
+    #[inline(always)]
+    pub fn expiry_us(&self) -> u64 {
+        self.expiry_at().map_or(0, |at| self.core.memory.load(at))
+    }
+
+    /// Where it says when it expires, if it has room for that.
+    #[inline(always)]
+    pub fn expiry_at(&self) -> Option<usize> {
+        let chain = usize::from(self.shape.extras & CHAINED != 0);
+        (self.shape.extras & EXPIRES != 0).then_some(self.at + EXTRA + chain * 8)
+    }
+
+    /// Words of the value.
+    #[inline]
+    pub fn value_words(&self) -> u32 {
+        self.length.div_ceil(8)
+    }
+
+    /// The words from the key on.
+    #[inline(always)]
+    pub fn words(&self) -> Words<'a> {
+        let header = self.shape.header_words();
+        let is_chained = self.shape.extras & CHAINED != 0;
+        let next = if is_chained { self.half(EXTRA) } else { 0 };
+        Words {
+            core: self.core,
+            at: self.at + header as usize * 8,
+            left: (u32::from(self.shape.run) * CELL_WORDS as u32).saturating_sub(header),
+            next,
+        }
+    }
+
+    /// The words from the value on; `None` if the record ends before.
+    #[inline(always)]
+    pub fn value(&self) -> Option<Words<'a>> {
+        let mut words = self.words();
+        words.skip(self.shape.key_words())?;
+        Some(words)
+    }
+
+    /// True if the record has this key.
+    #[inline(always)]
+    pub fn has_key(&self, key: &Key<'_>) -> bool {
+        usize::from(self.shape.key_length) == key.bytes.len()
+            && self.shape.tag == key.tag
+            && self.words().starts_with(key.bytes)
+    }
+
+    /// Reads the key. False if the record ends before.
+    pub fn read_key(&self, buffer: &mut Vec<u8>) -> bool {
+        self.words().read(usize::from(self.shape.key_length), buffer)
+    }
+}
+
+/// A walk over the words of a record, from run to run.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    core: Core<'a>,
+    at: usize,
+    left: u32,
+    next: u32,
+}
+
+impl<'a> Words<'a> {
+    /// The offset and number of the next words that lie side by side, at most `most`.
+    #[inline(always)]
+    pub fn stretch(&mut self, most: u32) -> Option<(usize, u32)> {
+        if self.left == 0 {
+            self.enter_next_run()?;
+        }
+        let count = self.left.min(most);
+        let at = self.at;
+        self.at += count as usize * 8;
+        self.left -= count;
+        Some((at, count))
+    }
+
+    /// The offset of the next word.
+    #[inline(always)]
+    pub fn next_place(&mut self) -> Option<usize> {
+        self.stretch(1).map(|(at, _)| at)
+    }
+
+    /// The next word.
+    #[inline(always)]
+    pub fn next_word(&mut self) -> Option<u64> {
+        self.next_place().map(|at| self.core.memory.load(at))
+    }
+
+    fn enter_next_run(&mut self) -> Option<()> {
+        let (cell, length) = self.core.run_at(self.next)?;
+        let at = self.core.geometry.cell_at(cell);
+        self.next = self.core.memory.load_half(at);
+        self.at = at + 8;
+        self.left = length * CELL_WORDS as u32 - 1;
+        Some(())
+    }
+
+    /// Passes over so many words.
+    #[inline(always)]
+    pub fn skip(&mut self, words: u32) -> Option<()> {
+        let mut left = words;
+        while left > 0 {
+            left -= self.stretch(left)?.1;
+        }
+        Some(())
+    }
+
+    /// True if the next words are these bytes, padded with zeros.
+    #[inline(always)]
+    fn starts_with(&mut self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some((at, count)) = self.stretch(rest.len().div_ceil(8) as u32) else {
+                return false;
+            };
+            for index in 0..count as usize {
+                let (word, after) = first_word(rest);
+                if self.core.memory.load(at + index * 8) != word {
+                    return false;
+                }
+                rest = after;
+            }
+        }
+        true
+    }
+
+    /// Copies `length` bytes into the buffer. False if the record ends before.
+    #[inline]
+    pub fn read(&mut self, length: usize, buffer: &mut Vec<u8>) -> bool {
+        buffer.clear();
+        if length > self.core.geometry.cells as usize * CELL_BYTES {
+            return false;
+        }
+        buffer.resize(length.next_multiple_of(8), 0);
+        let mut rest = &mut buffer[..];
+        while !rest.is_empty() {
+            let Some((at, count)) = self.stretch((rest.len() / 8) as u32) else { return false };
+            let (part, after) = rest.split_at_mut(count as usize * 8);
+            for (index, place) in part.chunks_exact_mut(8).enumerate() {
+                place.copy_from_slice(&self.core.memory.load(at + index * 8).to_le_bytes());
+            }
+            rest = after;
+        }
+        buffer.truncate(length);
+        true
+    }
+}
+
+impl Core<'_> {
+    /// The cell and length of a further run that a link leads to.
+    pub fn run_at(&self, link: u32) -> Option<(u32, u32)> {
+        let cell = link.checked_sub(1)?;
+        if cell >= self.geometry.cells {
+            return None;
+        }
+        let length = self.memory.load_half(self.geometry.cell_at(cell) + 4);
+        let fits =
+            (1..=u32::from(u8::MAX)).contains(&length) && length <= self.geometry.cells - cell;
+        fits.then_some((cell, length))
+    }
+}
+
+/// The first eight bytes as a word, padded with zeros, and the rest.
+#[inline]
+pub fn first_word(bytes: &[u8]) -> (u64, &[u8]) {
+    match bytes.split_first_chunk::<8>() {
+        Some((word, rest)) => (u64::from_le_bytes(*word), rest),
+        None => {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            (u64::from_le_bytes(word), &[])
+        }
+    }
+}
+
+/// The checksum of a record: over its shape and the words that do not change while it lives. It finds
+/// flipped bits and torn writes, not malice.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// An odd number with well-mixed bits: 2^64 over the golden ratio.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    /// Begins with what stands in the header. The length of the first run is left out: it says where
+    /// the words lie, not what they are.
+    /// The expiry, too: it changes in place.
+    pub fn new(shape: Shape, length: u32, flags: u32) -> Self {
+        let mut sum = Self(Shape { run: 0, extras: 0, ..shape }.to_word());
+        sum.add(u64::from(length) << 32 | u64::from(flags));
+        sum
+    }
+
+    /// Adds a word.
+    #[inline]
+    pub fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(Self::FACTOR);
+    }
+
+    /// The sum.
+    pub fn finish(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl Record<'_> {
+    /// Words of the value that the checksum covers: not those that change in place.
+    pub fn summed_words(&self) -> u32 {
+        match self.shape.kind {
+            kind::INTEGER | kind::DOUBLE => 0,
+            kind::LIST => 1,
+            _ => self.value_words(),
+        }
+    }
+
+    /// The checksum as the contents have it; `None` if the record ends too early.
+    pub fn computed_sum(&self, is_element: bool) -> Option<u32> {
+        let flags = if is_element { 0 } else { self.half(FLAGS) };
+        let mut sum = Sum::new(self.shape, self.length, flags);
+        let mut words = self.words();
+        for _ in 0..u64::from(self.shape.key_words()) + u64::from(self.summed_words()) {
+            sum.add(words.next_word()?);
+        }
+        Some(sum.finish())
+    }
+}

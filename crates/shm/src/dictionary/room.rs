@@ -1,0 +1,200 @@
+//! Room for a new record: reckoned, made by eviction, taken.
+//!
+//! A dictionary promises its size to entries; beyond that it has a reserve. A record that replaces
+//! another one of the same key counts only by what it is larger, and takes cells of the reserve until the
+//! old one is gone: so overwriting works in a full dictionary, and the old value stays until the new one
+//! is committed. Only where the reserve is too small for that (a value of more than a hundredth of all),
+//! and nothing else is free, the old value is thrown out first, as any entry may be.
+//!
+//! Nothing is thrown out for a record that could not fit into an empty dictionary.
+
+use super::core::Core;
+use super::doomed::WITH_A_STORE;
+use super::draft::{Content, Draft};
+use super::geometry::CELL_BYTES;
+use super::record::Record;
+use super::shard::{CREDIT, Locked, REFUSALS};
+use crate::error::{Error, Result};
+
+/// Cells a shard may take before it reckons again what is left for all.
+const CREDIT_LIMIT_CELLS: u64 = 64;
+
+/// Victims from the own shard before the others have to give, too.
+const OWN_VICTIMS: u32 = 8;
+
+/// What may be done to make room.
+#[derive(Clone, Copy, Debug)]
+pub struct Permit<'a> {
+    /// Live entries of others may be thrown out.
+    pub evict: bool,
+    /// The record that will be replaced; never thrown out for its successor.
+    pub old: Option<Record<'a>>,
+    /// The old record may go first if there is no other way.
+    pub may_take_over: bool,
+}
+
+/// A record that is filled but not committed.
+#[derive(Debug)]
+pub struct Built<'a> {
+    /// The record.
+    pub record: Record<'a>,
+    /// Live entries were thrown out.
+    pub forcible: bool,
+    /// Entries were removed, live or not: links may lead elsewhere.
+    pub made_room: bool,
+    /// The old record is gone already.
+    pub old_is_gone: bool,
+}
+
+/// One attempt to make room, told to its successors.
+#[derive(Debug, Default)]
+struct Effort {
+    forcible: bool,
+    made_room: bool,
+    victims: u32,
+    old_is_gone: bool,
+}
+
+impl<'a> Locked<'a> {
+    /// Builds a record, making room for it within the permit.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: nothing was built, and the old record is in place.
+    pub fn build(&mut self, content: &Content<'_>, permit: Permit<'a>) -> Result<Built<'a>> {
+        let replaced = permit.old.map_or(0, |old| old.cells());
+        self.build_within(content, permit, replaced)
+    }
+
+    /// Builds a record that takes its room beside the one that the permit spares.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_beside(&mut self, content: &Content<'_>, permit: Permit<'a>) -> Result<Built<'a>> {
+        self.build_within(content, permit, 0)
+    }
+
+    fn build_within(
+        &mut self,
+        content: &Content<'_>,
+        permit: Permit<'a>,
+        replaced_cells: u64,
+    ) -> Result<Built<'a>> {
+        self.reclaim_doomed(WITH_A_STORE);
+        let mut effort = Effort::default();
+        let built = self.try_build(content, permit, replaced_cells, &mut effort);
+        let Effort { forcible, made_room, old_is_gone, .. } = effort;
+        match built {
+            Some(record) => Ok(Built { record, forcible, made_room, old_is_gone }),
+            None => {
+                self.count(REFUSALS, 1);
+                let wanted_bytes = content.cells().saturating_mul(CELL_BYTES as u64);
+                Err(Error::NoMemory { forcible, wanted_bytes })
+            }
+        }
+    }
+
+    fn try_build(
+        &mut self,
+        content: &Content<'_>,
+        permit: Permit<'a>,
+        replaced_cells: u64,
+        effort: &mut Effort,
+    ) -> Option<Record<'a>> {
+        let need = content.cells();
+        if need > u64::from(self.core.geometry.usable_cells) || content.length == u32::MAX {
+            return None;
+        }
+        let net = need.saturating_sub(replaced_cells);
+        while !self.has_room(net) {
+            self.make_room(permit, effort)?;
+        }
+        let draft = self.claim_all(content, permit, effort)?;
+        Some(self.fill_draft(&draft, content))
+    }
+
+    /// Claims every cell of a record, or none.
+    fn claim_all(
+        &mut self,
+        content: &Content<'_>,
+        permit: Permit<'a>,
+        effort: &mut Effort,
+    ) -> Option<Draft> {
+        let mut draft = loop {
+            match self.begin_draft(content) {
+                Some(draft) => break draft,
+                None => self.make_way(permit, effort)?,
+            }
+        };
+        while !self.extend_draft(&mut draft) {
+            if self.make_way(permit, effort).is_none() {
+                self.give_up(&draft);
+                return None;
+            }
+        }
+        Some(draft)
+    }
+
+    /// True if entries of the dictionary may grow by so many cells.
+    fn has_room(&mut self, net: u64) -> bool {
+        let credit = u64::from(self.half(CREDIT));
+        if net <= credit {
+            self.set_half(CREDIT, (credit - net) as u32);
+            return true;
+        }
+        let free = self.core.free_cells();
+        let shards = u64::from(self.core.geometry.shards);
+        // A dictionary of one shard reckons each time, exactly; others share what is left.
+        let spare = free.saturating_sub(net) / (shards * 2);
+        let credit = if shards == 1 || free < net { 0 } else { spare.min(CREDIT_LIMIT_CELLS) };
+        self.set_half(CREDIT, credit as u32);
+        free >= net
+    }
+
+    /// Cells are reckoned to be there but are in use for the moment: the old record goes first, if it
+    /// may, else others.
+    fn make_way(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
+        if let Some(old) = permit.old.filter(|_| permit.may_take_over && !effort.old_is_gone) {
+            effort.old_is_gone = true;
+            self.remove_cell(&old);
+            return Some(());
+        }
+        self.make_room(permit, effort)
+    }
+
+    /// Throws out one entry, an expired one if there is no permit for others. `None` if there is none.
+    fn make_room(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
+        let spared = permit.old.map(|old| old.cell);
+        effort.made_room = true;
+        if !permit.evict {
+            return self.reclaim_somewhere(spared).then_some(());
+        }
+        let was_live = self.evict_somewhere(spared, effort.victims)?;
+        effort.victims += 1;
+        effort.forcible |= was_live;
+        Some(())
+    }
+
+    /// Throws out an entry of this shard or, when it has given enough, of the others in turn.
+    fn evict_somewhere(&mut self, spared: Option<u32>, victims: u32) -> Option<bool> {
+        let shards = self.core.geometry.shards;
+        let first = victims.saturating_sub(OWN_VICTIMS - 1) % shards;
+        (0..shards).find_map(|step| match (first + step) % shards {
+            0 => self.evict(spared),
+            distance => self.neighbour(distance)?.evict(None),
+        })
+    }
+
+    fn reclaim_somewhere(&mut self, spared: Option<u32>) -> bool {
+        let shards = self.core.geometry.shards;
+        (0..shards).any(|distance| match distance {
+            0 => self.reclaim(spared),
+            _ => self.neighbour(distance).is_some_and(|mut shard| shard.reclaim(None)),
+        })
+    }
+
+    /// Another shard, if its lock is free: two owners who wait for each other would wait for ever.
+    fn neighbour(&self, distance: u32) -> Option<Locked<'a>> {
+        let core: Core<'a> = self.core;
+        Locked::if_free(core, (self.shard + distance) % core.geometry.shards)
+    }
+}

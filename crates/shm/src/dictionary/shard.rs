@@ -1,0 +1,238 @@
+//! A shard: its fields, and the guard of its lock.
+//!
+//! Who writes what: everything by the owner of the lock, but for `RECENCY` (any reader of an exact
+//! dictionary) and `DOORBELL` (whoever waits). Readers without the lock read `SEQUENCE`, `FLUSHED` and
+//! `RECENCY`, which therefore share a line that changes only when entries do.
+//!
+//! The sequence is odd while entries are linked, unlinked and given back: between [`Locked::open`] and
+//! [`Locked::close`]. Readers who meet an odd or a changed number try again.
+//!
+//! `DIRTY` is set while the lock is held. Who finds it set upon locking, or is told by the lock that its
+//! owner died, repairs first. A guard dropped by a panic leaves it set.
+
+use std::time::Instant;
+
+use super::core::Core;
+use crate::error::{Error, Result};
+use crate::lock::{LOCK_BYTES, RobustLock, Taken};
+use crate::sync::{Ordering, fence, spin};
+
+/// Even at rest, odd while entries change: u64.
+pub const SEQUENCE: usize = LOCK_BYTES;
+/// Entries whose version is not above this one were flushed: u64.
+pub const FLUSHED: usize = SEQUENCE + 8;
+/// What stamps are taken from: u32.
+pub const RECENCY: usize = SEQUENCE + 16;
+/// Bit 0: somebody may sleep; the rest counts rings: u32.
+pub const DOORBELL: usize = SEQUENCE + 20;
+
+/// Set while the lock is held: u32.
+pub const DIRTY: usize = SEQUENCE + 64;
+/// Group where the next cell is looked for, as the number of a cell in it: u32.
+pub const NEAR: usize = DIRTY + 4;
+/// Last version given out: u64.
+pub const VERSION: usize = DIRTY + 8;
+/// Cells that the shard owns: u64. Derived.
+pub const CELLS_USED: usize = DIRTY + 16;
+/// Entries: u64. Derived.
+pub const LIVE: usize = DIRTY + 24;
+/// Elements of lists: u64. Derived.
+pub const ELEMENTS: usize = DIRTY + 32;
+/// Cells that may be taken before the room of the dictionary is reckoned again: u32. A hint.
+pub const CREDIT: usize = DIRTY + 40;
+/// Bucket where eviction looks next: u32. A hint.
+pub const HAND: usize = DIRTY + 44;
+/// Bucket where the sweeper looks next: u32. A hint.
+pub const SWEEP_HAND: usize = DIRTY + 48;
+/// Touches since the recency last changed: u32.
+pub const TICKS: usize = DIRTY + 52;
+/// Link of the first element whose list has ended: u32. Derived.
+pub const DOOMED: usize = DIRTY + 56;
+
+/// Stores that succeeded: u64.
+pub const WRITES: usize = DIRTY + 64;
+/// Live entries thrown out: u64.
+pub const EVICTIONS: usize = WRITES + 8;
+/// Expired entries reclaimed: u64.
+pub const EXPIRIES: usize = WRITES + 16;
+/// Repairs: u64.
+pub const REPAIRS: usize = WRITES + 24;
+/// Times that the lock was not free at once: u64.
+pub const LOCK_WAITS: usize = WRITES + 32;
+/// Stores that found no room: u64.
+pub const REFUSALS: usize = WRITES + 40;
+
+/// Entries that eviction takes next: count u32, then a link, a bucket and a stamp for each. Hints.
+pub const CANDIDATES: usize = WRITES + 64;
+
+/// Attempts before a thread sleeps on a lock: a holder needs about 200 ns, a sleep 30,000.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
+
+/// The lock of a shard, held.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    /// The dictionary.
+    pub core: Core<'a>,
+    /// The number of the shard.
+    pub shard: u32,
+    base: usize,
+    lock: RobustLock<'a>,
+    is_open: bool,
+}
+
+impl<'a> Locked<'a> {
+    /// Takes the lock, waiting up to the timeout of the core.
+    #[inline]
+    pub(super) fn new(core: Core<'a>, shard: u32) -> Result<Self> {
+        let lock = core.lock_of(shard);
+        match lock.try_lock() {
+            Ok(Some(taken)) => Self::hold(core, shard, taken),
+            Ok(None) => Self::wait(core, shard),
+            Err(errno) => Err(Error::LockBroken { shard, errno }),
+        }
+    }
+
+    /// Takes the lock if it is free: `None` if it is not, or is broken.
+    pub(super) fn if_free(core: Core<'a>, shard: u32) -> Option<Self> {
+        let taken = core.lock_of(shard).try_lock().ok()??;
+        Self::hold(core, shard, taken).ok()
+    }
+
+    #[cold]
+    fn wait(core: Core<'a>, shard: u32) -> Result<Self> {
+        let lock = core.lock_of(shard);
+        let broken = |errno| Error::LockBroken { shard, errno };
+        let mut taken = None;
+        for _ in 0..SPINS {
+            spin();
+            taken = lock.try_lock().map_err(broken)?;
+            if taken.is_some() {
+                break;
+            }
+        }
+        let start = Instant::now();
+        if taken.is_none() {
+            taken = lock.lock_until(start + core.lock_timeout).map_err(broken)?;
+        }
+        let Some(taken) = taken else {
+            let waited_ms = start.elapsed().as_millis() as u64;
+            let owner_pid = process_of_thread(lock.owner_thread());
+            return Err(Error::LockTimeout { shard, owner_pid, waited_ms });
+        };
+        let locked = Self::hold(core, shard, taken)?;
+        locked.count(LOCK_WAITS, 1);
+        Ok(locked)
+    }
+
+    /// The lock was taken; what it guards is made whole if need be.
+    #[inline]
+    fn hold(core: Core<'a>, shard: u32, taken: Taken) -> Result<Self> {
+        let base = core.geometry.shard_at(shard);
+        let mut locked = Self { core, shard, base, lock: core.lock_of(shard), is_open: false };
+        if taken == Taken::OwnerDied || locked.half(DIRTY) != 0 {
+            locked.rescue(taken)?;
+        }
+        locked.set_half(DIRTY, 1);
+        crate::fault::point();
+        Ok(locked)
+    }
+
+    /// Repairs what a dead owner, or a panic, has left.
+    #[cold]
+    fn rescue(&mut self, taken: Taken) -> Result<()> {
+        self.set_half(DIRTY, 1);
+        self.repair();
+        if taken == Taken::OwnerDied {
+            let shard = self.shard;
+            self.lock.make_consistent().map_err(|errno| Error::LockBroken { shard, errno })?;
+        }
+        Ok(())
+    }
+
+    /// A field of eight bytes.
+    #[inline]
+    pub fn field(&self, field: usize) -> u64 {
+        self.core.memory.load(self.base + field)
+    }
+
+    /// Writes a field of eight bytes.
+    #[inline]
+    pub fn set_field(&self, field: usize, value: u64) {
+        self.core.memory.store(self.base + field, value);
+    }
+
+    /// Adds to a field of eight bytes.
+    #[inline]
+    pub fn count(&self, field: usize, by: u64) {
+        self.set_field(field, self.field(field).wrapping_add(by));
+    }
+
+    /// Subtracts from a field of eight bytes; a damaged counter stays at zero.
+    #[inline]
+    pub fn discount(&self, field: usize, by: u64) {
+        self.set_field(field, self.field(field).saturating_sub(by));
+    }
+
+    /// A field of four bytes.
+    #[inline]
+    pub fn half(&self, field: usize) -> u32 {
+        self.core.memory.load_half(self.base + field)
+    }
+
+    /// Writes a field of four bytes.
+    #[inline]
+    pub fn set_half(&self, field: usize, value: u32) {
+        self.core.memory.store_half(self.base + field, value);
+    }
+
+    /// A version that nothing in this shard has had.
+    #[inline]
+    pub fn next_version(&self) -> u64 {
+        // Wraps only where damage has put the last number there.
+        let version = self.field(VERSION).wrapping_add(1);
+        self.set_field(VERSION, version);
+        version
+    }
+
+    /// From here on readers are warned off: entries change.
+    #[inline]
+    pub fn open(&mut self) {
+        if !self.is_open {
+            self.set_field(SEQUENCE, self.field(SEQUENCE) | 1);
+            self.is_open = true;
+        }
+        // A reader that sees any of the changes below sees the odd sequence, too.
+        fence(Ordering::Release);
+        crate::fault::point();
+    }
+
+    /// Entries are whole again.
+    #[inline]
+    pub fn close(&mut self) {
+        crate::fault::point();
+        let odd = self.field(SEQUENCE) | 1;
+        let word = self.core.memory.word(self.base + SEQUENCE);
+        word.store(odd.wrapping_add(1), Ordering::Release);
+        self.is_open = false;
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        crate::fault::point();
+        if !std::thread::panicking() {
+            debug_assert!(!self.is_open, "an operation closes what it opened");
+            self.set_half(DIRTY, 0);
+        }
+        crate::fault::point();
+        self.lock.unlock();
+    }
+}
+
+/// The process that a thread belongs to; the thread's own number if it cannot be found out.
+fn process_of_thread(thread: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    group.and_then(|number| number.trim().parse().ok()).unwrap_or(thread)
+}

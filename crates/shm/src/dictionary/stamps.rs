@@ -1,0 +1,67 @@
+//! When an entry was last used, as well as a reader may say it without a lock.
+//!
+//! A stamp for each cell, in a table of its own: a reader may be late, and what he writes must not land
+//! in a cell that has become somebody's value. In an exact dictionary a stamp is a number of four bytes
+//! that every use takes from the shard's count, unless the entry was the last one used already. In a
+//! larger one it is one byte of an epoch that writers advance, so that a hot entry is marked once per
+//! epoch and readers write nothing that other readers of other entries read.
+
+use super::core::Core;
+use super::shard::{LIVE, Locked, RECENCY, TICKS};
+use crate::sync::Ordering;
+
+/// An epoch ends after this part of the entries was written.
+const EPOCHS_PER_TURN: u64 = 64;
+
+impl Core<'_> {
+    /// Marks an entry as used now. Any thread, at any time.
+    #[inline(always)]
+    pub fn touch(&self, shard: u32, cell: u32) {
+        let recency = self.memory.half(self.geometry.shard_at(shard) + RECENCY);
+        let now = recency.load(Ordering::Relaxed);
+        if self.geometry.exact {
+            let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
+            if stamp.load(Ordering::Relaxed) != now || now == 0 {
+                let next = recency.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+                stamp.store(next, Ordering::Relaxed);
+            }
+            return;
+        }
+        let stamp = self.memory.byte(self.geometry.stamps_at + cell as usize);
+        if stamp.load(Ordering::Relaxed) != now as u8 {
+            stamp.store(now as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// The stamp of a cell.
+    pub fn stamp(&self, cell: u32) -> u32 {
+        if self.geometry.exact {
+            return self.memory.load_half(self.geometry.stamps_at + cell as usize * 4);
+        }
+        let stamp = self.memory.byte(self.geometry.stamps_at + cell as usize);
+        u32::from(stamp.load(Ordering::Relaxed))
+    }
+
+    /// How long ago an entry was used; larger is longer.
+    pub fn age(&self, shard: u32, cell: u32) -> u32 {
+        let now = self.memory.load_half(self.geometry.shard_at(shard) + RECENCY);
+        let age = now.wrapping_sub(self.stamp(cell));
+        if self.geometry.exact { age } else { age & 0xff }
+    }
+}
+
+impl Locked<'_> {
+    /// Marks an entry as used by a writer, whose uses make time pass.
+    #[inline(always)]
+    pub fn touch(&mut self, cell: u32) {
+        if !self.core.geometry.exact {
+            let ticks = self.half(TICKS).wrapping_add(1);
+            let is_over = u64::from(ticks) > self.field(LIVE) / EPOCHS_PER_TURN;
+            self.set_half(TICKS, if is_over { 0 } else { ticks });
+            if is_over {
+                self.set_half(RECENCY, self.half(RECENCY).wrapping_add(1));
+            }
+        }
+        self.core.touch(self.shard, cell);
+    }
+}

@@ -1,0 +1,39 @@
+//! Dictionaries in shared memory that survive the death of any process at any instruction: no Lua.
+//!
+//! Any process of a machine opens the same dictionary by name, or by a descriptor that it was given,
+//! and reads without a lock what others write. What lives where:
+//!
+//! | module | holds | invariant |
+//! |---|---|---|
+//! | [`segment`] | memory with a header, by name or descriptor | an object never exists half made; what differs is refused politely |
+//! | `memory` | words of a segment | only atomics touch them, within bounds |
+//! | `lock` | the robust lock between processes | a dead owner is noticed |
+//! | `dictionary` | entries, lists, eviction, repair | see the head of the module |
+//!
+//! Not promised: what a power cut leaves, and safety from a process that may write to the segment and
+//! wants to do harm. Checksums and bounds keep damage from crashing us; they cannot make it good.
+//!
+//! An entry with a key and a value of 16 bytes each takes 71 bytes, everything included. A get or a set of
+//! a random key among a million costs three or four cache misses; what that is in time, and what everything
+//! else costs, `docs/benchmarks.md` says.
+
+mod clock;
+#[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
+mod dictionary;
+mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
+#[cfg(not(feature = "fault-injection"))]
+mod fault;
+mod lock;
+mod memory;
+pub mod segment;
+mod sync;
+
+pub use dictionary::{
+    Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
+    Number, Options, OwnedEntry, OwnedValue, Remaining, SHARDS_MOST, SIZE_LEAST_BYTES,
+    SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept, Value,
+};
+pub use error::{Error, Result};
+pub use segment::list::{Description, list};
