@@ -180,7 +180,7 @@ impl Dictionary {
     }
 
     #[inline]
-    fn core(&self) -> Core<'_> {
+    pub(super) fn core(&self) -> Core<'_> {
         Core {
             memory: self.segment.memory(),
             geometry: &self.geometry,
@@ -191,7 +191,11 @@ impl Dictionary {
 
     /// Runs a change, and wakes who waits for one in that shard.
     #[inline]
-    fn change<T>(&self, key: &Key<'_>, act: impl FnOnce(Core<'_>) -> Result<T>) -> Result<T> {
+    pub(super) fn change<T>(
+        &self,
+        key: &Key<'_>,
+        act: impl FnOnce(Core<'_>) -> Result<T>,
+    ) -> Result<T> {
         let done = act(self.core())?;
         self.core().ring(key.shard);
         Ok(done)
@@ -483,7 +487,7 @@ impl Dictionary {
         Ok(())
     }
 
-    /// Gives expired entries back, up to about `most` of them; how many.
+    /// Gives expired entries back, up to `most` of them; how many.
     ///
     /// # Errors
     /// A lock that could not be had.
