@@ -9,7 +9,7 @@ use super::record::{ENTRY, FREE, NEXT, Record, kind, link_to, state_of};
 use super::shard::{LIVE, Locked};
 
 /// Longest chain that is believed. With one entry to a bucket on average, chains of ten are rare.
-const CHAIN_LIMIT: u32 = if cfg!(loom) { 4 } else { 1 << 16 };
+const CHAIN_LIMIT: u32 = if cfg!(loom) { 4 } else { 256 };
 
 /// What a walk along a chain has found.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@
 use super::cells::HEAD;
 use super::core::{Core, Key};
 use super::draft::{Content, Source};
+use super::geometry::CELL_BYTES;
 use super::read::decode;
 use super::record::{
     ELEMENT, ENTRY, FREE, NEXT, PREVIOUS, Record, commit_word, kind, link_to, state_of, version_of,
@@ -166,9 +167,14 @@ impl<'a> Core<'a> {
         let mut found = Vec::new();
         let mut buffer = Vec::new();
         let mut next = self.end_of_list(key.shard, &list, Side::Left);
+        // Links that run in a circle would yield more than all cells can hold.
+        let mut left_bytes = self.geometry.cells as usize * CELL_BYTES;
         for index in 0..=stop {
             let Some(element) = next else { break };
+            let damaged = Error::Damaged { what: "the links of a list" };
+            left_bytes = left_bytes.checked_sub(CELL_BYTES).ok_or(damaged.clone())?;
             if index >= start {
+                left_bytes = left_bytes.checked_sub(element.length as usize).ok_or(damaged)?;
                 let (value_kind, word) = read_element(&element, &mut buffer)?;
                 found.push(decode(value_kind, word, &buffer).to_owned());
             }
@@ -227,8 +233,8 @@ impl<'a> Locked<'a> {
         let core = self.core;
         let end = core.end_of_list(self.shard, list, side);
         let position = end.and_then(|end| core.element_of(&end)).map_or(0, |end| match side {
-            Side::Left => end.position - 1,
-            Side::Right => end.position + 1,
+            Side::Left => end.position.wrapping_sub(1),
+            Side::Right => end.position.wrapping_add(1),
         });
         // The list itself must not be thrown out for its own element.
         let spare = Permit { evict, old: Some(list.record), may_take_over: false };
@@ -274,7 +280,8 @@ impl<'a> Locked<'a> {
         let link = link_to(element.cell);
         element.set_half(towards(side), 0);
         element.set_half(away_from(side), end.map_or(0, |end| link_to(end.cell)));
-        let memory = self.core.memory;
+        let core = self.core;
+        let memory = &core.memory;
         match end {
             Some(end) => end.set_half(towards(side), link),
             None => {
@@ -283,7 +290,7 @@ impl<'a> Locked<'a> {
             }
         }
         memory.store_half(Core::end_at(list, side), link);
-        memory.store(list.count_at, self.core.count_of(list) + 1);
+        memory.store(list.count_at, self.core.count_of(list).wrapping_add(1));
         self.count(ELEMENTS, 1);
         crate::fault::point();
     }
@@ -327,7 +334,7 @@ impl<'a> Locked<'a> {
         let next = core.next_element(self.shard, list, element, side);
         self.open();
         element.set_commit(FREE);
-        let memory = core.memory;
+        let memory = &core.memory;
         let link = next.map_or(0, |next| link_to(next.cell));
         memory.store_half(Core::end_at(list, side), link);
         memory.store(list.count_at, core.count_of(list).saturating_sub(1));

@@ -49,6 +49,8 @@ pub(crate) mod wait;
 pub(crate) mod walk;
 pub(crate) mod write;
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

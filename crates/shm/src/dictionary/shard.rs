@@ -186,7 +186,8 @@ impl<'a> Locked<'a> {
     /// A version that nothing in this shard has had.
     #[inline]
     pub fn next_version(&self) -> u64 {
-        let version = self.field(VERSION) + 1;
+        // Wraps only where damage has put the last number there.
+        let version = self.field(VERSION).wrapping_add(1);
         self.set_field(VERSION, version);
         version
     }

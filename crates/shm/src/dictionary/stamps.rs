@@ -13,9 +13,6 @@ use crate::sync::Ordering;
 /// An epoch ends after this part of the entries was written.
 const EPOCHS_PER_TURN: u64 = 64;
 
-/// Age of what has no use at all: an expired entry.
-pub const OLDEST: u32 = u32::MAX;
-
 impl Core<'_> {
     /// Marks an entry as used now. Any thread, at any time.
     #[inline]
@@ -58,7 +55,7 @@ impl Locked<'_> {
     #[inline]
     pub fn touch(&mut self, cell: u32) {
         if !self.core.geometry.exact {
-            let ticks = self.half(TICKS) + 1;
+            let ticks = self.half(TICKS).wrapping_add(1);
             let is_over = u64::from(ticks) > self.field(LIVE) / EPOCHS_PER_TURN;
             self.set_half(TICKS, if is_over { 0 } else { ticks });
             if is_over {

@@ -9,7 +9,8 @@
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::thread::futex::{self, Timespec};
+#[cfg(not(loom))]
+use rustix::thread::futex;
 
 use super::core::{Core, Key};
 use super::shard::DOORBELL;
@@ -24,7 +25,7 @@ const SLEEPER: u32 = 1;
 
 impl<'a> Core<'a> {
     fn doorbell(self, shard: u32) -> &'a AtomicU32 {
-        self.memory.half(self.geometry.shard_at(shard) + DOORBELL)
+        self.0.memory.half(self.geometry.shard_at(shard) + DOORBELL)
     }
 
     /// Wakes who waits for a change in a shard. Called after the change.
@@ -95,7 +96,10 @@ fn ring_for(bell: &AtomicU32) {
 }
 
 fn sleep_on(bell: &AtomicU32, seen: u32, nap: Duration) -> Result<()> {
-    let time = Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) };
+    let time = rustix::time::Timespec {
+        tv_sec: nap.as_secs() as i64,
+        tv_nsec: i64::from(nap.subsec_nanos()),
+    };
     #[cfg(not(loom))]
     let slept = futex::wait(bell, futex::Flags::empty(), seen, Some(&time));
     #[cfg(loom)]
