@@ -1,4 +1,4 @@
--- Dictionaries in shared memory, from a service: the calls that nginx's dictionaries are measured by.
+-- Dictionaries in shared memory, from a service: the calls by which nginx's are measured.
 
 local bench = require "bench"
 local shared = require "shared"
