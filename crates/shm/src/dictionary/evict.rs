@@ -25,6 +25,9 @@ const WINDOW_HEADS: u32 = 512;
 /// Words of owners that a walk looks at, whatever it finds: about 100 microseconds.
 const WINDOW_WORDS: u32 = 1 << 17;
 
+/// Elements of ended lists that go before anything else.
+const RECLAIMED_ELEMENTS: u64 = 64;
+
 /// Buckets that are searched for expired entries before a live one goes.
 const SWEPT_BUCKETS: u32 = 2;
 
@@ -75,7 +78,8 @@ impl Oldest {
 impl<'a> Locked<'a> {
     /// Throws out one entry other than the spared one. True if it was live; `None` if there is none.
     pub fn evict(&mut self, spared: Option<u32>) -> Option<bool> {
-        if self.sweep_buckets(SWEPT_BUCKETS, spared) > 0 {
+        let is_free = self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0;
+        if is_free || self.sweep_buckets(SWEPT_BUCKETS, spared) > 0 {
             return Some(false);
         }
         for _ in 0..2 {
@@ -182,6 +186,9 @@ impl<'a> Locked<'a> {
 
     /// Gives back expired entries, from where the last search ended; true if there was one.
     pub fn reclaim(&mut self, spared: Option<u32>) -> bool {
+        if self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0 {
+            return true;
+        }
         let mut left = RECLAIM_BUCKETS.min(self.core.geometry.buckets);
         while left > 0 {
             let step = left.min(64);

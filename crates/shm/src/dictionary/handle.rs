@@ -491,7 +491,9 @@ impl Dictionary {
     /// # Errors
     /// A lock that could not be had.
     pub fn flush_expired(&self, most: u64) -> Result<u64> {
-        Ok(self.core().sweep(Cursor::default(), u64::MAX, most)?.freed)
+        let freed = self.core().sweep(Cursor::default(), u64::MAX, most)?.freed;
+        self.core().sweep_doomed()?;
+        Ok(freed)
     }
 
     /// One step of a sweep: looks at so many buckets for expired entries. A host calls it now and then

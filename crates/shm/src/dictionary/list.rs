@@ -357,17 +357,4 @@ impl<'a> Locked<'a> {
         }
         self.count(WRITES, 1);
     }
-
-    /// Ends and gives back the elements of a list that does not exist any more.
-    pub fn dispose_elements(&mut self, record: &Record<'a>) {
-        let Some(list) = self.core.list_of(*record) else { return };
-        let mut next = self.core.end_of_list(self.shard, &list, Side::Left);
-        // An element that has ended is none: a circle is walked once.
-        while let Some(element) = next {
-            next = self.core.next_element(self.shard, &list, &element, Side::Left);
-            element.set_commit(FREE);
-            self.discount(ELEMENTS, 1);
-            self.release_record(&element);
-        }
-    }
 }

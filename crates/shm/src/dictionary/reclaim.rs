@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::core::{Core, Key};
+use super::doomed::WITH_A_STORE;
 use super::handle::Dictionary;
 use super::record::{Record, version_of};
 use super::shard::{EXPIRIES, FLUSHED, Locked, WRITES};
@@ -64,6 +65,7 @@ impl<'a> Core<'a> {
         let (mut freed, mut soonest_us, mut left) = (0, u64::MAX, buckets);
         let now_us = now_us();
         let next = self.walk_buckets(cursor, |shard, bucket| {
+            shard.reclaim_doomed(WITH_A_STORE);
             freed += shard.reclaim_bucket(bucket, now_us.saturating_sub(grace_us));
             soonest_us = soonest_us.min(shard.soonest_end(bucket));
             left = left.saturating_sub(1);

@@ -9,6 +9,7 @@
 //! Nothing is thrown out for a record that could not fit into an empty dictionary.
 
 use super::core::Core;
+use super::doomed::WITH_A_STORE;
 use super::draft::{Content, Draft};
 use super::geometry::CELL_BYTES;
 use super::record::Record;
@@ -75,6 +76,7 @@ impl<'a> Locked<'a> {
         permit: Permit<'a>,
         replaced_cells: u64,
     ) -> Result<Built<'a>> {
+        self.reclaim_doomed(WITH_A_STORE);
         let mut effort = Effort::default();
         let built = self.try_build(content, permit, replaced_cells, &mut effort);
         let Effort { forcible, old_is_gone, .. } = effort;
