@@ -183,3 +183,15 @@ fn the_lock_of_a_killed_host_is_taken_over() {
     let taken = scratch.run(["run", "taking.lua", name.as_str()]).expect_code(0);
     assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
 }
+
+#[test]
+fn the_example_of_sessions_runs_twice_on_one_dictionary() {
+    let scratch = Scratch::new("shm_example");
+    let name = Named::new("example");
+    let main = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sessions/main.lua");
+    let first = scratch.run(["run", main, name.as_str()]).expect_code(0).stdout;
+    assert!(first.contains("made the dictionary") && first.contains("visit 1 "), "{first}");
+    let second = scratch.run(["run", main, name.as_str()]).expect_code(0).stdout;
+    assert!(second.contains("opened the dictionary") && second.contains("visit 2 "), "{second}");
+    assert!(second.contains("job\t3"), "{second}");
+}

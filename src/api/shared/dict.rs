@@ -65,6 +65,22 @@ pub fn dict<'a>(stack: &'a Stack<'_>) -> Result<&'a Opened, Raise> {
     }
 }
 
+/// Refuses a key, unless what the method was called on is no dictionary: that comes first.
+///
+/// # Errors
+/// As [`dict`].
+#[cold]
+pub fn refuse_key(stack: &mut Stack<'_>, fault: &str) -> NativeResult {
+    dict(stack)?;
+    failure::refuse(stack, fault)
+}
+
+/// The error to raise for an argument, or that what the method was called on is no dictionary.
+#[cold]
+pub fn or_zone(stack: &Stack<'_>, raise: Raise) -> Raise {
+    dict(stack).err().unwrap_or(raise)
+}
+
 impl std::ops::Deref for Opened {
     type Target = Dictionary;
 

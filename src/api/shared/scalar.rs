@@ -3,7 +3,7 @@
 use moonhive_shm::{Error, Incremented, Number, Overdue, Remaining, SetOptions, Stored, Value};
 
 use super::arguments::{Given, fit_key, flags, flags_out, key, number_at, span_ms, ttl_ms};
-use super::dict::{dict, keep_buffer, push_value, take_buffer};
+use super::dict::{dict, keep_buffer, or_zone, push_value, refuse_key, take_buffer};
 use super::failure::{answer, answer_store, bad, raise, refuse, refuse_store};
 use super::registry::Opened;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -24,9 +24,8 @@ pub(super) const METHODS: [(&str, Native); 11] = [
 
 /// `get(key)`: the value, and the flags if there are any.
 fn get(stack: &mut Stack<'_>) -> NativeResult {
-    dict(stack)?;
     if let Some(fault) = fit_key(stack) {
-        return refuse(stack, fault);
+        return refuse_key(stack, fault);
     }
     let mut buffer = take_buffer();
     let found = dict(stack)?.get_into(key(stack), &mut buffer);
@@ -52,9 +51,8 @@ fn get(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `get_stale(key)`: the value, the flags or nil, and whether its time is over.
 fn get_stale(stack: &mut Stack<'_>) -> NativeResult {
-    dict(stack)?;
     if let Some(fault) = fit_key(stack) {
-        return refuse(stack, fault);
+        return refuse_key(stack, fault);
     }
     let mut buffer = take_buffer();
     let found = dict(stack)?.get_stale(key(stack), &mut buffer);
@@ -107,16 +105,16 @@ fn replace(stack: &mut Stack<'_>) -> NativeResult {
 /// `set(key, value [, exptime [, flags]])` and its kin.
 #[inline]
 fn store(stack: &mut Stack<'_>, store: Store, options: SetOptions) -> NativeResult {
-    dict(stack)?;
-    let options = options.ttl_ms(ttl_ms(stack, 4)?);
+    let options = options.ttl_ms(ttl_ms(stack, 4).map_err(|raise| or_zone(stack, raise))?);
     if let Some(fault) = fit_key(stack) {
-        return refuse(stack, fault);
+        return refuse_key(stack, fault);
     }
     let given = Given::at(stack, 3);
     if !matches!(given, Given::Plain | Given::Table(_)) {
         return store_nothing(stack, store, given);
     }
-    let options = options.flags(flags(stack, 5)?);
+    let flags = flags(stack, 5).map_err(|raise| or_zone(stack, raise))?;
+    let options = options.flags(flags);
     let dict = dict(stack)?;
     dict.note_end(options.ttl_ms);
     let (key, value) = (key(stack), given.value(stack, 3));
@@ -142,6 +140,7 @@ fn succeed(stack: &mut Stack<'_>, forcible: bool) -> NativeResult {
 /// Nil removes, or is refused; what no dictionary holds is refused.
 #[cold]
 fn store_nothing(stack: &mut Stack<'_>, store: Store, given: Given) -> NativeResult {
+    dict(stack)?;
     match given {
         Given::Refused(detail) => refuse_value(stack, detail),
         _ if store == Store::Set => remove(stack),
@@ -160,9 +159,8 @@ pub fn refuse_value(stack: &mut Stack<'_>, detail: Option<String>) -> NativeResu
 
 /// `delete(key)`: true whether there was something or not, as nginx answers.
 fn delete(stack: &mut Stack<'_>) -> NativeResult {
-    dict(stack)?;
     match fit_key(stack) {
-        Some(fault) => refuse(stack, fault),
+        Some(fault) => refuse_key(stack, fault),
         None => remove(stack),
     }
 }
@@ -177,13 +175,11 @@ fn remove(stack: &mut Stack<'_>) -> NativeResult {
 /// `incr(key, value [, init [, init_ttl]])`: the new value; with `init` nil and whether live entries were
 /// thrown out, too.
 fn incr(stack: &mut Stack<'_>) -> NativeResult {
-    dict(stack)?;
     if let Some(fault) = fit_key(stack) {
-        return refuse(stack, fault);
+        return refuse_key(stack, fault);
     }
-    let by = number_at(stack, 3).ok_or_else(|| stack.type_error(3, "number"))?;
-    let init = initial(stack)?;
-    let ttl_ms = initial_ttl_ms(stack, init.is_some())?;
+    let numbers = increments(stack).map_err(|raise| or_zone(stack, raise));
+    let (by, init, ttl_ms) = numbers?;
     let dict = dict(stack)?;
     dict.note_end(ttl_ms);
     let options = SetOptions::default().ttl_ms(ttl_ms);
@@ -199,6 +195,13 @@ fn incr(stack: &mut Stack<'_>) -> NativeResult {
         }
         Err(error) => answer(stack, &error),
     }
+}
+
+/// What to add, what to begin with, and for how long.
+fn increments(stack: &Stack<'_>) -> Result<(Number, Option<Number>, u64), Raise> {
+    let by = number_at(stack, 3).ok_or_else(|| stack.type_error(3, "number"))?;
+    let init = initial(stack)?;
+    Ok((by, init, initial_ttl_ms(stack, init.is_some())?))
 }
 
 /// The number that a counter begins with.
@@ -230,9 +233,8 @@ fn not_number(stack: &Stack<'_>, name: &str, argument: i32) -> Raise {
 
 /// `ttl(key)`: seconds, in steps of a millisecond; 0 for ever; negative for what was not reclaimed yet.
 fn ttl(stack: &mut Stack<'_>) -> NativeResult {
-    dict(stack)?;
     if let Some(fault) = fit_key(stack) {
-        return refuse(stack, fault);
+        return refuse_key(stack, fault);
     }
     let opened = dict(stack)?;
     match left_ms(opened, key(stack)) {
