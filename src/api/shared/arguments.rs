@@ -109,7 +109,10 @@ pub fn flags(stack: &Stack<'_>, argument: i32) -> Result<u32, Raise> {
         Kind::None | Kind::Nil => Ok(0),
         Kind::Boolean => Ok(stack.truth(argument).into()),
         Kind::Number => Ok(stack.check_number(argument)? as i64 as u32),
-        _ => Err(stack.type_error(argument, "number")),
+        kind => {
+            let text = format!("cannot convert '{}' to 'int'", kind.name());
+            Err(Raise::argument(argument, text))
+        }
     }
 }
 

@@ -81,6 +81,17 @@ pub fn or_zone(stack: &Stack<'_>, raise: Raise) -> Raise {
     dict(stack).err().unwrap_or(raise)
 }
 
+/// The same for an operation that gives expired entries back on the way.
+///
+/// # Errors
+/// As [`dict`].
+#[inline]
+pub fn tidy_dict<'a>(stack: &'a Stack<'_>) -> Result<&'a Opened, Raise> {
+    let dict = dict(stack)?;
+    dict.tidy();
+    Ok(dict)
+}
+
 impl std::ops::Deref for Opened {
     type Target = Dictionary;
 

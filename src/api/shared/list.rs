@@ -3,7 +3,7 @@
 use moonhive_shm::{Error, SetOptions, Side};
 
 use super::arguments::{Given, fit_list_key, key, plain_at, span_ms};
-use super::dict::{Dict, dict, keep_buffer, push_value, take_buffer};
+use super::dict::{Dict, dict, keep_buffer, push_value, take_buffer, tidy_dict};
 use super::failure::{answer, bad, raise, refuse, refuse_store};
 use super::scalar::refuse_value;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -57,7 +57,7 @@ fn push(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     if !matches!(stack.kind(3), Kind::String | Kind::Number) {
         return refuse(stack, "bad value type");
     }
-    let pushed = dict(stack)?.push(key(stack), plain_at(stack, 3), side, options);
+    let pushed = tidy_dict(stack)?.push(key(stack), plain_at(stack, 3), side, options);
     answer_push(stack, pushed)
 }
 
@@ -123,7 +123,7 @@ fn pop(stack: &mut Stack<'_>, side: Side) -> NativeResult {
         return refuse(stack, fault);
     }
     let mut buffer = take_buffer();
-    match dict(stack)?.pop_into(key(stack), side, &mut buffer) {
+    match tidy_dict(stack)?.pop_into(key(stack), side, &mut buffer) {
         Ok(Some(value)) => push_value(stack, &value)?,
         Ok(None) => stack.push_nil(),
         Err(error) => return answer(stack, &error),
@@ -138,7 +138,7 @@ fn llen(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_list_key(stack)? {
         return refuse(stack, fault);
     }
-    match dict(stack)?.length(key(stack)) {
+    match tidy_dict(stack)?.length(key(stack)) {
         Ok(length) => {
             stack.push_integer(length as i64);
             Ok(Outcome::Return(1))

@@ -3,7 +3,7 @@
 use moonhive_shm::{Error, Incremented, Number, Overdue, Remaining, SetOptions, Stored, Value};
 
 use super::arguments::{Given, fit_key, flags, flags_out, key, number_at, span_ms, ttl_ms};
-use super::dict::{dict, keep_buffer, or_zone, push_value, refuse_key, take_buffer};
+use super::dict::{dict, keep_buffer, or_zone, push_value, refuse_key, take_buffer, tidy_dict};
 use super::failure::{answer, answer_store, bad, raise, refuse, refuse_store};
 use super::registry::Opened;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -28,7 +28,7 @@ fn get(stack: &mut Stack<'_>) -> NativeResult {
         return refuse_key(stack, fault);
     }
     let mut buffer = take_buffer();
-    let found = dict(stack)?.get_into(key(stack), &mut buffer);
+    let found = tidy_dict(stack)?.get_into(key(stack), &mut buffer);
     let results = match found {
         Ok(Some(entry)) => {
             push_value(stack, &entry.value)?;
@@ -115,7 +115,7 @@ fn store(stack: &mut Stack<'_>, store: Store, options: SetOptions) -> NativeResu
     }
     let flags = flags(stack, 5).map_err(|raise| or_zone(stack, raise))?;
     let options = options.flags(flags);
-    let dict = dict(stack)?;
+    let dict = tidy_dict(stack)?;
     dict.note_end(options.ttl_ms);
     let (key, value) = (key(stack), given.value(stack, 3));
     let stored = match store {
@@ -166,7 +166,7 @@ fn delete(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 fn remove(stack: &mut Stack<'_>) -> NativeResult {
-    match dict(stack)?.delete(key(stack)) {
+    match tidy_dict(stack)?.delete(key(stack)) {
         Ok(_) => succeed(stack, false),
         Err(error) => Err(raise(stack, &error)),
     }
@@ -180,7 +180,7 @@ fn incr(stack: &mut Stack<'_>) -> NativeResult {
     }
     let numbers = increments(stack).map_err(|raise| or_zone(stack, raise));
     let (by, init, ttl_ms) = numbers?;
-    let dict = dict(stack)?;
+    let dict = tidy_dict(stack)?;
     dict.note_end(ttl_ms);
     let options = SetOptions::default().ttl_ms(ttl_ms);
     match dict.incr(key(stack), by, init, options) {
@@ -199,7 +199,8 @@ fn incr(stack: &mut Stack<'_>) -> NativeResult {
 
 /// What to add, what to begin with, and for how long.
 fn increments(stack: &Stack<'_>) -> Result<(Number, Option<Number>, u64), Raise> {
-    let by = number_at(stack, 3).ok_or_else(|| stack.type_error(3, "number"))?;
+    let nothing = || Raise::message("cannot convert 'nil' to 'double'");
+    let by = number_at(stack, 3).ok_or_else(nothing)?;
     let init = initial(stack)?;
     Ok((by, init, initial_ttl_ms(stack, init.is_some())?))
 }
@@ -285,5 +286,5 @@ fn expire(stack: &mut Stack<'_>) -> NativeResult {
 #[cold]
 fn not_arithmetic(stack: &Stack<'_>) -> Raise {
     let kind = stack.kind(3).name();
-    Raise::message(format!("attempt to perform arithmetic on a {kind} value (exptime)"))
+    Raise::message(format!("attempt to perform arithmetic on local 'exptime' (a {kind} value)"))
 }

@@ -52,7 +52,7 @@ static AGENDA: Mutex<Agenda> = Mutex::new(Agenda { planned: Vec::new(), has_thre
 static BELL: Condvar = Condvar::new();
 
 /// Milliseconds since this process first asked.
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
 }

@@ -5,7 +5,7 @@ use moonhive_shm::{Cursor, EXACT_LIMIT_BYTES, Error, Item, Statistics};
 use super::dict::{Dict, dict};
 use super::failure::{bad, raise};
 use super::registry::Opened;
-use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const METHODS: [(&str, Native); 9] = [
     ("capacity", Native::new(capacity)),
@@ -25,11 +25,8 @@ pub(super) const NATIVES: [(&str, Native); 1] = [("scan", Native::new(scan))];
 /// Keys that `get_keys` returns unless told otherwise.
 const KEYS_USUAL: usize = 1024;
 
-/// Up to so many entries, a flush gives the oldest ones back at once, as nginx does.
-const FEW_ENTRIES: u64 = 1024;
-
-/// How many it gives back.
-const FLUSHED_AT_ONCE: usize = 3;
+/// Entries that a flush of a few gives back at once, as nginx does.
+const FLUSHED_AT_ONCE: u64 = 3;
 
 /// Keys that one step of a walk asks for.
 const STEP_KEYS: usize = 1024;
@@ -42,12 +39,10 @@ fn flush_all(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 fn flush(dict: &Opened) -> Result<(), Error> {
-    if dict.statistics().entries <= FEW_ENTRIES {
-        for item in oldest_first(dict)?.into_iter().take(FLUSHED_AT_ONCE) {
-            dict.delete(item.key)?;
-        }
-    }
-    dict.dictionary.flush_all()
+    dict.dictionary.flush_all()?;
+    dict.reclaim_oldest(FLUSHED_AT_ONCE)?;
+    dict.note_flush();
+    Ok(())
 }
 
 /// `flush_expired([max])`: how many were given back.
@@ -78,14 +73,25 @@ fn get_keys(stack: &mut Stack<'_>) -> NativeResult {
 
 /// The argument of the two above: a number whose fraction is cut.
 fn limit(stack: &Stack<'_>) -> Result<Option<i64>, Raise> {
-    Ok(stack.optional_number(2)?.map(|number| number as i64))
+    if stack.top() < 2 {
+        return Ok(None);
+    }
+    Ok(Some(stack.check_number(2)? as i64))
 }
 
 fn check_count(stack: &Stack<'_>) -> Result<(), Raise> {
     match stack.top() {
-        1 | 2 if stack.userdata::<Dict>(1).is_none() => Err(stack.type_error(1, "table")),
+        1 | 2 if stack.userdata::<Dict>(1).is_none() => Err(no_dict(stack)),
         1 | 2 => Ok(()),
         seen => Err(Raise::message(format!("expecting 1 or 2 argument(s), but saw {seen}"))),
+    }
+}
+
+#[cold]
+fn no_dict(stack: &Stack<'_>) -> Raise {
+    match stack.kind(1) {
+        Kind::Table => Raise::message("bad user data for the ngx_shm_zone_t pointer"),
+        _ => stack.type_error(1, "table"),
     }
 }
 
