@@ -21,7 +21,7 @@ const MODULES: usize = 10;
 const LOADS: u64 = 1000;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mimalloc;
 
 /// CPU time of this thread so far.
 fn cpu_time() -> Duration {

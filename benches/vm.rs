@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 #[cfg(feature = "cli")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mimalloc;
 
 fn add(stack: &mut Stack<'_>) -> NativeResult {
     let sum = stack.check_integer(1)? + stack.check_integer(2)?;

@@ -10,7 +10,7 @@ mod cli;
 
 /// Thousands of small VMs allocate from every worker at once, which the system allocator serialises.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mimalloc;
 
 fn main() -> ExitCode {
     cli::main()

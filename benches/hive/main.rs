@@ -18,7 +18,7 @@ mod process;
 use moonhive::actor::Host;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mimalloc;
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
 /// Those that run as services.

@@ -424,7 +424,8 @@ impl Workload for Core {
         first: Option<Parcel>,
         context: &WorkerContext<'_, Self>,
     ) -> Turn {
-        let Some(mut life) = service.take_life() else { return Turn::Ended };
+        let mut place = service.life();
+        let Some(life) = place.as_mut() else { return Turn::Ended };
         self.warden.note_turn(context.index(), service.address());
         let slice = Slice { worker: context.index(), started_ns: context.turn_started_ns() };
         let (end, at_once) = match worker::catch(|| life.turn(service, first, slice)) {
@@ -434,7 +435,6 @@ impl Workload for Core {
                 (*end, at_once)
             }
             Ok(Outcome { progress, parting }) => {
-                service.put_life(life);
                 if let Some((service, parcel)) = parting.and_then(Parting::part) {
                     context.hand_over(service, parcel);
                 }
@@ -442,6 +442,9 @@ impl Workload for Core {
             }
             Err(text) => (End::Failed(Fault::new(Code::Error, text)), true),
         };
+        let life = place.take();
+        drop(place);
+        let Some(life) = life else { return Turn::Ended };
         if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
             tracing::error!(service = service.name(), "the end of a service failed: {text}");
         }

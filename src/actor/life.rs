@@ -125,7 +125,7 @@ fn turn_of_vm(
         service.figures.publish(stack.used_bytes(), tasks, ticks);
         Outcome { progress, parting: state.leave_turn() }
     });
-    if matches!(outcome.progress, Progress::Idle) {
+    if matches!(outcome.progress, Progress::Idle) && vm.has_census_news() {
         answer_census(vm, service);
     }
     outcome
@@ -133,6 +133,7 @@ fn turn_of_vm(
 
 /// Tells which unused shared strings the VM holds, if the process wants to know, and has those asked
 /// that sleep.
+#[cold]
 fn answer_census(vm: &mut Vm, service: &Arc<Service>) {
     if vm.wants_census() {
         vm.census();

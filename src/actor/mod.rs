@@ -57,6 +57,7 @@ mod light;
 pub mod limits;
 mod link;
 mod message;
+mod method;
 mod names;
 mod outside;
 mod overload;

@@ -90,8 +90,14 @@ impl Profile {
     #[inline]
     pub(super) fn call(&mut self, name: &[u8]) -> u32 {
         let place = if *self.last.0 == *name { self.last.1 } else { self.look_up(name) };
-        self.spent[place as usize].calls += 1;
+        self.call_again(place);
         place
+    }
+
+    /// The same for one whose place is known.
+    #[inline]
+    pub(super) fn call_again(&mut self, place: u32) {
+        self.spent[place as usize].calls += 1;
     }
 
     fn look_up(&mut self, name: &[u8]) -> u32 {

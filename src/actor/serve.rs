@@ -14,7 +14,7 @@ use super::slots::Key;
 use super::task::{Role, Served, Stage, Task};
 use super::trace::Step;
 use super::turn::{Progress, Turn};
-use crate::message::{PackError, Payload};
+use crate::message::{PackError, Payload, PlainRequest};
 use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
 
 /// Names that begin like this are the service's own and not to be called.
@@ -200,8 +200,17 @@ impl Turn<'_, '_> {
             return self.refuse(caller, terms.request, Fault::new(Code::NoHandler, text));
         }
         let coroutine = self.stack.coroutine();
+        let request = PlainRequest::new(payload);
+        if let Some(request) = &request
+            && let Some((values, handler)) = self.prepare_known(&coroutine, request)
+        {
+            return self.begin_served(Served { caller, terms, handler }, coroutine, values);
+        }
         match self.prepare(&coroutine, payload) {
             Ok((values, handler)) => {
+                if let Some(request) = request {
+                    self.learn(&coroutine, request.name(), handler);
+                }
                 self.begin_served(Served { caller, terms, handler }, coroutine, values);
             }
             Err(fault) => {
@@ -229,6 +238,42 @@ impl Turn<'_, '_> {
         drop(early);
         let text = format!("{limit} requests wait for service {} to start", self.label());
         self.refuse(caller, terms.request, Fault::new(Code::Overload, text));
+    }
+
+    /// As [`prepare`](Self::prepare), for a method that was asked for lately and arguments that hold no
+    /// others. `None`, and nothing done, if it is not that simple.
+    #[inline]
+    fn prepare_known(
+        &mut self,
+        coroutine: &Coroutine,
+        request: &PlainRequest<'_>,
+    ) -> Option<(i32, u32)> {
+        let (methods, handlers) = (self.state.known.borrow(), self.state.handlers.borrow());
+        let (known, handlers) = (methods.find(request.name())?, handlers.as_ref()?);
+        let mut stack = self.stack.in_coroutine(coroutine);
+        if stack.push_method(handlers, &known.name, INDEX_CHAIN_MAX)
+            && let Some(values) = stack.unpack_arguments(request)
+            && stack.is_within_memory()
+        {
+            self.state.profile.borrow_mut().call_again(known.handler);
+            return Some((values, known.handler));
+        }
+        stack.set_top(0);
+        None
+    }
+
+    /// Keeps the name of a method for the next time; it lies at the bottom of the coroutine's stack.
+    fn learn(&mut self, coroutine: &Coroutine, name: &[u8], handler: u32) {
+        let mut methods = self.state.known.borrow_mut();
+        if !methods.has_room_for(name) {
+            return;
+        }
+        let mut stack = self.stack.in_coroutine(coroutine);
+        stack.push_value(1);
+        let kept = stack.keep();
+        if let Some(before) = methods.keep(name, kept, handler) {
+            stack.release(before);
+        }
     }
 
     /// Puts the method's name, its handler and the arguments onto the coroutine's stack. Returns the

@@ -11,7 +11,6 @@ use std::time::Instant;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::{Limits, Mailbox, Refusal};
 use moonhive_kernel::scheduler::{Scheduled, TokenState};
-use moonhive_kernel::sync::Slot;
 use parking_lot::Mutex;
 
 use super::core::Core;
@@ -32,9 +31,9 @@ pub(crate) struct Service {
     core: Arc<Core>,
     mailbox: Mailbox<Message>,
     token: TokenState,
-    /// Taken by a turn for as long as it runs. Turns exclude each other by the token; the slot only
-    /// hands the life from one worker to the next.
-    life: Slot<Box<Life>>,
+    /// Held by a turn for as long as it runs. Turns exclude each other by the token, so nobody ever waits
+    /// here; the lock only tells the compiler.
+    life: spin::Mutex<Option<Box<Life>>>,
     obituary: OnceLock<Arc<Obituary>>,
     /// Written under its lock by those who watch and, for the last time, by the end.
     watchers: Mutex<Vec<Watcher>>,
@@ -182,7 +181,7 @@ impl Service {
             core,
             mailbox: Mailbox::new(limits),
             token: TokenState::new(),
-            life: Slot::new(Some(life)),
+            life: spin::Mutex::new(Some(life)),
             obituary: OnceLock::new(),
             watchers: Mutex::new(Vec::new()),
             names: Mutex::new(Vec::new()),
@@ -376,14 +375,11 @@ impl Service {
         std::mem::take(&mut *self.names.lock())
     }
 
-    /// The life, for a turn.
-    pub(crate) fn take_life(&self) -> Option<Box<Life>> {
-        self.life.take()
-    }
-
-    /// Gives it back for the next one.
-    pub(crate) fn put_life(&self, life: Box<Life>) {
-        self.life.swap(Some(life));
+    /// The life, for a turn; `None` once it has ended.
+    #[inline]
+    pub(crate) fn life(&self) -> spin::MutexGuard<'_, Option<Box<Life>>> {
+        let life = self.life.try_lock();
+        life.expect("the token lets one turn run at a time")
     }
 
     pub(super) fn wake_if(self: &Arc<Self>, wake: bool) {

@@ -17,6 +17,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
 use super::message::{Alarm, Caller, Message};
+use super::method::Methods;
 use super::parting::{Parcel, Parted, Parting};
 use super::peers::Peers;
 use super::plan::Plan;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     /// Tasks that are about to run, first come first served.
     pub(super) ready: RefCell<VecDeque<Key>>,
     pub(super) profile: RefCell<Profile>,
+    pub(super) known: RefCell<Methods>,
     pub(super) waiters: RefCell<Waiters>,
     peers: RefCell<Peers>,
     /// What the turn hands over when it ends, if `is_parting`; see [`State::stay`].
@@ -112,6 +114,7 @@ impl State {
             current: Cell::new(None),
             ready: RefCell::new(VecDeque::new()),
             profile: RefCell::default(),
+            known: RefCell::default(),
             waiters: RefCell::new(Waiters::default()),
             peers: RefCell::new(Peers::default()),
             parting: Cell::new(None),

@@ -42,6 +42,7 @@ pub use pack::{PackOptions, pack};
 pub use pairs::ProtectedCall;
 pub use path::Path;
 pub use payload::{INLINE_BYTES, Payload};
+pub use plain::PlainRequest;
 pub use typed::{FromPayloadError, from_payload, to_payload, to_request};
 pub use unpack::{UnpackOptions, unpack};
 

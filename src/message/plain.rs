@@ -111,6 +111,52 @@ impl Writer {
 #[inline]
 pub(super) unsafe fn unpack_plain(state: *mut lua_State, bytes: &[u8]) -> Option<c_int> {
     let [FORMAT_VERSION, 0, values @ ..] = bytes else { return None };
+    // SAFETY: the caller's.
+    unsafe { push_values(state, values) }
+}
+
+/// A request that begins with a name, in a short payload.
+#[derive(Clone, Copy)]
+pub struct PlainRequest<'a> {
+    name: &'a [u8],
+    arguments: &'a [u8],
+}
+
+impl<'a> PlainRequest<'a> {
+    /// Reads the name; `None` if the payload is not short or begins with something else.
+    #[inline]
+    pub fn new(payload: &'a Payload) -> Option<PlainRequest<'a>> {
+        let [FORMAT_VERSION, 0, tag, rest @ ..] = payload.as_bytes() else { return None };
+        if !(tag::SMALL_STRING..=tag::SMALL_STRING_LAST).contains(tag) {
+            return None;
+        }
+        let (name, arguments) = rest.split_at_checked(usize::from(tag - tag::SMALL_STRING))?;
+        Some(PlainRequest { name, arguments })
+    }
+
+    /// The name.
+    #[inline]
+    pub fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// Pushes the arguments, if all are plain, and returns how many there are. Pushes nothing otherwise.
+    ///
+    /// # Safety
+    /// As [`unpack`](super::unpack).
+    #[inline]
+    pub unsafe fn unpack_arguments(&self, state: *mut lua_State) -> Option<c_int> {
+        // SAFETY: the caller's.
+        unsafe { push_values(state, self.arguments) }
+    }
+}
+
+/// Pushes plain values and returns how many there are; nothing is pushed if one is not.
+///
+/// # Safety
+/// As [`unpack`](super::unpack).
+#[inline]
+unsafe fn push_values(state: *mut lua_State, values: &[u8]) -> Option<c_int> {
     // SAFETY: the caller vouches for the state. Each value takes a byte at least, so there is room for
     // all; what was pushed is taken back if it does not go on.
     unsafe {

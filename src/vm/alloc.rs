@@ -79,16 +79,22 @@ impl Memory {
     }
 
     /// True (and noted) if this freed block is the one to keep.
+    #[inline]
     fn keeps(&self, block: *mut c_void, bytes: usize) -> bool {
+        !self.keep.get().is_null() && self.notes_kept(block, bytes)
+    }
+
+    #[cold]
+    fn notes_kept(&self, block: *mut c_void, bytes: usize) -> bool {
         let start = block.addr();
-        let keep = self.keep.get().addr();
-        if keep == 0 || !(start..start + bytes).contains(&keep) {
+        if !(start..start + bytes).contains(&self.keep.get().addr()) {
             return false;
         }
         self.kept.set((block, bytes));
         true
     }
 
+    #[inline]
     fn admits(&self, old: usize, new: usize) -> bool {
         new <= old
             || self.suspended.get()
@@ -101,6 +107,7 @@ impl Memory {
         bytes > LARGE_BLOCK_BYTES && bytes > physical_memory_bytes() && !self.suspended.get()
     }
 
+    #[inline]
     fn account(&self, old: usize, new: usize) {
         self.used_bytes.set(self.used_bytes.get() - old + new);
     }
@@ -119,18 +126,42 @@ pub(super) unsafe extern "C" fn allocate(
 ) -> *mut c_void {
     // SAFETY: the caller passes the `Memory` that the state was made with, which outlives the state.
     let memory = unsafe { &*ud.cast::<Memory>() };
-    // For a new block Lua passes the kind of object in `old_bytes`.
-    let old_bytes = if block.is_null() { 0 } else { old_bytes };
+    // Two ways that call nothing but the allocator: nearly all blocks are small, new or freed.
     if new_bytes == 0 {
         // SAFETY: `block` is null or ours with `old_bytes` bytes, by this function's contract.
         unsafe { release(memory, block, old_bytes) };
         return ptr::null_mut();
     }
+    if block.is_null() && new_bytes <= LARGE_BLOCK_BYTES && memory.admits(0, new_bytes) {
+        // SAFETY: the size is not zero and far below the maximum.
+        let fresh = unsafe { std::alloc::alloc(layout(new_bytes)) };
+        if !fresh.is_null() {
+            memory.account(0, new_bytes);
+            return fresh.cast();
+        }
+    }
+    // SAFETY: by this function's contract, and the new size is not zero.
+    unsafe { allocate_with_care(memory, block, old_bytes, new_bytes) }
+}
+
+/// Everything else: growth, refusals, and blocks of any size.
+///
+/// # Safety
+/// As for [`allocate`], and `new_bytes` is not zero.
+#[inline(never)]
+unsafe fn allocate_with_care(
+    memory: &Memory,
+    block: *mut c_void,
+    old_bytes: usize,
+    new_bytes: usize,
+) -> *mut c_void {
+    // For a new block Lua passes the kind of object in `old_bytes`.
+    let old_bytes = if block.is_null() { 0 } else { old_bytes };
     let is_refused = new_bytes > MAX_BLOCK_BYTES || memory.is_absurd(new_bytes);
     if is_refused || !memory.admits(old_bytes, new_bytes) {
         return ptr::null_mut();
     }
-    // SAFETY: as above, and `new_bytes` is neither zero nor above the maximum.
+    // SAFETY: by contract, and `new_bytes` is neither zero nor above the maximum.
     let grown = unsafe { resize(block, old_bytes, new_bytes) };
     if grown.is_null() {
         if memory.suspended.get() {
@@ -156,6 +187,7 @@ pub(super) unsafe fn free_kept(memory: &Memory) {
 
 /// # Safety
 /// `block` is null or a block of this allocator with `bytes` bytes.
+#[inline]
 unsafe fn release(memory: &Memory, block: *mut c_void, bytes: usize) {
     if block.is_null() || memory.keeps(block, bytes) {
         return;
@@ -192,6 +224,7 @@ fn physical_memory_bytes() -> usize {
     })
 }
 
+#[inline]
 fn layout(bytes: usize) -> Layout {
     // SAFETY: the alignment is a power of two and `bytes` is at most MAX_BLOCK_BYTES, checked when
     // the block was requested, so rounding up cannot pass `isize::MAX`.

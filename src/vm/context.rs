@@ -28,7 +28,7 @@ pub trait Hooks: Send {
 
     /// A complete message of Lua's `warn`, without prefix or newline.
     fn warn(&self, message: &str) {
-        eprintln!("Lua warning: {message}");
+        super::library::complain(format_args!("Lua warning: {message}"));
     }
 
     /// A script called `os.exit`; `close` asks to close the VM first. A host that returns from here
@@ -40,7 +40,7 @@ pub trait Hooks: Send {
 
     /// A native function of ours panicked: a bug in Moonhive. The script gets an error.
     fn native_panicked(&self, message: &str) {
-        eprintln!("native function panicked: {message}");
+        super::library::complain(format_args!("native function panicked: {message}"));
     }
 }
 

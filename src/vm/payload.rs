@@ -8,7 +8,8 @@ use super::context::Context;
 use super::read::Kind;
 use super::stack::Stack;
 use crate::message::{
-    PackError, PackOptions, Payload, ProtectedCall, UnpackError, UnpackOptions, pack, unpack,
+    PackError, PackOptions, Payload, PlainRequest, ProtectedCall, UnpackError, UnpackOptions, pack,
+    unpack,
 };
 
 impl Stack<'_> {
@@ -75,6 +76,15 @@ impl Stack<'_> {
         self.forget_room();
         // SAFETY: this thread runs the state, and memory is not refused while a `Stack` exists.
         unsafe { unpack(self.state(), payload.as_bytes(), &UnpackOptions::default()) }
+    }
+
+    /// Pushes the arguments of a request and returns how many there are; nothing, and `None`, if one of
+    /// them is not plain.
+    #[inline]
+    pub fn unpack_arguments(&mut self, request: &PlainRequest<'_>) -> Option<c_int> {
+        self.forget_room();
+        // SAFETY: this thread runs the state, and memory is not refused while a `Stack` exists.
+        unsafe { request.unpack_arguments(self.state()) }
     }
 
     /// Pushes the values that the bytes of the string at `index` hold; returns how many there are.

@@ -160,6 +160,13 @@ impl Vm {
         self.stack().collect();
     }
 
+    /// True if there may be something to tell or to ask about unused shared strings: if not, neither
+    /// [`wants_census`](Vm::wants_census) nor [`census_epoch`](Vm::census_epoch) has news. Costs four reads.
+    pub fn has_census_news(&self) -> bool {
+        // SAFETY: the state is live and this thread has it.
+        unsafe { share::lua_censusnews(self.state()) != 0 }
+    }
+
     /// True if the process waits for this VM to tell which unused shared strings it still holds;
     /// collections tell it by themselves, a VM that sleeps has to be asked.
     pub fn wants_census(&self) -> bool {
@@ -276,8 +283,9 @@ impl Stack<'_> {
 
 impl Drop for HostStack<'_> {
     fn drop(&mut self) {
-        let top = self.top.min(self.stack.top());
-        self.stack.set_top(top);
+        if self.stack.top() > self.top {
+            self.stack.set_top(self.top);
+        }
         self.stack.context().restore(self.before);
     }
 }
@@ -306,7 +314,7 @@ unsafe extern "C-unwind" fn die(state: *mut lua::lua_State) -> c_int {
         // SAFETY: Lua's strings end with a zero byte.
         unsafe { CStr::from_ptr(message) }.to_string_lossy()
     };
-    eprintln!("unprotected error in Lua: {message}");
+    super::library::complain(format_args!("unprotected error in Lua: {message}"));
     std::process::abort()
 }
 

@@ -53,6 +53,20 @@ impl Stack<'_> {
         unsafe { host::lua_findmethod(self.state(), methods.slot(), name, to, chain) != 0 }
     }
 
+    /// The same for a name that is kept: pushes it and the function. False, and nothing is pushed, if there
+    /// is no function.
+    #[inline]
+    pub fn push_method(&mut self, methods: &Reference, name: &Reference, chain: c_int) -> bool {
+        self.assert_own(methods.vm());
+        self.assert_own(name.vm());
+        self.reserve_or_unwind(2);
+        // SAFETY: there is room; what the slots hold is checked, and a raw read does not raise.
+        let found =
+            unsafe { host::lua_pushmethod(self.state(), methods.slot(), name.slot(), chain) != 0 };
+        self.forget_room();
+        found
+    }
+
     /// Pushes the value of a field.
     pub fn raw_get_field(&mut self, index: c_int, name: &str) -> Kind {
         let index = self.table(index);

@@ -96,3 +96,15 @@ fn a_report_that_cannot_be_written_is_a_failure() {
         assert!(stderr.starts_with("error: cannot write the report: No space left"), "{stderr}");
     }
 }
+
+#[test]
+fn a_warning_that_cannot_be_written_stops_nothing() {
+    let scratch = Scratch::new("pipes_warning");
+    if !std::path::Path::new("/dev/full").exists() {
+        return crate::support::skip("a_warning_that_cannot_be_written", "no /dev/full here");
+    }
+    let mut command = scratch.moonhive(["lua", "-W", "-e", "warn 'lost' print 'goes on'"]);
+    command.stderr(File::options().write(true).open("/dev/full").expect("it is there"));
+    let output = command.output().expect("it starts");
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"goes on\n"[..]));
+}

@@ -80,6 +80,37 @@ test("a method that is not served is refused by name", function()
   match(err.message, "service service%.echo:%x+ has no handler `nothing`")
 end)
 
+test("a handler that was replaced serves the next request", function()
+  local renewed = hive.spawn "service.renewed"
+  local function answers(expected)
+    for i = 1, 3 do
+      local which, value = renewed:answer(i)
+      equal(which, expected)
+      equal(value, i)
+    end
+    local which, value = renewed:answer { "a table" }
+    equal(which, expected)
+    equal(value[1], "a table")
+  end
+  answers "first"
+  renewed:step(1)
+  answers "second"
+  renewed:step(2)
+  fails("no_handler", renewed.answer, renewed, 1)
+  renewed:step(3)
+  answers "inherited"
+  renewed:step(4)
+  answers "third"
+end)
+
+test("more methods than a service remembers are all served", function()
+  for round = 1, 30 do
+    for i = 1, 12 do
+      equal(echo[("method_%d"):format(i)](echo, round), i * round)
+    end
+  end
+end)
+
 test("reserved names cannot be called", function()
   fails("no_handler", hive.call, echo, "__exit")
 end)

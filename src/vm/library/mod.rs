@@ -11,6 +11,7 @@ mod process;
 mod require;
 
 pub(super) use coroutine::unblock_chain;
+pub(super) use output::complain;
 pub use output::write_line;
 pub use require::REQUIRE_PARTS;
 

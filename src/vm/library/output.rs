@@ -30,6 +30,12 @@ pub fn write_line(line: &[u8]) {
     }
 }
 
+/// Writes a line to standard error. That nobody reads it is no reason to fail: `eprintln!` would panic.
+pub fn complain(message: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{message}");
+}
+
 /// `print`: the texts of its arguments, with tabs between and a newline behind.
 unsafe extern "C-unwind" fn print(state: *mut lua::lua_State) -> c_int {
     // SAFETY: a plain frame: the buffer is plain memory that belongs to the Lua stack. Metamethods

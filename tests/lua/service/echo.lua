@@ -5,7 +5,7 @@ local hive = require "hive"
 local seen = {}
 local held
 
-return {
+local handlers = {
   echo = function(...)
     return ...
   end,
@@ -91,3 +91,11 @@ return {
     return collectgarbage "count"
   end,
 }
+
+for i = 1, 12 do
+  handlers[("method_%d"):format(i)] = function(n)
+    return i * n
+  end
+end
+
+return handlers

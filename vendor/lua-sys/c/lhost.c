@@ -75,21 +75,42 @@ static StkId slotat (lua_State *L, int idx) {
 }
 
 
-LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
-                            int chain) {
-  TString *key = tsvalue(s2v(slotat(L, name)));
-  TValue o, f;
+/* The function for a method, or 0; see 'lua_findmethod'. */
+static int findmethod (lua_State *L, int ref, TString *key, int chain,
+                       TValue *f) {
+  TValue o;
   lu_byte tag = luaH_getint(hvalue(&G(L)->l_registry), ref, &o);
   while (!tagisempty(tag) && ttistable(&o) && chain-- > 0) {
     const Table *t = hvalue(&o);
-    tag = luaH_getstr(hvalue(&o), key, &f);
-    if (novariant(tag) == LUA_TFUNCTION) {
-      setobj2s(L, slotat(L, to), &f);
+    tag = luaH_getstr(hvalue(&o), key, f);
+    if (novariant(tag) == LUA_TFUNCTION)
       return 1;
-    }
     if (t->metatable == NULL)
       return 0;
     tag = luaH_getshortstr(t->metatable, G(L)->tmname[TM_INDEX], &o);
   }
   return 0;
+}
+
+
+LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
+                            int chain) {
+  TValue f;
+  if (!findmethod(L, ref, tsvalue(s2v(slotat(L, name))), chain, &f))
+    return 0;
+  setobj2s(L, slotat(L, to), &f);
+  return 1;
+}
+
+
+LUA_API int lua_pushmethod (lua_State *L, int ref, int name, int chain) {
+  TValue k, f;
+  if (tagisempty(luaH_getint(hvalue(&G(L)->l_registry), name, &k)) ||
+      !ttisstring(&k) || !findmethod(L, ref, tsvalue(&k), chain, &f))
+    return 0;
+  setobj2s(L, L->top.p, &k);
+  setobj2s(L, L->top.p + 1, &f);
+  L->top.p += 2;
+  lua_assert(L->top.p <= L->ci->top.p);
+  return 1;
 }

@@ -51,5 +51,12 @@ LUA_API void lua_gcsettle (lua_State *L);
 LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
                             int chain);
 
+/*
+** The same for a name that lies at 'name' of the registry: pushes the name
+** and the function and returns 1, or pushes nothing and returns 0. There
+** must be room for both.
+*/
+LUA_API int lua_pushmethod (lua_State *L, int ref, int name, int chain);
+
 
 #endif

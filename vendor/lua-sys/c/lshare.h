@@ -125,6 +125,9 @@ LUA_API int lua_sharecensus (lua_State *L);
 /* true if a census of this VM is what the process waits for */
 LUA_API int lua_wantscensus (lua_State *L);
 
+/* false if neither the function above nor the one below has news */
+LUA_API int lua_censusnews (lua_State *L);
+
 /*
 ** Number of the epoch in which VMs of the process are still to do their
 ** census, or 0. Any thread: a host that sees a new one asks the VMs that

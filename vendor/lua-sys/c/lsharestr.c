@@ -439,6 +439,18 @@ static void startepoch (void) {
 
 
 /*
+** False if no epoch is open, none shall be, and the VM has nothing to tell:
+** what a host asks after every turn.
+*/
+int luaI_censusnews (const SharingVM *vm) {
+  return vm->nreplaced > 0 || vm->epoch != atomic_load(&epoch) ||
+         atomic_load(&inepoch) ||
+         atomic_load_explicit(&newbytes, memory_order_relaxed)
+             >= LUAI_LIMBOBYTES;
+}
+
+
+/*
 ** Is a census of this VM due? Starts an epoch when there is none and
 ** limbo has grown enough, or holds anything at all and 'force' is true.
 ** To be called by the VM's thread, without the lock.

@@ -80,6 +80,7 @@ LUAI_FUNC void luaI_registervm (SharingVM *vm);
 LUAI_FUNC void luaI_unregistervm (SharingVM *vm);
 LUAI_FUNC int luaI_inlimbo (TString *ts);
 LUAI_FUNC void luaI_seestring (TString *ts);
+LUAI_FUNC int luaI_censusnews (const SharingVM *vm);
 LUAI_FUNC int luaI_censusdue (SharingVM *vm, int force);
 LUAI_FUNC void luaI_censusdone (SharingVM *vm, unsigned long long walked);
 

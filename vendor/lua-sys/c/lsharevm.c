@@ -528,6 +528,11 @@ LUA_API int lua_wantscensus (lua_State *L) {
 }
 
 
+LUA_API int lua_censusnews (lua_State *L) {
+  return luaI_censusnews(&G(L)->sharing);
+}
+
+
 LUA_API unsigned long long lua_censusepoch (void) {
   return luaI_openepoch();
 }

@@ -32,6 +32,14 @@ unsafe extern "C-unwind" {
         to: c_int,
         chain: c_int,
     ) -> c_int;
+    /// The same for a name that lies at `name` of the registry: pushes it and the function, for which there
+    /// must be room; or pushes nothing and returns 0.
+    pub fn lua_pushmethod(
+        state: *mut lua_State,
+        reference: c_int,
+        name: c_int,
+        chain: c_int,
+    ) -> c_int;
     /// Opens all standard libraries in a new state, as `luaL_openlibs` does, by copying what they left
     /// in the first one. May raise a memory error.
     pub fn lua_openblank(state: *mut lua_State);

@@ -102,6 +102,8 @@ unsafe extern "C-unwind" {
     pub fn lua_sharecensus(state: *mut lua_State) -> c_int;
     /// True if a census of this VM is what the process waits for.
     pub fn lua_wantscensus(state: *mut lua_State) -> c_int;
+    /// False if neither [`lua_wantscensus`] nor [`lua_censusepoch`] has news. Costs four reads.
+    pub fn lua_censusnews(state: *mut lua_State) -> c_int;
     /// The epoch in which VMs of the process are still to do their census, or 0; any thread.
     pub fn lua_censusepoch() -> c_ulonglong;
     /// Installs a host's file loader; `None` removes it.

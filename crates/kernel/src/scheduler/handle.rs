@@ -44,7 +44,7 @@ impl<W: Workload> Handle<W> {
     /// After `true` no turn of the task runs until then.
     #[must_use = "a task that was claimed and is not scheduled never runs again"]
     pub fn claim(&self, task: &W::Task) -> bool {
-        task.token().wake()
+        task.token().claim()
     }
 
     /// Schedules a task that the caller has claimed, as [`wake`](Self::wake) does.

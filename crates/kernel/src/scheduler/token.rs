@@ -3,7 +3,8 @@
 //! Four states, one byte, one atomic step each:
 //!
 //! ```text
-//!            wake                    begin
+//!    ┌──────────────────────claim───────────────┐
+//!    │       wake                    begin      ▼
 //!   idle ───────────▶ queued ─────────────────▶ running ──┐ wake
 //!    ▲                  ▲                        │  │     ▼
 //!    └──────────────────┼──── end(Idle) ─────────┘  │   running, woken
@@ -11,8 +12,12 @@
 //!                       ▲─────────────────────────────────┘
 //! ```
 //!
+//! Who claims a task owns its turn at once and hands it to a worker, without a step in between. If the
+//! task has to wait in a queue after all, its turn begins there as that of any other: a wake-up that came
+//! meanwhile is seen by that turn.
+//!
 //! Invariants, model-checked: whoever moves idle to queued, and nobody else, puts the task into a
-//! queue; whoever moves queued to running, and nobody else, runs it; a wake-up that came before a
+//! queue; whoever moves queued or idle to running, and nobody else, sees to it that it runs; a wake-up that came before a
 //! turn ends leads to another turn, and what was written before it is seen there, unless the turn
 //! absorbs the wake-up and sees it itself.
 
@@ -22,7 +27,7 @@ use super::Turn;
 
 /// A turn is owed: the task lies in a queue, or must go there when its turn ends.
 const WOKEN: u8 = 1;
-/// A worker is inside its turn.
+/// A worker is inside its turn, or somebody has claimed it.
 const RUNNING: u8 = 2;
 /// It will not run again.
 const ENDED: u8 = 4;
@@ -44,21 +49,22 @@ impl TokenState {
         self.state.load(Ordering::Acquire) & ENDED != 0
     }
 
-    /// Whether a worker is inside a turn of this task.
-    pub fn is_running(&self) -> bool {
-        self.state.load(Ordering::Acquire) & RUNNING != 0
-    }
-
     /// Owes the task a turn. `true`: the caller must queue it.
     pub(crate) fn wake(&self) -> bool {
         self.state.fetch_or(WOKEN, Ordering::AcqRel) == 0
     }
 
-    /// A worker begins the turn that is owed.
+    /// Begins the turn of a task at rest. `true`: the caller must see to it that the turn runs and
+    /// [ends](Self::end).
+    pub(crate) fn claim(&self) -> bool {
+        self.state.compare_exchange(0, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// A worker begins the turn of a task from a queue: one that is owed, or was claimed.
     pub(crate) fn begin(&self) {
         // The exchange, unlike a store, makes every earlier `wake` visible to this turn.
         let before = self.state.swap(RUNNING, Ordering::AcqRel);
-        debug_assert_eq!(before, WOKEN, "a task is queued once");
+        debug_assert!(before != 0 && before & ENDED == 0, "a queued task is owed a turn");
     }
 
     /// The turn that runs now takes note of the wake-ups so far: whatever was written before them

@@ -46,7 +46,10 @@ fn run_turn<W: Workload>(
     local.offer_rest();
     let status = &local.remote().status;
     status.begin_turn(local.now_ns());
-    task.token().begin();
+    // A task that was handed over is in its turn since it was claimed.
+    if parcel.is_none() {
+        task.token().begin();
+    }
     local.set_in_turn(true);
     let turn = catch_unwind(AssertUnwindSafe(|| workload.run(&task, parcel, context)));
     local.set_in_turn(false);
