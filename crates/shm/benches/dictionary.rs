@@ -1,2 +1,115 @@
-//! What a dictionary costs: `cargo bench -p moonhive-shm`.
-fn main() {}
+//! What a dictionary costs: `cargo bench -p moonhive-shm --bench dictionary`.
+//!
+//! A million entries with keys and values of 16 bytes, met in random order, so that the caches of the
+//! processor do not help; and one hot key, so that they do. Figures in `docs/benchmarks.md`.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use moonhive_shm::{Dictionary, Options, SetOptions, Side, Value};
+
+const ENTRIES: u64 = 1_000_000;
+
+/// A row of numbers below [`ENTRIES`] without a visible order: the steps of a generator with full period.
+struct Shuffled(u64);
+
+impl Shuffled {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % ENTRIES
+    }
+}
+
+/// A key of 16 bytes.
+fn key(number: u64) -> [u8; 16] {
+    let mut key = *b"key:000000000000";
+    for (place, digit) in key[4..].iter_mut().rev().zip(0..) {
+        *place = b'0' + (number / 10_u64.pow(digit) % 10) as u8;
+    }
+    key
+}
+
+fn filled() -> Dictionary {
+    let dictionary = Dictionary::create_unnamed("bench", &Options::new(128 << 20)).expect("memory");
+    for number in 0..ENTRIES {
+        let stored = dictionary.set(key(number), Value::Bytes(&key(number)), SetOptions::default());
+        stored.expect("there is room");
+    }
+    dictionary
+}
+
+fn many_entries(criterion: &mut Criterion) {
+    let dictionary = filled();
+    let mut group = criterion.benchmark_group("random of 1 M");
+    let mut shuffled = Shuffled(1);
+    let mut buffer = Vec::new();
+    group.bench_function("key alone", |bencher| bencher.iter(|| key(shuffled.next())));
+    group.bench_function("get", |bencher| {
+        bencher.iter(|| {
+            let found = dictionary.get_into(key(shuffled.next()), &mut buffer);
+            assert!(black_box(found).is_ok_and(|found| found.is_some()));
+        });
+    });
+    group.bench_function("set", |bencher| {
+        bencher.iter(|| {
+            let key = key(shuffled.next());
+            dictionary.set(key, Value::Bytes(&key), SetOptions::default()).expect("there is room")
+        });
+    });
+    group.finish();
+}
+
+fn hot_key(criterion: &mut Criterion) {
+    let dictionary = Dictionary::create_unnamed("hot", &Options::new(16 << 20)).expect("memory");
+    let options = SetOptions::default();
+    let mut group = criterion.benchmark_group("one key");
+    dictionary.set("hot", "0123456789abcdef".into(), options).expect("there is room");
+    let mut buffer = Vec::new();
+    group.bench_function("get", |bencher| {
+        bencher.iter(|| assert!(dictionary.get_into("hot", &mut buffer).is_ok()));
+    });
+    group.bench_function("get a number", |bencher| {
+        dictionary.set("number", 1.into(), options).expect("there is room");
+        bencher.iter(|| assert!(dictionary.get_into("number", &mut buffer).is_ok()));
+    });
+    group.bench_function("get with an end", |bencher| {
+        dictionary.set("ends", 1.into(), options.ttl_ms(1 << 30)).expect("there is room");
+        bencher.iter(|| assert!(dictionary.get_into("ends", &mut buffer).is_ok()));
+    });
+    group.bench_function("set", |bencher| {
+        bencher.iter(|| dictionary.set("hot", "0123456789abcdef".into(), options));
+    });
+    group.bench_function("incr", |bencher| {
+        bencher.iter(|| dictionary.incr("count", 1.into(), Some(0.into()), options));
+    });
+    group.bench_function("push and pop", |bencher| {
+        dictionary.push("list", 1.into(), Side::Left, options).expect("there is room");
+        bencher.iter(|| {
+            dictionary.push("list", 1.into(), Side::Left, options).expect("there is room");
+            dictionary.pop_into("list", Side::Right, &mut buffer).is_ok()
+        });
+    });
+    group.finish();
+}
+
+fn full(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("set in a full dictionary");
+    for (name, size_bytes) in [("of 1 MiB, exact", 1 << 20), ("of 16 MiB", 16 << 20)] {
+        let dictionary =
+            Dictionary::create_unnamed("full", &Options::new(size_bytes)).expect("memory");
+        let mut number = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                number += 1;
+                let key = key(number);
+                dictionary.set(key, Value::Bytes(&key), SetOptions::default()).expect("it evicts")
+            });
+        });
+        assert!(dictionary.statistics().evictions > 0);
+    }
+    group.finish();
+}
+
+criterion_group!(benches, many_entries, hot_key, full);
+criterion_main!(benches);
