@@ -67,6 +67,9 @@ pub enum Target {
     Codec,
     /// Arbitrary text as a Lua chunk, compiled and shared.
     Source,
+    /// Damaged segments of shared memory: attach, and every operation.
+    #[value(name = "shared_memory")]
+    SharedMemory,
 }
 
 impl Target {
@@ -78,14 +81,14 @@ impl Target {
     fn input_limit_bytes(self) -> u32 {
         match self {
             Self::Codec => 4096,
-            Self::Source => 1024,
+            Self::Source | Self::SharedMemory => 1024,
         }
     }
 
     /// Folders with inputs to begin with, as seen from `fuzz`.
     fn seeds(self) -> &'static [&'static str] {
         match self {
-            Self::Codec => &[],
+            Self::Codec | Self::SharedMemory => &[],
             Self::Source => &["../lua", "../tests/lua", "../examples"],
         }
     }

@@ -15,34 +15,73 @@ mod mapped {
 
     use super::{AtomicU8, AtomicU32, AtomicU64};
 
-    /// The bytes of a segment, mapped. Unmapped when dropped.
+    /// A mapping of this process. Unmapped when dropped.
     #[derive(Debug)]
+    pub struct Mapping {
+        base: NonNull<u8>,
+        size_bytes: usize,
+    }
+
+    /// The words of a mapping: a view that its owner keeps beside the mapping and never longer.
+    #[derive(Clone, Debug)]
     pub struct Memory {
         base: NonNull<u8>,
         size_bytes: usize,
     }
 
-    // SAFETY: every access to the mapping goes through an atomic; the mapping belongs to no thread.
+    // SAFETY: the mapping belongs to no thread; who owns it may be any.
+    unsafe impl Send for Mapping {}
+    // SAFETY: a shared mapping only gives views away.
+    unsafe impl Sync for Mapping {}
+    // SAFETY: every access through a view is an atomic.
     unsafe impl Send for Memory {}
     // SAFETY: as above.
     unsafe impl Sync for Memory {}
 
-    impl Memory {
+    impl Mapping {
         /// Takes over a shared, writable mapping.
         ///
         /// # Safety
         /// `base` is the start of a mapping of `size_bytes` that nobody else unmaps, page aligned.
-        pub unsafe fn from_mapping(base: NonNull<u8>, size_bytes: usize) -> Self {
+        pub unsafe fn new(base: NonNull<u8>, size_bytes: usize) -> Self {
             Self { base, size_bytes }
         }
 
+        /// A view of its words.
+        ///
+        /// # Safety
+        /// The view is not used after the mapping is dropped.
+        pub unsafe fn view(&self) -> Memory {
+            assert!(self.size_bytes >= 8, "a segment has a header");
+            Memory { base: self.base, size_bytes: self.size_bytes }
+        }
+    }
+
+    impl Drop for Mapping {
+        fn drop(&mut self) {
+            // SAFETY: `new` made this the only owner, and no view is used from here on. No thread is
+            // inside a lock of the segment: guards borrow the owner.
+            let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };
+            debug_assert!(result.is_ok(), "a whole mapping can be unmapped");
+        }
+    }
+
+    impl Memory {
         /// Its size.
         pub fn size_bytes(&self) -> usize {
             self.size_bytes
         }
 
-        /// Where `size_bytes` at `offset` lie; for the lock, which the C library works on.
-        #[inline]
+        /// Where up to eight bytes at `offset` lie.
+        #[inline(always)]
+        fn place(&self, offset: usize, size_bytes: usize) -> NonNull<u8> {
+            // The size is at least 8: the subtraction cannot wrap.
+            assert!(offset <= self.size_bytes - size_bytes, "beyond the segment");
+            // SAFETY: the assertion keeps the result inside the mapping.
+            unsafe { self.base.add(offset) }
+        }
+
+        /// Where a lock lies, which the C library works on.
         pub fn address(&self, offset: usize, size_bytes: usize) -> NonNull<u8> {
             let end = offset.checked_add(size_bytes);
             assert!(end.is_some_and(|end| end <= self.size_bytes), "beyond the segment");
@@ -51,87 +90,103 @@ mod mapped {
         }
 
         /// Eight bytes.
-        #[inline]
+        #[inline(always)]
         pub fn word(&self, offset: usize) -> &AtomicU64 {
             assert!(offset.is_multiple_of(8), "a word is aligned");
             // SAFETY: inside the mapping and aligned; any bits are a u64; only atomics touch it.
-            unsafe { self.address(offset, 8).cast().as_ref() }
+            unsafe { self.place(offset, 8).cast().as_ref() }
         }
 
         /// Four bytes.
-        #[inline]
+        #[inline(always)]
         pub fn half(&self, offset: usize) -> &AtomicU32 {
             assert!(offset.is_multiple_of(4), "a half is aligned");
             // SAFETY: inside the mapping and aligned; any bits are a u32; only atomics touch it.
-            unsafe { self.address(offset, 4).cast().as_ref() }
+            unsafe { self.place(offset, 4).cast().as_ref() }
         }
 
         /// One byte.
-        #[inline]
+        #[inline(always)]
         pub fn byte(&self, offset: usize) -> &AtomicU8 {
             // SAFETY: inside the mapping; any bits are a u8; only atomics touch it.
-            unsafe { self.address(offset, 1).cast().as_ref() }
-        }
-    }
-
-    impl Drop for Memory {
-        fn drop(&mut self) {
-            // SAFETY: `from_mapping` made this the only owner, and no reference outlives it. No
-            // thread is inside a lock of the segment: guards borrow the owner.
-            let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };
-            debug_assert!(result.is_ok(), "a whole mapping can be unmapped");
+            unsafe { self.place(offset, 1).cast().as_ref() }
         }
     }
 }
 
 #[cfg(loom)]
 mod modelled {
+    use std::ptr::NonNull;
+    use std::sync::Arc;
+
     use super::{AtomicU8, AtomicU32, AtomicU64};
 
-    /// The bytes of a segment, as arrays that loom watches.
+    /// What stands for a mapping where none is made.
     #[derive(Debug)]
+    pub struct Mapping(usize);
+
+    impl Mapping {
+        /// No model maps a file.
+        ///
+        /// # Safety
+        /// None is needed.
+        pub unsafe fn new(_base: NonNull<u8>, size_bytes: usize) -> Self {
+            Self(size_bytes)
+        }
+
+        /// Memory of its size.
+        ///
+        /// # Safety
+        /// None is needed.
+        pub unsafe fn view(&self) -> Memory {
+            Memory::zeroed(0, self.0)
+        }
+    }
+
+    /// The part of a segment that a model uses, as arrays that loom watches.
+    #[derive(Clone, Debug)]
     pub struct Memory {
-        words: Vec<AtomicU64>,
-        halves: Vec<AtomicU32>,
-        bytes: Vec<AtomicU8>,
+        start: usize,
+        words: Arc<[AtomicU64]>,
+        halves: Arc<[AtomicU32]>,
     }
 
     impl Memory {
-        /// Zeroed memory.
-        pub fn zeroed(size_bytes: usize) -> Self {
+        /// Zeroed memory from one offset to another.
+        pub fn zeroed(start: usize, end: usize) -> Self {
             Self {
-                words: (0..size_bytes / 8).map(|_| AtomicU64::new(0)).collect(),
-                halves: (0..size_bytes / 4).map(|_| AtomicU32::new(0)).collect(),
-                bytes: (0..size_bytes).map(|_| AtomicU8::new(0)).collect(),
+                start,
+                words: (start / 8..end / 8).map(|_| AtomicU64::new(0)).collect(),
+                halves: (start / 4..end / 4).map(|_| AtomicU32::new(0)).collect(),
             }
         }
 
         /// Its size.
         pub fn size_bytes(&self) -> usize {
-            self.bytes.len()
+            self.start + self.words.len() * 8
         }
 
         /// Eight bytes.
         pub fn word(&self, offset: usize) -> &AtomicU64 {
-            &self.words[offset / 8]
+            &self.words[(offset - self.start) / 8]
         }
 
         /// Four bytes.
         pub fn half(&self, offset: usize) -> &AtomicU32 {
-            &self.halves[offset / 4]
+            &self.halves[(offset - self.start) / 4]
         }
 
-        /// One byte.
-        pub fn byte(&self, offset: usize) -> &AtomicU8 {
-            &self.bytes[offset]
+        /// One byte: only dictionaries that are not exact have any.
+        pub fn byte(&self, _offset: usize) -> &AtomicU8 {
+            unreachable!("a modelled dictionary is exact")
         }
     }
 }
 
 #[cfg(not(loom))]
-pub use mapped::Memory;
+pub use mapped::{Mapping, Memory};
 #[cfg(loom)]
-pub use modelled::Memory;
+pub use modelled::{Mapping, Memory};
 
 /// Short forms for the orders that nearly every access has.
 impl Memory {

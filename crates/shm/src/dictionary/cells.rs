@@ -53,6 +53,11 @@ fn free_lanes(word: u64) -> u32 {
     ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
+/// A bit for each lane that has this byte.
+pub fn equal_lanes(word: u64, byte: u8) -> u32 {
+    free_lanes(word ^ lanes(0, WORD_CELLS, byte))
+}
+
 /// The first place where `length` bits in a row are set.
 fn row_of(bits: u32, length: u32) -> Option<u32> {
     let mut starts = bits;
@@ -80,6 +85,11 @@ impl Core<'_> {
         (self.owners(cell).load(Ordering::Relaxed) >> (cell % WORD_CELLS * 8)) as u8
     }
 
+    /// The owner bytes of eight cells, of which this is the first.
+    pub fn owner_word(&self, cell: u32) -> u64 {
+        self.owners(cell).load(Ordering::Relaxed)
+    }
+
     /// The byte of cells that a shard owns.
     pub fn owner_byte(shard: u32) -> u8 {
         shard as u8 + 1
@@ -97,6 +107,30 @@ impl Core<'_> {
     /// if no such row is found soon; none only if no cell is free.
     pub fn claim(&self, shard: u32, near: u32, wanted: u32) -> Option<Run> {
         debug_assert!((1..=RUN_LIMIT_CELLS).contains(&wanted));
+        let run =
+            self.claim_beside(shard, near, wanted).or_else(|| self.search(shard, near, wanted));
+        if run.is_some() {
+            // Orders what fills these cells after the writes of whoever freed them, as seen by a
+            // reader who is still on his old way through them: he then sees a changed sequence.
+            fence(Ordering::Release);
+            fault::point();
+        }
+        run
+    }
+
+    /// Takes a small run where the last one was freed or taken: the usual case.
+    #[inline]
+    fn claim_beside(&self, shard: u32, near: u32, wanted: u32) -> Option<Run> {
+        if wanted > WORD_CELLS || near >= self.geometry.cells {
+            return None;
+        }
+        let first = near / WORD_CELLS * WORD_CELLS;
+        let (lane, length) =
+            self.claim_in_word(first, Self::owner_byte(shard), wanted, wanted, 0)?;
+        Some(Run { cell: first + lane, length })
+    }
+
+    fn search(&self, shard: u32, near: u32, wanted: u32) -> Option<Run> {
         let start = (near / GROUP_CELLS).min(self.groups() - 1);
         let mut patience = PATIENCE_GROUPS;
         let row = wanted.min(WORD_CELLS);
@@ -114,12 +148,6 @@ impl Core<'_> {
                 found = self.claim_in(group, shard, wanted, 1);
                 found.is_some()
             });
-        }
-        if found.is_some() {
-            // Orders what filled these cells after the writes of whoever freed them, as seen by a
-            // reader who is still on his old way through them: he then sees a changed sequence.
-            fence(Ordering::Release);
-            fault::point();
         }
         found
     }

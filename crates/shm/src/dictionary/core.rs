@@ -2,6 +2,7 @@
 //!
 //! [`Core`] knows nothing of names and files: a model checker runs it over plain arrays.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
@@ -15,17 +16,30 @@ use crate::memory::Memory;
 /// Longest key: its length has two bytes.
 pub const KEY_LIMIT_BYTES: usize = 65_535;
 
-/// A dictionary as its operations see it. Copied freely.
-#[derive(Clone, Copy, Debug)]
-pub struct Core<'a> {
+/// What a dictionary consists of in this process.
+#[derive(Debug)]
+pub struct Parts {
     /// The bytes.
-    pub memory: &'a Memory,
+    pub memory: Memory,
     /// Where things lie.
-    pub geometry: &'a Geometry,
+    pub geometry: Geometry,
     /// Hash of keys.
-    pub hasher: &'a SipHasher13,
+    pub hasher: SipHasher13,
     /// Longest wait for a lock.
     pub lock_timeout: Duration,
+}
+
+/// A dictionary as its operations see it. Copied freely: one pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct Core<'a>(pub &'a Parts);
+
+impl Deref for Core<'_> {
+    type Target = Parts;
+
+    #[inline(always)]
+    fn deref(&self) -> &Parts {
+        self.0
+    }
 }
 
 /// A key, hashed.
@@ -46,7 +60,7 @@ impl<'a> Core<'a> {
     ///
     /// # Errors
     /// [`Error::EmptyKey`], [`Error::KeyTooLong`].
-    #[inline]
+    #[inline(always)]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Result<Key<'k>> {
         match bytes.len() {
             0 => Err(Error::EmptyKey),
@@ -58,7 +72,7 @@ impl<'a> Core<'a> {
     }
 
     /// Where a key belongs: four independent parts of its hash.
-    #[inline]
+    #[inline(always)]
     pub fn place<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         let hash = self.hasher.hash(bytes);
         let low = hash & 0xffff_ffff;
@@ -81,7 +95,7 @@ impl<'a> Core<'a> {
 
     /// The lock of a shard.
     pub fn lock_of(&self, shard: u32) -> RobustLock<'a> {
-        RobustLock::at(self.memory, self.geometry.shard_at(shard))
+        RobustLock::at(&self.0.memory, self.geometry.shard_at(shard))
     }
 
     /// Fills zeroed memory: free locks, and room everywhere.

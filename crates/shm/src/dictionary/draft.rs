@@ -222,12 +222,15 @@ impl<'a> Locked<'a> {
     pub fn release_record(&mut self, record: &Record<'_>) {
         let is_chained = record.shape.extras & CHAINED != 0;
         let mut next = if is_chained { record.half(EXTRA) } else { 0 };
-        self.release(Run { cell: record.cell, length: u32::from(record.shape.run) });
-        fault::point();
         let owner = Core::owner_byte(self.shard);
-        // A damaged link must not give away what belongs to others; a circle ends at its own start.
+        let is_body = |cell: u32| self.core.owner(cell) == owner;
+        // A damaged shape or link must not give away what belongs to others.
+        let run = u32::from(record.shape.run);
+        let is_whole = (record.cell + 1..record.cell + run).all(is_body);
+        self.release(Run { cell: record.cell, length: if is_whole { run } else { 1 } });
+        fault::point();
         while let Some((cell, length)) = self.core.run_at(next) {
-            if (cell..cell + length).any(|cell| self.core.owner(cell) != owner) {
+            if !(cell..cell + length).all(|cell| self.core.owner(cell) == owner) {
                 break;
             }
             next = self.core.memory.load_half(self.core.geometry.cell_at(cell));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 
 use super::check::Finding;
-use super::core::{Core, Key};
+use super::core::{Core, Key, Parts};
 use super::geometry::Geometry;
 use super::statistics::Statistics;
 use super::value::{
@@ -15,6 +15,7 @@ use super::value::{
 use super::walk::{Cursor, Item, Swept};
 use super::write::Condition;
 use crate::error::{Error, Result};
+use crate::memory::Memory;
 use crate::segment::{Backing, Header, Kind, Memfd, Posix, Segment};
 
 /// How to make a dictionary, and how to use it.
@@ -71,10 +72,9 @@ impl Default for Options {
 /// ```
 #[derive(Debug)]
 pub struct Dictionary {
+    /// With a view of the segment's words, which live as long.
+    parts: Parts,
     segment: Segment,
-    geometry: Geometry,
-    hasher: SipHasher13,
-    lock_timeout: Duration,
 }
 
 /// Making, opening, removing.
@@ -146,14 +146,13 @@ impl Dictionary {
     pub fn create_in(place: &dyn Backing, options: &Options) -> Result<Self> {
         let geometry = Geometry::plan(options.size_bytes, options.shards)?;
         let header = Header::new(geometry.total_bytes as u64, geometry.parameters());
-        let hasher = hasher_of(&header);
-        let lock_timeout = options.lock_timeout;
         let kind = Kind::Dictionary;
-        let segment = Segment::create(place, kind, header, options.mode, |memory, _| {
-            Core { memory, geometry: &geometry, hasher: &hasher, lock_timeout }.initialise();
+        let segment = Segment::create(place, kind, header, options.mode, |memory, header| {
+            Core(&parts_of(memory, header, geometry, options)).initialise();
             Ok(())
         })?;
-        Ok(Self { segment, geometry, hasher, lock_timeout })
+        let parts = parts_of(segment.memory(), segment.header(), geometry, options);
+        Ok(Self { parts, segment })
     }
 
     /// Opens a dictionary in a place of any kind.
@@ -168,8 +167,8 @@ impl Dictionary {
         if found_bytes != expected_bytes {
             return Err(Error::WrongSize { found_bytes, expected_bytes });
         }
-        let hasher = hasher_of(segment.header());
-        let opened = Self { segment, geometry, hasher, lock_timeout: options.lock_timeout };
+        let parts = parts_of(segment.memory(), segment.header(), geometry, options);
+        let opened = Self { parts, segment };
         opened.core().check_locks()?;
         Ok(opened)
     }
@@ -181,12 +180,7 @@ impl Dictionary {
 
     #[inline]
     fn core(&self) -> Core<'_> {
-        Core {
-            memory: self.segment.memory(),
-            geometry: &self.geometry,
-            hasher: &self.hasher,
-            lock_timeout: self.lock_timeout,
-        }
+        Core(&self.parts)
     }
 
     /// Runs a change, and wakes who waits for one in that shard.
@@ -198,8 +192,13 @@ impl Dictionary {
     }
 }
 
-fn hasher_of(header: &Header) -> SipHasher13 {
-    SipHasher13::new_with_keys(header.hash_key.0, header.hash_key.1)
+fn parts_of(memory: &Memory, header: &Header, geometry: Geometry, options: &Options) -> Parts {
+    Parts {
+        memory: memory.clone(),
+        geometry,
+        hasher: SipHasher13::new_with_keys(header.hash_key.0, header.hash_key.1),
+        lock_timeout: options.lock_timeout,
+    }
 }
 
 impl AsFd for Dictionary {
@@ -479,7 +478,7 @@ impl Dictionary {
     pub fn flush_all(&self) -> Result<()> {
         let core = self.core();
         core.flush()?;
-        (0..self.geometry.shards).for_each(|shard| core.ring(shard));
+        (0..self.parts.geometry.shards).for_each(|shard| core.ring(shard));
         Ok(())
     }
 
@@ -488,7 +487,9 @@ impl Dictionary {
     /// # Errors
     /// A lock that could not be had.
     pub fn flush_expired(&self, most: u64) -> Result<u64> {
-        Ok(self.core().sweep(Cursor::default(), u64::MAX, most)?.freed)
+        let freed = self.core().sweep(Cursor::default(), u64::MAX, most)?.freed;
+        self.core().sweep_doomed()?;
+        Ok(freed)
     }
 
     /// One step of a sweep: looks at so many buckets for expired entries. A host calls it now and then
@@ -502,7 +503,7 @@ impl Dictionary {
 
     /// Bytes of entries that it was made for.
     pub fn capacity_bytes(&self) -> u64 {
-        self.geometry.capacity_bytes
+        self.parts.geometry.capacity_bytes
     }
 
     /// Bytes that new entries can take.
@@ -522,7 +523,7 @@ impl Dictionary {
     /// A lock that could not be had.
     pub fn check(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        for shard in 0..self.geometry.shards {
+        for shard in 0..self.parts.geometry.shards {
             findings.extend(self.core().check_shard(shard)?);
         }
         Ok(findings)
@@ -533,7 +534,7 @@ impl Dictionary {
     /// # Errors
     /// A lock that could not be had.
     pub fn repair(&self) -> Result<()> {
-        for shard in 0..self.geometry.shards {
+        for shard in 0..self.parts.geometry.shards {
             self.core().lock(shard)?.repair();
         }
         Ok(())

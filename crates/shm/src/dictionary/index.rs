@@ -9,7 +9,7 @@ use super::record::{ENTRY, FREE, NEXT, Record, kind, link_to, state_of};
 use super::shard::{LIVE, Locked};
 
 /// Longest chain that is believed. With one entry to a bucket on average, chains of ten are rare.
-const CHAIN_LIMIT: u32 = if cfg!(loom) { 4 } else { 1 << 16 };
+const CHAIN_LIMIT: u32 = if cfg!(loom) { 4 } else { 256 };
 
 /// What a walk along a chain has found.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub enum Find<'a> {
 
 impl<'a> Core<'a> {
     /// Walks the chain of a key. Needs no lock, but then the sequence says whether it counts.
-    #[inline]
+    #[inline(always)]
     pub fn find(self, key: &Key<'_>) -> Find<'a> {
         let mut link_at = self.geometry.bucket_at(key.shard, key.bucket);
         for _ in 0..CHAIN_LIMIT {
@@ -45,7 +45,7 @@ impl<'a> Core<'a> {
 
 impl<'a> Locked<'a> {
     /// The entry of a key and the link that leads to it. Rebuilds a damaged index.
-    #[inline]
+    #[inline(always)]
     pub fn find(&mut self, key: &Key<'_>) -> Option<(Record<'a>, usize)> {
         match self.core.find(key) {
             Find::Found(record, link_at) => Some((record, link_at)),

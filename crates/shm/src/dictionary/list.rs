@@ -10,6 +10,7 @@
 use super::cells::HEAD;
 use super::core::{Core, Key};
 use super::draft::{Content, Source};
+use super::geometry::CELL_BYTES;
 use super::read::decode;
 use super::record::{
     ELEMENT, ENTRY, FREE, NEXT, PREVIOUS, Record, commit_word, kind, link_to, state_of, version_of,
@@ -166,9 +167,14 @@ impl<'a> Core<'a> {
         let mut found = Vec::new();
         let mut buffer = Vec::new();
         let mut next = self.end_of_list(key.shard, &list, Side::Left);
+        // Links that run in a circle would yield more than all cells can hold.
+        let mut left_bytes = self.geometry.cells as usize * CELL_BYTES;
         for index in 0..=stop {
             let Some(element) = next else { break };
+            let damaged = Error::Damaged { what: "the links of a list" };
+            left_bytes = left_bytes.checked_sub(CELL_BYTES).ok_or(damaged.clone())?;
             if index >= start {
+                left_bytes = left_bytes.checked_sub(element.length as usize).ok_or(damaged)?;
                 let (value_kind, word) = read_element(&element, &mut buffer)?;
                 found.push(decode(value_kind, word, &buffer).to_owned());
             }
@@ -227,8 +233,8 @@ impl<'a> Locked<'a> {
         let core = self.core;
         let end = core.end_of_list(self.shard, list, side);
         let position = end.and_then(|end| core.element_of(&end)).map_or(0, |end| match side {
-            Side::Left => end.position - 1,
-            Side::Right => end.position + 1,
+            Side::Left => end.position.wrapping_sub(1),
+            Side::Right => end.position.wrapping_add(1),
         });
         // The list itself must not be thrown out for its own element.
         let spare = Permit { evict, old: Some(list.record), may_take_over: false };
@@ -274,7 +280,8 @@ impl<'a> Locked<'a> {
         let link = link_to(element.cell);
         element.set_half(towards(side), 0);
         element.set_half(away_from(side), end.map_or(0, |end| link_to(end.cell)));
-        let memory = self.core.memory;
+        let core = self.core;
+        let memory = &core.memory;
         match end {
             Some(end) => end.set_half(towards(side), link),
             None => {
@@ -283,14 +290,14 @@ impl<'a> Locked<'a> {
             }
         }
         memory.store_half(Core::end_at(list, side), link);
-        memory.store(list.count_at, self.core.count_of(list) + 1);
+        memory.store(list.count_at, self.core.count_of(list).wrapping_add(1));
         self.count(ELEMENTS, 1);
         crate::fault::point();
     }
 
     /// Makes a list of one element, in the place of whatever is over.
     fn push_first(&mut self, key: &Key<'_>, value: Value<'_>, options: SetOptions) -> Result<u64> {
-        let old = self.find(key).map(|(record, _)| record);
+        let old = self.find(key);
         let id = self.next_version();
         let head = Content {
             key: key.bytes,
@@ -302,10 +309,13 @@ impl<'a> Locked<'a> {
             expiry_us: end_of(options.ttl_ms),
         };
         let evict = !options.never_evict;
-        let permit = Permit { evict, old, may_take_over: false };
-        let head = self.build(&head, permit)?;
+        let permit = Permit { evict, old: old.map(|(old, _)| old), may_take_over: false };
+        let mut head = self.build(&head, permit)?;
         let element = match self.build_element(id, 0, value, permit) {
-            Ok(element) => element.record,
+            Ok(element) => {
+                head.made_room |= element.made_room;
+                element.record
+            }
             Err(error) => {
                 self.release_record(&head.record);
                 return Err(error);
@@ -315,7 +325,7 @@ impl<'a> Locked<'a> {
         self.commit(&element, ELEMENT);
         self.link_element(&list, &element, None, Side::Left);
         self.publish(key, &head, old);
-        if let Some(old) = old {
+        if let Some((old, _)) = old {
             self.dispose(&old);
         }
         Ok(1)
@@ -327,7 +337,7 @@ impl<'a> Locked<'a> {
         let next = core.next_element(self.shard, list, element, side);
         self.open();
         element.set_commit(FREE);
-        let memory = core.memory;
+        let memory = &core.memory;
         let link = next.map_or(0, |next| link_to(next.cell));
         memory.store_half(Core::end_at(list, side), link);
         memory.store(list.count_at, core.count_of(list).saturating_sub(1));
@@ -349,18 +359,5 @@ impl<'a> Locked<'a> {
             self.release_record(&list.record);
         }
         self.count(WRITES, 1);
-    }
-
-    /// Ends and gives back the elements of a list that does not exist any more.
-    pub fn dispose_elements(&mut self, record: &Record<'a>) {
-        let Some(list) = self.core.list_of(*record) else { return };
-        let mut next = self.core.end_of_list(self.shard, &list, Side::Left);
-        // An element that has ended is none: a circle is walked once.
-        while let Some(element) = next {
-            next = self.core.next_element(self.shard, &list, &element, Side::Left);
-            element.set_commit(FREE);
-            self.discount(ELEMENTS, 1);
-            self.release_record(&element);
-        }
     }
 }

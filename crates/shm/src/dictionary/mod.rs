@@ -23,12 +23,13 @@
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
-//! | [`room`], [`evict`] | what happens when it is full |
+//! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
 //! | [`survey`], [`repair`], [`check`] | what happens after a death |
 
 pub(crate) mod cells;
 pub(crate) mod check;
 pub(crate) mod core;
+pub(crate) mod doomed;
 pub(crate) mod draft;
 pub(crate) mod evict;
 pub(crate) mod geometry;
@@ -48,6 +49,8 @@ pub(crate) mod wait;
 pub(crate) mod walk;
 pub(crate) mod write;
 
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

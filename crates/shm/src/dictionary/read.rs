@@ -50,7 +50,7 @@ enum Attempt<T> {
 impl<'a> Core<'a> {
     /// Runs a look at the shard of a key without its lock, or with it if need be. The look must be
     /// harmless whatever it meets.
-    #[inline]
+    #[inline(always)]
     fn look<T>(
         self,
         key: &Key<'_>,
@@ -89,7 +89,7 @@ impl<'a> Core<'a> {
     }
 
     /// True if the time of an entry is over: it has expired, or was flushed.
-    #[inline]
+    #[inline(always)]
     pub fn is_over(&self, shard: u32, record: &Record<'_>, version: u64) -> bool {
         let flushed = self.memory.load(self.geometry.shard_at(shard) + FLUSHED);
         if version <= flushed {
@@ -100,7 +100,7 @@ impl<'a> Core<'a> {
     }
 
     /// Looks at one record; the bytes of its value go into the buffer.
-    #[inline]
+    #[inline(always)]
     fn see(
         self,
         shard: u32,
@@ -127,6 +127,7 @@ impl<'a> Core<'a> {
         Some(Seen { cell: record.cell, kind: record.shape.kind, word, flags, version, is_stale })
     }
 
+    #[inline(always)]
     fn seen(self, key: &Key<'_>, buffer: &mut Vec<u8>) -> Result<Option<Seen>> {
         let seen = self.look(key, |record, has_lock| match record {
             None => Attempt::Done(None),

@@ -107,7 +107,7 @@ pub struct Shape {
 
 impl Shape {
     /// From its word.
-    #[inline]
+    #[inline(always)]
     pub fn from_word(word: u64) -> Self {
         Self {
             key_length: word as u16,
@@ -128,13 +128,13 @@ impl Shape {
     }
 
     /// Words before the key.
-    #[inline]
+    #[inline(always)]
     pub fn header_words(self) -> u32 {
         FIXED_WORDS + u32::from(self.extras & CHAINED != 0) + u32::from(self.extras & EXPIRES != 0)
     }
 
     /// Words of the key.
-    #[inline]
+    #[inline(always)]
     pub fn key_words(self) -> u32 {
         u32::from(self.key_length).div_ceil(8)
     }
@@ -162,13 +162,13 @@ pub struct Record<'a> {
 
 impl<'a> Core<'a> {
     /// The record that a link leads to; `None` at the end, or if the link leads nowhere.
-    #[inline]
+    #[inline(always)]
     pub fn record_at(self, link: u32) -> Option<Record<'a>> {
         self.record(link.checked_sub(1)?)
     }
 
     /// The record that begins in a cell; `None` if no record can begin there.
-    #[inline]
+    #[inline(always)]
     pub fn record(self, cell: u32) -> Option<Record<'a>> {
         if cell >= self.geometry.cells {
             return None;
@@ -186,7 +186,7 @@ impl<'a> Core<'a> {
 
 impl<'a> Record<'a> {
     /// The commit word.
-    #[inline]
+    #[inline(always)]
     pub fn commit(&self) -> u64 {
         self.core.memory.word(self.at + COMMIT).load(Ordering::Acquire)
     }
@@ -199,7 +199,7 @@ impl<'a> Record<'a> {
     }
 
     /// A half word of its header.
-    #[inline]
+    #[inline(always)]
     pub fn half(&self, field: usize) -> u32 {
         self.core.memory.load_half(self.at + field)
     }
@@ -211,13 +211,13 @@ impl<'a> Record<'a> {
     }
 
     /// When it expires, in microseconds; 0 for never.
-    #[inline]
+    #[inline(always)]
     pub fn expiry_us(&self) -> u64 {
         self.expiry_at().map_or(0, |at| self.core.memory.load(at))
     }
 
     /// Where it says when it expires, if it has room for that.
-    #[inline]
+    #[inline(always)]
     pub fn expiry_at(&self) -> Option<usize> {
         let chain = usize::from(self.shape.extras & CHAINED != 0);
         (self.shape.extras & EXPIRES != 0).then_some(self.at + EXTRA + chain * 8)
@@ -230,7 +230,7 @@ impl<'a> Record<'a> {
     }
 
     /// The words from the key on.
-    #[inline]
+    #[inline(always)]
     pub fn words(&self) -> Words<'a> {
         let header = self.shape.header_words();
         let is_chained = self.shape.extras & CHAINED != 0;
@@ -244,7 +244,7 @@ impl<'a> Record<'a> {
     }
 
     /// The words from the value on; `None` if the record ends before.
-    #[inline]
+    #[inline(always)]
     pub fn value(&self) -> Option<Words<'a>> {
         let mut words = self.words();
         words.skip(self.shape.key_words())?;
@@ -252,7 +252,7 @@ impl<'a> Record<'a> {
     }
 
     /// True if the record has this key.
-    #[inline]
+    #[inline(always)]
     pub fn has_key(&self, key: &Key<'_>) -> bool {
         usize::from(self.shape.key_length) == key.bytes.len()
             && self.shape.tag == key.tag
@@ -276,7 +276,7 @@ pub struct Words<'a> {
 
 impl<'a> Words<'a> {
     /// The offset and number of the next words that lie side by side, at most `most`.
-    #[inline]
+    #[inline(always)]
     pub fn stretch(&mut self, most: u32) -> Option<(usize, u32)> {
         if self.left == 0 {
             self.enter_next_run()?;
@@ -289,13 +289,13 @@ impl<'a> Words<'a> {
     }
 
     /// The offset of the next word.
-    #[inline]
+    #[inline(always)]
     pub fn next_place(&mut self) -> Option<usize> {
         self.stretch(1).map(|(at, _)| at)
     }
 
     /// The next word.
-    #[inline]
+    #[inline(always)]
     pub fn next_word(&mut self) -> Option<u64> {
         self.next_place().map(|at| self.core.memory.load(at))
     }
@@ -310,7 +310,7 @@ impl<'a> Words<'a> {
     }
 
     /// Passes over so many words.
-    #[inline]
+    #[inline(always)]
     pub fn skip(&mut self, words: u32) -> Option<()> {
         let mut left = words;
         while left > 0 {
@@ -320,7 +320,7 @@ impl<'a> Words<'a> {
     }
 
     /// True if the next words are these bytes, padded with zeros.
-    #[inline]
+    #[inline(always)]
     fn starts_with(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while !rest.is_empty() {

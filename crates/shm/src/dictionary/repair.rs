@@ -6,7 +6,7 @@
 use super::cells::Run;
 use super::record::{FREE, NEXT, PREVIOUS, link_to};
 use super::shard::{
-    CANDIDATES, CELLS_USED, CREDIT, ELEMENTS, LIVE, Locked, NEAR, REPAIRS, VERSION,
+    CANDIDATES, CELLS_USED, CREDIT, DOOMED, ELEMENTS, LIVE, Locked, NEAR, REPAIRS, VERSION,
 };
 use super::survey::Survey;
 use crate::fault;
@@ -64,6 +64,7 @@ impl<'a> Locked<'a> {
         self.set_field(ELEMENTS, survey.elements());
         self.set_half(CREDIT, 0);
         self.set_half(CANDIDATES, 0);
+        self.set_half(DOOMED, 0);
         self.set_half(NEAR, self.half(NEAR).min(self.core.geometry.cells - 1));
         fault::point();
     }

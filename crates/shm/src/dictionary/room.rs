@@ -9,6 +9,7 @@
 //! Nothing is thrown out for a record that could not fit into an empty dictionary.
 
 use super::core::Core;
+use super::doomed::WITH_A_STORE;
 use super::draft::{Content, Draft};
 use super::geometry::CELL_BYTES;
 use super::record::Record;
@@ -39,6 +40,8 @@ pub struct Built<'a> {
     pub record: Record<'a>,
     /// Live entries were thrown out.
     pub forcible: bool,
+    /// Entries were removed, live or not: links may lead elsewhere.
+    pub made_room: bool,
     /// The old record is gone already.
     pub old_is_gone: bool,
 }
@@ -47,6 +50,7 @@ pub struct Built<'a> {
 #[derive(Debug, Default)]
 struct Effort {
     forcible: bool,
+    made_room: bool,
     victims: u32,
     old_is_gone: bool,
 }
@@ -75,11 +79,12 @@ impl<'a> Locked<'a> {
         permit: Permit<'a>,
         replaced_cells: u64,
     ) -> Result<Built<'a>> {
+        self.reclaim_doomed(WITH_A_STORE);
         let mut effort = Effort::default();
         let built = self.try_build(content, permit, replaced_cells, &mut effort);
-        let Effort { forcible, old_is_gone, .. } = effort;
+        let Effort { forcible, made_room, old_is_gone, .. } = effort;
         match built {
-            Some(record) => Ok(Built { record, forcible, old_is_gone }),
+            Some(record) => Ok(Built { record, forcible, made_room, old_is_gone }),
             None => {
                 self.count(REFUSALS, 1);
                 let wanted_bytes = content.cells().saturating_mul(CELL_BYTES as u64);
@@ -159,6 +164,7 @@ impl<'a> Locked<'a> {
     /// Throws out one entry, an expired one if there is no permit for others. `None` if there is none.
     fn make_room(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
         let spared = permit.old.map(|old| old.cell);
+        effort.made_room = true;
         if !permit.evict {
             return self.reclaim_somewhere(spared).then_some(());
         }

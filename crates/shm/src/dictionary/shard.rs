@@ -46,6 +46,8 @@ pub const HAND: usize = DIRTY + 44;
 pub const SWEEP_HAND: usize = DIRTY + 48;
 /// Touches since the recency last changed: u32.
 pub const TICKS: usize = DIRTY + 52;
+/// Link of the first element whose list has ended: u32. Derived.
+pub const DOOMED: usize = DIRTY + 56;
 
 /// Stores that succeeded: u64.
 pub const WRITES: usize = DIRTY + 64;
@@ -186,7 +188,8 @@ impl<'a> Locked<'a> {
     /// A version that nothing in this shard has had.
     #[inline]
     pub fn next_version(&self) -> u64 {
-        let version = self.field(VERSION) + 1;
+        // Wraps only where damage has put the last number there.
+        let version = self.field(VERSION).wrapping_add(1);
         self.set_field(VERSION, version);
         version
     }

@@ -13,12 +13,9 @@ use crate::sync::Ordering;
 /// An epoch ends after this part of the entries was written.
 const EPOCHS_PER_TURN: u64 = 64;
 
-/// Age of what has no use at all: an expired entry.
-pub const OLDEST: u32 = u32::MAX;
-
 impl Core<'_> {
     /// Marks an entry as used now. Any thread, at any time.
-    #[inline]
+    #[inline(always)]
     pub fn touch(&self, shard: u32, cell: u32) {
         let recency = self.memory.half(self.geometry.shard_at(shard) + RECENCY);
         let now = recency.load(Ordering::Relaxed);
@@ -55,10 +52,10 @@ impl Core<'_> {
 
 impl Locked<'_> {
     /// Marks an entry as used by a writer, whose uses make time pass.
-    #[inline]
+    #[inline(always)]
     pub fn touch(&mut self, cell: u32) {
         if !self.core.geometry.exact {
-            let ticks = self.half(TICKS) + 1;
+            let ticks = self.half(TICKS).wrapping_add(1);
             let is_over = u64::from(ticks) > self.field(LIVE) / EPOCHS_PER_TURN;
             self.set_half(TICKS, if is_over { 0 } else { ticks });
             if is_over {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cells::HEAD;
+use super::cells::{HEAD, equal_lanes};
 use super::core::Core;
 use super::geometry::CELL_WORDS;
 use super::record::{ELEMENT, ENTRY, LENGTH, Record, SUM, kind, state_of, version_of};
@@ -57,13 +57,17 @@ impl<'a> Survey<'a> {
     fn find_cells(&mut self) -> Vec<u32> {
         let own = Core::owner_byte(self.shard);
         let mut heads = Vec::new();
-        for cell in 0..self.core.geometry.cells {
-            let owner = self.core.owner(cell);
-            if owner & !HEAD == own {
-                self.owned.push(cell);
-                if owner & HEAD != 0 {
-                    heads.push(cell);
+        for first in (0..self.core.geometry.cells).step_by(8) {
+            let word = self.core.owner_word(first);
+            let begin = equal_lanes(word, own | HEAD);
+            let mut lanes = begin | equal_lanes(word, own);
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros();
+                self.owned.push(first + lane);
+                if begin >> lane & 1 == 1 {
+                    heads.push(first + lane);
                 }
+                lanes &= lanes - 1;
             }
         }
         heads
@@ -130,6 +134,10 @@ impl<'a> Survey<'a> {
             let (cell, length) = self.core.run_at(next)?;
             next = self.core.memory.load_half(self.core.geometry.cell_at(cell));
             runs.push((cell, length));
+            // More cells than there are: the links run in a circle.
+            if runs.len() as u64 > u64::from(self.core.geometry.cells) {
+                return None;
+            }
             have += u64::from(length) * CELL_WORDS as u64 - 1;
         }
         let own = Core::owner_byte(self.shard);

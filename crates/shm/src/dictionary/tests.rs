@@ -194,6 +194,32 @@ fn lists_work_from_both_ends() {
 }
 
 #[test]
+fn a_long_list_ends_in_steps() {
+    let dictionary = dictionary(512 << 10);
+    for number in 0..1000 {
+        dictionary.push("l", number.into(), Side::Right, plain()).unwrap();
+    }
+    dictionary.delete("l").unwrap();
+    let left = dictionary.statistics().elements;
+    assert!(left > 900, "{left}: the first ones have gone");
+    check(&dictionary);
+    dictionary.push("l", 1.into(), Side::Right, plain()).unwrap();
+    assert!(dictionary.statistics().elements < left);
+    check(&dictionary);
+    dictionary.flush_expired(u64::MAX).unwrap();
+    assert_eq!(dictionary.statistics().elements, 1);
+    check(&dictionary);
+    for number in 0..1000 {
+        dictionary.push("m", number.into(), Side::Right, plain()).unwrap();
+    }
+    dictionary.delete("m").unwrap();
+    let huge = vec![0; 500 << 10];
+    let stored = dictionary.set("huge", Value::Bytes(&huge), plain().never_evict());
+    assert!(!stored.unwrap().forcible, "what is left of the list makes room");
+    check(&dictionary);
+}
+
+#[test]
 fn a_list_and_a_value_are_not_mistaken_for_each_other() {
     let dictionary = dictionary(64 << 10);
     dictionary.set("v", "x".into(), plain()).unwrap();

@@ -1,20 +1,24 @@
 //! Waiting for a change without polling: a doorbell for each shard.
 //!
-//! One word: bit 0 says that somebody may sleep, the rest counts rings. Who waits sets the bit, looks
-//! once more at what he waits for, and sleeps on the word as he saw it. Who changes something looks at
-//! the bit after the change; if it is set he counts on, which clears it, and wakes all. No number counts
+//! One word: bit 0 says that somebody may sleep, the rest counts rings. Who waits sets the bit, takes the
+//! lock and gives it back, looks once more at what he waits for, and sleeps on the word as he saw it. Who
+//! changes something looks at the bit after the change; if it is set he counts on, which clears it, and
+//! wakes all. A change made before the waiter had the lock he sees; one made after it comes from a
+//! thread that had the lock later and so sees the bit. Changes therefore need no fence, which would
+//! cost each of them 20 ns. No number counts
 //! waiters, so a dead waiter leaves nothing wrong. A ringer may die between change and ring: every sleep
 //! is bounded, and the sleeper looks again.
 
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::thread::futex::{self, Timespec};
+#[cfg(not(loom))]
+use rustix::thread::futex;
 
 use super::core::{Core, Key};
 use super::shard::DOORBELL;
 use crate::error::{Error, Result};
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, Ordering};
 
 /// Longest single sleep.
 const NAP: Duration = Duration::from_millis(100);
@@ -24,14 +28,12 @@ const SLEEPER: u32 = 1;
 
 impl<'a> Core<'a> {
     fn doorbell(self, shard: u32) -> &'a AtomicU32 {
-        self.memory.half(self.geometry.shard_at(shard) + DOORBELL)
+        self.0.memory.half(self.geometry.shard_at(shard) + DOORBELL)
     }
 
     /// Wakes who waits for a change in a shard. Called after the change.
     #[inline]
     pub fn ring(self, shard: u32) {
-        // The change comes before this look in the eyes of all; a sleeper fences the other way round.
-        fence(Ordering::SeqCst);
         let bell = self.doorbell(shard);
         if bell.load(Ordering::Relaxed) & SLEEPER != 0 {
             ring_for(bell);
@@ -52,7 +54,7 @@ impl<'a> Core<'a> {
         let bell = self.doorbell(key.shard);
         loop {
             let seen = bell.fetch_or(SLEEPER, Ordering::SeqCst) | SLEEPER;
-            fence(Ordering::SeqCst);
+            drop(self.lock(key.shard)?);
             if let Some(answer) = look()? {
                 return Ok(answer);
             }
@@ -95,7 +97,10 @@ fn ring_for(bell: &AtomicU32) {
 }
 
 fn sleep_on(bell: &AtomicU32, seen: u32, nap: Duration) -> Result<()> {
-    let time = Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) };
+    let time = rustix::time::Timespec {
+        tv_sec: nap.as_secs() as i64,
+        tv_nsec: i64::from(nap.subsec_nanos()),
+    };
     #[cfg(not(loom))]
     let slept = futex::wait(bell, futex::Flags::empty(), seen, Some(&time));
     #[cfg(loom)]

@@ -4,12 +4,16 @@
 //! whole walk is met exactly once: it never changes its bucket, and a step covers whole buckets.
 
 use super::core::Core;
+use super::doomed::WITH_A_STORE;
 use super::record::{FLAGS, version_of};
 use super::shard::{FLUSHED, Locked, VERSION};
 use crate::error::Result;
 
 /// Buckets that one holding of a lock covers.
 const STEP_BUCKETS: u32 = 64;
+
+/// Elements of ended lists that one holding of a lock gives back.
+const DOOMED_STEP: u64 = 256;
 
 /// A place in a walk; the default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -112,11 +116,23 @@ impl<'a> Core<'a> {
         let mut freed = 0;
         let mut left = buckets;
         let next = self.walk_buckets(cursor, |shard, bucket| {
+            shard.reclaim_doomed(WITH_A_STORE);
             freed += shard.sweep_bucket(bucket, None);
             left = left.saturating_sub(1);
             left == 0 || freed >= most
         })?;
         Ok(Swept { freed, next })
+    }
+
+    /// Gives back what lists that have ended still take, a few elements per lock.
+    ///
+    /// # Errors
+    /// A lock that could not be had.
+    pub fn sweep_doomed(self) -> Result<()> {
+        for shard in 0..self.geometry.shards {
+            while self.lock(shard)?.reclaim_doomed(DOOMED_STEP) == DOOMED_STEP {}
+        }
+        Ok(())
     }
 
     /// Ends every entry that exists now, at once; what they take is given back later.

@@ -56,10 +56,11 @@ impl<'a> Core<'a> {
         let mut shard = self.lock(key.shard)?;
         let old = shard.old(key);
         let live = old.filter(|old| old.is_live);
-        if let Some(old) = old {
-            shard.touch(old.record.cell);
+        if let Err(error) = demand(condition, live.map(|old| old.version)) {
+            // A refused store is a use, too.
+            old.into_iter().for_each(|old| shard.touch(old.record.cell));
+            return Err(error);
         }
-        demand(condition, live.map(|old| old.version))?;
         let expiry_us = end_of(options.ttl_ms);
         if let Some(version) = shard.set_number(live, value, options.flags, expiry_us) {
             return Ok(Stored { forcible: false, version });
@@ -180,6 +181,7 @@ impl<'a> Locked<'a> {
             && record.half(FLAGS) == flags
             && record.expiry_us() == expiry_us;
         let at = record.value().filter(|_| is_same)?.next_place()?;
+        self.touch(record.cell);
         Some(self.set_word(&record, at, word))
     }
 
@@ -196,8 +198,8 @@ impl<'a> Locked<'a> {
 
     /// Adds to a live number.
     fn add_to(&mut self, key: &Key<'_>, live: Old<'a>, by: Number) -> Result<Number> {
-        self.touch(live.record.cell);
         let record = live.record;
+        self.touch(record.cell);
         let mut words = record.value().ok_or(Error::NotNumber)?;
         let at = words.next_place().filter(|_| record.shape.is_number()).ok_or(Error::NotNumber)?;
         let word = self.core.memory.load(at);
@@ -225,21 +227,31 @@ impl<'a> Locked<'a> {
     ) -> Result<Stored> {
         let permit = Permit { evict, old: old.map(|old| old.record), may_take_over: true };
         let built = self.build(content, permit)?;
-        let old = old.map(|old| old.record).filter(|_| !built.old_is_gone);
+        let old = old.filter(|_| !built.old_is_gone).map(|old| (old.record, old.link_at));
         let version = self.publish(key, &built, old);
-        if let Some(old) = old {
+        if let Some((old, _)) = old {
             self.dispose(&old);
         }
         Ok(Stored { forcible: built.forcible, version })
     }
 
     /// Commits a built entry and links it, in the place of the old one if there is one.
-    pub fn publish(&mut self, key: &Key<'_>, built: &Built<'a>, old: Option<Record<'a>>) -> u64 {
-        // Making room may have removed the neighbour that led to the old entry.
-        let link_at = old.and_then(|old| self.link_in(key.bucket, old.cell));
+    pub fn publish(
+        &mut self,
+        key: &Key<'_>,
+        built: &Built<'a>,
+        old: Option<(Record<'a>, usize)>,
+    ) -> u64 {
+        let old = match old {
+            // Making room may have removed the neighbour that led to the old entry.
+            Some((old, _)) if built.made_room => {
+                self.link_in(key.bucket, old.cell).map(|link_at| (old, link_at))
+            }
+            old => old,
+        };
         self.open();
         let version = self.commit(&built.record, ENTRY);
-        match old.zip(link_at) {
+        match old {
             Some((old, link_at)) => self.replace(&old, link_at, &built.record),
             None => self.link(key.bucket, &built.record),
         }
@@ -274,7 +286,7 @@ impl<'a> Locked<'a> {
         };
         let permit = Permit { evict: true, old: Some(record), may_take_over: false };
         let built = self.build(&content, permit)?;
-        self.publish(key, &built, Some(record));
+        self.publish(key, &built, Some((record, old.link_at)));
         self.release_record(&record);
         Ok(())
     }

@@ -102,7 +102,7 @@ impl Header {
     }
 
     /// Writes every field but the state.
-    pub fn write(&self, memory: &Memory, kind: Kind) {
+    pub(crate) fn write(&self, memory: &Memory, kind: Kind) {
         let words = self.words(kind);
         for (index, word) in words.iter().enumerate() {
             memory.store(index * 8, *word);
@@ -138,7 +138,7 @@ impl Header {
     ///
     /// # Errors
     /// The first thing that differs, from the general to the particular.
-    pub fn read(memory: &Memory, kind: Kind) -> Result<Self> {
+    pub(crate) fn read(memory: &Memory, kind: Kind) -> Result<Self> {
         let mut words = [0; COVERED_WORDS];
         for (index, word) in words.iter_mut().enumerate() {
             *word = memory.load(index * 8);
@@ -218,7 +218,7 @@ fn check_machine(at: &dyn Fn(usize) -> u64) -> Result<()> {
 }
 
 /// The segment is whole: openers take it from now on.
-pub fn mark_ready(memory: &Memory) {
+pub(crate) fn mark_ready(memory: &Memory) {
     memory.word(STATE).store(STATE_READY, Ordering::Release);
 }
 

@@ -80,7 +80,8 @@ fn look_into(name: &Name) -> (Option<bool>, Result<Header>) {
             let expected_bytes = HEADER_BYTES as u64;
             return Err(Error::WrongSize { found_bytes: size_bytes, expected_bytes });
         }
-        Header::read(&map(&file, name.as_str(), size_bytes)?, Kind::Dictionary)
+        let (_mapping, memory) = map(&file, name.as_str(), size_bytes)?;
+        Header::read(&memory, Kind::Dictionary)
     });
     (attached, header)
 }

@@ -26,11 +26,13 @@ pub use name::{NAME_LIMIT_BYTES, Name};
 pub use posix::Posix;
 
 use crate::error::{Error, Result};
-use crate::memory::Memory;
+use crate::memory::{Mapping, Memory};
 
 /// A mapped segment.
 #[derive(Debug)]
 pub struct Segment {
+    /// Views of it are kept by this segment, and by what owns the segment.
+    _mapping: Mapping,
     memory: Memory,
     header: Header,
     /// Keeps the presence lock.
@@ -42,7 +44,7 @@ impl Segment {
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::NoSpace`], or what the system refused.
-    pub fn create(
+    pub(crate) fn create(
         backing: &dyn Backing,
         kind: Kind,
         header: Header,
@@ -54,20 +56,20 @@ impl Segment {
         }
         let file = backing.allocate(header.size_bytes, Mode::from_raw_mode(mode & 0o777))?;
         announce(&file, backing.label())?;
-        let memory = map(&file, backing.label(), header.size_bytes)?;
+        let (mapping, memory) = map(&file, backing.label(), header.size_bytes)?;
         header.write(&memory, kind);
         initialise(&memory, &header)?;
         header::mark_ready(&memory);
         crate::fault::point();
         backing.publish(&file)?;
-        Ok(Self { memory, header, file })
+        Ok(Self { _mapping: mapping, memory, header, file })
     }
 
     /// Opens a segment that exists.
     ///
     /// # Errors
     /// [`Error::NoSuchObject`], or what differs from what this program understands.
-    pub fn open(backing: &dyn Backing, kind: Kind) -> Result<Self> {
+    pub(crate) fn open(backing: &dyn Backing, kind: Kind) -> Result<Self> {
         let file = backing.open()?;
         announce(&file, backing.label())?;
         let size_bytes = file_size(&file, backing.label())?;
@@ -75,13 +77,13 @@ impl Segment {
             let expected_bytes = HEADER_BYTES as u64;
             return Err(Error::WrongSize { found_bytes: size_bytes, expected_bytes });
         }
-        let memory = map(&file, backing.label(), size_bytes)?;
+        let (mapping, memory) = map(&file, backing.label(), size_bytes)?;
         let header = Header::read(&memory, kind)?;
-        Ok(Self { memory, header, file })
+        Ok(Self { _mapping: mapping, memory, header, file })
     }
 
-    /// Its words.
-    pub fn memory(&self) -> &Memory {
+    /// Its words. A copy of the view must go before the segment does.
+    pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
@@ -114,7 +116,7 @@ fn file_size(file: &OwnedFd, label: &str) -> Result<u64> {
     Ok(stat.st_size.unsigned_abs())
 }
 
-fn map(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<Memory> {
+fn map(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<(Mapping, Memory)> {
     let system = |errno| Error::system("map", label, errno);
     let size_bytes = usize::try_from(size_bytes).map_err(|_| system(Errno::NOMEM))?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;
@@ -125,5 +127,8 @@ fn map(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<Memory> {
     let base = base.map_err(system)?;
     let base = NonNull::new(base.cast()).ok_or_else(|| system(Errno::NOMEM))?;
     // SAFETY: the mapping was just made, is page aligned, and nobody else knows it.
-    Ok(unsafe { Memory::from_mapping(base, size_bytes) })
+    let mapping = unsafe { Mapping::new(base, size_bytes) };
+    // SAFETY: every caller keeps or drops both together.
+    let memory = unsafe { mapping.view() };
+    Ok((mapping, memory))
 }

@@ -40,6 +40,16 @@ fn some(dictionary: &Dictionary) {
     dictionary.set("e", "ends".into(), OPTIONS.ttl_ms(600_000)).expect("there is room");
 }
 
+/// More elements than go at once.
+fn long_list(dictionary: &Dictionary) {
+    (0..70).for_each(|value| push(dictionary, value, Side::Right));
+}
+
+fn after_long_list(dictionary: &Dictionary) {
+    long_list(dictionary);
+    dictionary.delete("l").expect("it is there");
+}
+
 /// Every second cell is free.
 fn scattered(dictionary: &Dictionary) {
     some(dictionary);
@@ -91,6 +101,8 @@ pub const SCENARIOS: &[Scenario] = &[
     plain("pop at the right", some, |it| drop(it.pop("l", Side::Right))),
     plain("pop the last", |it| push(it, 1, Side::Left), |it| drop(it.pop("l", Side::Left))),
     plain("delete a list", some, |it| drop(it.delete("l"))),
+    plain("delete a long list", long_list, |it| drop(it.delete("l"))),
+    plain("store after a long list", after_long_list, |it| set(it, "c", "new".into())),
     plain("overwrite a list", some, |it| set(it, "l", "plain".into())),
     plain("flush", some, |it| it.flush_all().expect("locks are free")),
     plain("sweep", nearly_over, |it| drop(it.sweep(Cursor::default(), u64::MAX))),
