@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 ];
 
 /// Words that never appear in the code of a folder, and why.
-const BANNED: [(&str, &[&str], &str); 7] = [
+const BANNED: [(&str, &[&str], &str); 8] = [
     ("crates/kernel/src/", &["mlua", "moonhive_lua_sys", "moonhive::"], "the kernel knows no Lua"),
     (
         "crates/kernel/src/",
@@ -31,6 +31,7 @@ const BANNED: [(&str, &[&str], &str); 7] = [
         &["mlua", "moonhive_lua_sys", "moonhive_kernel", "moonhive::"],
         "shared memory stands alone",
     ),
+    ("crates/shm-c/", &["mlua", "moonhive_lua_sys", "moonhive_kernel", "moonhive::"], "see above"),
     ("vendor/lua-sys/src/", &["moonhive::", "moonhive_kernel"], "the Lua crate knows no host"),
     ("src/message/", &["parking_lot", "spin::"], "a codec holds no lock"),
     ("src/actor/", &["clap", "anyhow"], "the command line is above"),

@@ -1,0 +1,171 @@
+//! The functions as C calls them, without C.
+//!
+//! Arguments are made as a C compiler makes them: by their bits.
+
+use std::ffi::{CStr, c_int};
+use std::mem::transmute_copy;
+use std::ptr::{null, null_mut};
+
+use moonhive_shm::{Dictionary, Error, Options};
+
+use crate::failure::{CODES, Failure, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, OK, TOO_SMALL, guard};
+use crate::layout::{Entry, ErrorText, InValue, StoreOptions, Stored, kind};
+use crate::{failure, lists, reading, scratch, writing};
+
+/// An argument: a pointer as one of the types of `argument`.
+fn argument<P, T>(pointer: P) -> T {
+    assert_eq!(size_of::<P>(), size_of::<T>());
+    // SAFETY: the types of `argument` are pointers, and each test keeps what they point to.
+    unsafe { transmute_copy(&pointer) }
+}
+
+fn dictionary() -> Dictionary {
+    Dictionary::create_unnamed("c", &Options::new(1 << 20)).unwrap()
+}
+
+fn bytes_value(bytes: &[u8]) -> InValue {
+    let (start, length_bytes) = (bytes.as_ptr().cast(), bytes.len());
+    InValue { kind: kind::BYTES, reserved: 0, integer: 0, number: 0.0, bytes: start, length_bytes }
+}
+
+fn set(dictionary: &Dictionary, value: *const InValue, options: *const StoreOptions) -> c_int {
+    let mut stored = Stored { struct_bytes: size_of::<Stored>() as u32, ..Stored::default() };
+    writing::mhshm_set(
+        argument(&raw const *dictionary),
+        argument(b"key".as_ptr()),
+        3,
+        argument(value),
+        argument(options),
+        argument(&raw mut stored),
+    )
+}
+
+fn get(dictionary: *const Dictionary, buffer: &mut [u8], struct_bytes: u32) -> (c_int, Entry) {
+    let mut entry = Entry { struct_bytes, ..Entry::default() };
+    let code = reading::mhshm_get(
+        argument(dictionary),
+        argument(b"key".as_ptr()),
+        3,
+        argument(buffer.as_mut_ptr()),
+        buffer.len(),
+        argument(&raw mut entry),
+    );
+    (code, entry)
+}
+
+const ENTRY_BYTES: u32 = size_of::<Entry>() as u32;
+
+fn last_message() -> String {
+    let mut error =
+        ErrorText { struct_bytes: size_of::<ErrorText>() as u32, ..ErrorText::default() };
+    assert_eq!(failure::mhshm_last_error(argument(&raw mut error)), OK);
+    // SAFETY: the library ends the text with a zero byte.
+    unsafe { CStr::from_ptr(error.message.as_ptr()) }.to_string_lossy().into_owned()
+}
+
+#[test]
+fn bytes_that_do_not_fit_are_there_for_the_next_call() {
+    let dictionary = dictionary();
+    assert_eq!(set(&dictionary, &bytes_value(b"hello world"), null()), OK);
+    let mut small = [0; 4];
+    let (code, entry) = get(&dictionary, &mut small, ENTRY_BYTES);
+    assert_eq!((code, entry.length_bytes, small), (TOO_SMALL, 11, [0; 4]));
+    let mut large = [0; 16];
+    let mut length = 0usize;
+    let code = scratch::mhshm_last_bytes(
+        argument(large.as_mut_ptr()),
+        large.len(),
+        argument(&raw mut length),
+    );
+    assert_eq!((code, &large[..length]), (OK, &b"hello world"[..]));
+}
+
+#[test]
+fn an_element_that_was_popped_and_does_not_fit_is_not_lost() {
+    let dictionary = dictionary();
+    dictionary.push("key", "element".into(), moonhive_shm::Side::Left, Default::default()).unwrap();
+    let code = lists::mhshm_pop(
+        argument(&raw const dictionary),
+        argument(b"key".as_ptr()),
+        3,
+        0,
+        argument(null_mut::<u8>()),
+        0,
+        argument(null_mut::<Entry>()),
+    );
+    assert_eq!((code, dictionary.length("key").unwrap()), (TOO_SMALL, 0));
+    let mut buffer = [0; 7];
+    let none = argument(null_mut::<usize>());
+    assert_eq!(scratch::mhshm_last_bytes(argument(buffer.as_mut_ptr()), 7, none), OK);
+    assert_eq!(&buffer, b"element");
+}
+
+#[test]
+fn null_and_structures_without_their_size_are_refused() {
+    let dictionary = dictionary();
+    assert_eq!(get(null(), &mut [], ENTRY_BYTES).0, INVALID_ARGUMENT);
+    assert_eq!(last_message(), "invalid argument: the dictionary is null");
+    assert_eq!(set(&dictionary, null(), null()), INVALID_ARGUMENT);
+    let value = bytes_value(b"v");
+    assert_eq!(set(&dictionary, &value, &StoreOptions::default()), INVALID_ARGUMENT);
+    assert_eq!(get(&dictionary, &mut [], ENTRY_BYTES).0, NOT_FOUND);
+    assert_eq!(set(&dictionary, &value, null()), OK);
+    assert_eq!(get(&dictionary, &mut [0; 1], ENTRY_BYTES - 1).0, INVALID_ARGUMENT);
+    let mut unknown = value;
+    unknown.kind = 99;
+    assert_eq!(set(&dictionary, &unknown, null()), INVALID_ARGUMENT);
+}
+
+#[test]
+fn a_program_with_a_newer_header_is_served_unless_it_asks_for_more() {
+    #[repr(C)]
+    struct Newer {
+        known: StoreOptions,
+        wish: u64,
+    }
+    let dictionary = dictionary();
+    let value = bytes_value(b"v");
+    let known = StoreOptions { struct_bytes: size_of::<Newer>() as u32, ..StoreOptions::default() };
+    let mut newer = Newer { known, wish: 0 };
+    assert_eq!(set(&dictionary, &value, (&raw const newer).cast()), OK);
+    newer.wish = 1;
+    assert_eq!(set(&dictionary, &value, (&raw const newer).cast()), INVALID_ARGUMENT);
+}
+
+#[test]
+fn a_panic_becomes_a_code() {
+    assert_eq!(guard(|| panic!("on purpose")), INTERNAL);
+    assert!(last_message().starts_with("a mistake in the library"));
+    assert_eq!(guard(|| Err(Failure::Absent)), NOT_FOUND);
+    assert!(last_message().starts_with("a mistake in the library"), "an answer is no failure");
+}
+
+#[test]
+fn a_failure_is_told_in_words_with_a_hint_and_errno() {
+    let error = Error::NoSuchObject { name: "x".to_owned() };
+    assert_eq!(guard(|| Err(error.clone().into())), 23);
+    assert_eq!(last_message(), error.to_string());
+}
+
+#[test]
+fn the_header_and_the_table_of_codes_agree() {
+    let header = include_str!("../include/moonhive_shm.h");
+    for (number, word) in CODES {
+        let constant = format!("MHSHM_{} = {number}", word.to_string_lossy().to_uppercase());
+        assert!(header.contains(&constant), "{constant}");
+    }
+    let last = CODES.last().map(|(number, _)| *number);
+    assert_eq!(last, Some(failure::OTHER), "the list in the header ends there");
+}
+
+#[test]
+fn every_error_of_the_dictionary_has_a_code_of_its_own() {
+    let source = include_str!("../../shm/src/error.rs");
+    let words = source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let words: Vec<&str> = words.filter(|word| !word.contains(' ')).collect();
+    assert!(words.len() > 20, "{words:?}");
+    for word in words {
+        let known = CODES.iter().any(|(_, name)| name.to_bytes() == word.as_bytes());
+        assert!(known, "{word} has no number");
+    }
+}

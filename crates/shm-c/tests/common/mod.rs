@@ -1,0 +1,90 @@
+//! What the tests of the library share: where it is, programs that may be missing, dictionaries that go away.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use moonhive_shm::{Dictionary, Options};
+
+/// The root of the project.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("the package lies two folders below the root")
+}
+
+/// A file of the examples.
+pub fn example(name: &str) -> PathBuf {
+    root().join("examples/shm").join(name)
+}
+
+/// The shared library, built now if need be: cargo does not build it for tests.
+pub fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(build_library)
+}
+
+fn build_library() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    let folder = program.ancestors().nth(2).expect("cargo puts it into target/PROFILE/deps");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--package", "moonhive-shm-c", "--lib", "--target-dir"]);
+    command.arg(folder.parent().expect("target")).current_dir(root());
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    output_of(&mut command);
+    folder.join("libmoonhive_shm.so")
+}
+
+/// Says that a test cannot run here, and why; a failure where everything is required.
+pub fn skip(what: &str) {
+    let is_required = std::env::var("MOONHIVE_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!is_required, "required, but {what}");
+    println!("SKIPPED: {what}");
+    eprintln!("SKIPPED: {what}");
+}
+
+/// A program, if it is installed.
+pub fn found(program: &str, hint: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let folders = std::env::split_paths(&path).chain(more);
+    let place = folders.map(|folder| folder.join(program)).find(|place| place.is_file());
+    if place.is_none() {
+        skip(&format!("{program} is missing (hint: {hint})"));
+    }
+    place
+}
+
+/// What a program prints; it must succeed.
+#[track_caller]
+pub fn output_of(command: &mut Command) -> String {
+    let output = command.output().expect("it can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A named dictionary that is removed at the end, whatever happens.
+pub struct Named {
+    pub name: String,
+    pub dictionary: Dictionary,
+}
+
+impl Named {
+    /// Makes one, of a name that no other test has.
+    pub fn new(what: &str, size_bytes: u64) -> Self {
+        let name = format!("{what}-{}", std::process::id());
+        let _ = Dictionary::unlink(&name);
+        let dictionary = Dictionary::create(&name, &Options::new(size_bytes)).expect("memory");
+        Self { name, dictionary }
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = Dictionary::unlink(&self.name);
+    }
+}

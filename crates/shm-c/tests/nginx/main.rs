@@ -1,0 +1,156 @@
+//! Dictionaries in a real nginx: its workers share one with other processes through the binding for LuaJIT.
+//!
+//! The other process is this test binary again, told by its environment what to be. Needs Debian's packages
+//! nginx and libnginx-mod-http-lua.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod server;
+
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use moonhive_shm::{Dictionary, Options, OwnedValue, SetOptions};
+use rustix::process::Signal;
+
+use common::Named;
+use server::{Nginx, signal};
+
+/// Increments by each of the two sides.
+const EACH: u64 = 100_000;
+const TIMES: u64 = 500;
+const REQUESTS: u64 = EACH / TIMES;
+const CLIENTS: u64 = 4;
+
+/// Workers that are killed in one test.
+const KILLS: u64 = 12;
+
+const NAME: &str = "SHM_NGINX_NAME";
+
+/// Not a test: the other process, which adds to the counter.
+#[test]
+fn child_entry() {
+    let Ok(name) = std::env::var(NAME) else { return };
+    let dictionary = Dictionary::open(&name, &Options::default()).unwrap();
+    for _ in 0..EACH {
+        dictionary.incr("counter", 1.into(), Some(0.into()), SetOptions::default()).unwrap();
+    }
+}
+
+fn start_child(name: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["child_entry", "--exact", "--quiet"])
+        .env(NAME, name)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Lets the workers add to the counter, by several connections at once.
+fn count_in_workers(nginx: &Nginx) {
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                for _ in 0..REQUESTS / CLIENTS {
+                    assert_eq!(nginx.ask(&format!("/count?times={TIMES}")).unwrap(), "done");
+                }
+            });
+        }
+    });
+}
+
+fn number(named: &Named, key: &str) -> i64 {
+    match named.dictionary.get(key).unwrap().map(|entry| entry.value) {
+        Some(OwnedValue::Integer(number)) => number,
+        other => panic!("{key} is {other:?}"),
+    }
+}
+
+fn expect_no_findings(named: &Named) {
+    assert_eq!(named.dictionary.check().unwrap(), []);
+}
+
+#[test]
+fn a_counter_that_nginx_and_another_process_add_to_is_exact() {
+    let named = Named::new("nginx-counter", 4 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 2, "4m") else { return };
+    let mut child = start_child(&named.name);
+    count_in_workers(&nginx);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(number(&named, "counter"), 2 * EACH as i64);
+    expect_no_findings(&named);
+}
+
+#[test]
+fn our_methods_answer_as_those_of_nginx() {
+    let named = Named::new("nginx-surface", 1 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 1, "1m") else { return };
+    let ours = nginx.ask("/surface?which=ours").unwrap();
+    let theirs = nginx.ask("/surface?which=own").unwrap();
+    let differing: Vec<String> = ours
+        .lines()
+        .zip(theirs.lines())
+        .enumerate()
+        .filter(|(_, (our, their))| our != their)
+        .map(|(index, (our, their))| format!("case {index}: ours {our}\n        theirs {their}"))
+        .collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    assert_eq!(ours.lines().count(), theirs.lines().count());
+    assert!(ours.lines().count() > 200);
+}
+
+/// Waits until a worker writes, lets it write for a while, and kills it.
+fn kill_a_writer(named: &Named, nginx: &Nginx, round: u64) {
+    let _request = nginx.send("/write").unwrap();
+    let writer = named.dictionary.pop_wait("writers", moonhive_shm::Side::Left, server::PATIENCE);
+    let OwnedValue::Integer(writer) = writer.unwrap() else { panic!("a process has a number") };
+    // Not a time to settle: the moment of the kill, another one each round.
+    thread::sleep(Duration::from_micros(500 + round * 1733 % 9000));
+    signal(writer as u32, Signal::KILL);
+    nginx.wait_until("the worker is replaced", || {
+        let workers = nginx.workers();
+        workers.len() == 2 && !workers.contains(&(writer as u32))
+    });
+}
+
+/// Each value is one byte, repeated: a torn one would show another.
+fn expect_whole_values(named: &Named) {
+    for key in (0..50).map(|index| format!("torn:{index}")) {
+        let Some(entry) = named.dictionary.get(&key).unwrap() else { continue };
+        let OwnedValue::Bytes(bytes) = entry.value else { panic!("{key} is no text") };
+        assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{key} is torn");
+    }
+}
+
+#[test]
+fn a_worker_that_is_killed_while_it_writes_harms_nobody() {
+    let named = Named::new("nginx-kill", 2 << 20);
+    for index in 0..1000 {
+        named.dictionary.set(format!("kept:{index}"), index.into(), SetOptions::default()).unwrap();
+    }
+    let Some(nginx) = Nginx::start(&named.name, 2, "2m") else { return };
+    for round in 0..KILLS {
+        kill_a_writer(&named, &nginx, round);
+        expect_whole_values(&named);
+        expect_no_findings(&named);
+    }
+    for index in 0..1000 {
+        assert_eq!(number(&named, &format!("kept:{index}")), index);
+    }
+    assert_eq!(nginx.ask("/count?times=1").unwrap(), "done", "the others serve");
+}
+
+#[test]
+fn entries_outlive_a_reload_and_the_end_of_nginx() {
+    let named = Named::new("nginx-reload", 1 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 2, "1m") else { return };
+    nginx.ask("/count?times=100").unwrap();
+    nginx.reload();
+    nginx.ask("/count?times=100").unwrap();
+    assert_eq!(number(&named, "counter"), 200);
+    drop(nginx);
+    assert_eq!(number(&named, "counter"), 200);
+    assert!(number(&named, "requests") >= 2);
+    expect_no_findings(&named);
+}

@@ -1,0 +1,125 @@
+//! Programs in C and Python that share a dictionary with this one, and the library as a linker sees it.
+
+mod common;
+
+use std::process::Command;
+use std::thread;
+
+use moonhive_shm::{OwnedValue, SetOptions, Value};
+
+use common::{Named, example, found, library, output_of, root};
+
+const VISITS: i64 = 20_000;
+
+/// Compiles the example in C; `None`, said loudly, without a compiler.
+fn visits_in_c(folder: &tempfile::TempDir) -> Option<std::path::PathBuf> {
+    let compiler = found("cc", "apt-get install gcc libc6-dev")?;
+    let program = folder.path().join("visits");
+    let mut command = Command::new(compiler);
+    command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wno-missing-field-initializers"]);
+    command.args(["-Werror", "-O1"]).arg(example("visits.c")).arg("-o").arg(&program);
+    command.arg("-I").arg(root().join("crates/shm-c/include"));
+    command.arg(library()).arg(format!("-Wl,-rpath,{}", folder.path().display()));
+    output_of(&mut command);
+    std::os::unix::fs::symlink(library(), folder.path().join("libmoonhive_shm.so.1")).unwrap();
+    Some(program)
+}
+
+/// Leaves a greeting, lets the program and a thread of ours visit at once, and looks at what came of it.
+fn shares_with(named: &Named, guest: &str, mut command: Command) -> String {
+    let long = "hello ".repeat(100);
+    named.dictionary.set("greeting", Value::from(&*long), SetOptions::default()).unwrap();
+    let visit = || {
+        for _ in 0..VISITS {
+            named
+                .dictionary
+                .incr("visits", 1.into(), Some(0.into()), SetOptions::default())
+                .unwrap();
+        }
+    };
+    let output = thread::scope(|scope| {
+        scope.spawn(visit);
+        output_of(command.arg(&named.name).arg(VISITS.to_string()))
+    });
+    assert!(output.contains("visits counted"), "{output}");
+    assert!(output.contains(&format!("greeting {long}")), "{output}");
+    let visits = named.dictionary.get("visits").unwrap().unwrap().value;
+    assert_eq!(visits, OwnedValue::Integer(2 * VISITS));
+    let guests = named.dictionary.range("guests", 0, -1).unwrap();
+    assert_eq!(guests, [OwnedValue::Bytes(guest.as_bytes().to_vec())]);
+    output
+}
+
+#[test]
+fn a_program_in_c_shares_a_dictionary_with_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = visits_in_c(&folder) else { return };
+    let named = Named::new("visits-c", 4 << 20);
+    let output = shares_with(&named, "C", Command::new(program));
+    for line in ["key visits", "key guests", "key greeting", "entries 3, findings 0"] {
+        assert!(output.contains(line), "{line} in {output}");
+    }
+}
+
+#[test]
+fn a_program_in_c_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = visits_in_c(&folder) else { return };
+    let output = Command::new(program).args(["no/name", "1"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(text.starts_with("open: invalid name \"no/name\": only letters"), "{text}");
+    assert!(text.contains("(invalid_name)"), "{text}");
+}
+
+#[test]
+fn a_program_in_python_shares_a_dictionary_with_us() {
+    let Some(python) = found("python3", "apt-get install python3") else { return };
+    let named = Named::new("visits-python", 4 << 20);
+    let mut command = Command::new(python);
+    command.env("MOONHIVE_SHM_LIBRARY", library()).arg(example("visits.py"));
+    let output = shares_with(&named, "Python", command);
+    assert!(output.contains("findings 0"), "{output}");
+}
+
+/// What a tool of the linker says about the library.
+fn inspected(tool: &str, arguments: &[&str]) -> Option<String> {
+    let tool = found(tool, "apt-get install binutils")?;
+    Some(output_of(Command::new(tool).args(arguments).arg(library())))
+}
+
+#[test]
+fn every_symbol_is_ours_and_has_a_version() {
+    let Some(text) = inspected("nm", &["-D", "--defined-only"]) else { return };
+    let suffix = if cfg!(target_arch = "x86_64") { "@@MOONHIVE_SHM_1" } else { "" };
+    let is_ours = |name: &str| name.starts_with("mhshm_") && name.ends_with(suffix);
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').next_back())
+        .filter(|name| *name != "MOONHIVE_SHM_1")
+        .collect();
+    assert!(names.len() > 30, "{text}");
+    assert!(names.iter().all(|name| is_ours(name)), "{text}");
+}
+
+#[test]
+fn the_loader_knows_the_library_by_its_name_and_version() {
+    let Some(text) = inspected("readelf", &["-d"]) else { return };
+    assert!(text.contains("soname: [libmoonhive_shm.so.1]"), "{text}");
+}
+
+#[test]
+fn the_header_declares_every_function_of_the_library() {
+    let header =
+        std::fs::read_to_string(root().join("crates/shm-c/include/moonhive_shm.h")).unwrap();
+    let Some(text) = inspected("nm", &["-D", "--defined-only"]) else { return };
+    let names = text.lines().filter_map(|line| line.split(" T ").nth(1));
+    for name in names.filter_map(|name| name.split('@').next()) {
+        assert!(header.contains(&format!("{name}(")), "{name} is not declared");
+    }
+    let calls = header.split("mhshm_").skip(1).filter_map(|rest| rest.split_once('('));
+    let is_word = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    for (name, _) in calls.filter(|(name, _)| is_word(name)) {
+        assert!(text.contains(&format!("mhshm_{name}")), "mhshm_{name} is not in the library");
+    }
+}
