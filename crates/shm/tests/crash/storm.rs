@@ -4,12 +4,11 @@
 //! survivor who reads `ack` first must find `data` at least as new. Values repeat their number, so a
 //! mixture of two is noticed. A reader who finds one ends himself with a failure.
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use moonhive_shm::{Dictionary, OwnedValue, SetOptions, Side, Value};
 
-use crate::{Named, Random, say_ready, start};
+use crate::{Kept, Named, Random, say_ready, start};
 
 const WRITERS: u64 = 2;
 const READERS: u64 = 2;
@@ -114,7 +113,7 @@ fn verify_acknowledged(dictionary: &Dictionary) {
     }
 }
 
-fn start_one(named: &Named, index: u64) -> Child {
+fn start_one(named: &Named, index: u64) -> Kept {
     match index {
         0..WRITERS => start("writer", &named.name, &index.to_string()),
         _ => start("reader", &named.name, ""),
@@ -131,7 +130,7 @@ fn a_storm_of_kills_harms_no_survivor() {
     println!("seed {seed}, {kills} kills");
     let named = Named::new("storm", 2 << 20);
     let mut random = Random(seed);
-    let mut children: Vec<Child> =
+    let mut children: Vec<Kept> =
         (0..WRITERS + READERS).map(|index| start_one(&named, index)).collect();
     let mut check_times = Vec::new();
     for kill in 0..kills {
@@ -152,10 +151,7 @@ fn a_storm_of_kills_harms_no_survivor() {
         }
         children[index] = start_one(&named, index as u64);
     }
-    for mut child in children {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+    drop(children);
     check_times.sort();
     let repairs = named.dictionary.statistics().repairs;
     println!("{repairs} repairs, median check {:?}", check_times[check_times.len() / 2]);
