@@ -14,6 +14,7 @@ mod stopped;
 mod storm;
 
 use std::io::{BufRead as _, BufReader};
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Stdio};
 
 use moonhive_shm::{Dictionary, Options};
@@ -44,8 +45,32 @@ impl Drop for Named {
     }
 }
 
+/// A child that does not outlive the test, whatever happens.
+struct Kept(Child);
+
+impl Deref for Kept {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a child and waits until it says that it is ready.
-fn start(role: &str, name: &str, arguments: &str) -> Child {
+fn start(role: &str, name: &str, arguments: &str) -> Kept {
     let program = std::env::current_exe().expect("the path of this program");
     let mut child = Command::new(program)
         .args(["child_entry", "--exact", "--nocapture", "--test-threads=1"])
@@ -58,6 +83,7 @@ fn start(role: &str, name: &str, arguments: &str) -> Child {
     let output = child.stdout.take().expect("it is a pipe");
     let is_ready =
         BufReader::new(output).lines().any(|line| line.is_ok_and(|it| it.contains("ready")));
+    let child = Kept(child);
     assert!(is_ready, "{role} did not get ready");
     child
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Named, say_ready, start};
+use crate::{Kept, Named, say_ready, start};
 
 /// Attempts to stop the holder just while it has the lock.
 const ATTEMPTS: u32 = 2000;
@@ -59,7 +59,7 @@ fn a_stopped_owner_delays_its_shard_alone_and_is_named() {
 }
 
 /// Lets the child go on, kills it, and finds everything whole.
-fn end(mut child: Child, dictionary: &Dictionary) {
+fn end(mut child: Kept, dictionary: &Dictionary) {
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
     dictionary.set("held", 2.into(), SetOptions::default()).expect("the lock is free again");
