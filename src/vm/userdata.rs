@@ -13,7 +13,7 @@ use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, quick};
 
 use super::alloc::BLOCK_ALIGNMENT;
 use super::context::Context;
@@ -132,6 +132,25 @@ impl Stack<'_> {
 
     /// The block at `index` if it is one of ours for `T`, alive or not.
     fn block<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
+        let index = self.absolute(index);
+        if T::HAS_COMPANION || !(1..=self.top()).contains(&index) {
+            return self.block_by_calls::<T>(index);
+        }
+        let wanted = self.known_type::<T>()?;
+        // SAFETY: the index holds a value. A full userdata of this size with our metatable is large
+        // enough for a header.
+        unsafe {
+            let found = quick::userdata_at(self.state(), index)?;
+            if found.metatable != wanted || found.size_bytes != block_size::<T>() {
+                return None;
+            }
+            let block = NonNull::new(found.bytes.cast::<Header>())?;
+            (block.as_ref().type_id == TypeId::of::<T>()).then_some(block)
+        }
+    }
+
+    /// The same for an upvalue, and for types that have a value beside each block.
+    fn block_by_calls<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
         let index = self.readable(index)?;
         let wanted = self.known_type::<T>()?;
         if self.kind(index) != Kind::Userdata || self.raw_len(index) != block_size::<T>() {

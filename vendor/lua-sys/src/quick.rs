@@ -30,6 +30,16 @@ struct Text {
     long: *const u8,
 }
 
+/// The head of a full userdata; its bytes follow, if it has no user values.
+#[repr(C)]
+struct Block {
+    header: [u8; 10],
+    user_values: u16,
+    padding: u32,
+    size_bytes: usize,
+    metatable: *const c_void,
+}
+
 /// What these functions need of a state.
 #[repr(C)]
 struct State {
@@ -63,7 +73,12 @@ const _: () = {
     assert!(offset_of!(Call, function) == 0 && offset_of!(Call, top) == 8);
     assert!(offset_of!(Text, short_length) == 11 && offset_of!(Text, long_length) == 16);
     assert!(offset_of!(Text, long) == 24);
+    assert!(offset_of!(Block, user_values) == 10 && offset_of!(Block, size_bytes) == 16);
+    assert!(offset_of!(Block, metatable) == 24 && size_of::<Block>() == BYTES_AT);
 };
+
+/// Where the bytes of a full userdata without user values begin.
+const BYTES_AT: usize = 32;
 
 /// Bits of a tag that name the type.
 const TYPE_BITS: u8 = 0x0f;
@@ -78,6 +93,7 @@ mod tag {
     pub const FLOAT: u8 = 0x13;
     pub const SHORT_STRING: u8 = 0x44;
     pub const LONG_STRING: u8 = 0x54;
+    pub const USERDATA: u8 = 0x47;
 }
 
 /// A value that holds no others.
@@ -158,6 +174,36 @@ pub unsafe fn tag_at(state: *mut lua_State, index: c_int) -> c_int {
     unsafe {
         let slot = (*(*state).call).function.add(index as usize);
         if slot < (*state).top { c_int::from((*slot).tag & TYPE_BITS) } else { LUA_TNONE }
+    }
+}
+
+/// A full userdata.
+#[derive(Debug, Clone, Copy)]
+pub struct Userdata {
+    /// Its bytes: `lua_touserdata`.
+    pub bytes: *mut c_void,
+    /// How many they are: `lua_rawlen`.
+    pub size_bytes: usize,
+    /// What `lua_topointer` gives for its metatable; null without one.
+    pub metatable: *const c_void,
+}
+
+/// The full userdata at an index, if there is one that has no user values.
+///
+/// # Safety
+/// As [`gettop`]; the index is positive and holds a value.
+#[inline]
+pub unsafe fn userdata_at(state: *mut lua_State, index: c_int) -> Option<Userdata> {
+    // SAFETY: by contract; a value with this tag is the address of a live block.
+    unsafe {
+        let (tag, value) = slot_at(state, index);
+        if tag != tag::USERDATA {
+            return None;
+        }
+        let block: *mut Block = std::ptr::with_exposed_provenance_mut(value as usize);
+        let Block { user_values: 0, size_bytes, metatable, .. } = *block else { return None };
+        let bytes = block.cast::<u8>().add(BYTES_AT).cast();
+        Some(Userdata { bytes, size_bytes, metatable })
     }
 }
 
