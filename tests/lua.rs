@@ -61,6 +61,21 @@ fn share() {
 }
 
 #[test]
+fn shared() {
+    run("shared");
+}
+
+#[test]
+fn shared_lists() {
+    run("shared_lists");
+}
+
+#[test]
+fn shared_more() {
+    run("shared_more");
+}
+
+#[test]
 fn skynet_sharetable() {
     run("skynet/sharetable");
 }

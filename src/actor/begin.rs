@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use moonhive_kernel::address::Address;
 
+use super::alarm::Alarm;
 use super::end::End;
+use super::every::Every;
 use super::fault::{Code, Fault};
 use super::light::Light;
+use super::limits::TASKS_MAX;
 use super::link::LINK;
-use super::message::{Alarm, Obituary};
+use super::message::Obituary;
 use super::request::RequestId;
 use super::service::{Leaving, Service};
 use super::slots::Key;
 use super::state::State;
-use super::task::{Every, Role, Stage, Task};
+use super::task::{Role, Stage, Task};
+use super::tasks::Armed;
 use super::trace::Step;
 use super::turn::Turn;
 use crate::message::Payload;
-use crate::vm::{Coroutine, Kind, Stack};
+use crate::vm::{Coroutine, Kind, Reference, Stack};
 
 impl State {
     /// A task that runs the function at `first` with the arguments above it, soon.
@@ -37,8 +41,7 @@ impl State {
         Ok(key)
     }
 
-    /// A task that runs the function at `first` with the arguments above it after `delay`, and then
-    /// at every `interval`.
+    /// A task that runs the function at `first` with the arguments above it after `delay`.
     ///
     /// # Errors
     /// `overload` at the limit of tasks or timers.
@@ -47,23 +50,36 @@ impl State {
         stack: &mut Stack<'_>,
         first: i32,
         delay: Duration,
-        repeats: bool,
     ) -> Result<Key, Fault> {
-        let clock = self.core.handle.clock();
-        let interval_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        let role = if repeats {
-            let due_ns = clock.now_ns().saturating_add(interval_ns);
-            Role::Every(Box::new(Every { interval_ns, due_ns, cancelled: false }))
-        } else {
-            Role::Fork
-        };
-        let mut task = Task::new(Stage::Armed, role);
-        if !repeats {
-            task.request = self.request();
+        let request = self.request();
+        let mut kept = Some(keep_function(stack, first));
+        let inserted = self.tasks.borrow_mut().insert_armed(TASKS_MAX, |key| {
+            let alarm = self.arm(delay, Alarm::Begin(key.to_bits()))?;
+            let function = kept.take().expect("it was kept just now");
+            Ok(Armed { function, alarm, request })
+        });
+        if let Some(function) = kept {
+            stack.release(function);
         }
-        keep_function(stack, first, &mut task);
+        inserted?.ok_or_else(|| self.too_many_tasks())
+    }
+
+    /// A task that runs the function at `first` with the arguments above it again and again.
+    ///
+    /// # Errors
+    /// `overload` at the limit of tasks or timers.
+    pub(crate) fn repeated_timer(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        interval: Duration,
+    ) -> Result<Key, Fault> {
+        let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+        let every = Every::new(interval_ns, self.core.handle.clock().now_ns());
+        let mut task = Task::new(Stage::Armed, Role::Every(Box::new(every)));
+        task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
-        match self.arm(delay, Alarm::Begin(key.to_bits())) {
+        match self.arm(interval, Alarm::Begin(key.to_bits())) {
             Ok(alarm) => {
                 if let Some(task) = self.tasks.borrow_mut().get(key) {
                     task.alarm = Some(alarm);
@@ -71,8 +87,7 @@ impl State {
                 Ok(key)
             }
             Err(fault) => {
-                let task = self.tasks.borrow_mut().remove(key);
-                task.into_iter().for_each(|task| self.release_task(stack, task));
+                self.drop_task(stack, key);
                 Err(fault)
             }
         }
@@ -89,11 +104,10 @@ impl State {
         target: &Arc<Service>,
     ) -> Result<Key, Fault> {
         let mut task = Task::new(Stage::Watching(target.clone()), Role::Fork);
-        keep_function(stack, first, &mut task);
+        task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
         if let Err(fault) = target.watch(&self.service, key.to_bits()) {
-            let task = self.tasks.borrow_mut().remove(key);
-            task.into_iter().for_each(|task| self.release_task(stack, task));
+            self.drop_task(stack, key);
             return Err(fault);
         }
         Ok(key)
@@ -134,14 +148,13 @@ impl State {
         let mut task = Task::new(Stage::Expecting, Role::Fork);
         task.request = self.request();
         self.inherit_deadlines(&mut task);
-        keep_function(stack, first, &mut task);
+        task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
         let wait = self.begin_wait_of(key, timeout);
         match wait.and_then(|wait| self.send_request(target, key, wait, payload)) {
             Ok(()) => Ok(key),
             Err(fault) => {
-                let task = self.tasks.borrow_mut().remove(key);
-                task.into_iter().for_each(|task| self.release_task(stack, task));
+                self.drop_task(stack, key);
                 Err(fault)
             }
         }
@@ -152,6 +165,9 @@ impl State {
     /// # Errors
     /// When the task is the running one.
     pub(crate) fn cancel(&self, stack: &mut Stack<'_>, key: Key) -> Result<bool, Fault> {
+        if self.cancel_timer(stack, key) {
+            return Ok(true);
+        }
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return Ok(false) };
         if let Role::Every(every) = &mut task.role {
@@ -175,12 +191,26 @@ impl State {
                 if let Stage::Watching(target) = &task.stage {
                     target.unwatch(&self.service, key.to_bits());
                 }
-                let task = tasks.remove(key);
                 drop(tasks);
-                task.into_iter().for_each(|task| self.release_task(stack, task));
+                self.drop_task(stack, key);
                 Ok(true)
             }
         }
+    }
+
+    /// Calls off a timer that has not begun its task. False if there is none of that key.
+    pub(super) fn cancel_timer(&self, stack: &mut Stack<'_>, key: Key) -> bool {
+        let function = self.disarm_timer(key);
+        let is_timer = function.is_some();
+        function.into_iter().for_each(|function| stack.release(function));
+        is_timer
+    }
+
+    /// The same; what it would have run is left to be released.
+    pub(super) fn disarm_timer(&self, key: Key) -> Option<Reference> {
+        let armed = self.tasks.borrow_mut().remove_armed(key)?;
+        self.core.handle.cancel(armed.alarm);
+        Some(armed.function)
     }
 
     /// A waiting task becomes ready, to be told that it is cancelled.
@@ -217,9 +247,15 @@ impl State {
 
     fn insert_or_release(&self, stack: &mut Stack<'_>, task: Task) -> Result<Key, Fault> {
         self.insert(task).map_err(|(fault, task)| {
-            self.release_task(stack, *task);
+            self.release_task(stack, task);
             fault
         })
+    }
+
+    /// Takes out a task that has not begun.
+    fn drop_task(&self, stack: &mut Stack<'_>, key: Key) {
+        let task = self.tasks.borrow_mut().remove(key);
+        task.into_iter().for_each(|task| self.release_task(stack, task));
     }
 
     /// Calls off the timers of a task.
@@ -231,7 +267,7 @@ impl State {
     }
 
     /// Lets go of everything that a task holds.
-    pub(super) fn release_task(&self, stack: &mut Stack<'_>, mut task: Task) {
+    pub(super) fn release_task(&self, stack: &mut Stack<'_>, mut task: Box<Task>) {
         self.disarm(&mut task);
         if let Some(function) = task.function.take() {
             stack.release(function);
@@ -248,15 +284,25 @@ impl State {
 impl Turn<'_, '_> {
     /// A timer begins its task.
     pub(super) fn begin_armed(&mut self, key: Key) {
+        let function = self.state.tasks.borrow_mut().begin_armed(key);
+        let Some(function) = function else { return self.begin_again(key) };
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        let values = push_function(&mut stack, &function);
+        stack.release(function);
+        self.resume(key, coroutine, values, None);
+    }
+
+    /// The same for one that begins it again and again.
+    fn begin_again(&mut self, key: Key) {
         let mut tasks = self.state.tasks.borrow_mut();
-        let Some(task) = tasks.get(key) else { return };
-        task.alarm = None;
-        if !matches!(task.stage, Stage::Armed) {
+        let Some(task) = tasks.get(key).filter(|task| matches!(task.stage, Stage::Armed)) else {
             return;
-        }
+        };
+        task.alarm = None;
         task.stage = Stage::Running;
         let coroutine = self.stack.coroutine();
-        let values = self.push_function(&coroutine, task);
+        let values = self.push_function_of(&coroutine, task);
         drop(tasks);
         self.resume(key, coroutine, values, None);
     }
@@ -278,7 +324,7 @@ impl Turn<'_, '_> {
         }
         task.stage = Stage::Running;
         let coroutine = self.stack.coroutine();
-        let values = self.push_function(&coroutine, task);
+        let values = self.push_function_of(&coroutine, task);
         Some((coroutine, values))
     }
 
@@ -294,7 +340,7 @@ impl Turn<'_, '_> {
             return;
         }
         let coroutine = self.stack.coroutine();
-        let values = self.push_function(&coroutine, task);
+        let values = self.push_function_of(&coroutine, task);
         let mut stack = self.stack.in_coroutine(&coroutine);
         Light::Service(obituary.address).push(&mut stack);
         push_end(&mut stack, &obituary.end);
@@ -304,11 +350,10 @@ impl Turn<'_, '_> {
 
     /// Pushes the function that a task keeps, and its arguments; returns their number. A task that
     /// runs once lets go of it.
-    fn push_function(&mut self, coroutine: &Coroutine, task: &mut Task) -> i32 {
+    fn push_function_of(&mut self, coroutine: &Coroutine, task: &mut Task) -> i32 {
         let Some(function) = &task.function else { return 0 };
         let mut stack = self.stack.in_coroutine(coroutine);
-        stack.push_kept(function);
-        let values = if stack.kind(-1) == Kind::Table { spread(&mut stack) } else { 0 };
+        let values = push_function(&mut stack, function);
         if !matches!(task.role, Role::Every(_))
             && let Some(function) = task.function.take()
         {
@@ -323,12 +368,27 @@ impl Turn<'_, '_> {
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
         let request = std::mem::replace(&mut task.request, RequestId::NONE);
+        let is_killed = self.state.service.figures.leaving() == Leaving::Killed;
+        let failure = fault.filter(|fault| fault.code != Code::Cancelled && !is_killed);
+        let clock = self.state.core.handle.clock();
+        let told = match &mut task.role {
+            Role::Every(every) => failure.and_then(|_| every.note_failure(clock.now_ns())),
+            _ => None,
+        };
         drop(tasks);
         self.state.trace(key, request, || Step::End { failed: fault.is_some() });
-        let is_killed = self.state.service.figures.leaving() == Leaving::Killed;
-        if let Some(fault) = fault.filter(|fault| fault.code != Code::Cancelled && !is_killed) {
-            self.log_failure("a repeated timer", request, fault);
+        if let (Some(fault), Some(count)) = (failure, told) {
+            self.log_repeated_failure(request, fault, count);
         }
+    }
+
+    fn log_repeated_failure(&self, request: RequestId, fault: &Fault, count: u64) {
+        if count == 1 {
+            return self.log_failure("a repeated timer", request, fault);
+        }
+        let report = fault.report();
+        let text = format!("a repeated timer failed, {count} times by now: {report}");
+        self.log_error(request, &text);
     }
 
     /// Arms a repeated timer again whose run is over. False for every other task.
@@ -355,11 +415,10 @@ impl Turn<'_, '_> {
 }
 
 /// Keeps the function at `first` with the arguments above it, and pops them all.
-fn keep_function(stack: &mut Stack<'_>, first: i32, task: &mut Task) {
+fn keep_function(stack: &mut Stack<'_>, first: i32) -> Reference {
     let count = stack.top() - first + 1;
     if count == 1 {
-        task.function = Some(stack.keep());
-        return;
+        return stack.keep();
     }
     stack.push_table(count.unsigned_abs() as usize, 1);
     for position in 1..=count {
@@ -368,8 +427,15 @@ fn keep_function(stack: &mut Stack<'_>, first: i32, task: &mut Task) {
     }
     stack.push_integer(count.into());
     stack.raw_set_field(-2, "n");
-    task.function = Some(stack.keep());
+    let function = stack.keep();
     stack.set_top(first - 1);
+    function
+}
+
+/// Pushes what [`keep_function`] kept; returns the number of arguments.
+fn push_function(stack: &mut Stack<'_>, function: &Reference) -> i32 {
+    stack.push_kept(function);
+    if stack.kind(-1) == Kind::Table { spread(stack) } else { 0 }
 }
 
 /// Replaces the list on top by the function and the arguments it holds; returns how many those are.

@@ -13,12 +13,13 @@ use moonhive_kernel::mailbox::Limits;
 use moonhive_kernel::scheduler::{Handle, Turn, WorkerContext, Workload};
 use parking_lot::{Mutex, RwLock};
 
+use super::alarm::PackedAlarm;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::groups::Groups;
 use super::life::{Life, Outcome};
 use super::limits::RECENT_ENDS_MAX;
-use super::message::{Alarm, Caller, Message, Obituary};
+use super::message::{Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
 use super::parting::{Parcel, Parting};
@@ -42,13 +43,13 @@ use crate::vm::ticks::ticks;
 /// What a timer hands back.
 pub(crate) enum Timer {
     /// Whom it concerns and what it was for.
-    Service { service: Arc<Service>, alarm: Alarm },
+    Service { service: Arc<Service>, alarm: PackedAlarm },
     /// Time to give memory back.
     Trim,
 }
 
 /// Timers are many.
-const _: () = assert!(size_of::<Timer>() == 24);
+const _: () = assert!(size_of::<Option<Timer>>() == 16);
 
 /// See the module's text.
 pub(crate) struct Core {
@@ -457,7 +458,9 @@ impl Workload for Core {
 
     fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {
         match timer {
-            Timer::Service { service, alarm } => drop(service.post(Message::Alarm(alarm))),
+            Timer::Service { service, alarm } => {
+                service.post(Message::Alarm(alarm.unpack()));
+            }
             Timer::Trim => {
                 self.trim.begin();
                 self.handle.send_errand();

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use moonhive_kernel::mailbox::Batch;
 
+use super::alarm::Alarm;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::EXIT_GRACE;
-use super::message::{Alarm, Caller, Message, Obituary};
+use super::message::{Caller, Message, Obituary};
 use super::request::RequestId;
 use super::service::{Leaving, Service};
 use super::state::{ExitStage, State};

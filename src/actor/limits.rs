@@ -55,6 +55,9 @@ pub const WATCHERS_MAX: usize = 1 << 16;
 pub const RECENT_ENDS_MAX: usize = 256;
 /// Bytes of one traceback; the middle of a longer one is left out.
 pub const TRACEBACK_BYTES_MAX: usize = 8 << 10;
+/// A repeated timer that goes on failing is told of as often as this at least; after as long without a
+/// failure they are counted anew.
+pub const REPEATED_FAILURE_QUIET: Duration = Duration::from_secs(60);
 /// Longest time a sleep, a timer or a deadline may name.
 pub const WAIT_SECONDS_MAX: f64 = 3.2e9;
 /// Time that services get to finish at shutdown, unless the host is told otherwise.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
+use super::alarm::Alarm;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::parting::Parted;
@@ -46,19 +47,6 @@ pub(crate) enum Message {
     Census,
     /// Collect garbage if that may free code that was replaced.
     LetGo,
-}
-
-/// What a timer of a service is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Alarm {
-    /// The wait of this session is over.
-    Wait(u64),
-    /// A deadline of the task with this key may have passed.
-    Deadline(u64),
-    /// The task with this key begins.
-    Begin(u64),
-    /// The service had time enough to exit.
-    ExitOverdue,
 }
 
 /// Who has ended and why; shared by all who are told. It must not hold the service, which holds it.

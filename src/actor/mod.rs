@@ -44,10 +44,12 @@
 //!
 //! Napkin: one call is two turns, two packs, two unpacks, two resumes and four short locks: 0.6 us.
 
+mod alarm;
 mod begin;
 mod boot;
 mod core;
 mod end;
+mod every;
 mod exit;
 mod fault;
 mod groups;
@@ -75,6 +77,7 @@ pub(crate) mod skynet;
 mod slots;
 mod state;
 mod task;
+mod tasks;
 mod token;
 mod totals;
 mod trace;

@@ -451,24 +451,29 @@ impl Turn<'_, '_> {
     }
 
     /// Takes a task out, unless it is a timer that begins again.
-    fn remove(&mut self, key: Key) -> Option<Task> {
+    fn remove(&mut self, key: Key) -> Option<Box<Task>> {
         self.state.skynet.drop_watch(key);
         if self.rearm(key) { None } else { self.state.tasks.borrow_mut().remove(key) }
     }
 
     /// Lets go of what a task held besides its coroutine.
-    pub(super) fn end_task(&mut self, mut task: Task) {
+    pub(super) fn end_task(&mut self, mut task: Box<Task>) {
         if let Some(alarm) = task.deadlines.take_alarm() {
             self.state.core.handle.cancel(alarm);
         }
         if let Some(function) = task.function.take() {
             self.stack.release(function);
         }
+        self.state.tasks.borrow_mut().reuse(task);
     }
 
     pub(super) fn log_failure(&self, what: &str, request: RequestId, fault: &Fault) {
-        let text = format!("{what} failed: {}", fault.report());
-        if self.state.skynet.is_started() && self.state.tell_logger(&text) {
+        self.log_error(request, &format!("{what} failed: {}", fault.report()));
+    }
+
+    /// Tells the log of a failure, or the service that takes the log in programs of skynet.
+    pub(super) fn log_error(&self, request: RequestId, text: &str) {
+        if self.state.skynet.is_started() && self.state.tell_logger(text) {
             return;
         }
         let service = &self.state.service;

@@ -1,15 +1,19 @@
 //! A slab whose keys are never confused with those of an earlier tenant: every key carries the
-//! epoch of its slot, so that a late answer, a late timer or a stale handle finds nothing.
+//! epoch of its slot, so that a late answer, a late timer or a stale handle finds nothing. The epoch rises
+//! when a slot is taken and when it is left: it is odd while the slot is taken, and so is that of a key.
 //!
 //! Napkin: insert, look up and remove are an index and a compare (2 ns); a slot costs its value
-//! and 16 bytes, and is used again by the next insert.
+//! and 8 bytes, and is used again by the next insert.
+
+use moonhive_kernel::chunks::Chunks;
 
 /// Bits of a key that name the slot; the rest is the epoch.
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 /// Bits of the epoch: a key has 56 bits, so that a light userdata of Lua can carry a tag beside it.
 const EPOCH_BITS: u32 = 56 - INDEX_BITS;
-const EPOCH_MASK: u64 = (1 << EPOCH_BITS) - 1;
+
+const _: () = assert!(EPOCH_BITS == u32::BITS);
 
 /// Slot and epoch in the lower 56 bits of a word; never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,29 +25,32 @@ impl Key {
         self.0
     }
 
-    /// Back from [`Key::to_bits`]; any word is a key, most of them find nothing.
+    /// Back from [`Key::to_bits`]; any word is a key, most of them find nothing, such as those whose epoch
+    /// is one of a free slot.
     pub const fn from_bits(bits: u64) -> Key {
-        Key(bits)
+        if is_taken((bits >> INDEX_BITS) as u32) { Key(bits) } else { Key::NONE }
     }
 
-    fn new(index: usize, epoch: u64) -> Key {
-        Key(epoch << INDEX_BITS | index as u64)
+    /// Finds nothing: no slot has its index.
+    const NONE: Key = Key(1 << INDEX_BITS | INDEX_MASK);
+
+    fn new(index: usize, epoch: u32) -> Key {
+        Key(u64::from(epoch) << INDEX_BITS | index as u64)
     }
 
-    /// The slot, which stays the same over [`Slots::renew`].
+    /// The slot.
     pub fn index(self) -> usize {
         (self.0 & INDEX_MASK) as usize
     }
 
-    fn epoch(self) -> u64 {
-        self.0 >> INDEX_BITS
+    fn epoch(self) -> u32 {
+        (self.0 >> INDEX_BITS) as u32
     }
 }
 
 #[derive(Debug)]
 struct Slot<T> {
-    epoch: u64,
-    is_taken: bool,
+    epoch: u32,
     /// There while the slot is taken, and afterwards if it was left to be used again.
     value: Option<T>,
 }
@@ -51,9 +58,9 @@ struct Slot<T> {
 /// The slab; see the module's text.
 #[derive(Debug)]
 pub struct Slots<T> {
-    slots: Vec<Slot<T>>,
+    slots: Chunks<Slot<T>>,
     free: Vec<u32>,
-    first_epoch: u64,
+    first_epoch: u32,
 }
 
 impl<T> Default for Slots<T> {
@@ -64,12 +71,13 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     /// Slots that no key can name beyond this.
-    pub const CAPACITY_MAX: usize = 1 << INDEX_BITS;
+    pub const CAPACITY_MAX: usize = INDEX_MASK as usize;
 
     /// An empty slab whose epochs begin at `seed`: keys of slabs with different seeds are unlikely
     /// to find anything in each other.
     pub fn new(seed: u64) -> Slots<T> {
-        Slots { slots: Vec::new(), free: Vec::new(), first_epoch: next_epoch(seed) }
+        let first_epoch = seed as u32 | 1;
+        Slots { slots: Chunks::default(), free: Vec::new(), first_epoch }
     }
 
     /// Stores `value` under a key that no earlier value had.
@@ -77,75 +85,83 @@ impl<T> Slots<T> {
     /// # Errors
     /// The value itself, when every slot is taken.
     pub fn insert(&mut self, value: T) -> Result<Key, T> {
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
-            debug_assert!(!slot.is_taken);
-            slot.is_taken = true;
-            slot.value = Some(value);
-            return Ok(Key::new(index as usize, slot.epoch));
+        let Some(key) = self.next_key() else { return Err(value) };
+        match self.slots.get_mut(key.index()) {
+            Some(slot) => {
+                slot.epoch = key.epoch();
+                slot.value = Some(value);
+                self.free.pop();
+            }
+            None => self.slots.push(Slot { epoch: key.epoch(), value: Some(value) }),
         }
-        let index = self.slots.len();
-        if index >= Self::CAPACITY_MAX {
-            return Err(value);
-        }
-        self.slots.push(Slot { epoch: self.first_epoch, is_taken: true, value: Some(value) });
-        Ok(Key::new(index, self.first_epoch))
+        Ok(key)
     }
 
-    /// The value that `key` names, while it is there.
-    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.slots.get_mut(key.index())?;
-        if slot.epoch == key.epoch() && slot.is_taken { slot.value.as_mut() } else { None }
+    /// The key that the next value gets; `None` when every slot is taken.
+    #[inline]
+    pub fn next_key(&self) -> Option<Key> {
+        if let Some(index) = self.free.last() {
+            let index = *index as usize;
+            return Some(Key::new(index, self.slots[index].epoch.wrapping_add(1)));
+        }
+        let index = self.slots.len();
+        (index < Self::CAPACITY_MAX).then(|| Key::new(index, self.first_epoch))
     }
 
     /// A value that was [left](Self::leave), under a key that no earlier value had, if the slot that is
     /// used next holds one.
+    #[inline]
     pub fn revive(&mut self) -> Option<(Key, &mut T)> {
         let index = *self.free.last()? as usize;
-        let slot = &mut self.slots[index];
+        let slot = self.slots.get_mut(index)?;
         let value = slot.value.as_mut()?;
         self.free.pop();
-        slot.is_taken = true;
+        slot.epoch = slot.epoch.wrapping_add(1);
         Some((Key::new(index, slot.epoch), value))
     }
 
     /// Leaves the value to whoever uses its slot next; its key and every older one find nothing from now
     /// on. Cheaper than taking it out, for a value that holds nothing any more.
+    #[inline]
     pub fn leave(&mut self, key: Key) {
-        if let Some(slot) = self.slots.get_mut(key.index())
-            && slot.epoch == key.epoch()
-            && std::mem::take(&mut slot.is_taken)
-        {
-            slot.epoch = next_epoch(slot.epoch);
+        if let Some(slot) = self.slot_of(key) {
+            slot.epoch = slot.epoch.wrapping_add(1);
             self.free.push(key.index() as u32);
         }
     }
 
+    #[inline]
+    fn slot_of(&mut self, key: Key) -> Option<&mut Slot<T>> {
+        let slot = self.slots.get_mut(key.index())?;
+        debug_assert!(is_taken(key.epoch()));
+        (slot.epoch == key.epoch()).then_some(slot)
+    }
+
+    /// The value that `key` names, while it is there.
+    #[inline]
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        self.slot_of(key)?.value.as_mut()
+    }
+
     /// Takes the value out; its key and every older one find nothing from now on.
     pub fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.slots.get_mut(key.index())?;
-        if slot.epoch != key.epoch() {
-            return None;
-        }
-        if !std::mem::take(&mut slot.is_taken) {
-            return None;
-        }
-        let value = slot.value.take()?;
-        slot.epoch = next_epoch(slot.epoch);
+        let slot = self.slot_of(key)?;
+        slot.epoch = slot.epoch.wrapping_add(1);
+        let value = slot.value.take();
         self.free.push(key.index() as u32);
-        Some(value)
+        value
     }
 
     /// The value in the slot of that index, whatever its epoch, and its key.
     pub fn at_index(&mut self, index: usize) -> Option<(Key, &mut T)> {
-        let slot = self.slots.get_mut(index).filter(|slot| slot.is_taken)?;
+        let slot = self.slots.get_mut(index).filter(|slot| is_taken(slot.epoch))?;
         let key = Key::new(index, slot.epoch);
         slot.value.as_mut().map(|value| (key, value))
     }
 
     /// The keys of all values, in the order of the slots.
     pub fn keys(&self) -> Vec<Key> {
-        let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_taken);
+        let taken = self.slots.iter().enumerate().filter(|(_, slot)| is_taken(slot.epoch));
         taken.map(|(index, slot)| Key::new(index, slot.epoch)).collect()
     }
 
@@ -155,9 +171,8 @@ impl<T> Slots<T> {
     }
 }
 
-fn next_epoch(epoch: u64) -> u64 {
-    let next = epoch.wrapping_add(1) & EPOCH_MASK;
-    if next == 0 { 1 } else { next }
+const fn is_taken(epoch: u32) -> bool {
+    epoch % 2 == 1
 }
 
 #[cfg(test)]
@@ -218,9 +233,34 @@ mod tests {
     }
 
     #[test]
+    fn no_word_names_what_was_left() {
+        let mut slots = Slots::default();
+        let old = slots.insert("old").unwrap();
+        slots.leave(old);
+        for epoch in 0..8 {
+            let word = epoch << INDEX_BITS | old.index() as u64;
+            assert_eq!(slots.get_mut(Key::from_bits(word)), None);
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_next_value_is_known_before() {
+        let mut slots = Slots::default();
+        for round in 0..3 {
+            let announced = slots.next_key();
+            let key = slots.insert(round).unwrap();
+            assert_eq!(announced, Some(key));
+            if round == 1 {
+                slots.remove(key);
+            }
+        }
+        assert_eq!(slots.len(), 2);
+    }
+
+    #[test]
     fn keys_of_another_slab_find_nothing() {
         let mut ours = Slots::new(7);
-        let mut theirs = Slots::new(8);
+        let mut theirs = Slots::new(9);
         ours.insert(1).unwrap();
         assert_eq!(ours.get_mut(theirs.insert(2).unwrap()), None);
     }
@@ -236,7 +276,10 @@ mod tests {
 
     #[test]
     fn an_epoch_wraps_past_zero() {
-        assert_eq!(next_epoch(EPOCH_MASK), 1);
-        assert!(Key::new((1 << INDEX_BITS) - 1, EPOCH_MASK).to_bits() < 1 << 56);
+        let mut slots = Slots::new(u64::MAX);
+        let last = slots.insert(1).unwrap();
+        assert!(last.epoch() == u32::MAX && last.to_bits() < 1 << 56);
+        slots.remove(last);
+        assert_eq!(slots.insert(2).map(Key::epoch), Ok(1));
     }
 }

@@ -12,11 +12,12 @@ use moonhive_kernel::address::Address;
 use moonhive_kernel::clock::NANOSECONDS_PER_MS;
 use moonhive_kernel::timer::TimerKey;
 
+use super::alarm::Alarm;
 use super::core::{Core, Timer};
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
-use super::message::{Alarm, Caller, Message};
+use super::message::{Caller, Message};
 use super::method::Methods;
 use super::parting::{Parcel, Parted, Parting};
 use super::peers::Peers;
@@ -26,7 +27,8 @@ use super::request::{RequestId, Terms};
 use super::service::Service;
 use super::skynet::Skynet;
 use super::slots::Key;
-use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Tasks, Wait};
+use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Wait};
+use super::tasks::Tasks;
 use super::token::{Token, Waiters};
 use crate::message::Payload;
 use crate::vm::{Coroutine, Raise, Reference, Stack};
@@ -508,6 +510,7 @@ impl State {
         callers.append(&mut self.skynet.ignored.borrow_mut());
         let keys = self.tasks.borrow().keys();
         for key in keys {
+            self.disarm_timer(key);
             let Some(mut task) = self.tasks.borrow_mut().remove(key) else { continue };
             callers.extend(task.caller.take());
             if let Stage::Watching(target) = &task.stage {
@@ -532,7 +535,7 @@ impl State {
 
     /// Arms a timer of this service.
     pub(super) fn arm(&self, delay: Duration, alarm: Alarm) -> Result<TimerKey, Fault> {
-        let timer = Timer::Service { service: self.service.clone(), alarm };
+        let timer = Timer::Service { service: self.service.clone(), alarm: alarm.pack() };
         self.core.handle.arm(delay, timer).map_err(|full| {
             Fault::new(Code::Overload, format!("cannot arm a timer: {} are armed", full.limit))
         })
@@ -555,7 +558,7 @@ impl State {
     /// `overload`, and the task.
     pub(super) fn insert(&self, task: Task) -> Result<Key, (Fault, Box<Task>)> {
         let inserted = self.tasks.borrow_mut().insert(task, TASKS_MAX);
-        inserted.map_err(|task| (self.too_many_tasks(), Box::new(task)))
+        inserted.map_err(|task| (self.too_many_tasks(), task))
     }
 
     /// The service cannot have more tasks.

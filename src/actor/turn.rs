@@ -8,10 +8,11 @@
 use moonhive_kernel::mailbox::Batch;
 use moonhive_kernel::scheduler::Scheduled;
 
+use super::alarm::Alarm;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
-use super::message::{Alarm, Message};
+use super::message::Message;
 use super::parting::Parcel;
 use super::profile::{Started, TASKS};
 use super::serve::no_memory;
@@ -252,7 +253,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     fn wait_is_over(&mut self, session: u64) {
         let mut tasks = self.state.tasks.borrow_mut();
-        let Some((key, task)) = tasks.end_wait(session) else { return };
+        let ended = tasks.end_wait_under(Alarm::SESSION_MASK, session);
+        let Some((key, session, task)) = ended else { return };
         task.alarm = None;
         let (results, fault) = match &task.wait {
             Wait::Answer | Wait::RawAnswer => (0, Some(timeout())),

@@ -18,7 +18,9 @@ mod md5;
 pub mod modules;
 #[cfg(feature = "skynet")]
 mod netpack;
+mod options;
 mod require;
+mod shared;
 pub mod skynet;
 #[cfg(feature = "skynet")]
 mod sproto;

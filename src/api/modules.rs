@@ -12,7 +12,7 @@ use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 
 #[cfg(feature = "skynet")]
 use super::{bson, crypt, lpeg, md5, netpack, sproto};
-use super::{cache, hive, skynet};
+use super::{cache, hive, shared, skynet};
 
 /// What `require` gives as the second result, where a file's path would be.
 const PLACE: &str = ":embedded:";
@@ -37,6 +37,7 @@ type Module = (&'static str, Source);
 const HOST: &[Module] = &[
     ("cache", Source::Native(cache::OPEN)),
     ("hive", Source::Native(hive::OPEN)),
+    ("shared", Source::Native(shared::OPEN)),
     ("skynet", Source::Native(skynet::OPEN)),
     ("skynet.codecache", Source::Native(cache::OPEN)),
     ("skynet.core", Source::Native(skynet::CORE)),

@@ -17,6 +17,7 @@ mod failure;
 mod lua;
 mod man;
 mod run;
+mod shm;
 mod signals;
 mod skynet;
 mod stats;
@@ -46,6 +47,7 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Lua(lua::Arguments),
+    Shm(shm::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => arguments.run(),
         Command::Check(arguments) => arguments.run(),
         Command::Lua(arguments) => arguments.run(),
+        Command::Shm(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::Man(arguments) => arguments.run(),
     });

@@ -125,7 +125,7 @@ pub fn resident_bytes() -> Option<u64> {
 }
 
 /// A size with one digit after the point, in the largest unit that leaves a whole part.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut scaled = count as f64 / 1024.0;
     let mut unit = 0;
@@ -137,7 +137,7 @@ fn bytes(count: u64) -> String {
 }
 
 /// A number with a comma before every three digits.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -368,6 +368,20 @@ impl<'a> Reader<'a> {
         self.tagged(tag, owed).map(KeyToken::Literal)
     }
 
+    /// The remembered key that stands next, if one does.
+    #[inline]
+    pub fn next_reference(&self) -> Option<u8> {
+        let tag = *self.bytes.get(self.position)?;
+        (tag >= tag::SMALL_INTEGER).then_some(tag & 0x7f)
+    }
+
+    /// Passes over it.
+    #[inline]
+    pub fn skip_reference(&mut self) {
+        debug_assert!(self.next_reference().is_some());
+        self.position += 1;
+    }
+
     #[inline(always)]
     fn tagged(&mut self, tag: u8, owed: usize) -> Result<Token<'a>, UnpackError> {
         Ok(match tag {

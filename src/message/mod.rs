@@ -26,6 +26,7 @@ mod pairs;
 mod path;
 mod payload;
 mod plain;
+mod rows;
 mod scratch;
 mod tree;
 mod typed;

@@ -14,6 +14,7 @@ use super::error::UnpackError;
 use super::format::{KeyToken, Reader, Shape, Token};
 use super::handle::{Handle, RebuildHandle};
 use super::plain::unpack_plain;
+use super::rows::{MODELS, Model};
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
 /// Stack slots that one level of nesting uses: the table, a key, its value, and one to spare.
@@ -57,7 +58,8 @@ pub unsafe fn unpack(
     // SAFETY: the caller vouches for the state; `settop` only pops what was pushed here.
     unsafe {
         let base = quick::gettop(state);
-        let mut unpacker = Unpacker { state, reader, base, keys_seen: 0, options };
+        let models = [Model::NONE; MODELS];
+        let mut unpacker = Unpacker { state, reader, base, keys_seen: 0, models, options };
         let result = unpacker.values();
         if result.is_err() {
             lua::lua_settop(state, base);
@@ -66,13 +68,15 @@ pub unsafe fn unpack(
     }
 }
 
-/// The state of one unpacking. Remembered keys take the stack slots right above `base`.
-struct Unpacker<'a> {
-    state: *mut lua_State,
-    reader: Reader<'a>,
-    base: c_int,
+/// The state of one unpacking. Remembered keys take the stack slots right above `base`, then come those of
+/// the models, if any key is to be remembered.
+pub(super) struct Unpacker<'a> {
+    pub(super) state: *mut lua_State,
+    pub(super) reader: Reader<'a>,
+    pub(super) base: c_int,
     /// String keys met so far, up to the number that must be remembered.
-    keys_seen: usize,
+    pub(super) keys_seen: usize,
+    pub(super) models: [Model; MODELS],
     options: &'a UnpackOptions,
 }
 
@@ -83,12 +87,13 @@ impl Unpacker<'_> {
     /// The state must be valid; nothing may have been pushed above `base`.
     unsafe fn values(&mut self) -> Result<c_int, UnpackError> {
         let keys = self.reader.remembered_keys() as c_int;
+        let aside = if keys > 0 { keys + MODELS as c_int } else { 0 };
         let mut count = 0;
-        // SAFETY: room for the keys, and for each value before it is pushed.
+        // SAFETY: room for what is set aside, and for each value before it is pushed.
         unsafe {
-            self.reserve_stack(keys + 1)?;
-            if keys > 0 {
-                lua::lua_settop(self.state, self.base + keys);
+            self.reserve_stack(aside + 1)?;
+            if aside > 0 {
+                lua::lua_settop(self.state, self.base + aside);
             }
             while !self.reader.is_at_end() {
                 if !quick::checkstack(self.state, 1) {
@@ -97,21 +102,21 @@ impl Unpacker<'_> {
                 self.value(0, 0)?;
                 count += 1;
             }
-            self.drop_keys(keys);
+            self.drop_aside(aside);
         }
         Ok(count)
     }
 
-    /// Takes the remembered keys away from below the values.
+    /// Takes remembered keys and models away from below the values.
     ///
     /// # Safety
-    /// They must be the first `keys` values above `base`.
-    unsafe fn drop_keys(&mut self, keys: c_int) {
-        if keys > 0 {
-            // SAFETY: the keys are the first `keys` slots above `base`; they move to the top.
+    /// They must be the first `slots` values above `base`.
+    unsafe fn drop_aside(&mut self, slots: c_int) {
+        if slots > 0 {
+            // SAFETY: they are the first slots above `base`; they move to the top.
             unsafe {
-                lua::lua_rotate(self.state, self.base + 1, -keys);
-                lua::lua_settop(self.state, -keys - 1);
+                lua::lua_rotate(self.state, self.base + 1, -slots);
+                lua::lua_settop(self.state, -slots - 1);
             }
         }
     }
@@ -133,7 +138,7 @@ impl Unpacker<'_> {
     /// # Safety
     /// There must be room for it.
     #[inline]
-    unsafe fn value(&mut self, owed: usize, depth: usize) -> Result<(), UnpackError> {
+    pub(super) unsafe fn value(&mut self, owed: usize, depth: usize) -> Result<(), UnpackError> {
         let token = self.reader.value(owed)?;
         // SAFETY: the caller made room for one value.
         unsafe { self.push(token, owed, depth) }
@@ -208,6 +213,9 @@ impl Unpacker<'_> {
         // and those against `MAX_PAYLOAD_BYTES`.
         unsafe {
             self.reserve_stack(SLOTS_PER_LEVEL)?;
+            if let Some(first) = self.first_key_of_row(shape) {
+                return self.row(first, shape.pairs, owed, depth + 1);
+            }
             lua::lua_createtable(self.state, shape.elements as c_int, shape.pairs as c_int);
             let table = quick::gettop(self.state);
             let mut left = shape.values();
@@ -217,11 +225,29 @@ impl Unpacker<'_> {
                 lua::lua_rawseti(self.state, table, index);
             }
             while left > 0 {
-                self.key(owed + left - 1, depth + 1)?;
                 left -= 2;
-                self.value(owed + left, depth + 1)?;
-                lua::lua_rawset(self.state, table);
+                self.pair(table, owed + left, depth + 1)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads a key and a value into the table at `table`. `owed` values follow them.
+    ///
+    /// # Safety
+    /// The table is on top, and there is room for both.
+    #[inline]
+    pub(super) unsafe fn pair(
+        &mut self,
+        table: c_int,
+        owed: usize,
+        depth: usize,
+    ) -> Result<(), UnpackError> {
+        // SAFETY: by contract.
+        unsafe {
+            self.key(owed + 1, depth)?;
+            self.value(owed, depth)?;
+            lua::lua_rawset(self.state, table);
         }
         Ok(())
     }

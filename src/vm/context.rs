@@ -73,6 +73,8 @@ pub(super) struct Context {
     pub(super) traceback: RefCell<String>,
     /// Metatables of our userdata types, by address. Few, so a list.
     pub(super) metatables: RefCell<Vec<(TypeId, *const c_void)>>,
+    /// Slots of the registry that keep no value.
+    pub(super) free_slots: RefCell<Vec<u32>>,
     /// Idle coroutines.
     pub(super) pool: RefCell<Vec<Coroutine>>,
     /// What has come of a `warn` message that is not complete yet.
@@ -108,6 +110,7 @@ impl Context {
             blockable: Cell::new(false),
             traceback: RefCell::new(String::new()),
             metatables: RefCell::new(Vec::new()),
+            free_slots: RefCell::new(Vec::new()),
             pool: RefCell::new(Vec::new()),
             warning: RefCell::new(None),
             warnings_on: Cell::new(true),

@@ -78,6 +78,18 @@ impl Stack<'_> {
         unsafe { unpack(self.state(), payload.as_bytes(), &UnpackOptions::default()) }
     }
 
+    /// Pushes the values of bytes that another process may have written: light userdata and handles, which
+    /// mean nothing here, are refused. Returns how many there are.
+    ///
+    /// # Errors
+    /// As [`Stack::unpack`].
+    pub fn unpack_foreign(&mut self, bytes: &[u8]) -> Result<c_int, UnpackError> {
+        self.forget_room();
+        let options = UnpackOptions { foreign: true, ..UnpackOptions::default() };
+        // SAFETY: as in `unpack`.
+        unsafe { unpack(self.state(), bytes, &options) }
+    }
+
     /// Pushes the arguments of a request and returns how many there are; nothing, and `None`, if one of
     /// them is not plain.
     #[inline]

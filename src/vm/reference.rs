@@ -1,49 +1,101 @@
 //! Values kept alive by the host: slots of the registry.
 //!
+//! A free slot is remembered here and holds `false`, so that the registry has no holes and whoever else
+//! takes slots of it (`luaL_ref` in C modules) finds others. Keeping a value is then one write into an
+//! array.
+//!
 //! Invariant: a slot is used only with the VM that made it, which every access checks.
 
 use std::ffi::c_int;
+use std::ops::RangeInclusive;
 
 use moonhive_lua_sys::lua;
 
+use super::context::Context;
 use super::stack::Stack;
+
+/// Slots that are added at once, so that the end of the registry is looked for once: a quarter of
+/// what it has, within these bounds. An empty service keeps two values and should pay for no more.
+const SLOTS_AT_ONCE: RangeInclusive<i64> = 1..=256;
+
+/// The last bits of a VM's number. A mistake may get past them once in 16 million times, and then
+/// meets a wrong value, no freed memory.
+type Mark = [u8; 3];
 
 /// A Lua value that stays alive until [`Stack::release`] or the end of the VM. Dropping the handle
 /// alone keeps the value, since a drop has no VM at hand.
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[must_use = "a reference that is not released keeps its value alive as long as the VM"]
 pub struct Reference {
-    slot: c_int,
-    vm: u64,
+    slot: u32,
+    vm: Mark,
+    /// There is no value, hence no slot.
+    is_nil: bool,
 }
 
-impl Reference {
-    /// The slot of the registry.
-    pub(super) fn slot(&self) -> c_int {
-        self.slot
-    }
+/// A service may have a million of them.
+const _: () = assert!(size_of::<Option<Reference>>() == 8);
 
-    /// The VM that it belongs to.
-    pub(super) fn vm(&self) -> u64 {
-        self.vm
+impl Reference {
+    /// The slot of the registry; 0, which holds nil, for none.
+    pub(super) fn slot(&self) -> c_int {
+        self.slot as c_int
+    }
+}
+
+impl Context {
+    #[inline]
+    fn mark(&self) -> Mark {
+        let [first, second, third, ..] = self.id.to_le_bytes();
+        [first, second, third]
     }
 }
 
 impl Stack<'_> {
     /// Pops a value and keeps it.
     pub fn keep(&mut self) -> Reference {
-        self.occupied(-1);
-        self.reserve_or_unwind(3);
-        // SAFETY: there is a value and room for the list of free slots; memory is not refused.
-        let slot = unsafe { lua::luaL_ref(self.state(), lua::LUA_REGISTRYINDEX) };
-        Reference { slot, vm: self.context().id }
+        let top = self.occupied(-1);
+        let vm = self.context().mark();
+        if self.is_none_or_nil(top) {
+            self.pop(1);
+            return Reference { slot: 0, vm, is_nil: true };
+        }
+        let free = self.context().free_slots.borrow_mut().pop();
+        let slot = free.unwrap_or_else(|| self.add_slots());
+        // SAFETY: there is a value, the registry is a table, and memory is not refused.
+        unsafe { lua::lua_rawseti(self.state(), lua::LUA_REGISTRYINDEX, slot.into()) };
+        Reference { slot, vm, is_nil: false }
+    }
+
+    /// Adds slots to the end of the registry and takes one of them.
+    #[cold]
+    fn add_slots(&mut self) -> u32 {
+        self.reserve_or_unwind(1);
+        let first = self.raw_len(lua::LUA_REGISTRYINDEX) as i64 + 1;
+        let count = (first / 4).clamp(*SLOTS_AT_ONCE.start(), *SLOTS_AT_ONCE.end());
+        for slot in first..first + count {
+            self.vacate(slot);
+        }
+        let added = first + 1..first + count;
+        self.context().free_slots.borrow_mut().extend(added.rev().map(|slot| slot as u32));
+        first as u32
+    }
+
+    /// Puts into a slot of the registry what a free one holds.
+    fn vacate(&mut self, slot: i64) {
+        self.reserve_or_unwind(1);
+        // SAFETY: there is room, the registry is a table, and memory is not refused.
+        unsafe {
+            lua::lua_pushboolean(self.state(), 0);
+            lua::lua_rawseti(self.state(), lua::LUA_REGISTRYINDEX, slot);
+        }
     }
 
     /// Pushes a kept value.
     pub fn push_kept(&mut self, reference: &Reference) {
-        self.assert_own(reference.vm);
+        self.assert_keeps(reference);
         self.take_slot();
-        if reference.slot == lua::LUA_REFNIL {
+        if reference.is_nil {
             // SAFETY: there is room.
             return unsafe { lua::lua_pushnil(self.state()) };
         }
@@ -55,14 +107,21 @@ impl Stack<'_> {
 
     /// Lets go of a kept value.
     pub fn release(&mut self, reference: Reference) {
-        self.assert_own(reference.vm);
-        self.reserve_or_unwind(3);
-        // SAFETY: the slot was made by `keep` in this VM and is given back once, because the handle
-        // cannot be copied.
-        unsafe { lua::luaL_unref(self.state(), lua::LUA_REGISTRYINDEX, reference.slot) };
+        self.assert_keeps(&reference);
+        if !reference.is_nil {
+            self.vacate(reference.slot.into());
+            // Given back once, because the handle cannot be copied.
+            self.context().free_slots.borrow_mut().push(reference.slot);
+        }
     }
 
-    /// Stops a handle of one VM from being used with another.
+    /// Stops a reference of one VM from being used with another.
+    #[inline]
+    pub(super) fn assert_keeps(&self, reference: &Reference) {
+        assert!(reference.vm == self.context().mark(), "a handle of another virtual machine");
+    }
+
+    /// The same for a handle that carries the whole number of its VM.
     #[inline]
     pub(super) fn assert_own(&self, vm: u64) {
         assert!(vm == self.context().id, "a handle of another virtual machine");

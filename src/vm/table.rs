@@ -45,7 +45,7 @@ impl Stack<'_> {
         to: c_int,
         chain: c_int,
     ) -> bool {
-        self.assert_own(methods.vm());
+        self.assert_keeps(methods);
         let (name, to) = (self.occupied(name), self.occupied(to));
         assert!(self.kind(name) == Kind::String, "a method has a name");
         // SAFETY: both indices hold values of this stack, and one is a string; a raw read does not
@@ -57,8 +57,8 @@ impl Stack<'_> {
     /// is no function.
     #[inline]
     pub fn push_method(&mut self, methods: &Reference, name: &Reference, chain: c_int) -> bool {
-        self.assert_own(methods.vm());
-        self.assert_own(name.vm());
+        self.assert_keeps(methods);
+        self.assert_keeps(name);
         self.reserve_or_unwind(2);
         // SAFETY: there is room; what the slots hold is checked, and a raw read does not raise.
         let found =

@@ -171,6 +171,13 @@ impl Stack<'_> {
         self.context().metatables.borrow_mut().push((TypeId::of::<T>(), address));
     }
 
+    /// Pushes the table of the methods of a type, for the half of a module that is written in Lua.
+    pub fn push_methods<T: Userdata>(&mut self) {
+        self.push_type::<T>();
+        self.raw_get_field(-1, "__index");
+        self.remove(-2);
+    }
+
     fn push_new_type<T: Userdata>(&mut self) {
         self.push_table(0, T::metamethods().len() + 3);
         self.set_natives(T::metamethods());

@@ -5,7 +5,7 @@ use crate::support::{Ended, Running, Scratch};
 #[test]
 fn help_of_every_command_shows_examples() {
     let scratch = Scratch::new("help");
-    for command in ["run", "lua", "check", "completions", "man"] {
+    for command in ["run", "lua", "check", "shm", "completions", "man"] {
         let help = scratch.run([command, "--help"]).expect_code(0).stdout;
         assert!(help.contains(&format!("moonhive {command}")), "{help}");
     }

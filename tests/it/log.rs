@@ -79,7 +79,23 @@ fn the_lines_of_one_request_carry_its_id_through_all_services() {
 }
 
 #[test]
-fn every_failed_run_of_a_repeated_timer_is_logged_though_the_timer_goes_on() {
+fn an_error_of_a_timer_is_logged_with_its_traceback_and_request() {
+    let scratch = Scratch::new("log_timer");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local function ring(what) error(what) end
+         hive.after(0.001, ring, 'too early')",
+    );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let line = line_with(&ended.stderr, "a task failed: main.lua:2: too early");
+    assert!(line.contains("ERROR main:"), "{line}");
+    assert!(ended.stderr.contains("stack traceback:"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("in function 'ring'") || ended.stderr.contains("main.lua:2: in"));
+}
+
+#[test]
+fn failures_of_a_repeated_timer_are_logged_at_each_doubling_and_the_timer_goes_on() {
     let scratch = Scratch::new("log_every");
     scratch.file(
         "main.lua",
@@ -88,20 +104,28 @@ fn every_failed_run_of_a_repeated_timer_is_logged_though_the_timer_goes_on() {
          local timer
          timer = hive.every(0.002, function()
            run = run + 1
-           if run == 4 then
+           if run == 10 then
              timer:cancel()
              hive.wakeup(done)
            end
-           error('run ' .. run, 0)
+           error('run ' .. run .. '.', 0)
          end)
          hive.wait(done)",
     );
     let ended = scratch.run(["run", "main.lua"]).expect_code(0);
-    for run in 1..=4 {
-        let line = line_with(&ended.stderr, &format!("a repeated timer failed: run {run}"));
+    // The last one ends the timer.
+    for (run, times) in [
+        (1, ""),
+        (2, ", 2 times by now"),
+        (4, ", 4 times by now"),
+        (8, ", 8 times by now"),
+        (10, ""),
+    ] {
+        let text = format!("a repeated timer failed{times}: run {run}.");
+        let line = line_with(&ended.stderr, &text);
         assert!(line.contains("ERROR main:"), "{line}");
     }
-    assert_eq!(ended.stderr.matches("a repeated timer failed").count(), 4, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("a repeated timer failed").count(), 5, "{}", ended.stderr);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod log;
 mod lua;
 mod pipes;
 mod run;
+mod shm;
 mod signals;
 mod skynet;
 mod support;

@@ -176,6 +176,95 @@ test("a cancelled timer does not run", function()
   equal(ran, false)
 end)
 
+test("a timer whose function waits can be cancelled", function()
+  local outcome
+  local timer = hive.after(0.001, function()
+    outcome = table.pack(pcall(hive.sleep, 5))
+  end)
+  hive.sleep(0.02)
+  equal(outcome, nil)
+  equal(timer:cancel(), true)
+  hive.sleep(0)
+  equal(outcome[2].code, "cancelled")
+  equal(timer:cancel(), false)
+end)
+
+test("the handle of a timer that has run names no other", function()
+  local ran = {}
+  local first = hive.after(0.001, function()
+    ran.first = true
+  end)
+  hive.sleep(0.01)
+  hive.after(0.001, function()
+    ran.second = true
+  end)
+  equal(first:cancel(), false)
+  hive.sleep(0.01)
+  assert(ran.first and ran.second)
+end)
+
+test("a timer can call off those that are due with it", function()
+  local timers, ran = {}, {}
+  for i = 1, 100 do
+    timers[i] = hive.after(0.005, function()
+      ran[#ran + 1] = i
+      for other = i + 1, i + 9 do
+        if timers[other] then
+          timers[other]:cancel()
+        end
+      end
+    end)
+  end
+  local until_then = hive.now() + 0.006
+  while hive.now() < until_then do
+    -- Computing, so that all are due when the service is at rest.
+  end
+  hive.sleep(0.01)
+  equal(table.concat(ran, " "), "1 11 21 31 41 51 61 71 81 91")
+end)
+
+test("a thousand timers of one time fire in the order in which they were armed", function()
+  local order, done = {}, {}
+  for i = 1, 1000 do
+    hive.after(0.01 - i * 1e-9, function()
+      order[#order + 1] = i
+      if i == 1000 then
+        hive.wakeup(done)
+      end
+    end)
+    if i % 10 == 0 then
+      hive.after(0.005, function() end):cancel()
+    end
+  end
+  hive.wait(done)
+  for i = 1, 1000 do
+    equal(order[i], i)
+  end
+end)
+
+test("timers are counted among the tasks while they are armed", function()
+  local before = hive.stats().own_tasks
+  local timer = hive.after(10, function() end)
+  equal(hive.stats().own_tasks, before + 1)
+  timer:cancel()
+  equal(hive.stats().own_tasks, before)
+end)
+
+test("what a cancelled timer would have run is garbage", function()
+  local weak = setmetatable({}, { __mode = "k" })
+  local function arm(...)
+    local value = {}
+    weak[value] = true
+    return hive.after(10, function()
+      return value
+    end, ...)
+  end
+  arm():cancel()
+  arm(arm, nil):cancel()
+  collectgarbage()
+  equal(next(weak), nil)
+end)
+
 test("timers fire in the order of their times", function()
   local order, done = {}, {}
   for _, delay in ipairs { 0.03, 0.01, 0.02 } do

@@ -10,6 +10,7 @@
 //! | [`mailbox`] | many producers, one consumer, two lanes | no message is lost or silently kept past the limits |
 //! | [`timer`] | hierarchical wheel, sharded | never early; a cancelled timer never fires |
 //! | [`address`] | live services by number | an address is never given out twice |
+//! | [`chunks`] | lists that grow without moving what they hold | an index names one item for good |
 //! | [`clock`] | monotonic time of one host | never goes back |
 //! | [`sync`] | locks, atomics, threads | the only door to them, so that the loom model checker can stand in |
 //!
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod chunks;
 pub mod clock;
 pub mod mailbox;
 pub mod scheduler;

@@ -13,8 +13,9 @@
 //! Not promised: what a power cut leaves, and safety from a process that may write to the segment and
 //! wants to do harm. Checksums and bounds keep damage from crashing us; they cannot make it good.
 //!
-//! Figures: a get takes about 150 ns and a set 250 ns with a million entries in random order; an entry with
-//! a key and a value of 16 bytes each takes 71 bytes, everything included.
+//! An entry with a key and a value of 16 bytes each takes 71 bytes, everything included. A get or a set of
+//! a random key among a million costs three or four cache misses; what that is in time, and what everything
+//! else costs, `docs/benchmarks.md` says.
 
 mod clock;
 #[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
@@ -31,8 +32,8 @@ mod sync;
 
 pub use dictionary::{
     Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
-    Number, Options, OwnedEntry, OwnedValue, Remaining, SHARDS_MOST, SIZE_LEAST_BYTES,
-    SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept, Value,
+    Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining, SHARDS_MOST,
+    SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept, Value,
 };
 pub use error::{Error, Result};
 pub use segment::list::{Description, list};

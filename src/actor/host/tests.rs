@@ -34,6 +34,23 @@ fn nothing_keeps_a_killed_service() {
 }
 
 #[test]
+fn nothing_keeps_the_timers_of_a_killed_service() {
+    let host = Host::builder().threads(1).build().unwrap();
+    let text = "local hive = require 'hive'
+        local function ring() end
+        for i = 1, 1000 do hive.after(1000, ring, i); hive.every(1000 + i, ring) end
+        hive.fork(hive.sleep, 1000)
+        return {}";
+    let before = host.core.handle.timers();
+    let (id, service) = start(&host, "alarmed", text);
+    host.call::<()>(id, "none", ()).unwrap_err();
+    assert_eq!(host.core.handle.timers(), before + 2001);
+    assert!(host.kill(id, ""));
+    expect_freed(&service);
+    assert_eq!(host.core.handle.timers(), before);
+}
+
+#[test]
 fn nothing_keeps_services_that_watch_each_other() {
     let host = Host::builder().threads(2).build().unwrap();
     let watch = "local hive = require 'hive'

@@ -66,6 +66,9 @@ impl State {
     /// Takes a task away without running it any further; only `__close` methods run. Whoever waits
     /// for its answer is told. False for one that runs, or that starts or ends the service.
     pub(crate) fn kill_task(&self, stack: &mut Stack<'_>, key: Key) -> bool {
+        if self.cancel_timer(stack, key) {
+            return true;
+        }
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return false };
         let may_go = matches!(task.role, Role::Dispatch | Role::Fork | Role::Every(_));

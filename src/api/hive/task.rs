@@ -25,7 +25,7 @@ fn after(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let delay = seconds(stack, 1)?;
     stack.check_kind(2, Kind::Function)?;
-    let task = state.timer(stack, 2, delay, false);
+    let task = state.timer(stack, 2, delay);
     push_task(stack, state, task)
 }
 
@@ -37,7 +37,7 @@ fn every(stack: &mut Stack<'_>) -> NativeResult {
         return Err(Raise::argument(1, "expected more than 0 seconds"));
     }
     stack.check_kind(2, Kind::Function)?;
-    let task = state.timer(stack, 2, interval, true);
+    let task = state.repeated_timer(stack, 2, interval);
     push_task(stack, state, task)
 }
 

@@ -37,7 +37,7 @@ fn timeout(stack: &mut Stack<'_>) -> NativeResult {
     stack.check_kind(2, Kind::Function)?;
     stack.set_top(2);
     let key: Result<Key, Fault> =
-        if delay.is_zero() { state.fork(stack, 2) } else { state.timer(stack, 2, delay, false) };
+        if delay.is_zero() { state.fork(stack, 2) } else { state.timer(stack, 2, delay) };
     Light::Task(key.map_err(failed)?).push(stack);
     Ok(Outcome::Return(1))
 }

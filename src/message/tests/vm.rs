@@ -43,7 +43,7 @@ impl Vm {
     }
 
     /// Runs a chunk with the whole stack as its arguments, which its results replace.
-    fn call(&self, source: &CStr) -> i32 {
+    pub fn call(&self, source: &CStr) -> i32 {
         let arguments = self.top();
         // SAFETY: the state is valid; errors are caught and reported.
         unsafe {

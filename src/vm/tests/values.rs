@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use moonhive_lua_sys::lua;
+
 use super::{check, check_error, run, vm_with};
-use crate::vm::{Kind, LoadMode, Native, NativeResult, Outcome, Raise, Stack, Userdata, Vm};
+use crate::vm::{
+    Kind, LoadMode, Native, NativeResult, Outcome, Raise, Reference, Stack, Userdata, Vm,
+};
 
 #[derive(Debug)]
 struct Counter {
@@ -132,6 +136,47 @@ fn references_keep_values_alive() {
     assert_eq!((stack.kind(-2), stack.kind(-1)), (Kind::Table, Kind::Nil));
     stack.release(table);
     stack.release(nil);
+}
+
+#[test]
+fn slots_of_released_references_are_used_again() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    let first = keep_numbers(&mut stack);
+    let slots = stack.raw_len(lua::LUA_REGISTRYINDEX);
+    first.into_iter().for_each(|reference| stack.release(reference));
+    for (number, reference) in keep_numbers(&mut stack).iter().enumerate() {
+        stack.push_kept(reference);
+        assert_eq!(stack.integer(-1), Some(number as i64));
+        stack.pop(1);
+    }
+    assert_eq!(stack.raw_len(lua::LUA_REGISTRYINDEX), slots);
+}
+
+fn keep_numbers(stack: &mut Stack<'_>) -> Vec<Reference> {
+    let mut keep = |number| {
+        stack.push_integer(number);
+        stack.keep()
+    };
+    (0..100).map(&mut keep).collect()
+}
+
+#[test]
+fn references_of_c_modules_and_ours_do_not_meet() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    stack.push_str("released");
+    let ours = stack.keep();
+    stack.release(ours);
+    stack.push_str("theirs");
+    // SAFETY: the value is on the stack of a live VM, and the registry is a table.
+    let theirs = unsafe { lua::luaL_ref(stack.raw(), lua::LUA_REGISTRYINDEX) };
+    for number in 0..50 {
+        stack.push_integer(number);
+        let _kept = stack.keep();
+    }
+    stack.raw_get_item(lua::LUA_REGISTRYINDEX, theirs.into());
+    assert_eq!(stack.bytes(-1), Some(&b"theirs"[..]));
 }
 
 #[test]

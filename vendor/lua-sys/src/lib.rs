@@ -13,5 +13,6 @@ pub mod globals;
 pub mod host;
 pub mod inside;
 pub mod quick;
+pub mod row;
 pub mod share;
 pub mod walk;

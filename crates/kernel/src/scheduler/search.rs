@@ -25,7 +25,6 @@ pub(super) struct Searcher<'a, W: Workload> {
     local: &'a Local<W>,
     context: &'a WorkerContext<'a, W>,
     workload: &'a W,
-    expired: Vec<W::Timer>,
     slots: SlotView,
     spin_ns: u64,
 }
@@ -37,14 +36,14 @@ impl<'a, W: Workload> Searcher<'a, W> {
         workload: &'a W,
     ) -> Self {
         let slots = SlotView::new(local.handle().workers());
-        Self { local, context, workload, expired: Vec::new(), slots, spin_ns: *SPIN_NS.end() }
+        Self { local, context, workload, slots, spin_ns: *SPIN_NS.end() }
     }
 
     /// Between two turns: expires timers that are due, unless another worker is at it.
     pub(super) fn expire_timers(&mut self) {
         let timers = &self.local.shared().timers;
         if timers.earliest_ms() <= self.local.now_ms() && !timers.are_expiring() {
-            expire_timers(self.local, self.context, self.workload, &mut self.expired);
+            expire_timers(self.local, self.context, self.workload);
         }
     }
 
@@ -122,7 +121,7 @@ impl<'a, W: Workload> Searcher<'a, W> {
         // The exact time, as in `look`: going by the hint, a worker would run in circles while the
         // thread that arms a timer has not come to lower it.
         if self.local.shared().timers.sleep_until_ms() <= self.local.now_ms() {
-            expire_timers(self.local, self.context, self.workload, &mut self.expired);
+            expire_timers(self.local, self.context, self.workload);
         }
         self.local.next().or_else(|| self.local.steal().map(Next::from))
     }

@@ -68,13 +68,11 @@ pub(super) fn expire_timers<W: Workload>(
     local: &Local<W>,
     context: &WorkerContext<'_, W>,
     workload: &W,
-    expired: &mut Vec<W::Timer>,
 ) {
-    local.shared().timers.expire(local.now_ms(), expired);
-    for timer in expired.drain(..) {
+    local.shared().timers.expire(local.now_ms(), |timer| {
         // The panic was reported where it happened; the other timers must not suffer.
         let _ = catch_unwind(AssertUnwindSafe(|| workload.expire(timer, context)));
-    }
+    });
 }
 
 /// Runs an errand. Like a turn, it may panic without harm to the worker.

@@ -1,7 +1,8 @@
 //! Timers of one host: one wheel per worker, each under its own lock.
 //!
 //! Promises: a timer never fires before its deadline; a cancelled one never fires; each fires once
-//! or is cancelled once, never both; equal deadlines of one shard fire in the order of arming.
+//! or is cancelled once, never both; those of one shard fire in the order of their deadlines, equal
+//! ones in that of arming, whichever threads see to it.
 //! Resolution is a millisecond; [`Clock`](crate::clock::Clock) says what rounding that takes.
 //!
 //! A timer may be armed and cancelled from any thread; workers arm on their own shard, so locks
@@ -27,7 +28,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use wheel::{Key, Wheel};
 
 /// Timers handed out per lock when they expire, so that no one waits long for the lock.
-const EXPIRE_BATCH: usize = 64;
+const EXPIRE_BATCH: usize = if cfg!(loom) { 1 } else { 64 };
 /// Most shards; more workers than this share.
 const SHARDS_LIMIT: usize = 256;
 /// Most timers in one shard.
@@ -83,6 +84,23 @@ struct Shard<P> {
     /// No timer of this shard is due before this tick. Written under the lock.
     next_ms: AtomicU64,
     wheel: Mutex<Wheel<P>>,
+    /// Held by who takes a batch of expired timers out until the last of them has fired: two threads that
+    /// fire two batches at once would mix them. Taken before the wheel's lock; the batch is empty
+    /// while nobody holds it.
+    firing: Mutex<Vec<P>>,
+}
+
+impl<P> Shard<P> {
+    /// Fires a batch of timers that are due.
+    fn expire(&self, now_ms: u64, fire: &mut impl FnMut(P)) -> bool {
+        let mut batch = self.firing.lock();
+        let mut wheel = self.wheel.lock();
+        let more = wheel.expire(now_ms, EXPIRE_BATCH, &mut |payload| batch.push(payload));
+        self.next_ms.store(wheel.next_ms().unwrap_or(NEVER_MS), Ordering::Release);
+        drop(wheel);
+        batch.drain(..).for_each(fire);
+        more
+    }
 }
 
 /// All timers of one host. `P` is handed back when a timer expires or is cancelled.
@@ -99,7 +117,11 @@ impl<P> Timers<P> {
     /// Timers in `shards` shards (1 to 256), each for at most `shard_limit` timers.
     pub fn new(shards: usize, shard_limit: usize) -> Self {
         let shards = shards.clamp(1, SHARDS_LIMIT);
-        let shard = || Shard { next_ms: AtomicU64::new(NEVER_MS), wheel: Mutex::new(Wheel::new()) };
+        let shard = || Shard {
+            next_ms: AtomicU64::new(NEVER_MS),
+            wheel: Mutex::new(Wheel::new()),
+            firing: Mutex::new(Vec::new()),
+        };
         Self {
             shards: (0..shards).map(|_| CachePadded::new(shard())).collect(),
             earliest_ms: CachePadded::new(AtomicU64::new(NEVER_MS)),
@@ -158,18 +180,17 @@ impl<P> Timers<P> {
         next.min().unwrap_or(NEVER_MS)
     }
 
-    /// Appends the payloads of timers that are due at `now_ms` to `expired`, of each shard at most
-    /// a batch. Returns whether more are due.
-    pub fn expire(&self, now_ms: u64, expired: &mut Vec<P>) -> bool {
+    /// Passes the payloads of timers that are due at `now_ms` to `fire`, of each shard at most a
+    /// batch. Returns whether more are due. `fire` may arm and cancel timers; it must neither expire
+    /// others nor panic.
+    pub fn expire(&self, now_ms: u64, mut fire: impl FnMut(P)) -> bool {
         self.expiring.store(true, Ordering::Relaxed);
         self.earliest_ms.swap(NEVER_MS, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         let mut more = false;
         for shard in &self.shards {
             if shard.next_ms.load(Ordering::Acquire) <= now_ms {
-                let mut wheel = shard.wheel.lock();
-                more |= wheel.expire(now_ms, EXPIRE_BATCH, &mut |payload| expired.push(payload));
-                shard.next_ms.store(wheel.next_ms().unwrap_or(NEVER_MS), Ordering::Release);
+                more |= shard.expire(now_ms, &mut fire);
             }
             self.earliest_ms.fetch_min(shard.next_ms.load(Ordering::Acquire), Ordering::AcqRel);
         }

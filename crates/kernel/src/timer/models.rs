@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 
 use super::Timers;
-use crate::sync::thread;
+use crate::sync::{Mutex, thread};
 
 #[test]
 fn a_timer_is_either_cancelled_or_fired() {
@@ -15,7 +15,7 @@ fn a_timer_is_either_cancelled_or_fired() {
             thread::spawn(move || timers.cancel(key).is_some())
         };
         let mut expired = Vec::new();
-        timers.expire(5, &mut expired);
+        timers.expire(5, |payload| expired.push(payload));
         let cancelled = canceller.join().expect("the canceller ends");
         assert_eq!(expired.len(), usize::from(!cancelled));
     });
@@ -31,13 +31,34 @@ fn a_timer_armed_while_others_expire_is_not_forgotten() {
             thread::spawn(move || timers.arm(1, 0, 7, 7).expect("there is room"))
         };
         let mut expired = Vec::new();
-        timers.expire(5, &mut expired);
+        timers.expire(5, |payload| expired.push(payload));
         assert_eq!(expired, [5]);
         let _key = armer.join().expect("the armer ends");
         assert!(timers.earliest_ms() <= 7);
         assert_eq!(timers.sleep_until_ms(), 7);
-        timers.expire(7, &mut expired);
+        timers.expire(7, |payload| expired.push(payload));
         assert_eq!(expired, [5, 7]);
+    });
+}
+
+#[test]
+fn timers_of_one_shard_fire_in_order_whoever_expires_them() {
+    loom::model(|| {
+        let timers = Arc::new(Timers::new(1, 16));
+        timers.arm(0, 0, 5, 1).expect("there is room");
+        timers.arm(0, 0, 5, 2).expect("there is room");
+        let fired = Arc::new(Mutex::new(Vec::new()));
+        let expire = |timers: &Timers<u32>, fired: &Mutex<Vec<u32>>| {
+            timers.expire(5, |payload| fired.lock().push(payload));
+        };
+        let other = {
+            let (timers, fired) = (timers.clone(), fired.clone());
+            thread::spawn(move || expire(&timers, &fired))
+        };
+        expire(&timers, &fired);
+        other.join().expect("the other thread ends");
+        // A batch is one timer here: each thread has fired one.
+        assert_eq!(*fired.lock(), [1, 2]);
     });
 }
 
@@ -51,12 +72,12 @@ fn two_threads_that_expire_share_the_timers() {
             let timers = timers.clone();
             thread::spawn(move || {
                 let mut expired = Vec::new();
-                timers.expire(5, &mut expired);
+                timers.expire(5, |payload| expired.push(payload));
                 expired.len()
             })
         };
         let mut expired = Vec::new();
-        timers.expire(9, &mut expired);
+        timers.expire(9, |payload| expired.push(payload));
         let others = other.join().expect("the other thread ends");
         assert_eq!(others + expired.len(), 2);
         assert_eq!(timers.sleep_until_ms(), u64::MAX);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::wheel::Wheel;
 use super::{TimerKey, Timers};
+use crate::sync::Mutex;
 
 /// What a caller may do to a wheel.
 #[derive(Clone, Debug)]
@@ -152,7 +153,7 @@ fn a_full_shard_hands_the_payload_back() {
     let refused = timers.arm(0, 0, 3, 3).expect_err("the shard is full");
     assert_eq!(refused.payload, 3);
     assert_eq!(refused.to_string(), "too many timers: 2 are armed");
-    timers.expire(1, &mut Vec::new());
+    timers.expire(1, drop);
     timers.arm(0, 0, 3, 3).expect("one has fired");
 }
 
@@ -164,7 +165,7 @@ fn all_shards_expire_and_the_earliest_is_known() {
     }
     assert_eq!(timers.earliest_ms(), 1);
     let mut expired = Vec::new();
-    assert!(!timers.expire(50, &mut expired));
+    assert!(!timers.expire(50, |payload| expired.push(payload)));
     expired.sort_unstable();
     assert_eq!(expired, (0..50).collect::<Vec<_>>());
     assert_eq!((timers.earliest_ms(), timers.sleep_until_ms(), timers.len()), (51, 51, 50));
@@ -178,10 +179,37 @@ fn many_that_are_due_come_in_batches() {
     }
     let mut expired = Vec::new();
     let mut batches = 1;
-    while timers.expire(7, &mut expired) {
+    while timers.expire(7, |payload| expired.push(payload)) {
         batches += 1;
         assert!(timers.earliest_ms() <= 7, "the next one to ask hears of the rest");
     }
     assert_eq!(expired, (0..500).collect::<Vec<_>>());
     assert!(batches > 1);
+}
+
+#[test]
+fn many_threads_that_expire_keep_the_order() {
+    let timers = Timers::new(1, 100_000);
+    for number in 0..50_000 {
+        timers.arm(0, 0, 7 + number / 1_000, number).expect("room");
+    }
+    let fired = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| while timers.expire(100, |payload| fired.lock().push(payload)) {});
+        }
+    });
+    assert_eq!(*fired.lock(), (0..50_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_fires_may_arm_and_cancel() {
+    let timers = Timers::new(1, 10);
+    let other = timers.arm(0, 0, 9, 1).expect("room");
+    timers.arm(0, 0, 5, 2).expect("room");
+    timers.expire(5, |payload| {
+        assert_eq!((payload, timers.cancel(other)), (2, Some(1)));
+        timers.arm(0, 5, 6, 3).expect("room");
+    });
+    assert_eq!((timers.sleep_until_ms(), timers.len()), (6, 1));
 }

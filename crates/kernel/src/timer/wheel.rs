@@ -17,6 +17,8 @@
 //! Timers live in a slab and are linked into circular lists through sentinels, so a list is moved
 //! whole and a timer is unlinked without knowing its list. 24 bytes and the payload each.
 
+use crate::chunks::Chunks;
+
 /// Bits per level.
 const LEVEL_BITS: u32 = 6;
 /// Slots per level.
@@ -62,7 +64,7 @@ struct Entry<P> {
 pub(crate) struct Wheel<P> {
     /// Every timer up to and including this tick is due or has fired.
     now_ms: u64,
-    entries: Vec<Entry<P>>,
+    entries: Chunks<Entry<P>>,
     sentinels: Box<[Links]>,
     /// Bit `s` of `slots_used[l]`: slot `s` of level `l` is not empty.
     slots_used: [u64; LEVELS],
@@ -81,7 +83,7 @@ impl<P> Wheel<P> {
         };
         Self {
             now_ms: 0,
-            entries: Vec::new(),
+            entries: Chunks::default(),
             sentinels: (0..=DUE).map(alone).collect(),
             slots_used: [0; LEVELS],
             levels_used: 0,

@@ -206,17 +206,17 @@ impl<'a> Locked<'a> {
         let mut hand = self.half(SWEEP_HAND) % buckets;
         let mut freed = 0;
         for _ in 0..count {
-            freed += self.sweep_bucket(hand, spared);
+            freed += self.sweep_bucket(hand, spared, u64::MAX);
             hand = (hand + 1) % buckets;
         }
         self.set_half(SWEEP_HAND, hand);
         freed
     }
 
-    /// Gives back the expired entries of one bucket; how many.
-    pub fn sweep_bucket(&mut self, bucket: u32, spared: Option<u32>) -> u64 {
+    /// Gives back at most `most` expired entries of one bucket; how many.
+    pub fn sweep_bucket(&mut self, bucket: u32, spared: Option<u32>, most: u64) -> u64 {
         let mut freed = 0;
-        loop {
+        while freed < most {
             let mut chain = self.bucket(bucket);
             let dead = chain.find(|(record, _)| {
                 Some(record.cell) != spared
@@ -228,5 +228,6 @@ impl<'a> Locked<'a> {
             self.count(EXPIRIES, 1);
             freed += 1;
         }
+        freed
     }
 }

@@ -179,13 +179,17 @@ impl Dictionary {
     }
 
     #[inline]
-    fn core(&self) -> Core<'_> {
+    pub(super) fn core(&self) -> Core<'_> {
         Core(&self.parts)
     }
 
     /// Runs a change, and wakes who waits for one in that shard.
     #[inline]
-    fn change<T>(&self, key: &Key<'_>, act: impl FnOnce(Core<'_>) -> Result<T>) -> Result<T> {
+    pub(super) fn change<T>(
+        &self,
+        key: &Key<'_>,
+        act: impl FnOnce(Core<'_>) -> Result<T>,
+    ) -> Result<T> {
         let done = act(self.core())?;
         self.core().ring(key.shard);
         Ok(done)
@@ -482,7 +486,7 @@ impl Dictionary {
         Ok(())
     }
 
-    /// Gives expired entries back, up to about `most` of them; how many.
+    /// Gives expired entries back, up to `most` of them; how many.
     ///
     /// # Errors
     /// A lock that could not be had.

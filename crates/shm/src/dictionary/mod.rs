@@ -37,6 +37,7 @@ mod handle;
 pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod read;
+mod reclaim;
 pub(crate) mod record;
 pub(crate) mod repair;
 pub(crate) mod room;
@@ -58,6 +59,7 @@ pub use check::Finding;
 pub use core::KEY_LIMIT_BYTES;
 pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 pub use handle::{Dictionary, Options};
+pub use reclaim::{Overdue, Reclaimed};
 pub use statistics::Statistics;
 pub use value::{
     Entry, Incremented, Number, OwnedEntry, OwnedValue, Remaining, SetOptions, Side, Stored, Value,

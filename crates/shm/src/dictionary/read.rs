@@ -9,7 +9,7 @@
 //! given back, and a release fence after the claim orders what he writes behind the odd sequence of
 //! our shard: a reader who has seen a word of his sees a changed sequence, too.
 //!
-//! About 190 ns for a random key of a million: three cache misses. A reader writes nothing but, once per
+//! A random key of a million costs three cache misses, two of them one after the other. A reader writes nothing but, once per
 //! epoch, the stamp of the entry, and his thread's own stripe of the statistics.
 
 use super::core::{Core, Key};

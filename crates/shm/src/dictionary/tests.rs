@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Cursor, Dictionary, Number, Options, OwnedValue, Remaining, SetOptions, Side, Value};
+use super::{
+    Cursor, Dictionary, Number, Options, Overdue, OwnedValue, Remaining, SetOptions, Side, Value,
+};
 use crate::error::Error;
 
 /// A dictionary of that size that goes away by itself.
@@ -434,5 +436,77 @@ fn threads_count_exactly() {
         })
         .sum();
     assert_eq!(total, 20_000);
+    check(&dictionary);
+}
+
+#[test]
+fn no_more_expired_entries_are_given_back_than_asked_for() {
+    let dictionary = dictionary(16 << 10);
+    for number in 0..60 {
+        let options = plain().ttl_ms(1);
+        dictionary.set(format!("key{number}"), Value::Integer(number), options).unwrap();
+    }
+    (0..60).for_each(|number| wait_until_gone(&dictionary, &format!("key{number}")));
+    assert_eq!(dictionary.flush_expired(7), Ok(7));
+    assert_eq!(dictionary.flush_expired(0), Ok(0));
+    assert_eq!(dictionary.flush_expired(u64::MAX), Ok(53));
+    check(&dictionary);
+}
+
+#[test]
+fn a_sweep_with_grace_spares_what_expired_just_now_and_says_when_to_come_again() {
+    let dictionary = dictionary(64 << 10);
+    dictionary.set("brief", Value::Integer(1), plain().ttl_ms(1)).unwrap();
+    dictionary.set("lasting", Value::Integer(1), plain()).unwrap();
+    wait_until_gone(&dictionary, "brief");
+    let grace = Duration::from_secs(60);
+    let spared = dictionary.reclaim(Cursor::default(), u64::MAX, grace).unwrap();
+    assert_eq!((spared.freed, spared.next), (0, None));
+    assert!(spared.soonest.is_some_and(|soonest| soonest <= grace), "{spared:?}");
+    let swept = dictionary.reclaim(Cursor::default(), u64::MAX, Duration::ZERO).unwrap();
+    assert_eq!((swept.freed, swept.soonest), (1, None));
+    check(&dictionary);
+}
+
+#[test]
+fn what_is_left_of_an_expired_entry_tells_since_when() {
+    let dictionary = dictionary(64 << 10);
+    dictionary.set("key", Value::Integer(1), plain().ttl_ms(1)).unwrap();
+    wait_until_gone(&dictionary, "key");
+    assert!(matches!(dictionary.overdue("key"), Ok(Some(Overdue::For(_)))));
+    dictionary.set("key", Value::Integer(2), plain()).unwrap();
+    assert_eq!(dictionary.overdue("key"), Ok(None));
+    dictionary.flush_all().unwrap();
+    assert_eq!(dictionary.overdue("key"), Ok(Some(Overdue::Flushed)));
+    assert_eq!(dictionary.overdue("other"), Ok(None));
+}
+
+#[test]
+fn an_entry_is_removed_only_if_it_is_the_one_that_was_seen() {
+    let dictionary = dictionary(64 << 10);
+    let seen = dictionary.set("key", Value::Integer(1), plain()).unwrap().version;
+    let version = dictionary.set("key", Value::Integer(2), plain()).unwrap().version;
+    assert_eq!(dictionary.remove("key", seen), Err(Error::Changed { version }));
+    assert_eq!(dictionary.remove("key", version), Ok(()));
+    assert_eq!(dictionary.remove("key", version), Err(Error::NotFound));
+    check(&dictionary);
+}
+
+#[test]
+fn of_few_entries_the_expired_ones_at_the_end_of_the_order_of_use_are_given_back() {
+    let dictionary = dictionary(64 << 10);
+    for key in ["a", "b", "c"] {
+        dictionary.set(key, Value::Integer(1), plain().ttl_ms(1)).unwrap();
+    }
+    dictionary.set("live", Value::Integer(1), plain()).unwrap();
+    dictionary.set("d", Value::Integer(1), plain().ttl_ms(1)).unwrap();
+    ["a", "b", "c", "d"].iter().for_each(|key| wait_until_gone(&dictionary, key));
+    let first = dictionary.reclaim_oldest(2).unwrap();
+    assert_eq!((first.freed, first.soonest), (2, Some(Duration::ZERO)));
+    let second = dictionary.reclaim_oldest(2).unwrap();
+    assert_eq!(second.freed, 1, "d was used later than an entry that lives");
+    assert!(second.soonest.is_some());
+    assert_eq!(dictionary.flush_expired(u64::MAX), Ok(1));
+    assert_eq!(dictionary.reclaim_oldest(2).unwrap().soonest, None);
     check(&dictionary);
 }

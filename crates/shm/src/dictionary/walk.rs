@@ -61,7 +61,7 @@ impl<'a> Core<'a> {
 
     /// Visits the shards' buckets from a cursor on, a few per lock, until `visit` has enough or the end
     /// is reached; where to go on.
-    fn walk_buckets(
+    pub(super) fn walk_buckets(
         self,
         cursor: Cursor,
         mut visit: impl FnMut(&mut Locked<'a>, u32) -> bool,
@@ -108,7 +108,7 @@ impl<'a> Core<'a> {
     }
 
     /// Gives back expired entries of at most `buckets` buckets from a cursor on, and at most `most`
-    /// entries or a bucket more.
+    /// entries.
     ///
     /// # Errors
     /// A lock that could not be had.
@@ -117,7 +117,7 @@ impl<'a> Core<'a> {
         let mut left = buckets;
         let next = self.walk_buckets(cursor, |shard, bucket| {
             shard.reclaim_doomed(WITH_A_STORE);
-            freed += shard.sweep_bucket(bucket, None);
+            freed += shard.sweep_bucket(bucket, None, most - freed);
             left = left.saturating_sub(1);
             left == 0 || freed >= most
         })?;

@@ -1,0 +1,205 @@
+-- shared: the half of the module that waits or calls back. Gets the module, the methods of a
+-- dictionary, and natives of its own; adds to the first two.
+--
+-- Who waits looks at the dictionary, sleeps, and looks again: after a millisecond at first, then
+-- after twice as long each time, up to 50 ms. A look takes less than a microsecond, so a
+-- thousand coroutines that wait for long cost 20,000 looks and wake-ups a second. The thread
+-- goes on with other services meanwhile.
+
+local _, Dict, native = ...
+local scan, try_lock = native.scan, native.try_lock
+local get_versioned, version_of, cas = Dict.get_versioned, Dict.version, Dict.cas
+
+local NAP_FIRST, NAP_LAST = 0.001, 0.05
+-- Attempts of `update` before it gives up.
+local UPDATES_MAX = 1000
+-- Keys that one step of an iterator asks for.
+local STEP_KEYS = 256
+local STRIPES = 8
+
+-- Calls `look` until its first result is not nil, or time is over: then nil and "timeout". Nil
+-- and a reason from `look` end the wait, too.
+local function await(timeout, look, ...)
+  local hive = require "hive"
+  local deadline = timeout and hive.now() + timeout
+  local nap = NAP_FIRST
+  while true do
+    local value, reason = look(...)
+    if value ~= nil or reason then
+      return value, reason
+    end
+    local left = deadline and deadline - hive.now() or nap
+    if left <= 0 then
+      return nil, "timeout"
+    end
+    hive.sleep(math.min(nap, left))
+    nap = math.min(nap * 2, NAP_LAST)
+  end
+end
+
+local function check_timeout(timeout)
+  local is_span = type(timeout) == "number" and timeout >= 0
+  if timeout ~= nil and not is_span then
+    error("timeout: expected seconds, got " .. tostring(timeout), 3)
+  end
+end
+
+local function has_changed(dict, key, version)
+  local now, reason = version_of(dict, key)
+  if reason or now == version then
+    return nil, reason
+  end
+  return { now }
+end
+
+-- Waits until the key has another version than this one (nil: no live entry). True and the version
+-- it has then, or false and "timeout".
+function Dict:wait(key, version, timeout)
+  check_timeout(timeout)
+  local changed, reason = await(timeout, has_changed, self, key, version)
+  if changed then
+    return true, changed[1]
+  end
+  return false, reason
+end
+
+-- Takes an element, waiting for one: nil and "timeout" if none came.
+function Dict:blpop(key, timeout)
+  check_timeout(timeout)
+  return await(timeout, self.lpop, self, key)
+end
+
+function Dict:brpop(key, timeout)
+  check_timeout(timeout)
+  return await(timeout, self.rpop, self, key)
+end
+
+-- A lock that ends with its owner, its `unlock`, or its time to live. Nil and "timeout" if somebody
+-- else holds it all the time. Options: timeout (5 seconds), ttl (for ever).
+function Dict:lock(key, options)
+  local timeout, ttl = 5, nil
+  for name, value in pairs(options or {}) do
+    if name == "timeout" then
+      check_timeout(value)
+      timeout = value
+    elseif name == "ttl" then
+      ttl = value
+    else
+      error(("unknown option '%s' (expected timeout, ttl)"):format(tostring(name)), 2)
+    end
+  end
+  return await(timeout, try_lock, self, key, ttl)
+end
+
+-- Stores what `f` makes of the value, unless another writer is faster: then calls it again. `f` may
+-- be called often; when it returns nil, the entry stays. Without an exptime the entry keeps the one
+-- that it has. Returns the value that is there now, or nil and a reason.
+function Dict:update(key, f, exptime, flags)
+  for _ = 1, UPDATES_MAX do
+    local value, version, old_flags = get_versioned(self, key)
+    if value == nil and version then
+      return nil, version
+    end
+    local new = f(value)
+    if new == nil then
+      return value
+    end
+    local ttl = exptime
+    if ttl == nil and value ~= nil then
+      local left = self:ttl(key)
+      ttl = left and left > 0 and left or nil
+    end
+    local stored, reason = cas(self, key, version, new, ttl, flags or old_flags)
+    if stored then
+      return new
+    elseif reason ~= "changed" and reason ~= "not found" then
+      return nil, reason
+    end
+  end
+  return nil, "changed"
+end
+
+local function prefix_of(options)
+  local prefix
+  for name, value in pairs(options or {}) do
+    if name ~= "prefix" or type(value) ~= "string" then
+      error(("unknown option '%s' (expected prefix, a string)"):format(tostring(name)), 3)
+    end
+    prefix = value
+  end
+  return prefix
+end
+
+-- Iterates over the keys, a few at a time and without stopping writers: an entry that is there
+-- all the time is met once. Option: prefix.
+function Dict:keys(options)
+  local prefix = prefix_of(options)
+  local keys, index, cursor = {}, 0, 0
+  return function()
+    index = index + 1
+    while not keys[index] do
+      if not cursor then
+        return nil
+      end
+      keys, cursor = scan(self, cursor, STEP_KEYS, prefix)
+      index = 1
+    end
+    return keys[index]
+  end
+end
+
+-- The same with values and flags; of a list, a table of its elements and "list".
+function Dict:items(options)
+  local next_key = self.keys(self, { prefix = prefix_of(options) })
+  return function()
+    for key in next_key do
+      local value, flags = self:get(key)
+      if flags == "value is a list" then
+        value, flags = self:lrange(key), "list"
+      end
+      if value ~= nil then
+        return key, value, flags
+      end
+    end
+  end
+end
+
+-- Counters for many writers: each process adds to a stripe of its own, which is an entry of its
+-- own.
+local Counter = {}
+Counter.__index = Counter
+
+-- Adds to the counter; nothing is returned, because the sum takes a look at all stripes.
+function Counter:add(n)
+  local dict, stripe = self.dict, self.own
+  local sum, reason = dict:incr(stripe, n or 1, 0)
+  if not sum then
+    error(("counter %s: %s"):format(self.name, reason), 2)
+  end
+end
+
+-- The sum of all stripes: exact once nobody adds any more.
+function Counter:read()
+  local sum = 0
+  for i = 1, STRIPES do
+    sum = sum + (self.dict:get(self.keys[i]) or 0)
+  end
+  return sum
+end
+
+-- Begins anew at 0.
+function Counter:reset()
+  for i = 1, STRIPES do
+    self.dict:delete(self.keys[i])
+  end
+end
+
+-- A striped counter.
+function Dict:counter(name)
+  local keys = {}
+  for i = 1, STRIPES do
+    keys[i] = ("%s#%d"):format(name, i)
+  end
+  local own = keys[math.random(STRIPES)]
+  return setmetatable({ dict = self, name = name, keys = keys, own = own }, Counter)
+end

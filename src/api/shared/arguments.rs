@@ -1,0 +1,198 @@
+//! What the methods of a dictionary take. The checks, their order and their words are nginx's, so that
+//! programs that compare them go on working.
+
+use moonhive_shm::{KEY_LIMIT_BYTES, Number, Value};
+
+use super::failure::bad;
+use crate::message::Payload;
+use crate::vm::{Kind, Raise, Stack};
+
+/// Where the key of every method is.
+const KEY: i32 = 2;
+
+/// Milliseconds of the shortest time to live: less than that must not mean "for ever".
+const TTL_LEAST_MS: u64 = 1;
+
+/// Why a table with a service or a task in it is refused.
+const LOCAL: &str = "value: it holds a service, a task or another address of this process";
+
+/// Makes the key a string of a fitting length; what is wrong with it otherwise. Keys of other types
+/// count as what `tostring` makes of them, and 1.0 is the key "1".
+#[inline]
+pub fn fit_key(stack: &mut Stack<'_>) -> Option<&'static str> {
+    match stack.bytes(KEY).map(<[u8]>::len) {
+        Some(1..=KEY_LIMIT_BYTES) => None,
+        Some(_) => fault_of_key(stack),
+        None => convert_key(stack),
+    }
+}
+
+#[cold]
+fn convert_key(stack: &mut Stack<'_>) -> Option<&'static str> {
+    if stack.is_none_or_nil(KEY) {
+        return Some("nil key");
+    }
+    let text = text_of(stack);
+    stack.push_str(&text);
+    stack.replace(KEY);
+    fault_of_key(stack)
+}
+
+fn text_of(stack: &mut Stack<'_>) -> String {
+    let float = stack.number(KEY).filter(|_| stack.kind(KEY) == Kind::Number);
+    match float.filter(|float| float.fract() == 0.0 && float.abs() < i64::MAX as f64) {
+        Some(float) if !stack.is_integer(KEY) => (float as i64).to_string(),
+        _ => stack.text(KEY),
+    }
+}
+
+#[cold]
+fn fault_of_key(stack: &Stack<'_>) -> Option<&'static str> {
+    match stack.bytes(KEY).map_or(0, <[u8]>::len) {
+        0 => Some("empty key"),
+        1..=KEY_LIMIT_BYTES => None,
+        _ => Some("key too long"),
+    }
+}
+
+/// As [`fit_key`] for lists, which take no key but a string or a number.
+///
+/// # Errors
+/// `string expected, got boolean`.
+#[inline]
+pub fn fit_list_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
+    match stack.kind(KEY) {
+        Kind::String | Kind::Number | Kind::Nil | Kind::None => Ok(fit_key(stack)),
+        _ => Err(stack.type_error(KEY, "string")),
+    }
+}
+
+/// The key, once it fits.
+#[inline]
+pub fn key<'a>(stack: &'a Stack<'_>) -> &'a [u8] {
+    stack.bytes(KEY).unwrap_or_default()
+}
+
+/// A time to live in milliseconds; 0 for none.
+///
+/// # Errors
+/// A negative one, and what is no number.
+#[inline]
+pub fn ttl_ms(stack: &Stack<'_>, argument: i32) -> Result<u64, Raise> {
+    match stack.kind(argument) {
+        Kind::None | Kind::Nil => Ok(0),
+        Kind::Number => span_ms(stack.check_number(argument)?, "exptime"),
+        Kind::Boolean if !stack.truth(argument) => Ok(0),
+        kind => Err(Raise::message(format!("attempt to compare {} with number", kind.name()))),
+    }
+}
+
+/// Seconds in milliseconds, cut; what is more than nothing stays so.
+///
+/// # Errors
+/// A negative number.
+pub fn span_ms(seconds: f64, name: &str) -> Result<u64, Raise> {
+    if seconds < 0.0 {
+        return Err(bad(name));
+    }
+    let is_some = seconds > 0.0;
+    Ok(((seconds * 1000.0) as u64).max(if is_some { TTL_LEAST_MS } else { 0 }))
+}
+
+/// The flags of a store: a number whose fraction is cut.
+///
+/// # Errors
+/// What is no number.
+#[inline]
+pub fn flags(stack: &Stack<'_>, argument: i32) -> Result<u32, Raise> {
+    match stack.kind(argument) {
+        Kind::None | Kind::Nil => Ok(0),
+        Kind::Boolean => Ok(stack.truth(argument).into()),
+        Kind::Number => Ok(stack.check_number(argument)? as i64 as u32),
+        kind => {
+            let text = format!("cannot convert '{}' to 'int'", kind.name());
+            Err(Raise::argument(argument, text))
+        }
+    }
+}
+
+/// Flags as they come back: nginx keeps them in a C int.
+pub fn flags_out(flags: u32) -> i64 {
+    i64::from(flags as i32)
+}
+
+/// A value to store. A table is packed when the value is made.
+pub enum Given {
+    /// Nothing: the store is a removal.
+    Nil,
+    /// Something that is on the stack.
+    Plain,
+    /// A table.
+    Table(Payload),
+    /// Something that no dictionary holds, and why if that is not plain.
+    Refused(Option<String>),
+}
+
+impl Given {
+    /// Looks at the value at an index.
+    #[inline]
+    pub fn at(stack: &mut Stack<'_>, index: i32) -> Given {
+        match stack.kind(index) {
+            Kind::String | Kind::Number | Kind::Boolean => Given::Plain,
+            Kind::Nil | Kind::None => Given::Nil,
+            Kind::Table => Given::table(stack, index),
+            _ => Given::Refused(None),
+        }
+    }
+
+    #[cold]
+    fn table(stack: &mut Stack<'_>, index: i32) -> Given {
+        let payload = match stack.pack(index, 1, "value") {
+            Ok(payload) => payload,
+            Err(error) => {
+                let text = error.to_string();
+                return Given::Refused(Some(text.replacen("value[1]", "value", 1)));
+            }
+        };
+        // What another process could not read is refused now, not when somebody reads it.
+        match stack.unpack_foreign(payload.as_bytes()) {
+            Ok(count) => {
+                stack.pop(count);
+                Given::Table(payload)
+            }
+            Err(_) => Given::Refused(Some(LOCAL.to_owned())),
+        }
+    }
+
+    /// The value, with the bytes where they are.
+    #[inline]
+    pub fn value<'a>(&'a self, stack: &'a Stack<'_>, index: i32) -> Value<'a> {
+        match self {
+            Given::Table(payload) => Value::Table(payload.as_bytes()),
+            Given::Plain => plain_at(stack, index),
+            Given::Nil | Given::Refused(_) => Value::Nil,
+        }
+    }
+}
+
+/// The string, number or boolean at an index.
+#[inline]
+pub fn plain_at<'a>(stack: &'a Stack<'_>, index: i32) -> Value<'a> {
+    if let Some(bytes) = stack.bytes(index) {
+        return Value::Bytes(bytes);
+    }
+    match number_at(stack, index) {
+        Some(number) => number.into(),
+        None => Value::Boolean(stack.truth(index)),
+    }
+}
+
+/// The number at an index, or what a string there reads as.
+#[inline]
+pub fn number_at(stack: &Stack<'_>, index: i32) -> Option<Number> {
+    let is_float = stack.kind(index) == Kind::Number && !stack.is_integer(index);
+    match stack.integer(index).filter(|_| !is_float) {
+        Some(integer) => Some(Number::Integer(integer)),
+        None => stack.number(index).map(Number::Double),
+    }
+}

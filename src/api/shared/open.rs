@@ -1,0 +1,190 @@
+//! The functions of the module itself: opening dictionaries by name, and what there is on the machine.
+
+use std::time::Duration;
+
+use moonhive_shm::segment::Header;
+use moonhive_shm::{Description, Dictionary, Error, Options};
+
+use super::dict::Dict;
+use super::{failure, registry};
+use crate::api::options;
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const NATIVES: [(&str, Native); 5] = [
+    ("create", Native::new(create)),
+    ("dict", Native::new(dict)),
+    ("list", Native::new(list)),
+    ("open", Native::new(open)),
+    ("unlink", Native::new(unlink)),
+];
+
+/// Longest wait of a worker for a lock that a stopped process holds, unless told otherwise.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+const OPTIONS: [&str; 4] = ["lock_timeout", "mode", "shards", "size"];
+
+const UNITS: [(&str, u64); 7] = [
+    ("", 1),
+    ("k", 1 << 10),
+    ("kib", 1 << 10),
+    ("m", 1 << 20),
+    ("mib", 1 << 20),
+    ("g", 1 << 30),
+    ("gib", 1 << 30),
+];
+
+/// `dict(name [, options])`: the dictionary, made if there is none and a size is given; whether it was.
+fn dict(stack: &mut Stack<'_>) -> NativeResult {
+    let (options, has_size) = options(stack)?;
+    let name = stack.check_str(1)?;
+    let opened = if has_size {
+        Dictionary::open_or_create(name, &options)
+    } else {
+        Dictionary::open(name, &options).map(|dictionary| (dictionary, false))
+    };
+    push(stack, opened)
+}
+
+/// `create(name, options)`: fails if there is one.
+fn create(stack: &mut Stack<'_>) -> NativeResult {
+    let (options, has_size) = options(stack)?;
+    let name = stack.check_str(1)?;
+    if !has_size {
+        return Err(Raise::argument(2, "a new dictionary needs the option 'size'"));
+    }
+    let created = Dictionary::create(name, &options);
+    push(stack, created.map(|dictionary| (dictionary, true)))
+}
+
+/// `open(name [, options])`: fails if there is none.
+fn open(stack: &mut Stack<'_>) -> NativeResult {
+    let (options, _) = options(stack)?;
+    let opened = Dictionary::open(stack.check_str(1)?, &options);
+    push(stack, opened.map(|dictionary| (dictionary, false)))
+}
+
+fn push(stack: &mut Stack<'_>, opened: Result<(Dictionary, bool), Error>) -> NativeResult {
+    let (dictionary, is_new) = opened.map_err(|error| failure::raise(stack, &error))?;
+    let opened = registry::unite(stack.check_str(1)?, dictionary);
+    stack.push_userdata(Dict(opened));
+    stack.push_bool(is_new);
+    Ok(Outcome::Return(2))
+}
+
+/// `unlink(name)`: true, or false if nothing has the name.
+fn unlink(stack: &mut Stack<'_>) -> NativeResult {
+    let is_gone = match Dictionary::unlink(stack.check_str(1)?) {
+        Ok(()) => true,
+        Err(Error::NoSuchObject { .. }) => false,
+        Err(error) => return Err(failure::raise(stack, &error)),
+    };
+    stack.push_bool(is_gone);
+    Ok(Outcome::Return(1))
+}
+
+/// The options at index 2, and whether a size is among them.
+fn options(stack: &mut Stack<'_>) -> Result<(Options, bool), Raise> {
+    let mut found = Options { lock_timeout: LOCK_TIMEOUT, ..Options::default() };
+    stack.check_str(1)?;
+    if stack.is_none_or_nil(2) {
+        return Ok((found, false));
+    }
+    stack.check_kind(2, Kind::Table)?;
+    options::check(stack, 2, &OPTIONS)?;
+    let size = field(stack, "size", size_at)?;
+    found.size_bytes = size.unwrap_or(found.size_bytes);
+    found.shards = field(stack, "shards", |stack| stack.integer(-1)?.try_into().ok())?;
+    found.mode = field(stack, "mode", mode_at)?.unwrap_or(found.mode);
+    let timeout = field(stack, "lock_timeout", span_at)?;
+    found.lock_timeout = timeout.unwrap_or(found.lock_timeout);
+    Ok((found, size.is_some()))
+}
+
+/// A field of the options, read from the top of the stack.
+fn field<T>(
+    stack: &mut Stack<'_>,
+    name: &str,
+    read: impl Fn(&Stack<'_>) -> Option<T>,
+) -> Result<Option<T>, Raise> {
+    let kind = stack.raw_get_field(2, name);
+    let value = read(stack);
+    let text = stack.text(-1);
+    stack.pop(1);
+    match (kind, value) {
+        (Kind::Nil, _) => Ok(None),
+        (_, Some(value)) => Ok(Some(value)),
+        _ => Err(Raise::argument(2, format!("field '{name}' makes no sense: {text}"))),
+    }
+}
+
+/// A size: a number of bytes, or a text such as "64m" and "1g".
+fn size_at(stack: &Stack<'_>) -> Option<u64> {
+    if let Some(bytes) = stack.integer(-1) {
+        return u64::try_from(bytes).ok();
+    }
+    let text = stack.str(-1)?.to_ascii_lowercase();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// Permission bits: a text of octal digits, or a number.
+fn mode_at(stack: &Stack<'_>) -> Option<u32> {
+    let mode = match stack.str(-1) {
+        Some(text) => u32::from_str_radix(text, 8).ok()?,
+        None => u32::try_from(stack.integer(-1)?).ok()?,
+    };
+    (mode <= 0o777).then_some(mode)
+}
+
+fn span_at(stack: &Stack<'_>) -> Option<Duration> {
+    Duration::try_from_secs_f64(stack.number(-1)?).ok()
+}
+
+/// `list()`: every object of ours on the machine.
+fn list(stack: &mut Stack<'_>) -> NativeResult {
+    let found = moonhive_shm::list().map_err(|error| failure::raise(stack, &error))?;
+    stack.push_table(found.len(), 0);
+    for (position, object) in (1..).zip(&found) {
+        push_description(stack, object);
+        stack.raw_set_item(-2, position);
+    }
+    Ok(Outcome::Return(1))
+}
+
+fn push_description(stack: &mut Stack<'_>, object: &Description) {
+    stack.push_table(0, 8);
+    stack.push_str(object.name.as_str());
+    stack.raw_set_field(-2, "name");
+    let numbers = [
+        ("size_bytes", object.size_bytes),
+        ("user", object.user.into()),
+        ("group", object.group.into()),
+    ];
+    for (name, number) in numbers {
+        stack.push_integer(number as i64);
+        stack.raw_set_field(-2, name);
+    }
+    stack.push_str(&format!("{:04o}", object.mode));
+    stack.raw_set_field(-2, "mode");
+    if let Some(attached) = object.attached {
+        stack.push_bool(attached);
+        stack.raw_set_field(-2, "attached");
+    }
+    push_header(stack, &object.header);
+}
+
+fn push_header(stack: &mut Stack<'_>, header: &Result<Header, Error>) {
+    match header {
+        Ok(header) => {
+            stack.push_integer(header.creator_pid.into());
+            stack.raw_set_field(-2, "creator_pid");
+            stack.push_integer(header.created_s as i64);
+            stack.raw_set_field(-2, "created");
+        }
+        Err(error) => {
+            stack.push_str(&error.to_string());
+            stack.raw_set_field(-2, "error");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One mapping for all services of a process that open the same dictionary.
+//!
+//! A dictionary is opened anew each time and then compared with those that are open: the same name may
+//! lead to another object after somebody has removed the first one. What tells objects apart is the
+//! random key of their hash. The lock here is a leaf; no system call is made while it is held.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use moonhive_shm::Dictionary;
+use parking_lot::Mutex;
+
+use super::sweeper::{self, Plan};
+
+/// The dictionaries that are open. Those that have been closed are noticed at the next opening.
+static OPEN: Mutex<Vec<Weak<Opened>>> = Mutex::new(Vec::new());
+
+/// Entries that one operation gives back.
+const TIDIED_AT_ONCE: u64 = 2;
+
+/// A dictionary that this process has open.
+pub struct Opened {
+    /// The dictionary.
+    pub dictionary: Dictionary,
+    name: String,
+    /// When an operation is to give back what has expired, in a small dictionary; in milliseconds of
+    /// the sweeper, `u64::MAX` for never.
+    tidy_ms: AtomicU64,
+    /// When the sweeper looks at it.
+    pub(super) plan: Plan,
+}
+
+impl Opened {
+    /// The name that it was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An entry is about to get an end, so many milliseconds from now; 0 for none.
+    #[inline]
+    pub fn note_end(&self, ttl_ms: u64) {
+        if ttl_ms != 0 {
+            self.tidy_ms.fetch_min(sweeper::now_ms().saturating_add(ttl_ms), Ordering::Relaxed);
+            sweeper::note(self, ttl_ms);
+        }
+    }
+
+    /// All entries have just ended.
+    pub fn note_flush(&self) {
+        self.tidy_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Gives back up to two expired entries at the end of the order of use, as nginx does with each
+    /// operation. In a dictionary where nothing has expired it is one look at a number.
+    #[inline]
+    pub fn tidy(&self) {
+        if self.tidy_ms.load(Ordering::Relaxed) != u64::MAX {
+            self.tidy_if_due();
+        }
+    }
+
+    #[cold]
+    fn tidy_if_due(&self) {
+        let now_ms = sweeper::now_ms();
+        if now_ms < self.tidy_ms.load(Ordering::Relaxed) {
+            return;
+        }
+        self.tidy_ms.store(u64::MAX, Ordering::Relaxed);
+        // What cannot be locked now is tried again when the next entry ends.
+        let reclaimed = self.dictionary.reclaim_oldest(TIDIED_AT_ONCE).unwrap_or_default();
+        if let Some(soonest) = reclaimed.soonest {
+            let next_ms = now_ms.saturating_add(soonest.as_millis() as u64);
+            self.tidy_ms.fetch_min(next_ms, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The one object of this process for a dictionary that was just opened.
+pub fn unite(name: &str, dictionary: Dictionary) -> Arc<Opened> {
+    let identity = dictionary.header().hash_key;
+    let is_same =
+        |opened: &Opened| opened.name == name && opened.dictionary.header().hash_key == identity;
+    let mut open = OPEN.lock();
+    open.retain(|opened| opened.strong_count() > 0);
+    let known = open.iter().filter_map(Weak::upgrade).find(|opened| is_same(opened));
+    if let Some(known) = known {
+        // Declared first, so unmapped last: the lock is given back before.
+        drop(open);
+        return known;
+    }
+    let opened = Arc::new_cyclic(|own: &Weak<Opened>| Opened {
+        dictionary,
+        name: name.to_owned(),
+        tidy_ms: AtomicU64::new(u64::MAX),
+        plan: Plan::new(own.clone()),
+    });
+    open.push(Arc::downgrade(&opened));
+    drop(open);
+    // Others may have left entries that end.
+    sweeper::note(&opened, 1);
+    opened
+}
+
+/// Milliseconds since 1970.
+pub fn unix_time_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

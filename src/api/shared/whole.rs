@@ -1,0 +1,219 @@
+//! Methods for a whole dictionary: flushing, enumerating, figures, checking, repair.
+
+use moonhive_shm::{Cursor, EXACT_LIMIT_BYTES, Error, Item, Statistics};
+
+use super::dict::{Dict, dict};
+use super::failure::{bad, raise};
+use super::registry::Opened;
+use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+
+pub(super) const METHODS: [(&str, Native); 9] = [
+    ("capacity", Native::new(capacity)),
+    ("check", Native::new(check)),
+    ("flush_all", Native::new(flush_all)),
+    ("flush_expired", Native::new(flush_expired)),
+    ("free_space", Native::new(free_space)),
+    ("get_keys", Native::new(get_keys)),
+    ("name", Native::new(name)),
+    ("repair", Native::new(repair)),
+    ("stats", Native::new(stats)),
+];
+
+/// For the Lua half.
+pub(super) const NATIVES: [(&str, Native); 1] = [("scan", Native::new(scan))];
+
+/// Keys that `get_keys` returns unless told otherwise.
+const KEYS_USUAL: usize = 1024;
+
+/// Entries that a flush of a few gives back at once, as nginx does.
+const FLUSHED_AT_ONCE: u64 = 3;
+
+/// Keys that one step of a walk asks for.
+const STEP_KEYS: usize = 1024;
+
+/// `flush_all()`: every entry ends; nothing is returned.
+fn flush_all(stack: &mut Stack<'_>) -> NativeResult {
+    let flushed = flush(dict(stack)?);
+    flushed.map_err(|error| raise(stack, &error))?;
+    Ok(Outcome::Return(0))
+}
+
+fn flush(dict: &Opened) -> Result<(), Error> {
+    dict.dictionary.flush_all()?;
+    dict.reclaim_oldest(FLUSHED_AT_ONCE)?;
+    dict.note_flush();
+    Ok(())
+}
+
+/// `flush_expired([max])`: how many were given back.
+fn flush_expired(stack: &mut Stack<'_>) -> NativeResult {
+    check_count(stack)?;
+    let most = match limit(stack)? {
+        Some(most) if most > 0 => most as u64,
+        _ => u64::MAX,
+    };
+    match dict(stack)?.flush_expired(most) {
+        Ok(freed) => stack.push_integer(freed as i64),
+        Err(error) => return Err(raise(stack, &error)),
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `get_keys([max])`: keys in a table, least recently used first.
+fn get_keys(stack: &mut Stack<'_>) -> NativeResult {
+    check_count(stack)?;
+    let most = match limit(stack)? {
+        None => KEYS_USUAL,
+        Some(most) => usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX),
+    };
+    let keys = keys(dict(stack)?, most).map_err(|error| raise(stack, &error))?;
+    push_keys(stack, &keys);
+    Ok(Outcome::Return(1))
+}
+
+/// The argument of the two above: a number whose fraction is cut.
+fn limit(stack: &Stack<'_>) -> Result<Option<i64>, Raise> {
+    if stack.top() < 2 {
+        return Ok(None);
+    }
+    Ok(Some(stack.check_number(2)? as i64))
+}
+
+fn check_count(stack: &Stack<'_>) -> Result<(), Raise> {
+    match stack.top() {
+        1 | 2 if stack.userdata::<Dict>(1).is_none() => Err(no_dict(stack)),
+        1 | 2 => Ok(()),
+        seen => Err(Raise::message(format!("expecting 1 or 2 argument(s), but saw {seen}"))),
+    }
+}
+
+#[cold]
+fn no_dict(stack: &Stack<'_>) -> Raise {
+    match stack.kind(1) {
+        Kind::Table => Raise::message("bad user data for the ngx_shm_zone_t pointer"),
+        _ => stack.type_error(1, "table"),
+    }
+}
+
+/// Keys in order of use where a dictionary knows it exactly; a large one need not be walked to its end
+/// for a few keys.
+fn keys(dict: &Opened, most: usize) -> Result<Vec<Item>, Error> {
+    let mut items = if dict.capacity_bytes() <= EXACT_LIMIT_BYTES {
+        oldest_first(dict)?
+    } else {
+        walk(dict, most)?
+    };
+    items.truncate(most);
+    Ok(items)
+}
+
+fn oldest_first(dict: &Opened) -> Result<Vec<Item>, Error> {
+    let mut items = walk(dict, usize::MAX)?;
+    items.sort_by_key(|item| std::cmp::Reverse(item.age));
+    Ok(items)
+}
+
+/// Live entries, at least `most` if there are so many.
+fn walk(dict: &Opened, most: usize) -> Result<Vec<Item>, Error> {
+    let (mut found, mut next) = (Vec::new(), Some(Cursor::default()));
+    while let Some(cursor) = next.filter(|_| found.len() < most) {
+        let (items, then) = dict.dictionary.items(cursor, STEP_KEYS.min(most - found.len()))?;
+        found.extend(items);
+        next = then;
+    }
+    Ok(found)
+}
+
+fn push_keys(stack: &mut Stack<'_>, items: &[Item]) {
+    stack.push_table(items.len(), 0);
+    for (position, item) in (1..).zip(items) {
+        stack.push_bytes(&item.key);
+        stack.raw_set_item(-2, position);
+    }
+}
+
+/// `scan(dict, cursor, wanted, prefix)`: some keys, and the cursor of the next step or nil.
+fn scan(stack: &mut Stack<'_>) -> NativeResult {
+    let cursor = Cursor::from_number(stack.check_integer(2)? as u64);
+    let wanted = usize::try_from(stack.check_integer(3)?).unwrap_or(STEP_KEYS);
+    let scanned = dict(stack)?.dictionary.items(cursor, wanted);
+    let (mut items, next) = scanned.map_err(|error| raise(stack, &error))?;
+    if let Some(prefix) = stack.optional_bytes(4)? {
+        items.retain(|item| item.key.starts_with(prefix));
+    }
+    push_keys(stack, &items);
+    match next {
+        Some(next) => stack.push_integer(next.to_number() as i64),
+        None => stack.push_nil(),
+    }
+    Ok(Outcome::Return(2))
+}
+
+fn capacity(stack: &mut Stack<'_>) -> NativeResult {
+    let bytes = dict(stack)?.capacity_bytes();
+    stack.push_integer(bytes as i64);
+    Ok(Outcome::Return(1))
+}
+
+fn free_space(stack: &mut Stack<'_>) -> NativeResult {
+    let bytes = dict(stack)?.free_bytes();
+    stack.push_integer(bytes as i64);
+    Ok(Outcome::Return(1))
+}
+
+fn name(stack: &mut Stack<'_>) -> NativeResult {
+    let name = dict(stack)?.name().to_owned();
+    stack.push_str(&name);
+    Ok(Outcome::Return(1))
+}
+
+/// `stats()`: see [`Statistics`].
+fn stats(stack: &mut Stack<'_>) -> NativeResult {
+    let figures = figures(&dict(stack)?.statistics());
+    stack.push_table(0, figures.len());
+    for (name, figure) in figures {
+        stack.push_integer(i64::try_from(figure).unwrap_or(i64::MAX));
+        stack.raw_set_field(-2, name);
+    }
+    Ok(Outcome::Return(1))
+}
+
+fn figures(statistics: &Statistics) -> [(&'static str, u64); 15] {
+    [
+        ("entries", statistics.entries),
+        ("elements", statistics.elements),
+        ("capacity_bytes", statistics.capacity_bytes),
+        ("used_bytes", statistics.used_bytes),
+        ("free_bytes", statistics.free_bytes),
+        ("segment_bytes", statistics.segment_bytes),
+        ("shards", statistics.shards.into()),
+        ("hits", statistics.hits),
+        ("misses", statistics.misses),
+        ("writes", statistics.writes),
+        ("refusals", statistics.refusals),
+        ("evictions", statistics.evictions),
+        ("expiries", statistics.expiries),
+        ("lock_waits", statistics.lock_waits),
+        ("repairs", statistics.repairs),
+    ]
+}
+
+/// `check()`: what does not hold, each as a sentence; an empty table if all is well.
+fn check(stack: &mut Stack<'_>) -> NativeResult {
+    let findings = dict(stack)?.check().map_err(|error| raise(stack, &error))?;
+    stack.push_table(findings.len(), 0);
+    for (position, finding) in (1..).zip(&findings) {
+        let cell = finding.cell.map(|cell| format!(", cell {cell}")).unwrap_or_default();
+        stack.push_str(&format!("shard {}{cell}: {}", finding.shard, finding.what));
+        stack.raw_set_item(-2, position);
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `repair()`: true.
+fn repair(stack: &mut Stack<'_>) -> NativeResult {
+    stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?;
+    dict(stack)?.repair().map_err(|error| raise(stack, &error))?;
+    stack.push_bool(true);
+    Ok(Outcome::Return(1))
+}

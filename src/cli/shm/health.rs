@@ -1,0 +1,107 @@
+//! `moonhive shm check`, `repair` and `rm`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use moonhive_shm::Dictionary;
+use serde_json::json;
+
+use super::{deliver, deliver_json, failed, open};
+use crate::cli::Outcome;
+use crate::cli::stats::grouped;
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  moonhive shm check sessions
+  moonhive shm check sessions --json | jq '.findings | length'
+
+Each shard is locked for about a millisecond per 10,000 entries while it is looked at.
+
+Exit code: 0 if every invariant holds, 1 if not.";
+
+/// Verify every invariant of a dictionary that may be in use
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub struct Check {
+    /// The dictionary
+    name: String,
+
+    /// Print one JSON object instead of lines for people
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn run(self) -> Outcome {
+        let dictionary = open(&self.name)?;
+        let findings = dictionary.check().map_err(|error| failed(&error))?;
+        let entries = dictionary.statistics().entries;
+        if self.json {
+            let spelled: Vec<_> = findings.iter().map(|finding| {
+                json!({ "shard": finding.shard, "cell": finding.cell, "what": finding.what })
+            }).collect();
+            deliver_json(&json!({ "entries": entries, "findings": spelled }))?;
+        } else {
+            let mut text = String::new();
+            for finding in &findings {
+                let cell = finding.cell.map(|cell| format!(", cell {cell}")).unwrap_or_default();
+                text += &format!("shard {}{cell}: {}\n", finding.shard, finding.what);
+            }
+            let verdict = match findings.len() {
+                0 => "healthy".to_owned(),
+                count => {
+                    format!("{count} findings; `moonhive shm repair {}` mends them", self.name)
+                }
+            };
+            deliver(&format!("{text}{} entries: {verdict}\n", grouped(entries)))?;
+        }
+        Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+const REPAIR_EXAMPLES: &str = "\
+Examples:
+  moonhive shm repair sessions
+
+Rebuilds what is derived from the entries, and drops entries whose checksum is wrong.";
+
+/// Rebuild what can be rebuilt
+#[derive(Debug, Args)]
+#[command(after_help = REPAIR_EXAMPLES)]
+pub struct Repair {
+    /// The dictionary
+    name: String,
+}
+
+impl Repair {
+    pub fn run(self) -> Outcome {
+        let dictionary = open(&self.name)?;
+        let before = dictionary.statistics().entries;
+        dictionary.repair().map_err(|error| failed(&error))?;
+        let after = dictionary.statistics().entries;
+        deliver(&format!("{} entries before, {} after\n", grouped(before), grouped(after)))
+    }
+}
+
+const RM_EXAMPLES: &str = "\
+Examples:
+  moonhive shm rm sessions
+  moonhive shm rm old older";
+
+/// Take the name away: who has the dictionary open keeps it, others make a new one
+#[derive(Debug, Args)]
+#[command(after_help = RM_EXAMPLES)]
+pub struct Rm {
+    /// The dictionaries
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+impl Rm {
+    pub fn run(self) -> Outcome {
+        for name in &self.names {
+            Dictionary::unlink(name).map_err(|error| failed(&error))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,109 @@
+//! `moonhive shm`: dictionaries in shared memory, from a shell.
+//!
+//! Each command opens the dictionary as any other process does, so it works while others use it. `list`
+//! shows what there is, `entries` reads and writes single keys, `transfer` dumps and loads, `health` checks
+//! and repairs; `form` is how values are spelled.
+
+mod entries;
+mod form;
+mod health;
+mod list;
+mod progress;
+mod transfer;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use moonhive_shm::{Dictionary, Error, Options};
+
+use super::failure::Failure;
+use super::{Outcome, signals};
+
+const EXAMPLES: &str = "\
+Examples:
+  moonhive shm ls                            every dictionary on this machine
+  moonhive shm stat sessions                 its figures
+  moonhive shm set sessions user:1 ada --ttl 1h
+  moonhive shm get sessions user:1
+  moonhive shm keys sessions --prefix user:
+  moonhive shm dump sessions > sessions.jsonl
+  moonhive shm load sessions sessions.jsonl --create 64MiB
+  moonhive shm check sessions && echo healthy
+  moonhive shm rm sessions
+
+Exit code: 0 if all is well, 1 if not (no such key, findings of a check, a failure), 2 for wrong
+arguments.";
+
+/// Look at dictionaries in shared memory, change, check and remove them
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ls(list::Ls),
+    Stat(list::Stat),
+    Get(entries::Get),
+    Set(entries::Set),
+    Keys(entries::Keys),
+    Dump(transfer::Dump),
+    Load(transfer::Load),
+    Check(health::Check),
+    Repair(health::Repair),
+    Rm(health::Rm),
+}
+
+impl Arguments {
+    pub fn run(self) -> Outcome {
+        signals::end_at_broken_pipe()?;
+        match self.command {
+            Command::Ls(arguments) => arguments.run(),
+            Command::Stat(arguments) => arguments.run(),
+            Command::Get(arguments) => arguments.run(),
+            Command::Set(arguments) => arguments.run(),
+            Command::Keys(arguments) => arguments.run(),
+            Command::Dump(arguments) => arguments.run(),
+            Command::Load(arguments) => arguments.run(),
+            Command::Check(arguments) => arguments.run(),
+            Command::Repair(arguments) => arguments.run(),
+            Command::Rm(arguments) => arguments.run(),
+        }
+    }
+}
+
+/// Opens a dictionary that exists.
+fn open(name: &str) -> Result<Dictionary, Failure> {
+    Dictionary::open(name, &Options::default()).map_err(|error| match error {
+        Error::NoSuchObject { .. } => failed(&error).hint("`moonhive shm ls` shows what there is"),
+        error => failed(&error),
+    })
+}
+
+/// An error of a dictionary, with what can be done about it.
+fn failed(error: &Error) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Writes all of an answer.
+fn deliver(text: &str) -> Outcome {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes an answer for programs.
+fn deliver_json(value: &serde_json::Value) -> Outcome {
+    let text = serde_json::to_string_pretty(value)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write")?;
+    Ok(ExitCode::SUCCESS)
+}

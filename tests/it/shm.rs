@@ -1,0 +1,197 @@
+//! `moonhive shm`, and dictionaries that several processes share.
+
+use crate::support::{Running, Scratch};
+
+/// A dictionary of one test; its name is given back when the test ends.
+struct Named(String);
+
+impl Named {
+    fn new(test: &str) -> Self {
+        Self(format!("it-{}-{test}", std::process::id()))
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(format!("/dev/shm/moonhive.{}", self.0));
+    }
+}
+
+/// Makes a dictionary with a few entries.
+fn made(scratch: &Scratch, test: &str) -> Named {
+    let name = Named::new(test);
+    scratch.file("empty.jsonl", "");
+    let create = ["shm", "load", name.as_str(), "empty.jsonl", "--create", "1MiB"];
+    scratch.run(create).expect_code(0);
+    for (key, value, kind) in [("user:1", "ada", "string"), ("visits", "-7", "integer")] {
+        let set = ["shm", "set", name.as_str(), key, value, "--type", kind];
+        scratch.run(set).expect_code(0);
+    }
+    name
+}
+
+#[test]
+fn what_is_set_can_be_read_and_listed() {
+    let scratch = Scratch::new("shm_set");
+    let name = made(&scratch, "set");
+    assert_eq!(scratch.run(["shm", "get", name.as_str(), "user:1"]).expect_code(0).stdout, "ada\n");
+    let get = ["shm", "get", name.as_str(), "visits", "--json"];
+    let json = scratch.run(get).expect_code(0).stdout;
+    assert_eq!(json, "{\"key\":\"visits\",\"type\":\"integer\",\"value\":-7}\n");
+    let keys = ["shm", "keys", name.as_str(), "--prefix", "user:"];
+    assert_eq!(scratch.run(keys).expect_code(0).stdout, "user:1\n");
+    let list = scratch.run(["shm", "ls"]).expect_code(0).stdout;
+    let row = list.lines().find(|line| line.starts_with(name.as_str()));
+    let row = row.unwrap_or_else(|| panic!("{list}"));
+    assert!(row.contains(" 2 ") && row.ends_with("ready"), "{row}");
+    let stat = scratch.run(["shm", "stat", name.as_str(), "--json"]).expect_code(0).stdout;
+    let stat: serde_json::Value = serde_json::from_str(&stat).unwrap();
+    assert_eq!((&stat["entries"], &stat["capacity_bytes"]), (&2.into(), &(1 << 20).into()));
+    let stat = scratch.run(["shm", "stat", name.as_str()]).expect_code(0).stdout;
+    assert!(stat.contains("capacity     1.0 MiB"), "{stat}");
+}
+
+#[test]
+fn what_is_not_there_is_an_error_with_a_hint() {
+    let scratch = Scratch::new("shm_absent");
+    let name = made(&scratch, "absent");
+    let ended = scratch.run(["shm", "get", "it-no-such", "key"]).expect_code(1);
+    assert_eq!(
+        ended.stderr,
+        "error: no object is named \"it-no-such\"\nhint: `moonhive shm ls` shows what there is\n"
+    );
+    let ended = scratch.run(["shm", "get", name.as_str(), "none"]).expect_code(1);
+    assert_eq!(ended.stderr, "error: no entry has the key \"none\"\n");
+    let set = ["shm", "set", name.as_str(), "n", "many", "--type", "integer"];
+    assert_eq!(scratch.run(set).expect_code(2).stderr, "error: `many` is no integer\n");
+}
+
+const FILL: &str = r#"
+local shared = require "shared"
+local dict = shared.open((...))
+dict:set("table", { 1, 2, x = "y" })
+dict:set("bytes\255", "\0\255", 0, 3)
+dict:set("float", 2.5, 100)
+dict:set("inf", 1 / 0)
+dict:set("no", false)
+dict:rpush("list", "a")
+dict:rpush("list", 2)
+"#;
+
+const COMPARE: &str = r#"
+local shared = require "shared"
+local dict = shared.open((...))
+assert(dict:get("table").x == "y" and #dict:get "table" == 2)
+local value, flags = dict:get "bytes\255"
+assert(value == "\0\255" and flags == 3)
+assert(dict:get "float" == 2.5 and dict:ttl "float" > 50)
+assert(dict:get "inf" == 1 / 0 and dict:get "no" == false)
+assert(dict:lpop "list" == "a" and dict:lpop "list" == 2)
+assert(math.type(dict:get "visits") == "integer")
+print "the same"
+"#;
+
+#[test]
+fn a_dump_is_loaded_as_it_was() {
+    let scratch = Scratch::new("shm_dump");
+    let (name, copy) = (made(&scratch, "dump"), Named::new("copy"));
+    scratch.file("fill.lua", FILL).file("compare.lua", COMPARE);
+    scratch.run(["run", "fill.lua", name.as_str()]).expect_code(0);
+    scratch.run(["shm", "dump", name.as_str(), "--output", "dump.jsonl"]).expect_code(0);
+    let load = ["shm", "load", copy.as_str(), "dump.jsonl", "--create", "64KiB"];
+    assert_eq!(scratch.run(load).expect_code(0).stdout, "8 entries loaded\n");
+    let compared = scratch.run(["run", "compare.lua", copy.as_str()]).expect_code(0);
+    assert!(compared.stdout.contains("the same"), "{}", compared.stdout);
+    let get = ["shm", "get", name.as_str(), "list"];
+    assert_eq!(scratch.run(get).expect_code(0).stdout, "a\n2\n");
+}
+
+#[test]
+fn a_line_that_is_no_entry_is_named() {
+    let scratch = Scratch::new("shm_load");
+    let name = made(&scratch, "load");
+    scratch
+        .file("bad.jsonl", "{\"key\":\"a\",\"type\":\"integer\",\"value\":1}\n{\"key\":\"b\"}\n");
+    let ended = scratch.run(["shm", "load", name.as_str(), "bad.jsonl"]).expect_code(1);
+    assert_eq!(ended.stderr, "error: bad.jsonl:2: `type` is none of ours: \"\"\n");
+}
+
+#[test]
+fn a_healthy_dictionary_is_called_so_and_a_removed_one_is_gone() {
+    let scratch = Scratch::new("shm_check");
+    let name = made(&scratch, "check");
+    let check = scratch.run(["shm", "check", name.as_str()]).expect_code(0).stdout;
+    assert_eq!(check, "2 entries: healthy\n");
+    let check = scratch.run(["shm", "check", name.as_str(), "--json"]).expect_code(0).stdout;
+    let check: serde_json::Value = serde_json::from_str(&check).unwrap();
+    assert_eq!(check["findings"], serde_json::json!([]));
+    let repair = scratch.run(["shm", "repair", name.as_str()]).expect_code(0).stdout;
+    assert_eq!(repair, "2 entries before, 2 after\n");
+    scratch.run(["shm", "rm", name.as_str()]).expect_code(0);
+    let ended = scratch.run(["shm", "rm", name.as_str()]).expect_code(1);
+    assert!(ended.stderr.contains("no object is named"), "{}", ended.stderr);
+}
+
+const COUNTING: &str = r#"
+local dict = require("shared").open((...))
+for _ = 1, 20000 do
+  dict:incr("shared", 1, 0)
+end
+"#;
+
+#[test]
+fn two_hosts_count_in_one_dictionary() {
+    let scratch = Scratch::new("shm_two_hosts");
+    let name = made(&scratch, "two");
+    scratch.file("counting.lua", COUNTING);
+    let start = || Running::start(scratch.moonhive(["run", "counting.lua", name.as_str()]));
+    let (left, right) = (start(), start());
+    left.wait().expect_code(0);
+    right.wait().expect_code(0);
+    let get = ["shm", "get", name.as_str(), "shared"];
+    assert_eq!(scratch.run(get).expect_code(0).stdout, "40000\n");
+}
+
+const HOLDING: &str = r#"
+local hive = require "hive"
+local dict = require("shared").open((...))
+local lock = dict:lock "job"
+print "held"
+hive.sleep(60)
+lock:unlock()
+"#;
+
+const TAKING: &str = r#"
+local dict = require("shared").open((...))
+assert(dict:lock("job", { timeout = 20 }))
+print "taken over"
+"#;
+
+#[test]
+fn the_lock_of_a_killed_host_is_taken_over() {
+    let scratch = Scratch::new("shm_lock");
+    let name = made(&scratch, "lock");
+    scratch.file("holding.lua", HOLDING).file("taking.lua", TAKING);
+    let mut holder = Running::start(scratch.moonhive(["run", "holding.lua", name.as_str()]));
+    holder.wait_for_line("held");
+    holder.signal("KILL");
+    holder.wait();
+    let taken = scratch.run(["run", "taking.lua", name.as_str()]).expect_code(0);
+    assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
+}
+
+#[test]
+fn the_example_of_sessions_runs_twice_on_one_dictionary() {
+    let scratch = Scratch::new("shm_example");
+    let name = Named::new("example");
+    let main = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sessions/main.lua");
+    let first = scratch.run(["run", main, name.as_str()]).expect_code(0).stdout;
+    assert!(first.contains("made the dictionary") && first.contains("visit 1 "), "{first}");
+    let second = scratch.run(["run", main, name.as_str()]).expect_code(0).stdout;
+    assert!(second.contains("opened the dictionary") && second.contains("visit 2 "), "{second}");
+    assert!(second.contains("job\t3"), "{second}");
+}

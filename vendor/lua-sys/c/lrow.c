@@ -1,0 +1,88 @@
+/*
+** lrow.c
+** Making tables that have the same keys as one before, for a codec
+** (Moonhive's addition to Lua; see docs/message-format.md)
+*/
+
+#define lrow_c
+#define LUA_CORE
+
+#include "lprefix.h"
+
+#include "lua.h"
+
+#include "lapi.h"
+#include "lgc.h"
+#include "lobject.h"
+#include "lrow.h"
+#include "lstate.h"
+#include "ltable.h"
+#include "ltm.h"
+
+
+static TValue *valueat (lua_State *L, int idx) {
+  lua_assert(0 < idx && L->ci->func.p + idx < L->top.p);
+  return s2v(L->ci->func.p + idx);
+}
+
+
+static Table *tableat (lua_State *L, int idx) {
+  TValue *o = valueat(L, idx);
+  lua_assert(ttistable(o));
+  return hvalue(o);
+}
+
+
+LUA_API int lua_rowplace (lua_State *L, int row, int key) {
+  const Table *t = tableat(L, row);
+  const TValue *k = valueat(L, key);
+  unsigned i;
+  if (!ttisshrstring(k) || isdummy(t))
+    return -1;
+  for (i = 0; i < sizenode(t); i++) {
+    const Node *n = gnode(t, i);
+    if (keyisshrstr(n) && keystrval(n) == tsvalue(k))
+      return cast_int(i);
+  }
+  return -1;
+}
+
+
+/*
+** The nodes are copied whole, chains included: a key lies at the same
+** place in all tables whose hash parts have one size and came to be in one
+** order. An empty node with a key is what an assignment of nil leaves, so
+** the rest of Lua knows it.
+*/
+LUA_API void lua_pushrow (lua_State *L, int model) {
+  const Table *m = tableat(L, model);
+  Table *t;
+  unsigned i;
+  lua_createtable(L, 0, isdummy(m) ? 0 : sizenode(m));
+  if (isdummy(m))
+    return;
+  t = hvalue(s2v(L->top.p - 1));
+  lua_assert(sizenode(t) == sizenode(m));
+  for (i = 0; i < sizenode(t); i++) {
+    *gnode(t, i) = *gnode(m, i);
+    setempty(gval(gnode(t, i)));
+  }
+  invalidateTMcache(t);
+  if (isblack(t))  /* the collector may have come by: it must see the keys */
+    luaC_barrierback_(L, obj2gco(t));
+}
+
+
+LUA_API int lua_setplace (lua_State *L, int row, int place, int key) {
+  Table *t = tableat(L, row);
+  const TValue *v = s2v(L->top.p - 1);
+  Node *n = gnode(t, place);
+  lua_assert(0 <= place && t->metatable == NULL && ttisstring(valueat(L, key)));
+  if (cast_uint(place) >= sizenode(t) || !keyisshrstr(n) ||
+      keystrval(n) != tsvalue(valueat(L, key)))
+    return 0;
+  setobj2t(L, gval(n), v);
+  luaC_barrierback(L, obj2gco(t), v);
+  L->top.p--;
+  return 1;
+}
