@@ -5,6 +5,7 @@
 
 mod c_program;
 mod fuzz;
+mod install_shm;
 mod instructions;
 mod lua_sources;
 mod outcome;
@@ -43,6 +44,8 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Count instructions of patched and stock Lua.
     Instructions(instructions::Options),
+    /// Build and install the C library of dictionaries in shared memory.
+    InstallShm(install_shm::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Sanitize(options) => sanitize::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Instructions(options) => instructions::run(&options),
+        Chore::InstallShm(options) => install_shm::run(&options).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -72,11 +72,12 @@ mod mapped {
             self.size_bytes
         }
 
-        /// Where up to eight bytes at `offset` lie.
+        /// Where the place at `offset` lies, which has `1 << shift` bytes and as many for alignment.
         #[inline(always)]
-        fn place(&self, offset: usize, size_bytes: usize) -> NonNull<u8> {
-            // The size is at least 8: the subtraction cannot wrap.
-            assert!(offset <= self.size_bytes - size_bytes, "beyond the segment");
+        fn place(&self, offset: usize, shift: u32) -> NonNull<u8> {
+            // One comparison for both: the bits of a misaligned offset become the highest.
+            let index = offset.rotate_right(shift);
+            assert!(index < self.size_bytes >> shift, "beyond the segment, or misaligned");
             // SAFETY: the assertion keeps the result inside the mapping.
             unsafe { self.base.add(offset) }
         }
@@ -92,24 +93,22 @@ mod mapped {
         /// Eight bytes.
         #[inline(always)]
         pub fn word(&self, offset: usize) -> &AtomicU64 {
-            assert!(offset.is_multiple_of(8), "a word is aligned");
             // SAFETY: inside the mapping and aligned; any bits are a u64; only atomics touch it.
-            unsafe { self.place(offset, 8).cast().as_ref() }
+            unsafe { self.place(offset, 3).cast().as_ref() }
         }
 
         /// Four bytes.
         #[inline(always)]
         pub fn half(&self, offset: usize) -> &AtomicU32 {
-            assert!(offset.is_multiple_of(4), "a half is aligned");
             // SAFETY: inside the mapping and aligned; any bits are a u32; only atomics touch it.
-            unsafe { self.place(offset, 4).cast().as_ref() }
+            unsafe { self.place(offset, 2).cast().as_ref() }
         }
 
         /// One byte.
         #[inline(always)]
         pub fn byte(&self, offset: usize) -> &AtomicU8 {
             // SAFETY: inside the mapping; any bits are a u8; only atomics touch it.
-            unsafe { self.place(offset, 1).cast().as_ref() }
+            unsafe { self.place(offset, 0).cast().as_ref() }
         }
     }
 }

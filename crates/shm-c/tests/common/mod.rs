@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -38,12 +39,24 @@ fn build_library() -> PathBuf {
     folder.join("libmoonhive_shm.so")
 }
 
+/// The `moonhive` that cargo has built beside this program, which it does for the tests of the whole.
+pub fn host() -> Option<PathBuf> {
+    let program = std::env::current_exe().expect("the path of this program");
+    let beside = program.ancestors().nth(2).map(|folder| folder.join("moonhive"));
+    let given = std::env::var_os("MOONHIVE_BINARY").map(PathBuf::from);
+    let host = given.or(beside).filter(|host| host.is_file());
+    if host.is_none() {
+        skip("moonhive is not built (hint: cargo build, or MOONHIVE_BINARY=...)");
+    }
+    host
+}
+
 /// Says that a test cannot run here, and why; a failure where everything is required.
 pub fn skip(what: &str) {
     let is_required = std::env::var("MOONHIVE_REQUIRE_ALL").is_ok_and(|value| value == "1");
     assert!(!is_required, "required, but {what}");
-    println!("SKIPPED: {what}");
-    eprintln!("SKIPPED: {what}");
+    // Straight to the terminal: the test runner would keep what `eprintln!` prints.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
 
 /// A program, if it is installed.

@@ -27,6 +27,7 @@ const CLIENTS: u64 = 4;
 const KILLS: u64 = 12;
 
 const NAME: &str = "SHM_NGINX_NAME";
+const EACH_NAME: &str = "SHM_NGINX_EACH";
 
 /// Not a test: the other process, which adds to the counter.
 #[test]
@@ -76,6 +77,32 @@ fn a_counter_that_nginx_and_another_process_add_to_is_exact() {
     let named = Named::new("nginx-counter", 4 << 20);
     let Some(nginx) = Nginx::start(&named.name, 2, "4m") else { return };
     let mut child = start_child(&named.name);
+    count_in_workers(&nginx);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(number(&named, "counter"), 2 * EACH as i64);
+    expect_no_findings(&named);
+}
+
+/// What a host runs: one service that adds to the counter, a number at a time.
+const SERVICE: &str = r#"
+local dict = assert(require("shared").dict(os.getenv("SHM_NGINX_NAME")))
+for _ = 1, tonumber(os.getenv("SHM_NGINX_EACH")) do
+  assert(dict:incr("counter", 1, 0))
+end
+require("hive").exit(0)
+"#;
+
+#[test]
+fn a_counter_that_nginx_and_a_host_add_to_is_exact() {
+    let Some(host) = common::host() else { return };
+    let named = Named::new("nginx-host", 4 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 2, "4m") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("count.lua");
+    std::fs::write(&script, SERVICE).unwrap();
+    let mut command = Command::new(host);
+    command.arg("run").arg(&script).env(NAME, &named.name).env(EACH_NAME, EACH.to_string());
+    let mut child = command.spawn().unwrap();
     count_in_workers(&nginx);
     assert!(child.wait().unwrap().success());
     assert_eq!(number(&named, "counter"), 2 * EACH as i64);

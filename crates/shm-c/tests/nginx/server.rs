@@ -1,5 +1,7 @@
 //! A real nginx in a scratch folder, reached through a socket in that folder: no port that others use.
 
+#![allow(dead_code, reason = "tests and the comparison each use a part of it")]
+
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -1,0 +1,122 @@
+//! `cargo xtask install-shm`: builds the library of `crates/shm-c` and puts it, its header, its pkg-config
+//! file and the binding for LuaJIT where compilers and loaders look.
+//!
+//! With `--root` everything goes below another folder, as makers of packages want it, while the files
+//! themselves speak of the prefix.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::workspace;
+
+/// The name under which programs find the library; `crates/shm-c/build.rs` gives it the same one.
+const SONAME: &str = "libmoonhive_shm.so.1";
+
+/// Where to install.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The folder that include, lib and share lie in.
+    #[arg(long, default_value = "/usr/local")]
+    prefix: PathBuf,
+    /// Put the files below this folder instead, as if it were the root of the file system.
+    #[arg(long)]
+    root: Option<PathBuf>,
+}
+
+/// Builds and installs.
+///
+/// # Errors
+/// The library does not build, or a file cannot be written.
+pub fn run(options: &Options) -> Result<()> {
+    ensure!(options.prefix.is_absolute(), "the prefix must be an absolute path");
+    let built = build()?;
+    let sources = workspace::root().join("crates/shm-c");
+    let place = Place { folder: folder_of(options) };
+    place.copy(&sources.join("include/moonhive_shm.h"), "include", "moonhive_shm.h", 0o644)?;
+    place.copy(&built.join("libmoonhive_shm.so"), "lib", SONAME, 0o755)?;
+    place.copy(&built.join("libmoonhive_shm.a"), "lib", "libmoonhive_shm.a", 0o644)?;
+    place.link(SONAME, "lib/libmoonhive_shm.so")?;
+    let binding = workspace::root().join("lua/ffi/moonhive_shm.lua");
+    place.copy(&binding, "share/moonhive/lua", "moonhive_shm.lua", 0o644)?;
+    let template = fs::read_to_string(sources.join("moonhive_shm.pc.in"))?;
+    place.write("lib/pkgconfig", "moonhive_shm.pc", &package_file(&template, &options.prefix))
+}
+
+/// Builds the release; the folder that it is in.
+fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--package", "moonhive-shm-c", "--target-dir"])
+        .arg(workspace::root().join("target"))
+        .current_dir(workspace::root())
+        .status()
+        .context("cargo does not start")?;
+    ensure!(status.success(), "the library does not build");
+    Ok(workspace::root().join("target/release"))
+}
+
+fn folder_of(options: &Options) -> PathBuf {
+    match &options.root {
+        // Joining an absolute path would leave the root.
+        Some(root) => root.join(options.prefix.strip_prefix("/").unwrap_or(&options.prefix)),
+        None => options.prefix.clone(),
+    }
+}
+
+fn package_file(template: &str, prefix: &Path) -> String {
+    let prefix = prefix.display().to_string();
+    template.replace("@PREFIX@", &prefix).replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+}
+
+/// The folder that is filled.
+struct Place {
+    folder: PathBuf,
+}
+
+impl Place {
+    /// The path of a file in a folder that is made if need be; what was there is taken away, so that a
+    /// program that runs keeps its copy of a library.
+    fn path(&self, folder: &str, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let path = folder.join(name);
+        if path.symlink_metadata().is_ok() {
+            fs::remove_file(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        }
+        println!("{}", path.display());
+        Ok(path)
+    }
+
+    fn copy(&self, source: &Path, folder: &str, name: &str, mode: u32) -> Result<()> {
+        let path = self.path(folder, name)?;
+        fs::copy(source, &path).with_context(|| format!("cannot copy {}", source.display()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        Ok(())
+    }
+
+    fn link(&self, target: &str, name: &str) -> Result<()> {
+        let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
+        Ok(symlink(target, self.path(folder, name)?)?)
+    }
+
+    fn write(&self, folder: &str, name: &str, text: &str) -> Result<()> {
+        Ok(fs::write(self.path(folder, name)?, text)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_package_file_speaks_of_the_prefix_even_below_another_root() {
+        let text = package_file("prefix=@PREFIX@\nVersion: @VERSION@\n", Path::new("/opt/x"));
+        assert_eq!(text, format!("prefix=/opt/x\nVersion: {}\n", env!("CARGO_PKG_VERSION")));
+        let options = Options { prefix: "/opt/x".into(), root: Some("/tmp/stage".into()) };
+        assert_eq!(folder_of(&options), Path::new("/tmp/stage/opt/x"));
+    }
+}
