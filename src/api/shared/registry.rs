@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use moonhive_shm::Dictionary;
+use moonhive_shm::{Dictionary, EXACT_LIMIT_BYTES};
 use parking_lot::Mutex;
 
 use super::sweeper::{self, Plan};
@@ -41,9 +41,17 @@ impl Opened {
     #[inline]
     pub fn note_end(&self, ttl_ms: u64) {
         if ttl_ms != 0 {
-            self.tidy_ms.fetch_min(sweeper::now_ms().saturating_add(ttl_ms), Ordering::Relaxed);
-            sweeper::note(self, ttl_ms);
+            let end_ms = sweeper::now_ms().saturating_add(ttl_ms);
+            if end_ms < self.tidy_ms.load(Ordering::Relaxed) && self.is_exact() {
+                self.tidy_ms.fetch_min(end_ms, Ordering::Relaxed);
+            }
+            sweeper::note(self, end_ms);
         }
+    }
+
+    /// True if the order of use is exact, so that the least recently used entry is known.
+    pub fn is_exact(&self) -> bool {
+        self.dictionary.capacity_bytes() <= EXACT_LIMIT_BYTES
     }
 
     /// All entries have just ended.
@@ -98,7 +106,7 @@ pub fn unite(name: &str, dictionary: Dictionary) -> Arc<Opened> {
     open.push(Arc::downgrade(&opened));
     drop(open);
     // Others may have left entries that end.
-    sweeper::note(&opened, 1);
+    sweeper::note(&opened, sweeper::now_ms());
     opened
 }
 

@@ -57,10 +57,10 @@ pub fn now_ms() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 
-/// An entry will end in so many milliseconds. About 25 ns, unless it is the first to end.
+/// An entry will end at this moment. Next to nothing, unless it is the first to end.
 #[inline]
-pub fn note(opened: &Opened, ttl_ms: u64) {
-    let due_ms = now_ms().saturating_add(ttl_ms).saturating_add(GRACE.as_millis() as u64);
+pub fn note(opened: &Opened, end_ms: u64) {
+    let due_ms = end_ms.saturating_add(GRACE.as_millis() as u64);
     let planned_ms = opened.plan.due_ms.load(Ordering::Relaxed);
     if due_ms.saturating_add(PAUSE.as_millis() as u64) < planned_ms {
         plan(opened, due_ms);

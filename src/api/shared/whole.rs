@@ -1,6 +1,6 @@
 //! Methods for a whole dictionary: flushing, enumerating, figures, checking, repair.
 
-use moonhive_shm::{Cursor, EXACT_LIMIT_BYTES, Error, Item, Statistics};
+use moonhive_shm::{Cursor, Error, Item, Statistics};
 
 use super::dict::{Dict, dict};
 use super::failure::{bad, raise};
@@ -98,11 +98,7 @@ fn no_dict(stack: &Stack<'_>) -> Raise {
 /// Keys in order of use where a dictionary knows it exactly; a large one need not be walked to its end
 /// for a few keys.
 fn keys(dict: &Opened, most: usize) -> Result<Vec<Item>, Error> {
-    let mut items = if dict.capacity_bytes() <= EXACT_LIMIT_BYTES {
-        oldest_first(dict)?
-    } else {
-        walk(dict, most)?
-    };
+    let mut items = if dict.is_exact() { oldest_first(dict)? } else { walk(dict, most)? };
     items.truncate(most);
     Ok(items)
 }
