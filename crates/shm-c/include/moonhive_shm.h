@@ -180,7 +180,8 @@ typedef struct mhshm_element {
   uint64_t length_bytes;
 } mhshm_element;
 
-/* Numbers of a dictionary, each exact on its own, all read at about one moment. */
+/* Numbers of a dictionary, all read at about one moment. Each is exact, but for hits and misses: one may
+   be missing where two of more than 32 threads read at the same moment. */
 typedef struct mhshm_numbers {
   uint32_t struct_bytes;
   uint32_t shards;

@@ -11,6 +11,7 @@ use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 #[cfg(not(loom))]
 mod mapped {
+    use std::marker::PhantomData;
     use std::ptr::NonNull;
 
     use super::{AtomicU8, AtomicU32, AtomicU64};
@@ -29,6 +30,14 @@ mod mapped {
         size_bytes: usize,
     }
 
+    /// So many bytes of a segment whose bounds were checked once: what is looked at inside costs no
+    /// further check where the field is known to the compiler.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Window<'a, const BYTES: usize> {
+        start: NonNull<u8>,
+        memory: PhantomData<&'a Memory>,
+    }
+
     // SAFETY: the mapping belongs to no thread; who owns it may be any.
     unsafe impl Send for Mapping {}
     // SAFETY: a shared mapping only gives views away.
@@ -37,6 +46,11 @@ mod mapped {
     unsafe impl Send for Memory {}
     // SAFETY: as above.
     unsafe impl Sync for Memory {}
+
+    // SAFETY: as for the view that it is a part of.
+    unsafe impl<const BYTES: usize> Send for Window<'_, BYTES> {}
+    // SAFETY: as above.
+    unsafe impl<const BYTES: usize> Sync for Window<'_, BYTES> {}
 
     impl Mapping {
         /// Takes over a shared, writable mapping.
@@ -82,14 +96,6 @@ mod mapped {
             unsafe { self.base.add(offset) }
         }
 
-        /// Where a lock lies, which the C library works on.
-        pub fn address(&self, offset: usize, size_bytes: usize) -> NonNull<u8> {
-            let end = offset.checked_add(size_bytes);
-            assert!(end.is_some_and(|end| end <= self.size_bytes), "beyond the segment");
-            // SAFETY: the assertion keeps the result inside the mapping.
-            unsafe { self.base.add(offset) }
-        }
-
         /// Eight bytes.
         #[inline(always)]
         pub fn word(&self, offset: usize) -> &AtomicU64 {
@@ -109,6 +115,57 @@ mod mapped {
         pub fn byte(&self, offset: usize) -> &AtomicU8 {
             // SAFETY: inside the mapping; any bits are a u8; only atomics touch it.
             unsafe { self.place(offset, 0).cast().as_ref() }
+        }
+
+        /// So many words of eight bytes, side by side.
+        #[inline(always)]
+        pub fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+            let room = self.size_bytes.checked_sub(offset);
+            let fits = offset.is_multiple_of(8) && room.is_some_and(|room| count <= room / 8);
+            assert!(fits, "beyond the segment, or misaligned");
+            // SAFETY: inside the mapping and aligned; any bits are words; only atomics touch them.
+            unsafe { std::slice::from_raw_parts(self.base.add(offset).cast().as_ptr(), count) }
+        }
+
+        /// The bytes from `offset` on, which is a multiple of eight.
+        #[inline(always)]
+        pub fn window<const BYTES: usize>(&self, offset: usize) -> Window<'_, BYTES> {
+            let fits = offset.is_multiple_of(8)
+                && self.size_bytes.checked_sub(offset).is_some_and(|room| room >= BYTES);
+            assert!(fits, "beyond the segment, or misaligned");
+            // SAFETY: the assertion keeps the result inside the mapping.
+            Window { start: unsafe { self.base.add(offset) }, memory: PhantomData }
+        }
+    }
+
+    impl<'a, const BYTES: usize> Window<'a, BYTES> {
+        /// Where it begins: for a lock, which the C library works on.
+        #[inline(always)]
+        pub fn address(self) -> NonNull<u8> {
+            self.start
+        }
+
+        #[inline(always)]
+        fn place(self, field: usize, size_bytes: usize) -> NonNull<u8> {
+            let fits = field.is_multiple_of(size_bytes) && field <= BYTES - size_bytes;
+            assert!(fits, "beyond the window, or misaligned");
+            // SAFETY: the window lies inside the mapping, and the place inside the window.
+            unsafe { self.start.add(field) }
+        }
+
+        /// Eight bytes.
+        #[inline(always)]
+        pub fn word(self, field: usize) -> &'a AtomicU64 {
+            // SAFETY: inside the mapping and aligned, as the window is; any bits are a u64; only
+            // atomics touch it.
+            unsafe { self.place(field, 8).cast().as_ref() }
+        }
+
+        /// Four bytes.
+        #[inline(always)]
+        pub fn half(self, field: usize) -> &'a AtomicU32 {
+            // SAFETY: as above, for a u32.
+            unsafe { self.place(field, 4).cast().as_ref() }
         }
     }
 }
@@ -179,13 +236,42 @@ mod modelled {
         pub fn byte(&self, _offset: usize) -> &AtomicU8 {
             unreachable!("a modelled dictionary is exact")
         }
+
+        /// So many words of eight bytes, side by side.
+        pub fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+            &self.words[(offset - self.start) / 8..][..count]
+        }
+
+        /// The bytes from `offset` on.
+        pub fn window<const BYTES: usize>(&self, offset: usize) -> Window<'_, BYTES> {
+            Window { memory: self, offset }
+        }
+    }
+
+    /// Some bytes of the modelled part.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Window<'a, const BYTES: usize> {
+        memory: &'a Memory,
+        offset: usize,
+    }
+
+    impl<'a, const BYTES: usize> Window<'a, BYTES> {
+        /// Eight bytes.
+        pub fn word(self, field: usize) -> &'a AtomicU64 {
+            self.memory.word(self.offset + field)
+        }
+
+        /// Four bytes.
+        pub fn half(self, field: usize) -> &'a AtomicU32 {
+            self.memory.half(self.offset + field)
+        }
     }
 }
 
 #[cfg(not(loom))]
-pub use mapped::{Mapping, Memory};
+pub use mapped::{Mapping, Memory, Window};
 #[cfg(loom)]
-pub use modelled::{Mapping, Memory};
+pub use modelled::{Mapping, Memory, Window};
 
 /// Short forms for the orders that nearly every access has.
 impl Memory {
@@ -211,5 +297,32 @@ impl Memory {
     #[inline]
     pub fn store_half(&self, offset: usize, value: u32) {
         self.half(offset).store(value, Ordering::Relaxed);
+    }
+}
+
+/// The same for the fields of a window.
+impl<const BYTES: usize> Window<'_, BYTES> {
+    /// Eight bytes, relaxed.
+    #[inline(always)]
+    pub fn load(self, field: usize) -> u64 {
+        self.word(field).load(Ordering::Relaxed)
+    }
+
+    /// Writes eight bytes, relaxed.
+    #[inline(always)]
+    pub fn store(self, field: usize, value: u64) {
+        self.word(field).store(value, Ordering::Relaxed);
+    }
+
+    /// Four bytes, relaxed.
+    #[inline(always)]
+    pub fn load_half(self, field: usize) -> u32 {
+        self.half(field).load(Ordering::Relaxed)
+    }
+
+    /// Writes four bytes, relaxed.
+    #[inline(always)]
+    pub fn store_half(self, field: usize, value: u32) {
+        self.half(field).store(value, Ordering::Relaxed);
     }
 }

@@ -1,7 +1,7 @@
 //! The layout, pinned by a segment that an earlier build has written.
 //!
-//! `tests/segments/version-1.bin` is such a segment, as far as its last byte that is not zero. It was made
-//! by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that understands version 1
+//! `tests/segments/version-2.bin` is such a segment, as far as its last byte that is not zero. It was made
+//! by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that understands version 2
 //! must find in it what was stored. A layout that changes needs a new version and a new file.
 
 use std::fs::File;
@@ -16,7 +16,7 @@ use siphasher::sip::SipHasher13;
 const MACHINE: [u64; 6] = [24, 32, 72, 80, 88, 96];
 
 fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/segments/version-1.bin")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/segments/version-2.bin")
 }
 
 fn options() -> Options {
@@ -83,7 +83,7 @@ fn adopt(bytes: &mut [u8], here: &[u8]) {
         bytes[at..at + 8].copy_from_slice(&here[at..at + 8]);
     }
     let magic = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
-    let sum = SipHasher13::new_with_keys(magic, 1).hash(&bytes[..176]);
+    let sum = SipHasher13::new_with_keys(magic, 2).hash(&bytes[..176]);
     bytes[176..184].copy_from_slice(&sum.to_le_bytes());
 }
 
@@ -112,7 +112,7 @@ fn a_segment_of_an_earlier_build_is_understood() {
     let file = File::from(here.as_fd().try_clone_to_owned().expect("a descriptor"));
     file.write_all_at(&bytes, 0).expect("the same size");
     let copy = here.as_fd().try_clone_to_owned().expect("a descriptor");
-    let earlier = Dictionary::from_descriptor(copy, &options()).expect("version 1 is understood");
+    let earlier = Dictionary::from_descriptor(copy, &options()).expect("version 2 is understood");
     verify(&earlier);
     earlier.repair().expect("the lock is free");
     verify(&earlier);

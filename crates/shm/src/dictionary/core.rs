@@ -5,13 +5,12 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use siphasher::sip::SipHasher13;
-
-use super::geometry::Geometry;
+use super::geometry::{Geometry, SHARD_BYTES};
+use super::hash::KeyHash;
 use super::shard::Locked;
 use crate::error::{Error, Result};
 use crate::lock::RobustLock;
-use crate::memory::Memory;
+use crate::memory::{Memory, Window};
 
 /// Longest key: its length has two bytes.
 pub const KEY_LIMIT_BYTES: usize = 65_535;
@@ -24,7 +23,7 @@ pub struct Parts {
     /// Where things lie.
     pub geometry: Geometry,
     /// Hash of keys.
-    pub hasher: SipHasher13,
+    pub hash: KeyHash,
     /// Longest wait for a lock.
     pub lock_timeout: Duration,
 }
@@ -74,7 +73,7 @@ impl<'a> Core<'a> {
     /// Where a key belongs: four independent parts of its hash.
     #[inline(always)]
     pub fn place<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        let hash = self.hasher.hash(bytes);
+        let hash = self.hash.of(bytes);
         let low = hash & 0xffff_ffff;
         Key {
             bytes,
@@ -91,6 +90,12 @@ impl<'a> Core<'a> {
     #[inline]
     pub fn lock(self, shard: u32) -> Result<Locked<'a>> {
         Locked::new(self, shard)
+    }
+
+    /// The fields of a shard.
+    #[inline(always)]
+    pub fn fields_of(self, shard: u32) -> Window<'a, SHARD_BYTES> {
+        self.0.memory.window(self.0.geometry.shard_at(shard))
     }
 
     /// The lock of a shard.

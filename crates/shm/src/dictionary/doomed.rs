@@ -32,7 +32,12 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives back up to so many doomed elements; how many.
+    #[inline(always)]
     pub fn reclaim_doomed(&mut self, most: u64) -> u64 {
+        if self.half(DOOMED) == 0 { 0 } else { self.reclaim_some_doomed(most) }
+    }
+
+    fn reclaim_some_doomed(&mut self, most: u64) -> u64 {
         let mut freed = 0;
         while freed < most && self.half(DOOMED) != 0 {
             let Some(element) = self.doomed_at(self.half(DOOMED)) else {

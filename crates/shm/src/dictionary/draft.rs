@@ -8,11 +8,12 @@ use super::core::{Core, Key};
 use super::geometry::CELL_WORDS;
 use super::record::{
     CHAINED, COMMIT, EXPIRES, EXTRA, FIXED_WORDS, FLAGS, FREE, LENGTH, NEXT, Record, SHAPE, SUM,
-    Shape, Sum, Words, commit_word, first_word, kind, link_to,
+    Shape, Sum, Words, commit_word, kind, link_to,
 };
 use super::shard::{CELLS_USED, Locked, NEAR};
 use super::value::Value;
 use crate::fault;
+use crate::sync::Ordering;
 
 /// Words in a cell, as records count them.
 const WORDS: u32 = CELL_WORDS as u32;
@@ -63,18 +64,21 @@ impl<'s> Content<'s> {
         Self { key: key.bytes, tag: key.tag, kind, length, source, flags, expiry_us }
     }
 
-    fn payload_words(&self) -> u64 {
-        self.key.len().div_ceil(8) as u64 + self.source.words()
-    }
-
     fn extras(&self) -> u8 {
         if self.expiry_us == 0 { 0 } else { EXPIRES }
     }
 
-    /// Cells that the record takes if they lie side by side.
-    pub fn cells(&self) -> u64 {
+    /// Words that the record takes if its cells lie side by side.
+    #[inline(always)]
+    fn words(&self) -> u64 {
         let header = FIXED_WORDS + u32::from(self.expiry_us != 0);
-        (u64::from(header) + self.payload_words()).div_ceil(u64::from(WORDS))
+        u64::from(header) + self.key.len().div_ceil(8) as u64 + self.source.words()
+    }
+
+    /// Cells that it takes then.
+    #[inline(always)]
+    pub fn cells(&self) -> u64 {
+        self.words().div_ceil(u64::from(WORDS))
     }
 }
 
@@ -115,22 +119,29 @@ impl Draft {
 impl<'a> Locked<'a> {
     /// Claims cells for a record. `None` if not one cell is free.
     pub fn begin_draft(&mut self, content: &Content<'_>) -> Option<Draft> {
-        let wanted = content.cells().min(u64::from(RUN_LIMIT_CELLS)) as u32;
-        let head = self.claim_near(wanted)?;
-        let core = self.core;
-        // The order matters: the mark says that this word is a commit word.
-        core.memory.store(core.geometry.cell_at(head.cell) + COMMIT, FREE);
-        core.mark_head(head.cell);
-        fault::point();
-        let header = FIXED_WORDS + u32::from(content.expiry_us != 0);
-        let need = u64::from(header) + content.payload_words();
+        let need = content.words();
+        let wanted = need.div_ceil(u64::from(WORDS)).min(u64::from(RUN_LIMIT_CELLS)) as u32;
+        let head = match self.take_spare(u64::from(wanted)) {
+            Some(spare) => spare,
+            None => self.claim_head(wanted)?,
+        };
         let have = u64::from(head.length * WORDS);
         // A record of several runs needs one more word, which leads on.
         let missing = if need <= have { 0 } else { need + 1 - have };
         if missing > 0 {
-            core.memory.store_half(core.geometry.cell_at(head.cell) + EXTRA, 0);
+            self.core.head_of(head.cell).store_half(EXTRA, 0);
         }
         Some(Draft { head, last: None, missing, cells: u64::from(head.length) })
+    }
+
+    /// Claims the first run of a record.
+    fn claim_head(&mut self, wanted: u32) -> Option<Run> {
+        let head = self.claim_near(wanted)?;
+        // The order matters: the mark says that this word is a commit word.
+        self.core.head_of(head.cell).store(COMMIT, FREE);
+        self.core.mark_head(head.cell);
+        fault::point();
+        Some(head)
     }
 
     /// Claims what is still missing. False if there are too few free cells; it can go on later.
@@ -164,29 +175,37 @@ impl<'a> Locked<'a> {
 
     /// Fills a draft that has all its cells.
     pub fn fill_draft(&mut self, draft: &Draft, content: &Content<'_>) -> Record<'a> {
+        self.fill(draft.head, draft.last.map(|_| draft.cells as u32), content)
+    }
+
+    /// Fills a run that has room for all words.
+    #[inline(always)]
+    pub fn fill_run(&mut self, run: Run, content: &Content<'_>) -> Record<'a> {
+        self.fill(run, None, content)
+    }
+
+    /// Fills the cells of a record that lies in one run, or goes on and has so many cells in all.
+    #[inline(always)]
+    fn fill(&mut self, run: Run, chained_cells: Option<u32>, content: &Content<'_>) -> Record<'a> {
         let core = self.core;
-        let at = core.geometry.cell_at(draft.head.cell);
-        let chained = draft.last.is_some();
-        let shape = Shape {
-            key_length: content.key.len() as u16,
-            tag: content.tag,
-            kind: content.kind,
-            extras: content.extras() | if chained { CHAINED } else { 0 },
-            run: draft.head.length as u8,
-        };
-        core.memory.store(at + SHAPE, shape.to_word());
-        core.memory.store_half(at + NEXT, 0);
-        core.memory.store_half(at + FLAGS, content.flags);
-        core.memory.store_half(at + LENGTH, content.length);
-        if chained {
-            core.memory.store_half(at + EXTRA + 4, draft.cells as u32);
+        let head = core.head_of(run.cell);
+        let extras = content.extras() | if chained_cells.is_some() { CHAINED } else { 0 };
+        let key_length = content.key.len() as u16;
+        let shape = Shape::new(key_length, content.tag, content.kind, extras, run.length as u8);
+        head.store(SHAPE, shape.word());
+        head.store_half(NEXT, 0);
+        head.store_half(FLAGS, content.flags);
+        head.store_half(LENGTH, content.length);
+        let mut extra = EXTRA;
+        if let Some(cells) = chained_cells {
+            head.store_half(EXTRA + 4, cells);
+            extra += 8;
         }
         if content.expiry_us != 0 {
-            core.memory.store(at + EXTRA + usize::from(chained) * 8, content.expiry_us);
+            head.store(extra, content.expiry_us);
         }
-        let record = core.record(draft.head.cell).expect("its shape was just written");
-        let sum = write_payload(core, &record, content);
-        core.memory.store_half(at + SUM, sum);
+        let record = core.record_of(run.cell, shape, content.length);
+        head.store_half(SUM, write_payload(&record, content));
         fault::point();
         record
     }
@@ -220,14 +239,13 @@ impl<'a> Locked<'a> {
 
     /// Gives back the cells of a record that does not exist any more and that nobody links to.
     pub fn release_record(&mut self, record: &Record<'_>) {
-        let is_chained = record.shape.extras & CHAINED != 0;
-        let mut next = if is_chained { record.half(EXTRA) } else { 0 };
+        let mut next = if record.shape.is_chained() { record.half(EXTRA) } else { 0 };
         let owner = Core::owner_byte(self.shard);
         let is_body = |cell: u32| self.core.owner(cell) == owner;
         // A damaged shape or link must not give away what belongs to others.
-        let run = u32::from(record.shape.run);
+        let run = record.shape.run();
         let is_whole = (record.cell + 1..record.cell + run).all(is_body);
-        self.release(Run { cell: record.cell, length: if is_whole { run } else { 1 } });
+        self.keep_or_release(Run { cell: record.cell, length: if is_whole { run } else { 1 } });
         fault::point();
         while let Some((cell, length)) = self.core.run_at(next) {
             if !(cell..cell + length).all(|cell| self.core.owner(cell) == owner) {
@@ -242,51 +260,50 @@ impl<'a> Locked<'a> {
 impl Record<'_> {
     /// Cells that the record owns.
     pub fn cells(&self) -> u64 {
-        match self.shape.extras & CHAINED {
-            0 => u64::from(self.shape.run),
-            _ => u64::from(self.half(EXTRA + 4)),
+        match self.shape.is_chained() {
+            false => u64::from(self.shape.run()),
+            true => u64::from(self.half(EXTRA + 4)),
         }
     }
 }
 
 /// Writes key and value behind the header; returns the checksum.
-fn write_payload(core: Core<'_>, record: &Record<'_>, content: &Content<'_>) -> u32 {
+#[inline(always)]
+fn write_payload(record: &Record<'_>, content: &Content<'_>) -> u32 {
     let mut sum = Sum::new(record.shape, content.length, content.flags);
     let mut words = record.words();
-    let mut put = |word: u64| {
-        let at = words.next_place().expect("the draft has room for every word");
-        core.memory.store(at, word);
-    };
-    let mut rest = content.key;
-    while !rest.is_empty() {
-        let (word, after) = first_word(rest);
-        put(word);
-        sum.add(word);
-        rest = after;
-    }
-    let mut summed = record.summed_words();
-    let mut put = |word: u64| {
-        put(word);
-        if summed > 0 {
-            sum.add(word);
-            summed -= 1;
-        }
-    };
+    let mut is_whole = words.write(content.key, &mut sum);
     match &content.source {
-        Source::Bytes(bytes) => {
-            let mut rest = *bytes;
-            while !rest.is_empty() {
-                let (word, after) = first_word(rest);
-                put(word);
-                rest = after;
-            }
+        // Summed as a whole; those that are not all summed are words.
+        Source::Bytes(bytes) => is_whole &= words.write(bytes, &mut sum),
+        Source::Words(values, count) => {
+            let values = values.iter().take(*count as usize).copied();
+            is_whole &= write_words(&mut words, values, record.summed_words(), &mut sum);
         }
-        Source::Words(words, count) => words.iter().take(*count as usize).for_each(|w| put(*w)),
-        Source::Record(words, count) => {
-            let mut words = words.clone();
+        Source::Record(source, count) => {
+            let mut source = source.clone();
             // A damaged source that ends early leaves zeros; its checksum has said so before.
-            (0..*count).for_each(|_| put(words.next_word().unwrap_or(0)));
+            let values = (0..*count).map(|_| source.next_word().unwrap_or(0));
+            is_whole &= write_words(&mut words, values, record.summed_words(), &mut sum);
         }
     }
+    assert!(is_whole, "a draft has room for every word");
     sum.finish()
+}
+
+/// Writes words, of which the first `summed` count for the checksum. False if the record ends before.
+fn write_words(
+    words: &mut Words<'_>,
+    values: impl Iterator<Item = u64>,
+    summed: u32,
+    sum: &mut Sum,
+) -> bool {
+    for (index, value) in values.enumerate() {
+        let Some([place]) = words.stretch(1) else { return false };
+        place.store(value, Ordering::Relaxed);
+        if index < summed as usize {
+            sum.add(value);
+        }
+    }
+    true
 }

@@ -87,7 +87,7 @@ impl<'a> Locked<'a> {
                 if Some(record.cell) == spared {
                     continue;
                 }
-                let is_live = !self.core.is_over(self.shard, &record, version_of(record.commit()));
+                let is_live = !self.is_over(&record, version_of(record.commit()));
                 if self.remove_cell(&record) {
                     self.count(if is_live { EVICTIONS } else { EXPIRIES }, 1);
                     return Some(is_live);
@@ -221,7 +221,7 @@ impl<'a> Locked<'a> {
             let dead = chain.find(|(record, _)| {
                 Some(record.cell) != spared
                     && state_of(record.commit()) == ENTRY
-                    && self.core.is_over(self.shard, record, version_of(record.commit()))
+                    && self.is_over(record, version_of(record.commit()))
             });
             let Some((record, link_at)) = dead else { return freed };
             self.remove(&record, link_at);

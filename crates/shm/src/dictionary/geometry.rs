@@ -47,6 +47,9 @@ const BYTES_PER_SHARD: u64 = 256 << 10;
 /// a group.
 const RESERVE_PART: u32 = 128;
 
+/// Longest run that a shard keeps for its next record.
+const SPARE_CELLS_MOST: u32 = 8;
+
 /// The five numbers, and the offsets that follow from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -60,6 +63,9 @@ pub struct Geometry {
     pub cells: u32,
     /// Cells that entries may take; the rest is reserve.
     pub usable_cells: u32,
+    /// Cells of the longest run that a shard keeps for its next record. A shard keeps two, all of them
+    /// together at most a quarter of the reserve; 0 if that is none.
+    pub spare_cells: u32,
     /// Buckets of each shard.
     pub buckets: u32,
     /// Offset of the stripes.
@@ -171,6 +177,7 @@ impl Geometry {
             exact,
             cells: cells as u32,
             usable_cells: usable as u32,
+            spare_cells: ((cells - usable) / (8 * shards)).min(SPARE_CELLS_MOST.into()) as u32,
             buckets: buckets as u32,
             stripes_at,
             shards_at,

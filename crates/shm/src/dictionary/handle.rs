@@ -3,11 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use siphasher::sip::SipHasher13;
-
 use super::check::Finding;
 use super::core::{Core, Key, Parts};
 use super::geometry::Geometry;
+use super::hash::KeyHash;
 use super::statistics::Statistics;
 use super::value::{
     Entry, Incremented, Number, OwnedEntry, OwnedValue, Remaining, SetOptions, Side, Stored, Value,
@@ -200,7 +199,7 @@ fn parts_of(memory: &Memory, header: &Header, geometry: Geometry, options: &Opti
     Parts {
         memory: memory.clone(),
         geometry,
-        hasher: SipHasher13::new_with_keys(header.hash_key.0, header.hash_key.1),
+        hash: KeyHash::new(header.hash_key),
         lock_timeout: options.lock_timeout,
     }
 }

@@ -37,7 +37,7 @@ impl<'a> Core<'a> {
                 let is_entry = state_of(record.commit()) == ENTRY;
                 return if is_entry { Find::Found(record, link_at) } else { Find::Torn };
             }
-            link_at = record.at + NEXT;
+            link_at = record.at(NEXT);
         }
         Find::Torn
     }
@@ -99,7 +99,7 @@ impl<'a> Locked<'a> {
 
     /// Gives back what an entry owns that does not exist any more.
     pub fn dispose(&mut self, record: &Record<'a>) {
-        if record.shape.kind == kind::LIST {
+        if record.shape.kind() == kind::LIST {
             self.dispose_elements(record);
         }
         self.release_record(record);
@@ -131,7 +131,7 @@ impl<'a> Iterator for Bucket<'a> {
         self.steps += 1;
         let link_at = self.link_at;
         let record = self.core.record_at(self.core.memory.load_half(link_at))?;
-        self.link_at = record.at + NEXT;
+        self.link_at = record.at(NEXT);
         Some((record, link_at))
     }
 }

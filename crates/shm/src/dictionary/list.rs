@@ -20,16 +20,49 @@ use super::shard::{ELEMENTS, Locked, WRITES};
 use super::value::{OwnedValue, SetOptions, Side, Value};
 use super::write::end_of;
 use crate::error::{Error, Result};
+use crate::sync::{AtomicU64, Ordering};
 
-/// The words of a list's value.
+/// A list: the words of its entry's value.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
     /// The entry.
     pub record: Record<'a>,
     /// Identity: what its elements name.
     pub id: u64,
-    ends_at: usize,
-    count_at: usize,
+    /// The links of the first element, in the lower half, and of the last one.
+    ends: &'a AtomicU64,
+    count: &'a AtomicU64,
+}
+
+impl List<'_> {
+    /// Elements of the list.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The link of the element at an end.
+    fn end(&self, side: Side) -> u32 {
+        let ends = self.ends.load(Ordering::Relaxed);
+        match side {
+            Side::Left => ends as u32,
+            Side::Right => (ends >> 32) as u32,
+        }
+    }
+
+    fn set_end(&self, side: Side, link: u32) {
+        let other = u64::from(self.end(side.other()));
+        let ends = match side {
+            Side::Left => other << 32 | u64::from(link),
+            Side::Right => u64::from(link) << 32 | other,
+        };
+        self.ends.store(ends, Ordering::Relaxed);
+    }
+
+    /// Writes what is derived: ends and count.
+    pub fn set_ends(&self, first: u32, last: u32, count: u64) {
+        self.ends.store(u64::from(last) << 32 | u64::from(first), Ordering::Relaxed);
+        self.count.store(count, Ordering::Relaxed);
+    }
 }
 
 /// An element of a list.
@@ -43,30 +76,24 @@ pub struct Element {
 
 impl<'a> Core<'a> {
     /// The list in an entry of that kind; `None` if it is cut off.
+    #[inline(always)]
     pub fn list_of(self, record: Record<'a>) -> Option<List<'a>> {
-        let mut words = record.value().filter(|_| record.shape.kind == kind::LIST)?;
-        let id = words.next_word()?;
-        Some(List { record, id, ends_at: words.next_place()?, count_at: words.next_place()? })
+        let is_list = record.shape.kind() == kind::LIST;
+        let [id, ends, count] = record.value_places().filter(|_| is_list)?;
+        Some(List { record, id: id.load(Ordering::Relaxed), ends, count })
     }
 
     /// What an element says about itself; `None` if it is none.
     pub fn element_of(self, record: &Record<'_>) -> Option<Element> {
         let mut words = record.words();
-        let is_element = record.shape.key_length == 16 && state_of(record.commit()) == ELEMENT;
+        let is_element = record.shape.key_length() == 16 && state_of(record.commit()) == ELEMENT;
         let list = words.next_word().filter(|_| is_element)?;
         Some(Element { list, position: words.next_word()? as i64 })
     }
 
-    fn end_at(list: &List<'_>, side: Side) -> usize {
-        match side {
-            Side::Left => list.ends_at,
-            Side::Right => list.ends_at + 4,
-        }
-    }
-
     /// The element at an end, if the link is right.
     pub fn end_of_list(self, shard: u32, list: &List<'_>, side: Side) -> Option<Record<'a>> {
-        self.element_at(shard, self.memory.load_half(Self::end_at(list, side)), list.id)
+        self.element_at(shard, list.end(side), list.id)
     }
 
     /// The element of a list that a link leads to.
@@ -88,18 +115,6 @@ impl<'a> Core<'a> {
         self.element_at(shard, element.half(away_from(side)), list.id)
     }
 
-    /// Elements of a list.
-    pub fn count_of(self, list: &List<'_>) -> u64 {
-        self.memory.load(list.count_at)
-    }
-
-    /// Writes what is derived: ends and count.
-    pub fn set_ends(self, list: &List<'_>, first: u32, last: u32, count: u64) {
-        self.memory.store_half(list.ends_at, first);
-        self.memory.store_half(list.ends_at + 4, last);
-        self.memory.store(list.count_at, count);
-    }
-
     /// Adds an element at an end. Returns the new length. The time to live counts for a new list only.
     ///
     /// # Errors
@@ -114,7 +129,7 @@ impl<'a> Core<'a> {
         let mut shard = self.lock(key.shard)?;
         let evict = !options.never_evict;
         match shard.list(key)? {
-            Some(list) => shard.push_to(&list, value, side, evict),
+            Some((list, _)) => shard.push_to(&list, value, side, evict),
             None => shard.push_first(key, value, options),
         }
     }
@@ -131,11 +146,11 @@ impl<'a> Core<'a> {
     ) -> Result<Option<Value<'b>>> {
         let mut shard = self.lock(key.shard)?;
         for _ in 0..2 {
-            let Some(list) = shard.list(key)? else { return Ok(None) };
+            let Some((list, link_at)) = shard.list(key)? else { return Ok(None) };
             match self.end_of_list(key.shard, &list, side) {
                 Some(element) => {
                     let (value_kind, word) = read_element(&element, buffer)?;
-                    shard.take(key, &list, &element, side);
+                    shard.take(&list, link_at, &element, side);
                     return Ok(Some(decode(value_kind, word, buffer)));
                 }
                 // A list has an element: its links are damaged.
@@ -151,7 +166,7 @@ impl<'a> Core<'a> {
     /// [`Error::ValueNotList`], or a lock that could not be had.
     pub fn length(self, key: &Key<'_>) -> Result<u64> {
         let mut shard = self.lock(key.shard)?;
-        Ok(shard.list(key)?.map_or(0, |list| self.count_of(&list)))
+        Ok(shard.list(key)?.map_or(0, |(list, _)| list.count()))
     }
 
     /// Elements from one index to another, both included; negative ones count from the end.
@@ -160,8 +175,8 @@ impl<'a> Core<'a> {
     /// [`Error::ValueNotList`], or a lock that could not be had.
     pub fn range(self, key: &Key<'_>, start: i64, stop: i64) -> Result<Vec<OwnedValue>> {
         let mut shard = self.lock(key.shard)?;
-        let Some(list) = shard.list(key)? else { return Ok(Vec::new()) };
-        let count = i64::try_from(self.count_of(&list)).unwrap_or(i64::MAX);
+        let Some((list, _)) = shard.list(key)? else { return Ok(Vec::new()) };
+        let count = i64::try_from(list.count()).unwrap_or(i64::MAX);
         let from_end = |index: i64| if index < 0 { index.saturating_add(count) } else { index };
         let (start, stop) = (from_end(start).max(0), from_end(stop).min(count - 1));
         let mut found = Vec::new();
@@ -206,21 +221,23 @@ fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u64)>
     let mut words = element.value().ok_or_else(damaged)?;
     if element.shape.is_number() {
         let word = words.next_word().ok_or_else(damaged)?;
-        return Ok((element.shape.kind, word));
+        return Ok((element.shape.kind(), word));
     }
     let is_whole = words.read(element.length as usize, buffer);
-    is_whole.then_some((element.shape.kind, 0)).ok_or_else(damaged)
+    is_whole.then_some((element.shape.kind(), 0)).ok_or_else(damaged)
 }
 
 impl<'a> Locked<'a> {
-    /// The live list of a key.
-    fn list(&mut self, key: &Key<'_>) -> Result<Option<List<'a>>> {
-        let Some((record, _)) = self.find(key) else { return Ok(None) };
-        if self.core.is_over(self.shard, &record, version_of(record.commit())) {
+    /// The live list of a key, and the link that leads to it.
+    #[inline(always)]
+    fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, usize)>> {
+        let Some((record, link_at)) = self.find(key) else { return Ok(None) };
+        if self.is_over(&record, version_of(record.commit())) {
             return Ok(None);
         }
         self.touch(record.cell);
-        self.core.list_of(record).map(Some).ok_or(Error::ValueNotList)
+        let list = self.core.list_of(record).ok_or(Error::ValueNotList)?;
+        Ok(Some((list, link_at)))
     }
 
     fn push_to(
@@ -245,7 +262,7 @@ impl<'a> Locked<'a> {
         self.renew(&list.record);
         self.close();
         self.count(WRITES, 1);
-        Ok(core.count_of(list))
+        Ok(list.count())
     }
 
     /// The version of an entry changes with what it owns.
@@ -280,17 +297,14 @@ impl<'a> Locked<'a> {
         let link = link_to(element.cell);
         element.set_half(towards(side), 0);
         element.set_half(away_from(side), end.map_or(0, |end| link_to(end.cell)));
-        let core = self.core;
-        let memory = &core.memory;
         match end {
-            Some(end) => end.set_half(towards(side), link),
-            None => {
-                memory.store_half(list.ends_at, link);
-                memory.store_half(list.ends_at + 4, link);
+            Some(end) => {
+                end.set_half(towards(side), link);
+                list.set_end(side, link);
             }
+            None => list.set_ends(link, link, 0),
         }
-        memory.store_half(Core::end_at(list, side), link);
-        memory.store(list.count_at, self.core.count_of(list).wrapping_add(1));
+        list.count.store(list.count().wrapping_add(1), Ordering::Relaxed);
         self.count(ELEMENTS, 1);
         crate::fault::point();
     }
@@ -332,30 +346,23 @@ impl<'a> Locked<'a> {
     }
 
     /// Ends the element at an end, and the list with its last one.
-    fn take(&mut self, key: &Key<'_>, list: &List<'a>, element: &Record<'a>, side: Side) {
-        let core = self.core;
-        let next = core.next_element(self.shard, list, element, side);
+    fn take(&mut self, list: &List<'a>, link_at: usize, element: &Record<'a>, side: Side) {
+        let next = self.core.next_element(self.shard, list, element, side);
         self.open();
         element.set_commit(FREE);
-        let memory = &core.memory;
-        let link = next.map_or(0, |next| link_to(next.cell));
-        memory.store_half(Core::end_at(list, side), link);
-        memory.store(list.count_at, core.count_of(list).saturating_sub(1));
         self.discount(ELEMENTS, 1);
-        let link_at = match next {
+        match next {
             Some(next) => {
+                list.set_end(side, link_to(next.cell));
+                list.count.store(list.count().saturating_sub(1), Ordering::Relaxed);
                 next.set_half(towards(side), 0);
                 self.renew(&list.record);
-                None
             }
-            None => self.link_in(key.bucket, list.record.cell),
-        };
-        if let Some(link_at) = link_at {
-            self.unlink(&list.record, link_at);
+            None => self.unlink(&list.record, link_at),
         }
         self.close();
         self.release_record(element);
-        if link_at.is_some() {
+        if next.is_none() {
             self.release_record(&list.record);
         }
         self.count(WRITES, 1);

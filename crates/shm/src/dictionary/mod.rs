@@ -19,7 +19,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`geometry`] | what lies where |
-//! | [`cells`] | the allocator |
+//! | [`hash`] | from keys to numbers |
+//! | [`cells`], [`spare`] | the allocator; what each shard keeps beside it |
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
@@ -34,6 +35,7 @@ pub(crate) mod draft;
 pub(crate) mod evict;
 pub(crate) mod geometry;
 mod handle;
+pub(crate) mod hash;
 pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod read;
@@ -42,6 +44,7 @@ pub(crate) mod record;
 pub(crate) mod repair;
 pub(crate) mod room;
 pub(crate) mod shard;
+pub(crate) mod spare;
 pub(crate) mod stamps;
 pub(crate) mod statistics;
 pub(crate) mod survey;

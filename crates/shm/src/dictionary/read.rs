@@ -15,7 +15,7 @@
 use super::core::{Core, Key};
 use super::index::Find;
 use super::record::{Record, kind, version_of};
-use super::shard::{FLUSHED, SEQUENCE};
+use super::shard::{FLUSHED, Locked, SEQUENCE};
 use super::statistics::Counter;
 use super::value::{Entry, Remaining, Value};
 use crate::clock::now_us;
@@ -56,7 +56,7 @@ impl<'a> Core<'a> {
         key: &Key<'_>,
         mut look: impl FnMut(Option<Record<'a>>, bool) -> Attempt<T>,
     ) -> Result<Option<T>> {
-        let sequence = self.memory.word(self.geometry.shard_at(key.shard) + SEQUENCE);
+        let sequence = self.fields_of(key.shard).word(SEQUENCE);
         for _ in 0..TRIES {
             let before = sequence.load(Ordering::Acquire);
             if before & 1 == 1 {
@@ -90,13 +90,8 @@ impl<'a> Core<'a> {
 
     /// True if the time of an entry is over: it has expired, or was flushed.
     #[inline(always)]
-    pub fn is_over(&self, shard: u32, record: &Record<'_>, version: u64) -> bool {
-        let flushed = self.memory.load(self.geometry.shard_at(shard) + FLUSHED);
-        if version <= flushed {
-            return true;
-        }
-        let expiry_us = record.expiry_us();
-        expiry_us != 0 && now_us() >= expiry_us
+    pub fn is_over(self, shard: u32, record: &Record<'_>, version: u64) -> bool {
+        is_over(self.fields_of(shard).load(FLUSHED), record, version)
     }
 
     /// Looks at one record; the bytes of its value go into the buffer.
@@ -110,8 +105,11 @@ impl<'a> Core<'a> {
     ) -> Option<Seen> {
         let version = version_of(record.commit());
         let mut word = 0;
-        match record.shape.kind {
-            kind::INTEGER | kind::DOUBLE => word = record.value()?.next_word()?,
+        match record.shape.kind() {
+            kind::INTEGER | kind::DOUBLE => {
+                let [place] = record.value_places()?;
+                word = place.load(Ordering::Relaxed);
+            }
             kind::BYTES | kind::TABLE => {
                 if record.length > COPY_LIMIT_BYTES && !has_lock {
                     return None;
@@ -124,7 +122,7 @@ impl<'a> Core<'a> {
         }
         let is_stale = self.is_over(shard, &record, version);
         let flags = record.half(super::record::FLAGS);
-        Some(Seen { cell: record.cell, kind: record.shape.kind, word, flags, version, is_stale })
+        Some(Seen { cell: record.cell, kind: record.shape.kind(), word, flags, version, is_stale })
     }
 
     #[inline(always)]
@@ -199,6 +197,24 @@ impl<'a> Core<'a> {
             }
             Some((true, _)) | None => Err(Error::NotFound),
         }
+    }
+}
+
+/// True if the time of an entry is over, where everything up to `flushed` is.
+#[inline(always)]
+fn is_over(flushed: u64, record: &Record<'_>, version: u64) -> bool {
+    if version <= flushed {
+        return true;
+    }
+    let expiry_us = record.expiry_us();
+    expiry_us != 0 && now_us() >= expiry_us
+}
+
+impl Locked<'_> {
+    /// True if the time of an entry is over: it has expired, or was flushed.
+    #[inline(always)]
+    pub fn is_over(&self, record: &Record<'_>, version: u64) -> bool {
+        is_over(self.field(FLUSHED), record, version)
     }
 }
 

@@ -118,7 +118,7 @@ impl<'a> Core<'a> {
         let mut shard = self.lock(key.shard)?;
         let Some((record, _)) = shard.find(key) else { return Ok(None) };
         let version = version_of(record.commit());
-        if !self.is_over(key.shard, &record, version) {
+        if !shard.is_over(&record, version) {
             return Ok(None);
         }
         if version <= shard.field(FLUSHED) {
@@ -132,7 +132,7 @@ impl<'a> Core<'a> {
         let mut shard = self.lock(key.shard)?;
         let (record, link_at) = shard.find(key).ok_or(Error::NotFound)?;
         let version = version_of(record.commit());
-        if self.is_over(key.shard, &record, version) {
+        if shard.is_over(&record, version) {
             return Err(Error::NotFound);
         }
         if version != wanted {
@@ -170,7 +170,7 @@ impl<'a> Locked<'a> {
             entries.extend(self.bucket(bucket).map(|(record, _)| Used {
                 record,
                 age: self.core.age(self.shard, record.cell),
-                is_over: self.core.is_over(self.shard, &record, version_of(record.commit())),
+                is_over: self.is_over(&record, version_of(record.commit())),
             }));
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.age));

@@ -16,7 +16,8 @@
 
 use super::core::{Core, Key};
 use super::geometry::{CELL_BYTES, CELL_WORDS};
-use crate::sync::Ordering;
+use crate::memory::Window;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Offset of the commit word.
 pub const COMMIT: usize = 0;
@@ -90,59 +91,84 @@ pub fn link_to(cell: u32) -> u32 {
     cell + 1
 }
 
-/// How the parts of a record are laid out.
+/// How the parts of a record are laid out: the word at [`SHAPE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// Bytes of the key.
-    pub key_length: u16,
-    /// Bits of the key's hash.
-    pub tag: u16,
-    /// See [`kind`].
-    pub kind: u8,
-    /// [`CHAINED`], [`EXPIRES`].
-    pub extras: u8,
-    /// Cells of the first run.
-    pub run: u8,
-}
+pub struct Shape(u64);
+
+/// The bits of a shape that say nothing about the contents: extras and run.
+const LAYOUT_BITS: u64 = 0x00ff_ff00_0000_0000;
 
 impl Shape {
-    /// From its word.
+    /// Of a record that lies in one run.
     #[inline(always)]
-    pub fn from_word(word: u64) -> Self {
-        Self {
-            key_length: word as u16,
-            tag: (word >> 16) as u16,
-            kind: (word >> 32) as u8,
-            extras: (word >> 40) as u8,
-            run: (word >> 48) as u8,
-        }
+    pub fn new(key_length: u16, tag: u16, kind: u8, extras: u8, run: u8) -> Self {
+        let key = u64::from(key_length) | u64::from(tag) << 16;
+        Self(key | u64::from(kind) << 32 | u64::from(extras) << 40 | u64::from(run) << 48)
     }
 
-    /// As its word.
-    pub fn to_word(self) -> u64 {
-        u64::from(self.key_length)
-            | u64::from(self.tag) << 16
-            | u64::from(self.kind) << 32
-            | u64::from(self.extras) << 40
-            | u64::from(self.run) << 48
+    /// As a word.
+    #[inline(always)]
+    pub fn word(self) -> u64 {
+        self.0
+    }
+
+    /// Bytes of the key.
+    #[inline(always)]
+    pub fn key_length(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// Bits of the key's hash.
+    pub fn tag(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    /// See [`kind`].
+    #[inline(always)]
+    pub fn kind(self) -> u8 {
+        (self.0 >> 32) as u8
+    }
+
+    /// True if the record goes on in further runs.
+    #[inline(always)]
+    pub fn is_chained(self) -> bool {
+        self.0 & u64::from(CHAINED) << 40 != 0
+    }
+
+    /// True if the record says when it expires.
+    #[inline(always)]
+    pub fn expires(self) -> bool {
+        self.0 & u64::from(EXPIRES) << 40 != 0
+    }
+
+    /// Cells of the first run.
+    #[inline(always)]
+    pub fn run(self) -> u32 {
+        u32::from((self.0 >> 48) as u8)
     }
 
     /// Words before the key.
     #[inline(always)]
     pub fn header_words(self) -> u32 {
-        FIXED_WORDS + u32::from(self.extras & CHAINED != 0) + u32::from(self.extras & EXPIRES != 0)
+        FIXED_WORDS + u32::from(self.is_chained()) + u32::from(self.expires())
     }
 
     /// Words of the key.
     #[inline(always)]
     pub fn key_words(self) -> u32 {
-        u32::from(self.key_length).div_ceil(8)
+        u32::from(self.key_length()).div_ceil(8)
     }
 
     /// True if the value is a single word that is replaced in place.
-    #[inline]
+    #[inline(always)]
     pub fn is_number(self) -> bool {
-        matches!(self.kind, kind::INTEGER | kind::DOUBLE)
+        matches!(self.kind(), kind::INTEGER | kind::DOUBLE)
+    }
+
+    /// True if a key has this length and these bits of its hash.
+    #[inline(always)]
+    fn may_have(self, key: &Key<'_>) -> bool {
+        self.0 as u32 == key.bytes.len() as u32 | u32::from(key.tag) << 16
     }
 }
 
@@ -152,8 +178,8 @@ pub struct Record<'a> {
     core: Core<'a>,
     /// The cell it begins in.
     pub cell: u32,
-    /// The offset of that cell.
-    pub at: usize,
+    /// That cell.
+    head: Window<'a, CELL_BYTES>,
     /// Its layout.
     pub shape: Shape,
     /// Bytes of its value.
@@ -167,20 +193,31 @@ impl<'a> Core<'a> {
         self.record(link.checked_sub(1)?)
     }
 
+    /// A record whose header says this, written by the caller.
+    #[inline(always)]
+    pub fn record_of(self, cell: u32, shape: Shape, length: u32) -> Record<'a> {
+        Record { core: self, cell, head: self.head_of(cell), shape, length }
+    }
+
+    /// A cell as the beginning of a record, whatever it is. The caller has checked the number.
+    #[inline(always)]
+    pub fn head_of(self, cell: u32) -> Window<'a, CELL_BYTES> {
+        self.0.memory.window(self.0.geometry.cell_at(cell))
+    }
+
     /// The record that begins in a cell; `None` if no record can begin there.
     #[inline(always)]
     pub fn record(self, cell: u32) -> Option<Record<'a>> {
         if cell >= self.geometry.cells {
             return None;
         }
-        let at = self.geometry.cell_at(cell);
-        let shape = Shape::from_word(self.memory.load(at + SHAPE));
-        let run = u32::from(shape.run);
-        if run == 0 || run > self.geometry.cells - cell {
+        let head = self.head_of(cell);
+        let shape = Shape(head.load(SHAPE));
+        if shape.run() == 0 || shape.run() > self.geometry.cells - cell {
             return None;
         }
-        let length = self.memory.load_half(at + LENGTH);
-        Some(Record { core: self, cell, at, shape, length })
+        let length = head.load_half(LENGTH);
+        Some(Record { core: self, cell, head, shape, length })
     }
 }
 
@@ -188,39 +225,49 @@ impl<'a> Record<'a> {
     /// The commit word.
     #[inline(always)]
     pub fn commit(&self) -> u64 {
-        self.core.memory.word(self.at + COMMIT).load(Ordering::Acquire)
+        self.head.word(COMMIT).load(Ordering::Acquire)
     }
 
     /// Makes the record exist, or not exist any more.
     #[inline]
     pub fn set_commit(&self, commit: u64) {
-        self.core.memory.word(self.at + COMMIT).store(commit, Ordering::Release);
+        self.head.word(COMMIT).store(commit, Ordering::Release);
         crate::fault::point();
+    }
+
+    /// The offset of a field of its header.
+    #[inline(always)]
+    pub fn at(&self, field: usize) -> usize {
+        self.core.geometry.cell_at(self.cell) + field
     }
 
     /// A half word of its header.
     #[inline(always)]
     pub fn half(&self, field: usize) -> u32 {
-        self.core.memory.load_half(self.at + field)
+        self.head.load_half(field)
     }
 
     /// Writes a half word of its header.
     #[inline]
     pub fn set_half(&self, field: usize, value: u32) {
-        self.core.memory.store_half(self.at + field, value);
+        self.head.store_half(field, value);
     }
 
     /// When it expires, in microseconds; 0 for never.
     #[inline(always)]
     pub fn expiry_us(&self) -> u64 {
-        self.expiry_at().map_or(0, |at| self.core.memory.load(at))
+        self.expiry_field().map_or(0, |field| self.head.load(field))
     }
 
-    /// Where it says when it expires, if it has room for that.
+    /// The moment at which it expires, to be changed in place, if it has room for that.
+    pub fn expiry_place(&self) -> Option<&'a AtomicU64> {
+        self.expiry_field().map(|field| self.head.word(field))
+    }
+
     #[inline(always)]
-    pub fn expiry_at(&self) -> Option<usize> {
-        let chain = usize::from(self.shape.extras & CHAINED != 0);
-        (self.shape.extras & EXPIRES != 0).then_some(self.at + EXTRA + chain * 8)
+    fn expiry_field(&self) -> Option<usize> {
+        let chain = usize::from(self.shape.is_chained());
+        self.shape.expires().then_some(EXTRA + chain * 8)
     }
 
     /// Words of the value.
@@ -232,36 +279,59 @@ impl<'a> Record<'a> {
     /// The words from the key on.
     #[inline(always)]
     pub fn words(&self) -> Words<'a> {
-        let header = self.shape.header_words();
-        let is_chained = self.shape.extras & CHAINED != 0;
-        let next = if is_chained { self.half(EXTRA) } else { 0 };
-        Words {
-            core: self.core,
-            at: self.at + header as usize * 8,
-            left: (u32::from(self.shape.run) * CELL_WORDS as u32).saturating_sub(header),
-            next,
-        }
+        self.words_after(self.shape.header_words()).unwrap_or_else(|| self.no_words())
     }
 
     /// The words from the value on; `None` if the record ends before.
     #[inline(always)]
     pub fn value(&self) -> Option<Words<'a>> {
+        let before = self.shape.header_words() + self.shape.key_words();
+        self.words_after(before).or_else(|| self.value_beyond())
+    }
+
+    /// The words of the first run after so many, and those of further runs.
+    #[inline(always)]
+    fn words_after(&self, before: u32) -> Option<Words<'a>> {
+        let left = (self.shape.run() * CELL_WORDS as u32).checked_sub(before)?;
+        let next = if self.shape.is_chained() { self.half(EXTRA) } else { 0 };
+        Some(Words { core: self.core, at: self.at(before as usize * 8), left, next })
+    }
+
+    /// What a first run without room for the header has: damage.
+    #[cold]
+    fn no_words(&self) -> Words<'a> {
+        Words { core: self.core, at: self.at(0), left: 0, next: 0 }
+    }
+
+    /// The words of a value that begins in a further run.
+    #[cold]
+    fn value_beyond(&self) -> Option<Words<'a>> {
         let mut words = self.words();
         words.skip(self.shape.key_words())?;
         Some(words)
     }
 
+    /// The first words of the value, to be changed in place.
+    #[inline(always)]
+    pub fn value_places<const COUNT: usize>(&self) -> Option<[&'a AtomicU64; COUNT]> {
+        let mut words = self.value()?;
+        if words.left >= COUNT as u32 {
+            let places = words.stretch(COUNT as u32)?;
+            return Some(std::array::from_fn(|index| &places[index]));
+        }
+        let places = std::array::from_fn(|_| words.next_place());
+        places.iter().all(Option::is_some).then(|| places.map(|place| place.expect("checked")))
+    }
+
     /// True if the record has this key.
     #[inline(always)]
     pub fn has_key(&self, key: &Key<'_>) -> bool {
-        usize::from(self.shape.key_length) == key.bytes.len()
-            && self.shape.tag == key.tag
-            && self.words().starts_with(key.bytes)
+        self.shape.may_have(key) && self.words().starts_with(key.bytes)
     }
 
     /// Reads the key. False if the record ends before.
     pub fn read_key(&self, buffer: &mut Vec<u8>) -> bool {
-        self.words().read(usize::from(self.shape.key_length), buffer)
+        self.words().read(usize::from(self.shape.key_length()), buffer)
     }
 }
 
@@ -275,9 +345,16 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// The offset and number of the next words that lie side by side, at most `most`.
+    /// The next words that lie side by side, at most `most`.
     #[inline(always)]
-    pub fn stretch(&mut self, most: u32) -> Option<(usize, u32)> {
+    pub fn stretch(&mut self, most: u32) -> Option<&'a [AtomicU64]> {
+        let (at, count) = self.advance(most)?;
+        Some(self.core.0.memory.words(at, count as usize))
+    }
+
+    /// Passes over what lies side by side, at most `most` words: where it lies, and how many they are.
+    #[inline(always)]
+    fn advance(&mut self, most: u32) -> Option<(usize, u32)> {
         if self.left == 0 {
             self.enter_next_run()?;
         }
@@ -288,18 +365,19 @@ impl<'a> Words<'a> {
         Some((at, count))
     }
 
-    /// The offset of the next word.
+    /// The next word, to be changed in place.
     #[inline(always)]
-    pub fn next_place(&mut self) -> Option<usize> {
-        self.stretch(1).map(|(at, _)| at)
+    pub fn next_place(&mut self) -> Option<&'a AtomicU64> {
+        self.advance(1).map(|(at, _)| self.core.0.memory.word(at))
     }
 
     /// The next word.
     #[inline(always)]
     pub fn next_word(&mut self) -> Option<u64> {
-        self.next_place().map(|at| self.core.memory.load(at))
+        self.next_place().map(|place| place.load(Ordering::Relaxed))
     }
 
+    #[cold]
     fn enter_next_run(&mut self) -> Option<()> {
         let (cell, length) = self.core.run_at(self.next)?;
         let at = self.core.geometry.cell_at(cell);
@@ -314,7 +392,7 @@ impl<'a> Words<'a> {
     pub fn skip(&mut self, words: u32) -> Option<()> {
         let mut left = words;
         while left > 0 {
-            left -= self.stretch(left)?.1;
+            left -= self.advance(left)?.1;
         }
         Some(())
     }
@@ -324,12 +402,10 @@ impl<'a> Words<'a> {
     fn starts_with(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some((at, count)) = self.stretch(rest.len().div_ceil(8) as u32) else {
-                return false;
-            };
-            for index in 0..count as usize {
+            let Some(places) = self.stretch(rest.len().div_ceil(8) as u32) else { return false };
+            for place in places {
                 let (word, after) = first_word(rest);
-                if self.core.memory.load(at + index * 8) != word {
+                if place.load(Ordering::Relaxed) != word {
                     return false;
                 }
                 rest = after;
@@ -338,24 +414,41 @@ impl<'a> Words<'a> {
         true
     }
 
-    /// Copies `length` bytes into the buffer. False if the record ends before.
+    /// Copies `length` bytes into the buffer, in the place of what was there. False if the record ends
+    /// before.
     #[inline]
     pub fn read(&mut self, length: usize, buffer: &mut Vec<u8>) -> bool {
-        buffer.clear();
         if length > self.core.geometry.cells as usize * CELL_BYTES {
             return false;
         }
         buffer.resize(length.next_multiple_of(8), 0);
         let mut rest = &mut buffer[..];
         while !rest.is_empty() {
-            let Some((at, count)) = self.stretch((rest.len() / 8) as u32) else { return false };
-            let (part, after) = rest.split_at_mut(count as usize * 8);
-            for (index, place) in part.chunks_exact_mut(8).enumerate() {
-                place.copy_from_slice(&self.core.memory.load(at + index * 8).to_le_bytes());
+            let Some(places) = self.stretch((rest.len() / 8) as u32) else { return false };
+            let (part, after) = rest.split_at_mut(places.len() * 8);
+            for (bytes, place) in part.chunks_exact_mut(8).zip(places) {
+                bytes.copy_from_slice(&place.load(Ordering::Relaxed).to_le_bytes());
             }
             rest = after;
         }
         buffer.truncate(length);
+        true
+    }
+
+    /// Writes bytes into the next words, padded with zeros, and adds them to a checksum. False if the
+    /// record ends before.
+    #[inline(always)]
+    pub fn write(&mut self, bytes: &[u8], sum: &mut Sum) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some(places) = self.stretch(rest.len().div_ceil(8) as u32) else { return false };
+            for place in places {
+                let (word, after) = first_word(rest);
+                place.store(word, Ordering::Relaxed);
+                sum.add(word);
+                rest = after;
+            }
+        }
         true
     }
 }
@@ -375,16 +468,24 @@ impl Core<'_> {
 }
 
 /// The first eight bytes as a word, padded with zeros, and the rest.
-#[inline]
+#[inline(always)]
 pub fn first_word(bytes: &[u8]) -> (u64, &[u8]) {
     match bytes.split_first_chunk::<8>() {
         Some((word, rest)) => (u64::from_le_bytes(*word), rest),
-        None => {
-            let mut word = [0; 8];
-            word[..bytes.len()].copy_from_slice(bytes);
-            (u64::from_le_bytes(word), &[])
-        }
+        None => (last_word(bytes), &[]),
     }
+}
+
+/// Fewer than eight bytes as a word, padded with zeros. Two loads that overlap, or three, and no loop.
+#[inline(always)]
+fn last_word(bytes: &[u8]) -> u64 {
+    let length = bytes.len();
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u64::from(first) | u64::from(last) << ((length - 4) * 8);
+    }
+    let at = |index: usize| u64::from(bytes[index]) << (index * 8);
+    if length == 0 { 0 } else { at(0) | at(length / 2) | at(length - 1) }
 }
 
 /// The checksum of a record: over its shape and the words that do not change while it lives. It finds
@@ -399,14 +500,15 @@ impl Sum {
     /// Begins with what stands in the header. The length of the first run is left out: it says where
     /// the words lie, not what they are.
     /// The expiry, too: it changes in place.
+    #[inline(always)]
     pub fn new(shape: Shape, length: u32, flags: u32) -> Self {
-        let mut sum = Self(Shape { run: 0, extras: 0, ..shape }.to_word());
+        let mut sum = Self(shape.word() & !LAYOUT_BITS);
         sum.add(u64::from(length) << 32 | u64::from(flags));
         sum
     }
 
     /// Adds a word.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(Self::FACTOR);
     }
@@ -420,7 +522,7 @@ impl Sum {
 impl Record<'_> {
     /// Words of the value that the checksum covers: not those that change in place.
     pub fn summed_words(&self) -> u32 {
-        match self.shape.kind {
+        match self.shape.kind() {
             kind::INTEGER | kind::DOUBLE => 0,
             kind::LIST => 1,
             _ => self.value_words(),

@@ -6,7 +6,8 @@
 use super::cells::Run;
 use super::record::{FREE, NEXT, PREVIOUS, link_to};
 use super::shard::{
-    CANDIDATES, CELLS_USED, CREDIT, DOOMED, ELEMENTS, LIVE, Locked, NEAR, REPAIRS, VERSION,
+    CANDIDATES, CELLS_USED, CREDIT, DOOMED, ELEMENTS, LIVE, Locked, NEAR, REPAIRS, SPARE_FIRST,
+    SPARE_SECOND, VERSION,
 };
 use super::survey::Survey;
 use crate::fault;
@@ -53,7 +54,7 @@ impl<'a> Locked<'a> {
                 element.set_half(PREVIOUS, index.checked_sub(1).map_or(0, link));
                 element.set_half(NEXT, link(index + 1));
             }
-            self.core.set_ends(&list, link(0), link(elements.len() - 1), elements.len() as u64);
+            list.set_ends(link(0), link(elements.len() - 1), elements.len() as u64);
             fault::point();
         }
     }
@@ -65,6 +66,8 @@ impl<'a> Locked<'a> {
         self.set_half(CREDIT, 0);
         self.set_half(CANDIDATES, 0);
         self.set_half(DOOMED, 0);
+        self.set_field(SPARE_FIRST, 0);
+        self.set_field(SPARE_SECOND, 0);
         self.set_half(NEAR, self.half(NEAR).min(self.core.geometry.cells - 1));
         fault::point();
     }

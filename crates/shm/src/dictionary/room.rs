@@ -60,6 +60,7 @@ impl<'a> Locked<'a> {
     ///
     /// # Errors
     /// [`Error::NoMemory`]: nothing was built, and the old record is in place.
+    #[inline(always)]
     pub fn build(&mut self, content: &Content<'_>, permit: Permit<'a>) -> Result<Built<'a>> {
         let replaced = permit.old.map_or(0, |old| old.cells());
         self.build_within(content, permit, replaced)
@@ -69,10 +70,12 @@ impl<'a> Locked<'a> {
     ///
     /// # Errors
     /// As [`build`](Self::build).
+    #[inline(always)]
     pub fn build_beside(&mut self, content: &Content<'_>, permit: Permit<'a>) -> Result<Built<'a>> {
         self.build_within(content, permit, 0)
     }
 
+    #[inline(always)]
     fn build_within(
         &mut self,
         content: &Content<'_>,
@@ -80,6 +83,35 @@ impl<'a> Locked<'a> {
         replaced_cells: u64,
     ) -> Result<Built<'a>> {
         self.reclaim_doomed(WITH_A_STORE);
+        match self.build_in_spare(content, replaced_cells) {
+            Some(record) => {
+                Ok(Built { record, forcible: false, made_room: false, old_is_gone: false })
+            }
+            None => self.build_with_effort(content, permit, replaced_cells),
+        }
+    }
+
+    /// Builds a record in a run that the shard has kept, if one has its length and its room was
+    /// reckoned before: the usual case of overwriting.
+    #[inline(always)]
+    fn build_in_spare(&mut self, content: &Content<'_>, replaced_cells: u64) -> Option<Record<'a>> {
+        let need = content.cells();
+        let net = need.saturating_sub(replaced_cells);
+        let credit = u64::from(self.half(CREDIT));
+        if net > credit {
+            return None;
+        }
+        let run = self.take_spare(need)?;
+        self.set_half(CREDIT, (credit - net) as u32);
+        Some(self.fill_run(run, content))
+    }
+
+    fn build_with_effort(
+        &mut self,
+        content: &Content<'_>,
+        permit: Permit<'a>,
+        replaced_cells: u64,
+    ) -> Result<Built<'a>> {
         let mut effort = Effort::default();
         let built = self.try_build(content, permit, replaced_cells, &mut effort);
         let Effort { forcible, made_room, old_is_gone, .. } = effort;
@@ -135,12 +167,17 @@ impl<'a> Locked<'a> {
     }
 
     /// True if entries of the dictionary may grow by so many cells.
+    #[inline(always)]
     fn has_room(&mut self, net: u64) -> bool {
         let credit = u64::from(self.half(CREDIT));
         if net <= credit {
             self.set_half(CREDIT, (credit - net) as u32);
             return true;
         }
+        self.reckon_room(net)
+    }
+
+    fn reckon_room(&mut self, net: u64) -> bool {
         let free = self.core.free_cells();
         let shards = u64::from(self.core.geometry.shards);
         // A dictionary of one shard reckons each time, exactly; others share what is left.
@@ -152,7 +189,9 @@ impl<'a> Locked<'a> {
 
     /// Cells are reckoned to be there but are in use for the moment: the old record goes first, if it
     /// may, else others.
+    #[cold]
     fn make_way(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
+        self.release_spares();
         if let Some(old) = permit.old.filter(|_| permit.may_take_over && !effort.old_is_gone) {
             effort.old_is_gone = true;
             self.remove_cell(&old);
@@ -180,15 +219,27 @@ impl<'a> Locked<'a> {
         let first = victims.saturating_sub(OWN_VICTIMS - 1) % shards;
         (0..shards).find_map(|step| match (first + step) % shards {
             0 => self.evict(spared),
-            distance => self.neighbour(distance)?.evict(None),
+            distance => self.neighbour(distance)?.evict_for_another(),
         })
+    }
+
+    fn evict_for_another(&mut self) -> Option<bool> {
+        let was_live = self.evict(None);
+        self.release_spares();
+        was_live
+    }
+
+    fn reclaim_for_another(&mut self) -> bool {
+        let found = self.reclaim(None);
+        self.release_spares();
+        found
     }
 
     fn reclaim_somewhere(&mut self, spared: Option<u32>) -> bool {
         let shards = self.core.geometry.shards;
         (0..shards).any(|distance| match distance {
             0 => self.reclaim(spared),
-            _ => self.neighbour(distance).is_some_and(|mut shard| shard.reclaim(None)),
+            _ => self.neighbour(distance).is_some_and(|mut shard| shard.reclaim_for_another()),
         })
     }
 

@@ -13,8 +13,10 @@
 use std::time::Instant;
 
 use super::core::Core;
+use super::geometry::SHARD_BYTES;
 use crate::error::{Error, Result};
 use crate::lock::{LOCK_BYTES, RobustLock, Taken};
+use crate::memory::Window;
 use crate::sync::{Ordering, fence, spin};
 
 /// Even at rest, odd while entries change: u64.
@@ -62,11 +64,19 @@ pub const LOCK_WAITS: usize = WRITES + 32;
 /// Stores that found no room: u64.
 pub const REFUSALS: usize = WRITES + 40;
 
+/// A run that the shard keeps for its next record: cell, and length above it; 0 for none: u64. Derived.
+pub const SPARE_FIRST: usize = WRITES + 48;
+/// Another one, kept for longer: u64. Derived.
+pub const SPARE_SECOND: usize = WRITES + 56;
+
 /// Entries that eviction takes next: count u32, then a link, a bucket and a stamp for each. Hints.
 pub const CANDIDATES: usize = WRITES + 64;
 
 /// Attempts before a thread sleeps on a lock: a holder needs about 200 ns, a sleep 30,000.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
+
+/// What a lock answers: how it was found, or that it was not free.
+type AnswerOfLock = std::result::Result<Option<Taken>, rustix::io::Errno>;
 
 /// The lock of a shard, held.
 #[derive(Debug)]
@@ -75,66 +85,78 @@ pub struct Locked<'a> {
     pub core: Core<'a>,
     /// The number of the shard.
     pub shard: u32,
-    base: usize,
+    fields: Window<'a, SHARD_BYTES>,
     lock: RobustLock<'a>,
     is_open: bool,
 }
 
 impl<'a> Locked<'a> {
     /// Takes the lock, waiting up to the timeout of the core.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(core: Core<'a>, shard: u32) -> Result<Self> {
-        let lock = core.lock_of(shard);
-        match lock.try_lock() {
-            Ok(Some(taken)) => Self::hold(core, shard, taken),
-            Ok(None) => Self::wait(core, shard),
-            Err(errno) => Err(Error::LockBroken { shard, errno }),
+        let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
+        let answer = lock.try_lock();
+        if answer != Ok(Some(Taken::Whole)) || fields.load_half(DIRTY) != 0 {
+            Self::settle(core, shard, answer)?;
         }
+        fields.store_half(DIRTY, 1);
+        crate::fault::point();
+        Ok(Self { core, shard, fields, lock, is_open: false })
     }
 
     /// Takes the lock if it is free: `None` if it is not, or is broken.
     pub(super) fn if_free(core: Core<'a>, shard: u32) -> Option<Self> {
-        let taken = core.lock_of(shard).try_lock().ok()??;
-        Self::hold(core, shard, taken).ok()
+        let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
+        let taken = lock.try_lock().ok()??;
+        let mut locked = Self { core, shard, fields, lock, is_open: false };
+        locked.make_whole(taken).ok()?;
+        Some(locked)
     }
 
+    /// Goes on where the first attempt did not just work: waits, repairs. The lock is held afterwards.
     #[cold]
-    fn wait(core: Core<'a>, shard: u32) -> Result<Self> {
+    fn settle(core: Core<'a>, shard: u32, first: AnswerOfLock) -> Result<()> {
+        let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
+        let first = first.map_err(|errno| Error::LockBroken { shard, errno })?;
+        let taken = first.map_or_else(|| Self::wait(core, shard), Ok)?;
+        let mut locked = Self { core, shard, fields, lock, is_open: false };
+        locked.make_whole(taken)?;
+        if first.is_none() {
+            locked.count(LOCK_WAITS, 1);
+        }
+        // The caller makes a guard of his own.
+        std::mem::forget(locked);
+        Ok(())
+    }
+
+    fn wait(core: Core<'a>, shard: u32) -> Result<Taken> {
         let lock = core.lock_of(shard);
         let broken = |errno| Error::LockBroken { shard, errno };
-        let mut taken = None;
         for _ in 0..SPINS {
             spin();
-            taken = lock.try_lock().map_err(broken)?;
-            if taken.is_some() {
-                break;
+            // Looking costs its holder nothing; each attempt takes the line away from him.
+            if lock.owner_thread() == 0
+                && let Some(taken) = lock.try_lock().map_err(broken)?
+            {
+                return Ok(taken);
             }
         }
         let start = Instant::now();
-        if taken.is_none() {
-            taken = lock.lock_until(start + core.lock_timeout).map_err(broken)?;
-        }
-        let Some(taken) = taken else {
+        let taken = lock.lock_until(start + core.lock_timeout).map_err(broken)?;
+        taken.ok_or_else(|| {
             let waited_ms = start.elapsed().as_millis() as u64;
             let owner_pid = process_of_thread(lock.owner_thread());
-            return Err(Error::LockTimeout { shard, owner_pid, waited_ms });
-        };
-        let locked = Self::hold(core, shard, taken)?;
-        locked.count(LOCK_WAITS, 1);
-        Ok(locked)
+            Error::LockTimeout { shard, owner_pid, waited_ms }
+        })
     }
 
-    /// The lock was taken; what it guards is made whole if need be.
-    #[inline]
-    fn hold(core: Core<'a>, shard: u32, taken: Taken) -> Result<Self> {
-        let base = core.geometry.shard_at(shard);
-        let mut locked = Self { core, shard, base, lock: core.lock_of(shard), is_open: false };
-        if taken == Taken::OwnerDied || locked.half(DIRTY) != 0 {
-            locked.rescue(taken)?;
+    /// The lock was taken; what it guards is repaired if need be.
+    fn make_whole(&mut self, taken: Taken) -> Result<()> {
+        if taken == Taken::OwnerDied || self.half(DIRTY) != 0 {
+            self.rescue(taken)?;
         }
-        locked.set_half(DIRTY, 1);
-        crate::fault::point();
-        Ok(locked)
+        self.set_half(DIRTY, 1);
+        Ok(())
     }
 
     /// Repairs what a dead owner, or a panic, has left.
@@ -150,43 +172,43 @@ impl<'a> Locked<'a> {
     }
 
     /// A field of eight bytes.
-    #[inline]
+    #[inline(always)]
     pub fn field(&self, field: usize) -> u64 {
-        self.core.memory.load(self.base + field)
+        self.fields.load(field)
     }
 
     /// Writes a field of eight bytes.
-    #[inline]
+    #[inline(always)]
     pub fn set_field(&self, field: usize, value: u64) {
-        self.core.memory.store(self.base + field, value);
+        self.fields.store(field, value);
     }
 
     /// Adds to a field of eight bytes.
-    #[inline]
+    #[inline(always)]
     pub fn count(&self, field: usize, by: u64) {
         self.set_field(field, self.field(field).wrapping_add(by));
     }
 
     /// Subtracts from a field of eight bytes; a damaged counter stays at zero.
-    #[inline]
+    #[inline(always)]
     pub fn discount(&self, field: usize, by: u64) {
         self.set_field(field, self.field(field).saturating_sub(by));
     }
 
     /// A field of four bytes.
-    #[inline]
+    #[inline(always)]
     pub fn half(&self, field: usize) -> u32 {
-        self.core.memory.load_half(self.base + field)
+        self.fields.load_half(field)
     }
 
     /// Writes a field of four bytes.
-    #[inline]
+    #[inline(always)]
     pub fn set_half(&self, field: usize, value: u32) {
-        self.core.memory.store_half(self.base + field, value);
+        self.fields.store_half(field, value);
     }
 
     /// A version that nothing in this shard has had.
-    #[inline]
+    #[inline(always)]
     pub fn next_version(&self) -> u64 {
         // Wraps only where damage has put the last number there.
         let version = self.field(VERSION).wrapping_add(1);
@@ -195,7 +217,7 @@ impl<'a> Locked<'a> {
     }
 
     /// From here on readers are warned off: entries change.
-    #[inline]
+    #[inline(always)]
     pub fn open(&mut self) {
         if !self.is_open {
             self.set_field(SEQUENCE, self.field(SEQUENCE) | 1);
@@ -207,12 +229,11 @@ impl<'a> Locked<'a> {
     }
 
     /// Entries are whole again.
-    #[inline]
+    #[inline(always)]
     pub fn close(&mut self) {
         crate::fault::point();
         let odd = self.field(SEQUENCE) | 1;
-        let word = self.core.memory.word(self.base + SEQUENCE);
-        word.store(odd.wrapping_add(1), Ordering::Release);
+        self.fields.word(SEQUENCE).store(odd.wrapping_add(1), Ordering::Release);
         self.is_open = false;
     }
 }

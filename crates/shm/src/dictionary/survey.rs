@@ -96,16 +96,18 @@ impl<'a> Survey<'a> {
     /// What is wrong with a record, if anything is.
     fn fault_of(&mut self, record: &Record<'a>) -> Option<&'static str> {
         let is_element = state_of(record.commit()) == ELEMENT;
-        if !(kind::NIL..=kind::LIST).contains(&record.shape.kind) || record.shape.key_length == 0 {
+        if !(kind::NIL..=kind::LIST).contains(&record.shape.kind())
+            || record.shape.key_length() == 0
+        {
             return Some("a record of an unknown shape");
         }
         let Some(runs) = self.runs_of(record) else { return Some("a record that is cut off") };
         if record.computed_sum(is_element) != Some(record.half(SUM)) {
             return Some("a wrong checksum");
         }
-        let fits = match (is_element, record.shape.kind) {
+        let fits = match (is_element, record.shape.kind()) {
             (true, kind::LIST) => false,
-            (true, _) => record.shape.key_length == 16,
+            (true, _) => record.shape.key_length() == 16,
             (false, kind::LIST) => self.core.list_of(*record).is_some(),
             (false, kind::INTEGER | kind::DOUBLE) => record.half(LENGTH) == 8,
             (false, _) => true,
@@ -122,14 +124,12 @@ impl<'a> Survey<'a> {
 
     /// The runs of a record; `None` if one is not its own, or they hold too few words.
     fn runs_of(&self, record: &Record<'a>) -> Option<Vec<(u32, u32)>> {
-        let mut runs = vec![(record.cell, u32::from(record.shape.run))];
+        let mut runs = vec![(record.cell, record.shape.run())];
         let words = u64::from(record.shape.key_words()) + u64::from(record.value_words());
-        let first = u64::from(record.shape.run) * CELL_WORDS as u64;
+        let first = u64::from(record.shape.run()) * CELL_WORDS as u64;
         let mut have = first.checked_sub(u64::from(record.shape.header_words()))?;
-        let mut next = match record.shape.extras & super::record::CHAINED {
-            0 => 0,
-            _ => record.half(super::record::EXTRA),
-        };
+        let is_chained = record.shape.is_chained();
+        let mut next = if is_chained { record.half(super::record::EXTRA) } else { 0 };
         while have < words {
             let (cell, length) = self.core.run_at(next)?;
             next = self.core.memory.load_half(self.core.geometry.cell_at(cell));
@@ -159,7 +159,7 @@ impl<'a> Survey<'a> {
             let mut key = Vec::new();
             record.read_key(&mut key);
             let place = self.core.place(&key);
-            if place.shard != self.shard || place.tag != record.shape.tag {
+            if place.shard != self.shard || place.tag != record.shape.tag() {
                 self.drop_record(record, "an entry of another shard");
                 continue;
             }

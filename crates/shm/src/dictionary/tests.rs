@@ -324,6 +324,51 @@ fn memory_does_not_fragment() {
 }
 
 #[test]
+fn cells_that_a_shard_keeps_are_given_up_when_others_need_them() {
+    let dictionary = dictionary(2 << 20);
+    let key = |number: u32| format!("key {number}");
+    let fill = |from: u32| -> u32 {
+        let numbers = from..;
+        let fits = |number: &u32| {
+            dictionary.set(key(*number), Value::Bytes(&[1; 100]), plain().never_evict()).is_ok()
+        };
+        numbers.take_while(fits).count() as u32
+    };
+    let capacity = fill(0);
+    // Each shard keeps what ends, two runs at most; what it keeps counts as free.
+    (0..capacity).step_by(3).for_each(|number| {
+        dictionary.delete(key(number)).expect("the lock is free");
+    });
+    check(&dictionary);
+    assert_eq!(fill(capacity), capacity.div_ceil(3));
+    check(&dictionary);
+    // A value that takes all there is gets the kept cells, too.
+    dictionary.flush_all().expect("the locks are free");
+    let most = vec![2; (2 << 20) - 1000];
+    dictionary.set("all", Value::Bytes(&most), plain()).expect("it fits");
+    assert_eq!(value_of(&dictionary, "all"), Some(OwnedValue::Bytes(most)));
+    check(&dictionary);
+}
+
+#[test]
+fn a_kept_run_that_damage_gave_to_another_is_not_taken() {
+    use super::shard::{Locked, SPARE_FIRST};
+
+    let dictionary = dictionary(64 << 10);
+    dictionary.set("victim", Value::Bytes(&[3; 16]), plain()).expect("room");
+    let core = dictionary.core();
+    let victim = core.key(b"victim").expect("a key");
+    let mut locked: Locked<'_> = core.lock(0).expect("the lock is free");
+    let (record, _) = locked.find(&victim).expect("it was just stored");
+    // One cell: that of a live entry.
+    locked.set_field(SPARE_FIRST, 1 << 32 | u64::from(record.cell));
+    drop(locked);
+    dictionary.set("other", Value::Bytes(&[4; 16]), plain()).expect("room");
+    assert_eq!(value_of(&dictionary, "victim"), Some(OwnedValue::Bytes(vec![3; 16])));
+    check(&dictionary);
+}
+
+#[test]
 fn a_large_value_replaces_itself_where_only_one_of_them_fits() {
     let dictionary = dictionary(64 << 10);
     for fill in 0..3 {

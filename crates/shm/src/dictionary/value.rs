@@ -231,3 +231,12 @@ pub enum Side {
     /// The end: `rpush`, `rpop`.
     Right,
 }
+
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}

@@ -96,7 +96,7 @@ impl<'a> Core<'a> {
             for (record, _) in shard.bucket(bucket) {
                 let version = version_of(record.commit());
                 let mut key = Vec::new();
-                if self.is_over(shard.shard, &record, version) || !record.read_key(&mut key) {
+                if shard.is_over(&record, version) || !record.read_key(&mut key) {
                     continue;
                 }
                 let (flags, age) = (record.half(FLAGS), self.age(shard.shard, record.cell));

@@ -13,6 +13,7 @@ use super::shard::{Locked, WRITES};
 use super::value::{Incremented, Number, SetOptions, Stored, Value};
 use crate::clock::now_us;
 use crate::error::{Error, Result};
+use crate::sync::{AtomicU64, Ordering};
 
 /// When a store takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +90,14 @@ impl<'a> Core<'a> {
         let mut shard = self.lock(key.shard)?;
         let old = shard.old(key).filter(|old| old.is_live).ok_or(Error::NotFound)?;
         let expiry_us = end_of(ttl_ms);
-        if let Some(at) = old.record.expiry_at() {
-            shard.set_word(&old.record, at, expiry_us);
+        if let Some(place) = old.record.expiry_place() {
+            shard.set_word(&old.record, place, expiry_us);
             return Ok(());
         }
         if expiry_us == 0 {
             return Ok(());
         }
-        shard.rewrite(key, old, old.record.shape.kind, None, expiry_us)
+        shard.rewrite(key, old, old.record.shape.kind(), None, expiry_us)
     }
 
     /// Adds to a number. Without an entry it begins with `initial`, if there is one.
@@ -160,10 +161,11 @@ fn number_word(value: Value<'_>) -> Option<(u8, u64)> {
 }
 
 impl<'a> Locked<'a> {
+    #[inline(always)]
     fn old(&mut self, key: &Key<'_>) -> Option<Old<'a>> {
         let (record, link_at) = self.find(key)?;
         let version = version_of(record.commit());
-        let is_live = !self.core.is_over(self.shard, &record, version);
+        let is_live = !self.is_over(&record, version);
         Some(Old { record, link_at, version, is_live })
     }
 
@@ -177,20 +179,21 @@ impl<'a> Locked<'a> {
     ) -> Option<u64> {
         let (value_kind, word) = number_word(value)?;
         let record = live?.record;
-        let is_same = record.shape.kind == value_kind
+        let is_same = record.shape.kind() == value_kind
             && record.half(FLAGS) == flags
             && record.expiry_us() == expiry_us;
-        let at = record.value().filter(|_| is_same)?.next_place()?;
+        let [place] = record.value_places().filter(|_| is_same)?;
         self.touch(record.cell);
-        Some(self.set_word(&record, at, word))
+        Some(self.set_word(&record, place, word))
     }
 
     /// Changes one word of an entry: the version first. Returns the version.
-    fn set_word(&mut self, record: &Record<'_>, at: usize, word: u64) -> u64 {
+    #[inline(always)]
+    fn set_word(&mut self, record: &Record<'_>, place: &AtomicU64, word: u64) -> u64 {
         self.open();
         let version = self.next_version();
         record.set_commit(commit_word(version, ENTRY));
-        self.core.memory.store(at, word);
+        place.store(word, Ordering::Relaxed);
         self.close();
         self.count(WRITES, 1);
         version
@@ -200,17 +203,17 @@ impl<'a> Locked<'a> {
     fn add_to(&mut self, key: &Key<'_>, live: Old<'a>, by: Number) -> Result<Number> {
         let record = live.record;
         self.touch(record.cell);
-        let mut words = record.value().ok_or(Error::NotNumber)?;
-        let at = words.next_place().filter(|_| record.shape.is_number()).ok_or(Error::NotNumber)?;
-        let word = self.core.memory.load(at);
-        let before = match record.shape.kind {
+        let places = record.value_places().filter(|_| record.shape.is_number());
+        let [place] = places.ok_or(Error::NotNumber)?;
+        let word = place.load(Ordering::Relaxed);
+        let before = match record.shape.kind() {
             kind::INTEGER => Number::Integer(word as i64),
             _ => Number::Double(f64::from_bits(word)),
         };
         let after = sum(before, by)?;
         let (after_kind, word) = number_word(after.into()).ok_or(Error::NotNumber)?;
-        if after_kind == record.shape.kind {
-            self.set_word(&record, at, word);
+        if after_kind == record.shape.kind() {
+            self.set_word(&record, place, word);
         } else {
             self.rewrite(key, live, after_kind, Some(word), record.expiry_us())?;
         }
@@ -218,6 +221,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Stores content under a key, in the place of what was there.
+    #[inline(always)]
     fn put(
         &mut self,
         key: &Key<'_>,
@@ -236,6 +240,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Commits a built entry and links it, in the place of the old one if there is one.
+    #[inline(always)]
     pub fn publish(
         &mut self,
         key: &Key<'_>,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{LOCK_BYTES, Taken};
-use crate::memory::Memory;
+use crate::memory::{Memory, Window};
 
 /// Longest single sleep: the C library sleeps by wall time, which may be set back.
 const SLICE: Duration = Duration::from_millis(100);
@@ -29,38 +29,37 @@ pub fn abi() -> u64 {
 
 /// A lock in shared memory.
 #[derive(Clone, Copy, Debug)]
-pub struct RobustLock<'a> {
-    memory: &'a Memory,
-    offset: usize,
-}
+pub struct RobustLock<'a>(Window<'a, LOCK_BYTES>);
 
 impl<'a> RobustLock<'a> {
     /// The lock at that place.
+    #[inline(always)]
     pub fn at(memory: &'a Memory, offset: usize) -> Self {
-        Self { memory, offset }
+        Self(memory.window(offset))
     }
 
+    #[inline(always)]
     fn raw(self) -> *mut libc::pthread_mutex_t {
-        self.memory.address(self.offset, LOCK_BYTES).as_ptr().cast()
+        self.0.address().as_ptr().cast()
     }
 
     /// Makes a free lock of zeroed memory that nobody else can see yet.
     pub fn initialise(self) {
         for (index, half) in fresh().iter().enumerate() {
-            self.memory.store_half(self.offset + index * 4, *half);
+            self.0.store_half(index * 4, *half);
         }
     }
 
     /// True if this is a lock of our kind, in whatever state: the parts that say so are as in a fresh
     /// one. Keeps the C library from walking into what is not a lock.
     pub fn is_of_our_kind(self) -> bool {
-        let load = |index: usize| self.memory.load_half(self.offset + index * 4);
+        let load = |index: usize| self.0.load_half(index * 4);
         let is_same = |(index, half): (usize, &u32)| *half == 0 || load(index) == *half;
         fresh().iter().enumerate().all(is_same)
     }
 
     /// Takes the lock if it is free.
-    #[inline]
+    #[inline(always)]
     pub fn try_lock(self) -> Result<Option<Taken>, Errno> {
         // SAFETY: the mutex was initialised before the segment was published and is never destroyed;
         // `is_of_our_kind` was checked when the segment was opened.
@@ -90,7 +89,7 @@ impl<'a> RobustLock<'a> {
     }
 
     /// Gives the lock back.
-    #[inline]
+    #[inline(always)]
     pub fn unlock(self) {
         // SAFETY: as in `try_lock`; guards call this once, on the thread that took the lock.
         let result = unsafe { libc::pthread_mutex_unlock(self.raw()) };
@@ -99,11 +98,11 @@ impl<'a> RobustLock<'a> {
 
     /// The number of the thread that holds it, 0 if none.
     pub fn owner_thread(self) -> u32 {
-        self.memory.load_half(self.offset) & THREAD_MASK
+        self.0.load_half(0) & THREAD_MASK
     }
 }
 
-#[inline]
+#[inline(always)]
 fn answer(number: libc::c_int) -> Result<Option<Taken>, Errno> {
     match number {
         0 => Ok(Some(Taken::Whole)),
