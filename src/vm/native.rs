@@ -151,6 +151,8 @@ where
     // SAFETY: `enter` was called, and the state is the running one.
     let mut stack = unsafe { Stack::new(state, context) };
     let outcome = catch_unwind(AssertUnwindSafe(|| match function(&mut stack) {
+        // The usual end, in one comparison: a negative number becomes a large one.
+        Ok(Outcome::Return(values)) if values as u32 <= stack.top() as u32 => Step::Return(values),
         Ok(outcome) => accept(&mut stack, outcome),
         Err(raise) => fail(&mut stack, raise),
     }));
@@ -210,7 +212,6 @@ unsafe fn insist_on_memory(state: *mut lua::lua_State) {
     }
 }
 
-#[inline]
 fn accept(stack: &mut Stack<'_>, outcome: Outcome) -> Step {
     let (values, yields, blocks, then) = match outcome {
         Outcome::Return(values) => (values, false, false, None),

@@ -94,17 +94,35 @@ impl Stack<'_> {
         self.tag(index) <= lua::LUA_TNIL
     }
 
+    /// The value at `index`, if it is a plain one on this stack.
+    #[inline]
+    fn plain(&self, index: c_int) -> Option<Plain<'_>> {
+        if !(1..=self.top()).contains(&index) {
+            return None;
+        }
+        // SAFETY: the index holds a value. A string stays in place while it is on the stack; the
+        // borrow ends before anything can remove it, and no Lua code runs.
+        unsafe { quick::plain_at(self.state(), index) }
+    }
+
     /// What a condition makes of the value: false for nil, false and no value.
     #[inline]
     pub fn truth(&self, index: c_int) -> bool {
-        // SAFETY: the index may be read.
-        self.readable(index)
-            .is_some_and(|index| unsafe { lua::lua_toboolean(self.state(), index) != 0 })
+        match self.plain(index) {
+            Some(plain) => !matches!(plain, Plain::Nil | Plain::Boolean(false)),
+            // SAFETY: the index may be read.
+            None => self
+                .readable(index)
+                .is_some_and(|index| unsafe { lua::lua_toboolean(self.state(), index) != 0 }),
+        }
     }
 
     /// The value as an integer, if it is one or converts to one exactly (also from a string).
     #[inline]
     pub fn integer(&self, index: c_int) -> Option<i64> {
+        if let Some(Plain::Integer(integer)) = self.plain(index) {
+            return Some(integer);
+        }
         let (index, mut converts) = (self.readable(index)?, 0);
         // SAFETY: the index may be read.
         let value = unsafe { lua::lua_tointegerx(self.state(), index, &mut converts) };
@@ -114,6 +132,9 @@ impl Stack<'_> {
     /// The value as a float, if it is a number or converts to one.
     #[inline]
     pub fn number(&self, index: c_int) -> Option<f64> {
+        if let Some(Plain::Float(float)) = self.plain(index) {
+            return Some(float);
+        }
         let (index, mut converts) = (self.readable(index)?, 0);
         // SAFETY: the index may be read.
         let value = unsafe { lua::lua_tonumberx(self.state(), index, &mut converts) };
@@ -121,7 +142,11 @@ impl Stack<'_> {
     }
 
     /// True for a number that Lua stores as an integer.
+    #[inline]
     pub fn is_integer(&self, index: c_int) -> bool {
+        if let Some(plain) = self.plain(index) {
+            return matches!(plain, Plain::Integer(_));
+        }
         // SAFETY: the index may be read.
         self.readable(index)
             .is_some_and(|index| unsafe { lua::lua_isinteger(self.state(), index) != 0 })
@@ -131,13 +156,10 @@ impl Stack<'_> {
     #[inline]
     pub fn bytes(&self, index: c_int) -> Option<&[u8]> {
         let index = self.absolute(index);
-        if (1..=self.top()).contains(&index) {
-            // SAFETY: the index holds a value. The bytes stay in place while it is on the stack; the
-            // borrow ends before anything can remove it, and no Lua code runs.
-            return match unsafe { quick::plain_at(self.state(), index) } {
-                Some(Plain::String(bytes)) => Some(bytes),
-                _ => None,
-            };
+        match self.plain(index) {
+            Some(Plain::String(bytes)) => return Some(bytes),
+            Some(_) => return None,
+            None => {}
         }
         let (index, mut length) = (self.readable(index)?, 0);
         // SAFETY: the index may be read. Only a string is asked for its bytes, so nothing is
@@ -159,16 +181,14 @@ impl Stack<'_> {
     /// The address in a light userdata.
     pub fn light(&self, index: c_int) -> Option<usize> {
         let index = self.absolute(index);
-        if !(1..=self.top()).contains(&index) {
-            let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
-            // SAFETY: the index may be read.
-            return Some(unsafe { lua::lua_touserdata(self.state(), index) }.addr());
+        match self.plain(index) {
+            Some(Plain::Pointer(address)) => return Some(address as usize),
+            Some(_) => return None,
+            None => {}
         }
-        // SAFETY: the index holds a value.
-        match unsafe { quick::plain_at(self.state(), index) } {
-            Some(Plain::Pointer(address)) => Some(address as usize),
-            _ => None,
-        }
+        let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
+        // SAFETY: the index may be read.
+        Some(unsafe { lua::lua_touserdata(self.state(), index) }.addr())
     }
 
     /// The address that tells apart tables, functions, coroutines and userdata; null for others.

@@ -190,9 +190,11 @@ pub fn plain_at<'a>(stack: &'a Stack<'_>, index: i32) -> Value<'a> {
 /// The number at an index, or what a string there reads as.
 #[inline]
 pub fn number_at(stack: &Stack<'_>, index: i32) -> Option<Number> {
-    let is_float = stack.kind(index) == Kind::Number && !stack.is_integer(index);
-    match stack.integer(index).filter(|_| !is_float) {
-        Some(integer) => Some(Number::Integer(integer)),
-        None => stack.number(index).map(Number::Double),
+    match stack.kind(index) {
+        Kind::Number if !stack.is_integer(index) => stack.number(index).map(Number::Double),
+        _ => match stack.integer(index) {
+            Some(integer) => Some(Number::Integer(integer)),
+            None => stack.number(index).map(Number::Double),
+        },
     }
 }

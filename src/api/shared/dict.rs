@@ -65,12 +65,12 @@ pub fn dict<'a>(stack: &'a Stack<'_>) -> Result<&'a Opened, Raise> {
     }
 }
 
-/// Refuses a key, unless what the method was called on is no dictionary: that comes first.
+/// Refuses an argument, unless what the method was called on is no dictionary: that comes first.
 ///
 /// # Errors
 /// As [`dict`].
 #[cold]
-pub fn refuse_key(stack: &mut Stack<'_>, fault: &str) -> NativeResult {
+pub fn refuse_argument(stack: &mut Stack<'_>, fault: &str) -> NativeResult {
     dict(stack)?;
     failure::refuse(stack, fault)
 }

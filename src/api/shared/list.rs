@@ -3,7 +3,9 @@
 use moonhive_shm::{Error, SetOptions, Side};
 
 use super::arguments::{Given, fit_list_key, key, plain_at, span_ms};
-use super::dict::{Dict, dict, keep_buffer, push_value, take_buffer, tidy_dict};
+use super::dict::{
+    Dict, dict, keep_buffer, or_zone, push_value, refuse_argument, take_buffer, tidy_dict,
+};
 use super::failure::{answer, bad, raise, refuse, refuse_store};
 use super::scalar::refuse_value;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -27,11 +29,12 @@ const HEAD_BYTES: u64 = 72;
 #[inline]
 fn check_count(stack: &Stack<'_>, wanted: i32) -> Result<(), Raise> {
     let seen = stack.top();
-    if seen != wanted {
-        let text = format!("expecting {wanted} arguments, but only seen {seen}");
-        return Err(Raise::message(text));
-    }
-    dict(stack).map(|_| ())
+    if seen == wanted { Ok(()) } else { Err(wrong_count(wanted, seen)) }
+}
+
+#[cold]
+fn wrong_count(wanted: i32, seen: i32) -> Raise {
+    Raise::message(format!("expecting {wanted} arguments, but only seen {seen}"))
 }
 
 fn lpush(stack: &mut Stack<'_>) -> NativeResult {
@@ -47,15 +50,15 @@ fn rpush(stack: &mut Stack<'_>) -> NativeResult {
 fn push(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     let has_options = stack.top() == OPTIONS && stack.kind(OPTIONS) == Kind::Table;
     check_count(stack, if has_options { OPTIONS } else { 3 })?;
-    if let Some(fault) = fit_list_key(stack)? {
-        return refuse(stack, fault);
+    if let Some(fault) = fit_list_key(stack).map_err(|raise| or_zone(stack, raise))? {
+        return refuse_argument(stack, fault);
     }
     let options = SetOptions::default().never_evict();
     if has_options {
         return push_with_options(stack, side, options);
     }
     if !matches!(stack.kind(3), Kind::String | Kind::Number) {
-        return refuse(stack, "bad value type");
+        return refuse_argument(stack, "bad value type");
     }
     let pushed = tidy_dict(stack)?.push(key(stack), plain_at(stack, 3), side, options);
     answer_push(stack, pushed)
@@ -119,8 +122,8 @@ fn rpop(stack: &mut Stack<'_>) -> NativeResult {
 #[inline]
 fn pop(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     check_count(stack, 2)?;
-    if let Some(fault) = fit_list_key(stack)? {
-        return refuse(stack, fault);
+    if let Some(fault) = fit_list_key(stack).map_err(|raise| or_zone(stack, raise))? {
+        return refuse_argument(stack, fault);
     }
     let mut buffer = take_buffer();
     match tidy_dict(stack)?.pop_into(key(stack), side, &mut buffer) {
@@ -135,8 +138,8 @@ fn pop(stack: &mut Stack<'_>, side: Side) -> NativeResult {
 /// `llen(key)`: 0 without a list.
 fn llen(stack: &mut Stack<'_>) -> NativeResult {
     check_count(stack, 2)?;
-    if let Some(fault) = fit_list_key(stack)? {
-        return refuse(stack, fault);
+    if let Some(fault) = fit_list_key(stack).map_err(|raise| or_zone(stack, raise))? {
+        return refuse_argument(stack, fault);
     }
     match tidy_dict(stack)?.length(key(stack)) {
         Ok(length) => {

@@ -3,7 +3,9 @@
 use moonhive_shm::{Error, Incremented, Number, Overdue, Remaining, SetOptions, Stored, Value};
 
 use super::arguments::{Given, fit_key, flags, flags_out, key, number_at, span_ms, ttl_ms};
-use super::dict::{dict, keep_buffer, or_zone, push_value, refuse_key, take_buffer, tidy_dict};
+use super::dict::{
+    dict, keep_buffer, or_zone, push_value, refuse_argument, take_buffer, tidy_dict,
+};
 use super::failure::{answer, answer_store, bad, raise, refuse, refuse_store};
 use super::registry::Opened;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -25,7 +27,7 @@ pub(super) const METHODS: [(&str, Native); 11] = [
 /// `get(key)`: the value, and the flags if there are any.
 fn get(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_key(stack) {
-        return refuse_key(stack, fault);
+        return refuse_argument(stack, fault);
     }
     let mut buffer = take_buffer();
     let found = tidy_dict(stack)?.get_into(key(stack), &mut buffer);
@@ -52,7 +54,7 @@ fn get(stack: &mut Stack<'_>) -> NativeResult {
 /// `get_stale(key)`: the value, the flags or nil, and whether its time is over.
 fn get_stale(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_key(stack) {
-        return refuse_key(stack, fault);
+        return refuse_argument(stack, fault);
     }
     let mut buffer = take_buffer();
     let found = dict(stack)?.get_stale(key(stack), &mut buffer);
@@ -107,7 +109,7 @@ fn replace(stack: &mut Stack<'_>) -> NativeResult {
 fn store(stack: &mut Stack<'_>, store: Store, options: SetOptions) -> NativeResult {
     let options = options.ttl_ms(ttl_ms(stack, 4).map_err(|raise| or_zone(stack, raise))?);
     if let Some(fault) = fit_key(stack) {
-        return refuse_key(stack, fault);
+        return refuse_argument(stack, fault);
     }
     let given = Given::at(stack, 3);
     if !matches!(given, Given::Plain | Given::Table(_)) {
@@ -160,7 +162,7 @@ pub fn refuse_value(stack: &mut Stack<'_>, detail: Option<String>) -> NativeResu
 /// `delete(key)`: true whether there was something or not, as nginx answers.
 fn delete(stack: &mut Stack<'_>) -> NativeResult {
     match fit_key(stack) {
-        Some(fault) => refuse_key(stack, fault),
+        Some(fault) => refuse_argument(stack, fault),
         None => remove(stack),
     }
 }
@@ -176,7 +178,7 @@ fn remove(stack: &mut Stack<'_>) -> NativeResult {
 /// thrown out, too.
 fn incr(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_key(stack) {
-        return refuse_key(stack, fault);
+        return refuse_argument(stack, fault);
     }
     let numbers = increments(stack).map_err(|raise| or_zone(stack, raise));
     let (by, init, ttl_ms) = numbers?;
@@ -235,7 +237,7 @@ fn not_number(stack: &Stack<'_>, name: &str, argument: i32) -> Raise {
 /// `ttl(key)`: seconds, in steps of a millisecond; 0 for ever; negative for what was not reclaimed yet.
 fn ttl(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_key(stack) {
-        return refuse_key(stack, fault);
+        return refuse_argument(stack, fault);
     }
     let opened = dict(stack)?;
     match left_ms(opened, key(stack)) {
