@@ -23,9 +23,12 @@
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
+//! | `bell` | waiting for changes of many keys in one thread |
 //! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
 //! | [`survey`], [`repair`], [`check`] | what happens after a death |
 
+#[cfg(not(loom))]
+mod bell;
 pub(crate) mod cells;
 pub(crate) mod check;
 pub(crate) mod core;
@@ -55,6 +58,8 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+#[cfg(not(loom))]
+pub use bell::{BELLS_MOST, Bell, Heard, OwnBell, wait_any};
 pub use check::Finding;
 pub use core::KEY_LIMIT_BYTES;
 pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
