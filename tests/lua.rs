@@ -76,6 +76,11 @@ fn shared_more() {
 }
 
 #[test]
+fn shared_waiting() {
+    run("shared_waiting");
+}
+
+#[test]
 fn skynet_sharetable() {
     run("skynet/sharetable");
 }

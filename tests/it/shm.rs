@@ -184,6 +184,69 @@ fn the_lock_of_a_killed_host_is_taken_over() {
     assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
 }
 
+const WAITING: &str = r#"
+local hive = require "hive"
+local dict = require("shared").open((...))
+hive.after(0.1, function()
+  print "waits"
+end)
+local changed, version = dict:wait("news", nil, 60)
+assert(changed and version == dict:version "news")
+print("found", dict:get "news", dict:blpop("jobs", 60))
+"#;
+
+#[test]
+fn a_change_by_another_process_ends_a_wait() {
+    let scratch = Scratch::new("shm_wait");
+    let name = made(&scratch, "wait");
+    scratch.file("waiting.lua", WAITING);
+    let mut waiting = Running::start(scratch.moonhive(["run", "waiting.lua", name.as_str()]));
+    waiting.wait_for_line("waits");
+    scratch.run(["shm", "set", name.as_str(), "news", "good"]).expect_code(0);
+    scratch.file("job.jsonl", JOB);
+    scratch.run(["shm", "load", name.as_str(), "job.jsonl"]).expect_code(0);
+    let ended = waiting.wait().expect_code(0);
+    assert!(ended.stdout.contains("found\tgood\twork"), "{}", ended.stdout);
+}
+
+const JOB: &str = "{\"key\":\"jobs\",\"type\":\"list\",\"elements\":[{\"type\":\"string\",\"value\":\"work\"}]}\n";
+
+const LEAVING: &str = r#"
+local hive = require "hive"
+local dict = require("shared").open((...))
+for i = 1, 100 do
+  hive.fork(dict.wait, dict, "key" .. i)
+  hive.fork(dict.blpop, dict, "list")
+  hive.fork(dict.lock, dict, "user:1")
+end
+hive.after(0.1, hive.shutdown, 7)
+"#;
+
+#[test]
+fn a_host_ends_while_its_services_wait_for_a_dictionary() {
+    let scratch = Scratch::new("shm_leave");
+    let name = made(&scratch, "leave");
+    scratch.file("leaving.lua", LEAVING);
+    scratch.run(["run", "leaving.lua", name.as_str()]).expect_code(7);
+    let check = scratch.run(["shm", "check", name.as_str()]).expect_code(0).stdout;
+    assert!(check.ends_with("healthy\n"), "{check}");
+}
+
+#[test]
+fn a_lock_is_handed_over_when_its_host_is_killed_meanwhile() {
+    let scratch = Scratch::new("shm_handover");
+    let name = made(&scratch, "handover");
+    scratch.file("holding.lua", HOLDING).file("taking.lua", TAKING);
+    let mut holder = Running::start(scratch.moonhive(["run", "holding.lua", name.as_str()]));
+    holder.wait_for_line("held");
+    let taker = Running::start(scratch.moonhive(["run", "taking.lua", name.as_str()]));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    holder.signal("KILL");
+    let taken = taker.wait().expect_code(0);
+    assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
+    holder.wait();
+}
+
 #[test]
 fn the_example_of_sessions_runs_twice_on_one_dictionary() {
     let scratch = Scratch::new("shm_example");

@@ -13,12 +13,14 @@
 //! | `dict`, `arguments`, `failure` | the userdata; what its methods take; how they fail |
 //! | `scalar`, `list`, `whole`, `versioned` | the methods |
 //! | `lock` | locks that end with their owner |
+//! | `wish`, `listener` | coroutines that wait for a key, and the thread that wakes them |
 //! | `sweeper` | gives expired entries back, and sleeps while nothing expires |
 
 mod arguments;
 mod dict;
 mod failure;
 mod list;
+mod listener;
 mod lock;
 mod open;
 mod registry;
@@ -26,6 +28,7 @@ mod scalar;
 mod sweeper;
 mod versioned;
 mod whole;
+mod wish;
 
 use crate::vm::{Native, NativeResult, Outcome, Stack};
 
@@ -45,6 +48,7 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_table(0, 4);
     stack.set_natives(&lock::NATIVES);
     stack.set_natives(&whole::NATIVES);
+    stack.set_natives(&wish::NATIVES);
     stack.call(3, 0)?;
     Ok(Outcome::Return(1))
 }
