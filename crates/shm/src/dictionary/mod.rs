@@ -26,6 +26,7 @@
 //! | `bell` | waiting for changes of many keys in one thread |
 //! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
 //! | [`survey`], [`repair`], [`check`] | what happens after a death |
+//! | `renew` | what happens to a file after a start of the machine |
 
 #[cfg(not(loom))]
 mod bell;
@@ -42,6 +43,7 @@ pub(crate) mod list;
 pub(crate) mod read;
 mod reclaim;
 pub(crate) mod record;
+mod renew;
 pub(crate) mod repair;
 pub(crate) mod room;
 pub(crate) mod shard;
