@@ -76,6 +76,11 @@ fn shared_more() {
 }
 
 #[test]
+fn shared_files() {
+    run("shared_files");
+}
+
+#[test]
 fn shared_waiting() {
     run("shared_waiting");
 }

@@ -247,6 +247,42 @@ fn a_lock_is_handed_over_when_its_host_is_killed_meanwhile() {
     holder.wait();
 }
 
+const WRITING: &str = r#"
+local dict = require("shared").dict("kept", { file = "kept.dict", size = "256k" })
+dict:set("first", "kept")
+print "writes"
+for i = 1, math.huge do
+  dict:set("noise" .. i % 100, ("x"):rep(i % 500))
+end
+"#;
+
+#[test]
+fn a_dictionary_in_a_file_survives_its_killed_host() {
+    let scratch = Scratch::new("shm_file");
+    scratch.file("writing.lua", WRITING);
+    for _ in 0..3 {
+        let mut host = Running::start(scratch.moonhive(["run", "writing.lua"]));
+        host.wait_for_line("writes");
+        host.signal("KILL");
+        host.wait();
+        let check = scratch.run(["shm", "check", "./kept.dict"]).expect_code(0).stdout;
+        assert!(check.ends_with("healthy\n"), "{check}");
+        let first = scratch.run(["shm", "get", "./kept.dict", "first"]).expect_code(0).stdout;
+        assert_eq!(first, "kept\n");
+    }
+    let stat = scratch.run(["shm", "stat", "./kept.dict", "--json"]).expect_code(0).stdout;
+    assert!(stat.contains("\"capacity_bytes\": 262144"), "{stat}");
+    scratch.run(["shm", "dump", "./kept.dict", "-o", "dump.jsonl"]).expect_code(0);
+    let load = ["shm", "load", "./copy.dict", "dump.jsonl", "--create", "256KiB"];
+    scratch.run(load).expect_code(0);
+    let refused = scratch.run(["shm", "rm", "./dump.jsonl"]).expect_code(1).stderr;
+    assert!(refused.contains("not one of our objects"), "{refused}");
+    scratch.run(["shm", "rm", "./kept.dict", "./copy.dict"]).expect_code(0);
+    let gone = scratch.run(["shm", "stat", "./kept.dict"]).expect_code(1).stderr;
+    assert!(gone.starts_with("error: no object is named \"./kept.dict\""), "{gone}");
+    assert!(scratch.path("dump.jsonl").exists());
+}
+
 #[test]
 fn the_example_of_sessions_runs_twice_on_one_dictionary() {
     let scratch = Scratch::new("shm_example");

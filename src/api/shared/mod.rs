@@ -14,10 +14,12 @@
 //! | `scalar`, `list`, `whole`, `versioned` | the methods |
 //! | `lock` | locks that end with their owner |
 //! | `wish`, `listener` | coroutines that wait for a key, and the thread that wakes them |
+//! | `errand` | threads for what takes long: writing to a disk |
 //! | `sweeper` | gives expired entries back, and sleeps while nothing expires |
 
 mod arguments;
 mod dict;
+mod errand;
 mod failure;
 mod list;
 mod listener;

@@ -37,6 +37,12 @@ pub enum Wish {
 pub struct Ticket(Arc<Mutex<Option<Sleeper>>>);
 
 impl Ticket {
+    /// The half of who wakes, and the coroutine's.
+    pub(super) fn new(sleeper: Sleeper) -> (Ticket, Stub) {
+        let ticket = Ticket(Arc::new(Mutex::new(Some(sleeper))));
+        (ticket.clone(), Stub(ticket))
+    }
+
     /// Wakes the coroutine; false if it waits no more.
     pub fn wake(&self) -> bool {
         let sleeper = self.0.lock().take();
@@ -52,7 +58,7 @@ impl Ticket {
 }
 
 /// The coroutine's half of a ticket.
-struct Stub(Ticket);
+pub(super) struct Stub(Ticket);
 
 impl Userdata for Stub {
     const NAME: &'static str = "wait for a dictionary";
@@ -81,8 +87,8 @@ fn doze(stack: &mut Stack<'_>) -> NativeResult {
     stack.set_top(2);
     let sleeper = state.wait_outside(timeout);
     let sleeper = sleeper.map_err(|fault| hive::raise_fault(stack, state, fault))?;
-    let ticket = Ticket(Arc::new(Mutex::new(Some(sleeper))));
-    stack.push_userdata(Stub(ticket.clone()));
+    let (ticket, stub) = Ticket::new(sleeper);
+    stack.push_userdata(stub);
     if let Err(error) = listener::add(Watch { opened, key, wish, ticket }) {
         state.cancel_wait();
         let text = format!("cannot start the thread that listens to dictionaries: {error}");

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use moonhive_shm::Dictionary;
 use serde_json::json;
 
-use super::{deliver, deliver_json, failed, open};
+use super::{deliver, deliver_json, failed, open, place};
 use crate::cli::Outcome;
 use crate::cli::stats::grouped;
 
@@ -100,7 +99,12 @@ pub struct Rm {
 impl Rm {
     pub fn run(self) -> Outcome {
         for name in &self.names {
-            Dictionary::unlink(name).map_err(|error| failed(&error))?;
+            let place = place(name)?;
+            if place.as_file().is_some() {
+                // Not every file is a dictionary.
+                open(name)?;
+            }
+            place.unlink().map_err(|error| failed(&error))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -138,7 +138,7 @@ impl Load {
             None => open(&self.name)?,
             Some(size) => {
                 let options = Options::new(size.bytes as u64);
-                let opened = Dictionary::open_or_create(&self.name, &options);
+                let opened = Dictionary::open_or_create_in(&*super::place(&self.name)?, &options);
                 opened.map_err(|error| failed(&error))?.0
             }
         };
