@@ -328,6 +328,19 @@ function Dict:name() end
 ---@return table<string, integer>
 function Dict:stats() end
 
+--- Writes all entries to a file, in the form of `moonhive shm dump`, and puts it in the place of the
+--- one that is there.
+---@async
+---@param path string
+---@return integer entries
+function Dict:save(path) end
+
+--- Stores the entries of a file that was saved or dumped.
+---@async
+---@param path string
+---@return integer entries
+function Dict:load(path) end
+
 --- Writes a dictionary in a file to the disk; true once that is done.
 ---@async
 ---@return true

@@ -26,6 +26,8 @@ const THREADS_MOST: usize = 4;
 pub enum Report {
     /// True.
     Done,
+    /// A number of entries.
+    Count(u64),
     /// A dictionary, and whether it was made.
     Opened(Arc<Opened>, bool),
 }
@@ -36,6 +38,10 @@ impl Report {
         match self {
             Report::Done => {
                 stack.push_bool(true);
+                1
+            }
+            Report::Count(count) => {
+                stack.push_integer(count as i64);
                 1
             }
             Report::Opened(opened, is_new) => {

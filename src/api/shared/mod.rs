@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `open`, `registry` | opening by name; one mapping for all services of a process |
 //! | `dict`, `arguments`, `failure` | the userdata; what its methods take; how they fail |
-//! | `scalar`, `list`, `whole`, `versioned` | the methods |
+//! | `scalar`, `list`, `whole`, `versioned`, `saving` | the methods |
 //! | `lock` | locks that end with their owner |
 //! | `wish`, `listener` | coroutines that wait for a key, and the thread that wakes them |
 //! | `errand` | threads for what takes long: writing to a disk |
@@ -26,6 +26,7 @@ mod listener;
 mod lock;
 mod open;
 mod registry;
+mod saving;
 mod scalar;
 mod sweeper;
 mod versioned;

@@ -2,10 +2,9 @@
 //!
 //! Each command opens the dictionary as any other process does, so it works while others use it. `list`
 //! shows what there is, `entries` reads and writes single keys, `transfer` dumps and loads, `health` checks
-//! and repairs; `form` is how values are spelled.
+//! and repairs.
 
 mod entries;
-mod form;
 mod health;
 mod list;
 mod progress;
