@@ -52,7 +52,12 @@ fn what_is_set_can_be_read_and_listed() {
     let stat: serde_json::Value = serde_json::from_str(&stat).unwrap();
     assert_eq!((&stat["entries"], &stat["capacity_bytes"]), (&2.into(), &(1 << 20).into()));
     let stat = scratch.run(["shm", "stat", name.as_str()]).expect_code(0).stdout;
-    assert!(stat.contains("capacity     1.0 MiB"), "{stat}");
+    assert!(stat.contains("capacity       1.0 MiB"), "{stat}");
+    let deep = ["shm", "stat", name.as_str(), "--deep", "--json"];
+    let deep = scratch.run(deep).expect_code(0).stdout;
+    let deep: serde_json::Value = serde_json::from_str(&deep).unwrap();
+    assert_eq!((&deep["values"], &deep["key_bytes"]), (&2.into(), &12.into()));
+    assert_eq!((&deep["live_bytes"], &deep["element_bytes"]), (&deep["used_bytes"], &0.into()));
 }
 
 #[test]

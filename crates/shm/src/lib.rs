@@ -32,7 +32,7 @@ pub mod segment;
 mod sync;
 
 #[cfg(not(loom))]
-pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, wait_any};
+pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, Usage, wait_any};
 pub use dictionary::{
     Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
     Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining, SHARDS_MOST,

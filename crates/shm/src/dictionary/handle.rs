@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use super::check::Finding;
 use super::core::{Core, Key, Parts};
 use super::geometry::Geometry;
 use super::renew;
@@ -556,29 +555,5 @@ impl Dictionary {
     /// Numbers of the dictionary.
     pub fn statistics(&self) -> Statistics {
         self.core().statistics()
-    }
-
-    /// Verifies every invariant; what does not hold. Locks each shard for about a millisecond per 10,000
-    /// entries.
-    ///
-    /// # Errors
-    /// A lock that could not be had.
-    pub fn check(&self) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        for shard in 0..self.parts.geometry.shards {
-            findings.extend(self.core().check_shard(shard)?);
-        }
-        Ok(findings)
-    }
-
-    /// Rebuilds everything that can be rebuilt, in every shard, and drops what is damaged.
-    ///
-    /// # Errors
-    /// A lock that could not be had.
-    pub fn repair(&self) -> Result<()> {
-        for shard in 0..self.parts.geometry.shards {
-            self.core().lock(shard)?.repair();
-        }
-        Ok(())
     }
 }

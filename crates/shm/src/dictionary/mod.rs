@@ -24,6 +24,7 @@
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
 //! | `bell` | waiting for changes of many keys in one thread |
+//! | [`statistics`], `usage` | figures |
 //! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
 //! | [`survey`], [`repair`], [`check`] | what happens after a death |
 //! | `renew` | what happens to a file after a start of the machine |
@@ -50,6 +51,8 @@ pub(crate) mod shard;
 pub(crate) mod stamps;
 pub(crate) mod statistics;
 pub(crate) mod survey;
+#[cfg(not(loom))]
+mod usage;
 pub(crate) mod value;
 pub(crate) mod wait;
 pub(crate) mod walk;
@@ -68,6 +71,8 @@ pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_B
 pub use handle::{Dictionary, Options};
 pub use reclaim::{Overdue, Reclaimed};
 pub use statistics::Statistics;
+#[cfg(not(loom))]
+pub use usage::Usage;
 pub use value::{
     Entry, Incremented, Number, OwnedEntry, OwnedValue, Remaining, SetOptions, Side, Stored, Value,
 };
