@@ -38,8 +38,10 @@ const TICK_PER_LOOKS: u32 = 100;
 /// How long the thread stays for the next wait.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Time until a shard that is locked just now is listened to.
+/// Time until a shard that is locked just now is listened to. Twice as long after each so many attempts in
+/// a row, up to a tick: its owner may be stopped.
 const BUSY: Duration = Duration::from_micros(100);
+const BUSY_ATTEMPTS: u32 = 16;
 
 /// Rest after the first ring that brings nothing, and after many in a row.
 const REST_LEAST: Duration = Duration::from_micros(50);
@@ -184,12 +186,23 @@ struct Ear {
     rested: Option<Instant>,
     /// Rings in a row that brought nothing.
     useless: u32,
+    /// Times in a row that the shard was locked.
+    busy: u32,
 }
 
 impl Ear {
     fn new(opened: Arc<Opened>, bell: Bell) -> Ear {
         let rested = Some(Instant::now());
-        Ear { opened, bell, heard: None, keys: HashMap::new(), soonest: None, rested, useless: 0 }
+        Ear {
+            opened,
+            bell,
+            heard: None,
+            keys: HashMap::new(),
+            soonest: None,
+            rested,
+            useless: 0,
+            busy: 0,
+        }
     }
 
     /// When it has to be attended to although nothing rings.
@@ -227,7 +240,11 @@ impl Ear {
     /// Listens, then looks: the change that does not ring any more is seen.
     fn listen(&mut self, is_tick: bool) {
         self.heard = self.opened.listen(self.bell);
-        self.rested = self.heard.is_none().then(|| Instant::now() + BUSY);
+        self.busy = if self.heard.is_some() { 0 } else { self.busy.saturating_add(1) };
+        self.rested = self.heard.is_none().then(|| {
+            let doublings = (self.busy / BUSY_ATTEMPTS).min(u32::BITS - 1);
+            Instant::now() + BUSY.saturating_mul(1 << doublings).min(TICK)
+        });
         self.soonest = None;
         if self.look(|_| true, is_tick) > 0 {
             self.useless = 0;
