@@ -66,7 +66,9 @@ impl Userdata for Stub {
 
 impl Drop for Stub {
     fn drop(&mut self) {
-        self.0.0.lock().take();
+        // Dropped once the lock is given back.
+        let sleeper = self.0.0.lock().take();
+        drop(sleeper);
     }
 }
 
