@@ -76,6 +76,16 @@ fn shared_more() {
 }
 
 #[test]
+fn shared_files() {
+    run("shared_files");
+}
+
+#[test]
+fn shared_waiting() {
+    run("shared_waiting");
+}
+
+#[test]
 fn skynet_sharetable() {
     run("skynet/sharetable");
 }

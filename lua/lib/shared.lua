@@ -1,16 +1,13 @@
 -- shared: the half of the module that waits or calls back. Gets the module, the methods of a
 -- dictionary, and natives of its own; adds to the first two.
 --
--- Who waits looks at the dictionary, sleeps, and looks again: after a millisecond at first, then
--- after twice as long each time, up to 50 ms. A look takes less than a microsecond, so a
--- thousand coroutines that wait for long cost 20,000 looks and wake-ups a second. The thread
--- goes on with other services meanwhile.
+-- Who waits looks at the dictionary and dozes until a thread of the host, which listens to the
+-- dictionary, finds a reason to look again. Nobody polls, and the worker goes on with other services.
 
 local _, Dict, native = ...
-local scan, try_lock = native.scan, native.try_lock
+local doze, scan, try_lock = native.doze, native.scan, native.try_lock
 local get_versioned, version_of, cas = Dict.get_versioned, Dict.version, Dict.cas
 
-local NAP_FIRST, NAP_LAST = 0.001, 0.05
 -- Attempts of `update` before it gives up.
 local UPDATES_MAX = 1000
 -- Keys that one step of an iterator asks for.
@@ -18,23 +15,26 @@ local STEP_KEYS = 256
 local STRIPES = 8
 
 -- Calls `look` until its first result is not nil, or time is over: then nil and "timeout". Nil
--- and a reason from `look` end the wait, too.
-local function await(timeout, look, ...)
-  local hive = require "hive"
-  local deadline = timeout and hive.now() + timeout
-  local nap = NAP_FIRST
-  while true do
-    local value, reason = look(...)
+-- and a reason from `look` end the wait, too. In between it sleeps until the wish may have come true:
+-- "change" (of the version), "element" or "unlock".
+local function await(timeout, wish, version, look, dict, key, ...)
+  local value, reason = look(dict, key, ...)
+  if value ~= nil or reason then
+    return value, reason
+  elseif timeout == 0 then
+    return nil, "timeout"
+  end
+  local now = require("hive").now
+  local deadline = timeout and now() + timeout
+  local is_timely
+  repeat
+    is_timely = doze(dict, key, wish, version, deadline and deadline - now())
+    value, reason = look(dict, key, ...)
     if value ~= nil or reason then
       return value, reason
     end
-    local left = deadline and deadline - hive.now() or nap
-    if left <= 0 then
-      return nil, "timeout"
-    end
-    hive.sleep(math.min(nap, left))
-    nap = math.min(nap * 2, NAP_LAST)
-  end
+  until not is_timely
+  return nil, "timeout"
 end
 
 local function check_timeout(timeout)
@@ -56,7 +56,7 @@ end
 -- it has then, or false and "timeout".
 function Dict:wait(key, version, timeout)
   check_timeout(timeout)
-  local changed, reason = await(timeout, has_changed, self, key, version)
+  local changed, reason = await(timeout, "change", version, has_changed, self, key, version)
   if changed then
     return true, changed[1]
   end
@@ -66,12 +66,12 @@ end
 -- Takes an element, waiting for one: nil and "timeout" if none came.
 function Dict:blpop(key, timeout)
   check_timeout(timeout)
-  return await(timeout, self.lpop, self, key)
+  return await(timeout, "element", nil, Dict.lpop, self, key)
 end
 
 function Dict:brpop(key, timeout)
   check_timeout(timeout)
-  return await(timeout, self.rpop, self, key)
+  return await(timeout, "element", nil, Dict.rpop, self, key)
 end
 
 -- A lock that ends with its owner, its `unlock`, or its time to live. Nil and "timeout" if somebody
@@ -88,7 +88,7 @@ function Dict:lock(key, options)
       error(("unknown option '%s' (expected timeout, ttl)"):format(tostring(name)), 2)
     end
   end
-  return await(timeout, try_lock, self, key, ttl)
+  return await(timeout, "unlock", nil, try_lock, self, key, ttl)
 end
 
 -- Stores what `f` makes of the value, unless another writer is faster: then calls it again. `f` may

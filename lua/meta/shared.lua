@@ -6,6 +6,7 @@
 local shared = {}
 
 ---@class shared.Options
+---@field file? string path of a file that holds it: then it survives a restart of the machine
 ---@field size? integer|string bytes of entries, or a text such as "64m" and "1g"
 ---@field mode? string|integer permissions of a new dictionary, "0600" unless told otherwise
 ---@field shards? integer parts with a lock of their own, a power of two; usually left open
@@ -326,6 +327,24 @@ function Dict:name() end
 --- misses, writes, refusals, evictions, expiries, lock_waits, repairs.
 ---@return table<string, integer>
 function Dict:stats() end
+
+--- Writes all entries to a file, in the form of `moonhive shm dump`, and puts it in the place of the
+--- one that is there.
+---@async
+---@param path string
+---@return integer entries
+function Dict:save(path) end
+
+--- Stores the entries of a file that was saved or dumped.
+---@async
+---@param path string
+---@return integer entries
+function Dict:load(path) end
+
+--- Writes a dictionary in a file to the disk; true once that is done.
+---@async
+---@return true
+function Dict:sync() end
 
 --- Verifies every invariant; a sentence for each that does not hold.
 ---@return string[]

@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Failure { session: u64, fault: Box<Fault> },
     /// A timer has expired.
     Alarm(Alarm),
+    /// What the wait of that session is for has come about outside the host.
+    Rung { session: u64 },
     /// A service that is watched under that key has ended.
     Ended { watch: u64, obituary: Arc<Obituary> },
     /// End without running any more code of the service.

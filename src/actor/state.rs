@@ -26,6 +26,7 @@ use super::profile::{HandlerProfile, Profile};
 use super::request::{RequestId, Terms};
 use super::service::Service;
 use super::skynet::Skynet;
+use super::sleeper::Sleeper;
 use super::slots::Key;
 use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Wait};
 use super::tasks::Tasks;
@@ -393,6 +394,17 @@ impl State {
         self.waiters.borrow_mut().add(token.clone(), session);
         self.set_wait(Wait::Token(token));
         Ok(())
+    }
+
+    /// The running task waits for something outside the host, or until `timeout` has passed. It goes on
+    /// with nothing when the sleeper is woken, and with false when time is over.
+    ///
+    /// # Errors
+    /// As [`State::begin_wait`].
+    pub(crate) fn wait_outside(&self, timeout: Option<Duration>) -> Result<Sleeper, Fault> {
+        let session = self.begin_wait(timeout)?.session;
+        self.set_wait(Wait::Bell);
+        Ok(Sleeper::new(self.service.clone(), session))
     }
 
     /// The running task sleeps. Without any time it lets all tasks run that are ready now.

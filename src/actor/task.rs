@@ -91,6 +91,8 @@ pub(crate) enum Wait {
     Turn,
     /// `hive.wakeup` with this token.
     Token(Token),
+    /// Something outside the host, of which a [`Sleeper`](super::sleeper::Sleeper) tells.
+    Bell,
 }
 
 /// What a task is for.

@@ -185,6 +185,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Answer { session, payload } => self.answered(session, &payload),
             Message::Failure { session, fault } => self.wait_failed(session, fault),
             Message::Alarm(alarm) => self.alarmed(alarm),
+            Message::Rung { session } => self.rung(session),
             Message::Start { caller, arguments } => self.start(caller, &arguments),
             Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),
             Message::Kill(end) => self.over = Some(Progress::Over { end, at_once: true }),
@@ -231,6 +232,13 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         }
     }
 
+    /// A wait for something outside the host has ended. One that had ended before is none any more.
+    fn rung(&mut self, session: u64) {
+        if let Some((key, coroutine, given)) = self.end_wait(session) {
+            self.resume(key, coroutine, given, None);
+        }
+    }
+
     /// Ends the wait of a session; its task counts as running from now on. The number is that of
     /// the values that lie on the coroutine's stack already.
     fn end_wait(&mut self, session: u64) -> Option<(Key, Coroutine, i32)> {
@@ -259,7 +267,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let (results, fault) = match &task.wait {
             Wait::Answer | Wait::RawAnswer => (0, Some(timeout())),
             Wait::Time | Wait::Turn => (0, None),
-            Wait::Token(_) => (1, None),
+            Wait::Token(_) | Wait::Bell => (1, None),
         };
         let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
         drop(tasks);

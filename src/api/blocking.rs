@@ -11,10 +11,23 @@ pub(super) fn check(stack: &Stack<'_>, module: &str, function: &str) -> Result<(
     if stack.can_block() { Ok(()) } else { Err(refusal(module, function)) }
 }
 
+/// The same for methods of dictionaries.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_dictionary(stack: &Stack<'_>) -> Result<(), Raise> {
+    if stack.can_block() { Ok(()) } else { Err(refusal_of("a method of a dictionary", "hive")) }
+}
+
 #[cold]
 fn refusal(module: &str, function: &str) -> Raise {
+    refusal_of(&format!("{module}.{function}"), module)
+}
+
+#[cold]
+fn refusal_of(what: &str, module: &str) -> Raise {
     Raise::message(format!(
-        "{module}.{function} cannot wait here: a C function that called this code cannot be suspended\n\
+        "{what} cannot wait here: a C function that called this code cannot be suspended\n\
          hint: do not wait in metamethods, sort functions, gsub callbacks or finalizers; \
          in their place use {module}.fork"
     ))

@@ -10,6 +10,7 @@ mod bson;
 pub mod cache;
 #[cfg(feature = "skynet")]
 mod crypt;
+pub mod dump;
 mod hive;
 #[cfg(feature = "skynet")]
 mod lpeg;

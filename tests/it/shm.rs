@@ -52,7 +52,12 @@ fn what_is_set_can_be_read_and_listed() {
     let stat: serde_json::Value = serde_json::from_str(&stat).unwrap();
     assert_eq!((&stat["entries"], &stat["capacity_bytes"]), (&2.into(), &(1 << 20).into()));
     let stat = scratch.run(["shm", "stat", name.as_str()]).expect_code(0).stdout;
-    assert!(stat.contains("capacity     1.0 MiB"), "{stat}");
+    assert!(stat.contains("capacity       1.0 MiB"), "{stat}");
+    let deep = ["shm", "stat", name.as_str(), "--deep", "--json"];
+    let deep = scratch.run(deep).expect_code(0).stdout;
+    let deep: serde_json::Value = serde_json::from_str(&deep).unwrap();
+    assert_eq!((&deep["values"], &deep["key_bytes"]), (&2.into(), &12.into()));
+    assert_eq!((&deep["live_bytes"], &deep["element_bytes"]), (&deep["used_bytes"], &0.into()));
 }
 
 #[test]
@@ -182,6 +187,105 @@ fn the_lock_of_a_killed_host_is_taken_over() {
     holder.wait();
     let taken = scratch.run(["run", "taking.lua", name.as_str()]).expect_code(0);
     assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
+}
+
+const WAITING: &str = r#"
+local hive = require "hive"
+local dict = require("shared").open((...))
+hive.after(0.1, function()
+  print "waits"
+end)
+local changed, version = dict:wait("news", nil, 60)
+assert(changed and version == dict:version "news")
+print("found", dict:get "news", dict:blpop("jobs", 60))
+"#;
+
+#[test]
+fn a_change_by_another_process_ends_a_wait() {
+    let scratch = Scratch::new("shm_wait");
+    let name = made(&scratch, "wait");
+    scratch.file("waiting.lua", WAITING);
+    let mut waiting = Running::start(scratch.moonhive(["run", "waiting.lua", name.as_str()]));
+    waiting.wait_for_line("waits");
+    scratch.run(["shm", "set", name.as_str(), "news", "good"]).expect_code(0);
+    scratch.file("job.jsonl", JOB);
+    scratch.run(["shm", "load", name.as_str(), "job.jsonl"]).expect_code(0);
+    let ended = waiting.wait().expect_code(0);
+    assert!(ended.stdout.contains("found\tgood\twork"), "{}", ended.stdout);
+}
+
+const JOB: &str = "{\"key\":\"jobs\",\"type\":\"list\",\"elements\":[{\"type\":\"string\",\"value\":\"work\"}]}\n";
+
+const LEAVING: &str = r#"
+local hive = require "hive"
+local dict = require("shared").open((...))
+for i = 1, 100 do
+  hive.fork(dict.wait, dict, "key" .. i)
+  hive.fork(dict.blpop, dict, "list")
+  hive.fork(dict.lock, dict, "user:1")
+end
+hive.after(0.1, hive.shutdown, 7)
+"#;
+
+#[test]
+fn a_host_ends_while_its_services_wait_for_a_dictionary() {
+    let scratch = Scratch::new("shm_leave");
+    let name = made(&scratch, "leave");
+    scratch.file("leaving.lua", LEAVING);
+    scratch.run(["run", "leaving.lua", name.as_str()]).expect_code(7);
+    let check = scratch.run(["shm", "check", name.as_str()]).expect_code(0).stdout;
+    assert!(check.ends_with("healthy\n"), "{check}");
+}
+
+#[test]
+fn a_lock_is_handed_over_when_its_host_is_killed_meanwhile() {
+    let scratch = Scratch::new("shm_handover");
+    let name = made(&scratch, "handover");
+    scratch.file("holding.lua", HOLDING).file("taking.lua", TAKING);
+    let mut holder = Running::start(scratch.moonhive(["run", "holding.lua", name.as_str()]));
+    holder.wait_for_line("held");
+    let taker = Running::start(scratch.moonhive(["run", "taking.lua", name.as_str()]));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    holder.signal("KILL");
+    let taken = taker.wait().expect_code(0);
+    assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
+    holder.wait();
+}
+
+const WRITING: &str = r#"
+local dict = require("shared").dict("kept", { file = "kept.dict", size = "256k" })
+dict:set("first", "kept")
+print "writes"
+for i = 1, math.huge do
+  dict:set("noise" .. i % 100, ("x"):rep(i % 500))
+end
+"#;
+
+#[test]
+fn a_dictionary_in_a_file_survives_its_killed_host() {
+    let scratch = Scratch::new("shm_file");
+    scratch.file("writing.lua", WRITING);
+    for _ in 0..3 {
+        let mut host = Running::start(scratch.moonhive(["run", "writing.lua"]));
+        host.wait_for_line("writes");
+        host.signal("KILL");
+        host.wait();
+        let check = scratch.run(["shm", "check", "./kept.dict"]).expect_code(0).stdout;
+        assert!(check.ends_with("healthy\n"), "{check}");
+        let first = scratch.run(["shm", "get", "./kept.dict", "first"]).expect_code(0).stdout;
+        assert_eq!(first, "kept\n");
+    }
+    let stat = scratch.run(["shm", "stat", "./kept.dict", "--json"]).expect_code(0).stdout;
+    assert!(stat.contains("\"capacity_bytes\": 262144"), "{stat}");
+    scratch.run(["shm", "dump", "./kept.dict", "-o", "dump.jsonl"]).expect_code(0);
+    let load = ["shm", "load", "./copy.dict", "dump.jsonl", "--create", "256KiB"];
+    scratch.run(load).expect_code(0);
+    let refused = scratch.run(["shm", "rm", "./dump.jsonl"]).expect_code(1).stderr;
+    assert!(refused.contains("not one of our objects"), "{refused}");
+    scratch.run(["shm", "rm", "./kept.dict", "./copy.dict"]).expect_code(0);
+    let gone = scratch.run(["shm", "stat", "./kept.dict"]).expect_code(1).stderr;
+    assert!(gone.starts_with("error: no object is named \"./kept.dict\""), "{gone}");
+    assert!(scratch.path("dump.jsonl").exists());
 }
 
 #[test]

@@ -243,7 +243,7 @@ impl Error {
             Self::NoSuchObject { .. } => "create it first, or open it with open_or_create",
             Self::AlreadyExists { .. } => "open it, or choose another name",
             Self::NoSpace { .. } => {
-                "make it smaller or raise the tmpfs size (mount -o remount,size=..., docker --shm-size)"
+                "make it smaller or make room there (of a tmpfs: mount -o remount,size=..., docker --shm-size)"
             }
             Self::System { errno, .. } if *errno == Errno::ACCESS => {
                 "it belongs to another user; its creator chooses the mode"

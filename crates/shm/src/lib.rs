@@ -5,12 +5,13 @@
 //!
 //! | module | holds | invariant |
 //! |---|---|---|
-//! | [`segment`] | memory with a header, by name or descriptor | an object never exists half made; what differs is refused politely |
+//! | [`segment`] | memory with a header, by name, in a file or by descriptor | an object never exists half made; what differs is refused politely |
 //! | `memory` | words of a segment | only atomics touch them, within bounds |
 //! | `lock` | the robust lock between processes | a dead owner is noticed |
 //! | `dictionary` | entries, lists, eviction, repair | see the head of the module |
 //!
-//! Not promised: what a power cut leaves, and safety from a process that may write to the segment and
+//! A dictionary in a file ([`segment::File`]) survives a start of the machine; of a loss of power what was
+//! synced before and not changed since. Not promised: anything else that a power cut leaves, and safety from a process that may write to the segment and
 //! wants to do harm. Checksums and bounds keep damage from crashing us; they cannot make it good.
 //!
 //! An entry with a key and a value of 16 bytes each takes 71 bytes, everything included. A get or a set of
@@ -30,6 +31,8 @@ mod memory;
 pub mod segment;
 mod sync;
 
+#[cfg(not(loom))]
+pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, Usage, wait_any};
 pub use dictionary::{
     Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
     Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining, SHARDS_MOST,

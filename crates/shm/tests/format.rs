@@ -83,7 +83,8 @@ fn adopt(bytes: &mut [u8], here: &[u8]) {
         bytes[at..at + 8].copy_from_slice(&here[at..at + 8]);
     }
     let magic = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
-    let sum = SipHasher13::new_with_keys(magic, 2).hash(&bytes[..176]);
+    let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
+    let sum = SipHasher13::new_with_keys(magic, version.into()).hash(&bytes[..176]);
     bytes[176..184].copy_from_slice(&sum.to_le_bytes());
 }
 

@@ -6,7 +6,7 @@ use crate::vm::{ErrorValue, Kind, Raise, Stack};
 /// Raises a fault as a structured error, with the traceback of the callee (where there is one) in
 /// front of that of this call.
 #[cold]
-pub(super) fn raise(stack: &mut Stack<'_>, state: &State, fault: Fault) -> Raise {
+pub(in crate::api) fn raise(stack: &mut Stack<'_>, state: &State, fault: Fault) -> Raise {
     push(stack, state, fault);
     Raise::value()
 }

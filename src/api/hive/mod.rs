@@ -32,6 +32,7 @@ const LUA_HALF: &str = include_str!("../../../lua/lib/hive.lua");
 /// `require "hive"`.
 pub(super) const OPEN: Native = Native::new(open);
 
+pub(super) use failure::raise as raise_fault;
 pub(super) use service::prelude;
 pub(super) use wait::{WAIT, WAKEUP};
 

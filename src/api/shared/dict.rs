@@ -6,11 +6,14 @@ use std::sync::Arc;
 use moonhive_shm::{Dictionary, Value};
 
 use super::registry::Opened;
-use super::{failure, list, scalar, versioned, whole};
+use super::{failure, list, saving, scalar, versioned, whole};
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack, Userdata};
 
 /// A buffer that has grown beyond this is not kept for the next read.
 const BUFFER_KEPT_BYTES: usize = 64 << 10;
+
+/// Methods of a dictionary that are native.
+const METHOD_COUNT: usize = 33;
 
 /// A dictionary that a VM has open.
 pub struct Dict(pub Arc<Opened>);
@@ -19,7 +22,7 @@ impl Userdata for Dict {
     const NAME: &'static str = "shared dictionary";
 
     fn methods() -> &'static [(&'static str, Native)] {
-        const METHODS: [(&str, Native); 30] = joined();
+        const METHODS: [(&str, Native); METHOD_COUNT] = joined();
         &METHODS
     }
 
@@ -30,10 +33,10 @@ impl Userdata for Dict {
 }
 
 /// The methods of all parts in one table.
-const fn joined() -> [(&'static str, Native); 30] {
-    let parts: [&[(&str, Native)]; 4] =
-        [&scalar::METHODS, &list::METHODS, &whole::METHODS, &versioned::METHODS];
-    let mut all = [scalar::METHODS[0]; 30];
+const fn joined() -> [(&'static str, Native); METHOD_COUNT] {
+    let parts: [&[(&str, Native)]; 5] =
+        [&scalar::METHODS, &list::METHODS, &whole::METHODS, &versioned::METHODS, &saving::METHODS];
+    let mut all = [scalar::METHODS[0]; METHOD_COUNT];
     let (mut part, mut count) = (0, 0);
     while part < parts.len() {
         let mut index = 0;

@@ -78,7 +78,12 @@ pub fn damaged(stack: &mut Stack<'_>, text: &str) -> Raise {
     raise_as(stack, "damaged", text.to_owned(), errno)
 }
 
-fn raise_as(stack: &mut Stack<'_>, code: &'static str, message: String, errno: i32) -> Raise {
+pub(super) fn raise_as(
+    stack: &mut Stack<'_>,
+    code: &'static str,
+    message: String,
+    errno: i32,
+) -> Raise {
     stack.push_error(&ErrorValue::new(code, message));
     stack.push_integer(errno.into());
     stack.raw_set_field(-2, "errno");

@@ -102,6 +102,14 @@ fn take(dict: &Opened, key: &[u8], options: SetOptions) -> Result<Option<u64>, E
     }
 }
 
+/// True if what a key holds is the lock of a process that has ended.
+pub(super) fn is_left(dict: &Opened, key: &[u8]) -> bool {
+    let held = dict.get(key).ok().flatten();
+    let is_own =
+        |value: &Value<'_>| matches!(value, Value::Bytes(bytes) if *bytes == own_mark().as_bytes());
+    held.is_some_and(|held| !is_own(&held.value.as_value()) && is_abandoned(&held.value.as_value()))
+}
+
 /// True if the value names a process that has ended.
 fn is_abandoned(value: &Value<'_>) -> bool {
     let Value::Bytes(bytes) = value else { return false };

@@ -11,21 +11,27 @@
 //! |---|---|
 //! | `open`, `registry` | opening by name; one mapping for all services of a process |
 //! | `dict`, `arguments`, `failure` | the userdata; what its methods take; how they fail |
-//! | `scalar`, `list`, `whole`, `versioned` | the methods |
+//! | `scalar`, `list`, `whole`, `versioned`, `saving` | the methods |
 //! | `lock` | locks that end with their owner |
+//! | `wish`, `listener` | coroutines that wait for a key, and the thread that wakes them |
+//! | `errand` | threads for what takes long: writing to a disk |
 //! | `sweeper` | gives expired entries back, and sleeps while nothing expires |
 
 mod arguments;
 mod dict;
+mod errand;
 mod failure;
 mod list;
+mod listener;
 mod lock;
 mod open;
 mod registry;
+mod saving;
 mod scalar;
 mod sweeper;
 mod versioned;
 mod whole;
+mod wish;
 
 use crate::vm::{Native, NativeResult, Outcome, Stack};
 
@@ -45,6 +51,7 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_table(0, 4);
     stack.set_natives(&lock::NATIVES);
     stack.set_natives(&whole::NATIVES);
+    stack.set_natives(&wish::NATIVES);
     stack.call(3, 0)?;
     Ok(Outcome::Return(1))
 }

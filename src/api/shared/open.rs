@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use moonhive_shm::segment::Header;
+use moonhive_shm::segment::{Backing, File, Header, Posix};
 use moonhive_shm::{Description, Dictionary, Error, Options};
 
-use super::dict::Dict;
+use super::errand::{self, Report};
 use super::{failure, registry};
 use crate::api::options;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -21,7 +21,7 @@ pub(super) const NATIVES: [(&str, Native); 5] = [
 /// Longest wait of a worker for a lock that a stopped process holds, unless told otherwise.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-const OPTIONS: [&str; 4] = ["lock_timeout", "mode", "shards", "size"];
+const OPTIONS: [&str; 5] = ["file", "lock_timeout", "mode", "shards", "size"];
 
 const UNITS: [(&str, u64); 7] = [
     ("", 1),
@@ -33,42 +33,71 @@ const UNITS: [(&str, u64); 7] = [
     ("gib", 1 << 30),
 ];
 
+/// How a dictionary is asked for.
+struct Order {
+    options: Options,
+    has_size: bool,
+    /// Where it is, if it is in a file; its name then is what it is called.
+    file: Option<String>,
+}
+
+impl Order {
+    fn place(&self, name: &str) -> Result<Box<dyn Backing>, Error> {
+        // What is in a file is called by a name all the same.
+        let named = Posix::new(name)?;
+        match &self.file {
+            Some(path) => Ok(Box::new(File::new(path)?)),
+            None => Ok(Box::new(named)),
+        }
+    }
+}
+
 /// `dict(name [, options])`: the dictionary, made if there is none and a size is given; whether it was.
 fn dict(stack: &mut Stack<'_>) -> NativeResult {
-    let (options, has_size) = options(stack)?;
-    let name = stack.check_str(1)?;
-    let opened = if has_size {
-        Dictionary::open_or_create(name, &options)
-    } else {
-        Dictionary::open(name, &options).map(|dictionary| (dictionary, false))
-    };
-    push(stack, opened)
+    let order = order(stack)?;
+    let way = if order.has_size { Dictionary::open_or_create_in } else { open_in };
+    carry_out(stack, order, way)
 }
 
 /// `create(name, options)`: fails if there is one.
 fn create(stack: &mut Stack<'_>) -> NativeResult {
-    let (options, has_size) = options(stack)?;
-    let name = stack.check_str(1)?;
-    if !has_size {
+    let order = order(stack)?;
+    if !order.has_size {
         return Err(Raise::argument(2, "a new dictionary needs the option 'size'"));
     }
-    let created = Dictionary::create(name, &options);
-    push(stack, created.map(|dictionary| (dictionary, true)))
+    carry_out(stack, order, |place, options| Ok((Dictionary::create_in(place, options)?, true)))
 }
 
 /// `open(name [, options])`: fails if there is none.
 fn open(stack: &mut Stack<'_>) -> NativeResult {
-    let (options, _) = options(stack)?;
-    let opened = Dictionary::open(stack.check_str(1)?, &options);
-    push(stack, opened.map(|dictionary| (dictionary, false)))
+    let order = order(stack)?;
+    carry_out(stack, order, open_in)
 }
 
-fn push(stack: &mut Stack<'_>, opened: Result<(Dictionary, bool), Error>) -> NativeResult {
-    let (dictionary, is_new) = opened.map_err(|error| failure::raise(stack, &error))?;
-    let opened = registry::unite(stack.check_str(1)?, dictionary);
-    stack.push_userdata(Dict(opened));
-    stack.push_bool(is_new);
-    Ok(Outcome::Return(2))
+fn open_in(place: &dyn Backing, options: &Options) -> Result<(Dictionary, bool), Error> {
+    Ok((Dictionary::open_in(place, options)?, false))
+}
+
+/// A way to get a dictionary, and whether it was made.
+type Way = fn(&dyn Backing, &Options) -> Result<(Dictionary, bool), Error>;
+
+/// Opens the dictionary; one in a file by another thread where the coroutine can wait for it, because it
+/// may have to be renewed.
+fn carry_out(stack: &mut Stack<'_>, order: Order, way: Way) -> NativeResult {
+    let name = stack.check_str(1)?.to_owned();
+    let is_slow = order.file.is_some() && stack.can_block();
+    let unite = move || {
+        let (dictionary, is_new) = way(&*order.place(&name)?, &order.options)?;
+        Ok((registry::unite(&name, dictionary)?, is_new))
+    };
+    if is_slow {
+        return errand::send(stack, move |_| {
+            let (opened, is_new) = unite()?;
+            Ok(Report::Opened(opened, is_new))
+        });
+    }
+    let (opened, is_new) = unite().map_err(|error: Error| failure::raise(stack, &error))?;
+    Ok(Outcome::Return(Report::Opened(opened, is_new).push(stack)))
 }
 
 /// `unlink(name)`: true, or false if nothing has the name.
@@ -82,22 +111,26 @@ fn unlink(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// The options at index 2, and whether a size is among them.
-fn options(stack: &mut Stack<'_>) -> Result<(Options, bool), Raise> {
-    let mut found = Options { lock_timeout: LOCK_TIMEOUT, ..Options::default() };
+/// The options at index 2.
+fn order(stack: &mut Stack<'_>) -> Result<Order, Raise> {
+    let options = Options { lock_timeout: LOCK_TIMEOUT, ..Options::default() };
+    let mut order = Order { options, has_size: false, file: None };
     stack.check_str(1)?;
     if stack.is_none_or_nil(2) {
-        return Ok((found, false));
+        return Ok(order);
     }
     stack.check_kind(2, Kind::Table)?;
     options::check(stack, 2, &OPTIONS)?;
+    let found = &mut order.options;
     let size = field(stack, "size", size_at)?;
     found.size_bytes = size.unwrap_or(found.size_bytes);
     found.shards = field(stack, "shards", |stack| stack.integer(-1)?.try_into().ok())?;
     found.mode = field(stack, "mode", mode_at)?.unwrap_or(found.mode);
     let timeout = field(stack, "lock_timeout", span_at)?;
     found.lock_timeout = timeout.unwrap_or(found.lock_timeout);
-    Ok((found, size.is_some()))
+    order.has_size = size.is_some();
+    order.file = field(stack, "file", |stack| stack.str(-1).map(str::to_owned))?;
+    Ok(order)
 }
 
 /// A field of the options, read from the top of the stack.

@@ -1,14 +1,14 @@
 //! One mapping for all services of a process that open the same dictionary.
 //!
 //! A dictionary is opened anew each time and then compared with those that are open: the same name may
-//! lead to another object after somebody has removed the first one. What tells objects apart is the
-//! random key of their hash. The lock here is a leaf; no system call is made while it is held.
+//! lead to another object after somebody has removed the first one. What tells objects apart is their
+//! inode. The lock here is a leaf; no system call is made while it is held.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use moonhive_shm::{Dictionary, EXACT_LIMIT_BYTES};
+use moonhive_shm::{Dictionary, EXACT_LIMIT_BYTES, Error};
 use parking_lot::Mutex;
 
 use super::sweeper::{self, Plan};
@@ -24,6 +24,7 @@ pub struct Opened {
     /// The dictionary.
     pub dictionary: Dictionary,
     name: String,
+    identity: (u64, u64),
     /// When an operation is to give back what has expired, in a small dictionary; in milliseconds of
     /// the sweeper, `u64::MAX` for never.
     tidy_ms: AtomicU64,
@@ -85,21 +86,24 @@ impl Opened {
 }
 
 /// The one object of this process for a dictionary that was just opened.
-pub fn unite(name: &str, dictionary: Dictionary) -> Arc<Opened> {
-    let identity = dictionary.header().hash_key;
-    let is_same =
-        |opened: &Opened| opened.name == name && opened.dictionary.header().hash_key == identity;
+///
+/// # Errors
+/// What the system refused.
+pub fn unite(name: &str, dictionary: Dictionary) -> Result<Arc<Opened>, Error> {
+    let identity = dictionary.identity()?;
+    let is_same = |opened: &Opened| opened.name == name && opened.identity == identity;
     let mut open = OPEN.lock();
     open.retain(|opened| opened.strong_count() > 0);
     let known = open.iter().filter_map(Weak::upgrade).find(|opened| is_same(opened));
     if let Some(known) = known {
         // Declared first, so unmapped last: the lock is given back before.
         drop(open);
-        return known;
+        return Ok(known);
     }
     let opened = Arc::new_cyclic(|own: &Weak<Opened>| Opened {
         dictionary,
         name: name.to_owned(),
+        identity,
         tidy_ms: AtomicU64::new(u64::MAX),
         plan: Plan::new(own.clone()),
     });
@@ -107,7 +111,7 @@ pub fn unite(name: &str, dictionary: Dictionary) -> Arc<Opened> {
     drop(open);
     // Others may have left entries that end.
     sweeper::note(&opened, sweeper::now_ms());
-    opened
+    Ok(opened)
 }
 
 /// Milliseconds since 1970.

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_dictionary_is_swept_again_only_while_something_in_it_ends() {
         let dictionary = Dictionary::create_unnamed("swept", &Options::new(64 << 10)).unwrap();
-        let opened = unite("swept", dictionary);
+        let opened = unite("swept", dictionary).unwrap();
         let due = || opened.plan.due_ms.load(Ordering::Relaxed);
         opened.set("lasting", Value::Integer(1), SetOptions::default()).unwrap();
         opened.plan.due_ms.store(u64::MAX, Ordering::Relaxed);

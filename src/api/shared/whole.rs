@@ -3,11 +3,12 @@
 use moonhive_shm::{Cursor, Error, Item, Statistics};
 
 use super::dict::{Dict, dict};
+use super::errand::{self, Report};
 use super::failure::{bad, raise};
 use super::registry::Opened;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const METHODS: [(&str, Native); 9] = [
+pub(super) const METHODS: [(&str, Native); 10] = [
     ("capacity", Native::new(capacity)),
     ("check", Native::new(check)),
     ("flush_all", Native::new(flush_all)),
@@ -17,6 +18,7 @@ pub(super) const METHODS: [(&str, Native); 9] = [
     ("name", Native::new(name)),
     ("repair", Native::new(repair)),
     ("stats", Native::new(stats)),
+    ("sync", Native::new(sync)),
 ];
 
 /// For the Lua half.
@@ -212,4 +214,13 @@ fn repair(stack: &mut Stack<'_>) -> NativeResult {
     dict(stack)?.repair().map_err(|error| raise(stack, &error))?;
     stack.push_bool(true);
     Ok(Outcome::Return(1))
+}
+
+/// `sync()`: true once all of it is on the disk.
+fn sync(stack: &mut Stack<'_>) -> NativeResult {
+    let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();
+    errand::send(stack, move |_| {
+        opened.sync()?;
+        Ok(Report::Done)
+    })
 }

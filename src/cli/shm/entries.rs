@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use moonhive::api::dump::{form, object_of};
 use moonhive_shm::{Cursor, Dictionary, Error, OwnedValue, SetOptions};
 use serde_json::{Map, Value as Json};
 
-use super::transfer::object_of;
-use super::{failed, form, open};
+use super::{failed, open};
 use crate::cli::Outcome;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::values::Span;

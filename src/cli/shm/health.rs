@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use moonhive_shm::Dictionary;
+use moonhive_shm::{Dictionary, Error};
 use serde_json::json;
 
-use super::{deliver, deliver_json, failed, open};
+use super::progress::Progress;
+use super::{deliver, deliver_json, failed, open, place};
 use crate::cli::Outcome;
+use crate::cli::failure::Failure;
 use crate::cli::stats::grouped;
 
 const CHECK_EXAMPLES: &str = "\
@@ -34,7 +36,8 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> Outcome {
         let dictionary = open(&self.name)?;
-        let findings = dictionary.check().map_err(|error| failed(&error))?;
+        let findings = in_shards(&dictionary, "shards checked", Dictionary::check_shard)?;
+        let findings: Vec<_> = findings.into_iter().flatten().collect();
         let entries = dictionary.statistics().entries;
         if self.json {
             let spelled: Vec<_> = findings.iter().map(|finding| {
@@ -59,6 +62,21 @@ impl Check {
     }
 }
 
+/// Does something to every shard, and shows on a terminal how far it is.
+fn in_shards<T>(
+    dictionary: &Dictionary,
+    what: &'static str,
+    act: impl Fn(&Dictionary, u32) -> Result<T, Error>,
+) -> Result<Vec<T>, Failure> {
+    let mut progress = Progress::new(what, dictionary.shards().into());
+    let acted = (0..dictionary.shards()).map(|shard| {
+        let done = act(dictionary, shard)?;
+        progress.step(1);
+        Ok(done)
+    });
+    acted.collect::<Result<_, _>>().map_err(|error| failed(&error))
+}
+
 const REPAIR_EXAMPLES: &str = "\
 Examples:
   moonhive shm repair sessions
@@ -77,7 +95,7 @@ impl Repair {
     pub fn run(self) -> Outcome {
         let dictionary = open(&self.name)?;
         let before = dictionary.statistics().entries;
-        dictionary.repair().map_err(|error| failed(&error))?;
+        in_shards(&dictionary, "shards repaired", Dictionary::repair_shard)?;
         let after = dictionary.statistics().entries;
         deliver(&format!("{} entries before, {} after\n", grouped(before), grouped(after)))
     }
@@ -100,7 +118,12 @@ pub struct Rm {
 impl Rm {
     pub fn run(self) -> Outcome {
         for name in &self.names {
-            Dictionary::unlink(name).map_err(|error| failed(&error))?;
+            let place = place(name)?;
+            if place.as_file().is_some() {
+                // Not every file is a dictionary.
+                open(name)?;
+            }
+            place.unlink().map_err(|error| failed(&error))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use clap::Args;
-use moonhive_shm::{Description, Statistics, list};
+use moonhive_shm::{Cursor, Description, Dictionary, Statistics, Usage, list};
 use serde_json::{Map, Value, json};
 
+use super::progress::Progress;
 use super::{deliver, deliver_json, failed, open};
 use crate::cli::Outcome;
+use crate::cli::failure::Failure;
 use crate::cli::stats::{bytes, grouped};
 
 const LS_EXAMPLES: &str = "\
@@ -90,7 +92,8 @@ fn object_of(object: &Description) -> Value {
 const STAT_EXAMPLES: &str = "\
 Examples:
   moonhive shm stat sessions
-  moonhive shm stat sessions --json | jq .hits";
+  moonhive shm stat sessions --json | jq .hits
+  moonhive shm stat sessions --deep          also what the bytes hold";
 
 /// Show the figures of a dictionary
 #[derive(Debug, Args)]
@@ -98,6 +101,10 @@ Examples:
 pub struct Stat {
     /// Its name
     name: String,
+
+    /// Walk through all entries, too, and tell what the bytes hold
+    #[arg(long)]
+    deep: bool,
 
     /// Print one JSON object instead of lines for people
     #[arg(long)]
@@ -107,8 +114,10 @@ pub struct Stat {
 impl Stat {
     pub fn run(self) -> Outcome {
         let dictionary = open(&self.name)?;
+        let usage = if self.deep { Some(measure(&dictionary)?) } else { None };
         let (statistics, header) = (dictionary.statistics(), dictionary.header());
-        let figures = figures(&statistics);
+        let deep = usage.map(|usage| deep_figures(&usage, &statistics));
+        let figures = figures(&statistics).into_iter().chain(deep.into_iter().flatten());
         if self.json {
             let mut object = Map::new();
             object.insert("name".to_owned(), self.name.into());
@@ -123,11 +132,40 @@ impl Stat {
                 Some(label) => (label, bytes(figure)),
                 None => (name, grouped(figure)),
             };
-            writeln!(text, "{:<12} {value}", label.replace('_', " "))?;
+            writeln!(text, "{:<14} {value}", label.replace('_', " "))?;
         }
-        writeln!(text, "{:<12} by process {}", "made", header.creator_pid)?;
+        writeln!(text, "{:<14} by process {}", "made", header.creator_pid)?;
         deliver(&text)
     }
+}
+
+/// Buckets that one step of a walk covers.
+const STEP_BUCKETS: u64 = 1024;
+
+fn measure(dictionary: &Dictionary) -> Result<Usage, Failure> {
+    let (mut usage, mut next) = (Usage::default(), Some(Cursor::default()));
+    let mut progress = Progress::new("entries measured", dictionary.statistics().entries);
+    while let Some(cursor) = next {
+        let before = usage.values + usage.lists;
+        let step = dictionary.measure(cursor, STEP_BUCKETS, &mut usage);
+        next = step.map_err(|error| failed(&error))?;
+        progress.step(usage.values + usage.lists - before);
+    }
+    Ok(usage)
+}
+
+fn deep_figures(usage: &Usage, statistics: &Statistics) -> [(&'static str, u64); 8] {
+    let others = usage.live_bytes + usage.overdue_bytes;
+    [
+        ("values", usage.values),
+        ("lists", usage.lists),
+        ("overdue", usage.overdue),
+        ("key_bytes", usage.key_bytes),
+        ("value_bytes", usage.value_bytes),
+        ("live_bytes", usage.live_bytes),
+        ("overdue_bytes", usage.overdue_bytes),
+        ("element_bytes", statistics.used_bytes.saturating_sub(others)),
+    ]
 }
 
 fn figures(statistics: &Statistics) -> [(&'static str, u64); 15] {

@@ -2,10 +2,9 @@
 //!
 //! Each command opens the dictionary as any other process does, so it works while others use it. `list`
 //! shows what there is, `entries` reads and writes single keys, `transfer` dumps and loads, `health` checks
-//! and repairs; `form` is how values are spelled.
+//! and repairs.
 
 mod entries;
-mod form;
 mod health;
 mod list;
 mod progress;
@@ -16,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use moonhive_shm::segment::{Backing, File, Posix};
 use moonhive_shm::{Dictionary, Error, Options};
 
 use super::failure::Failure;
@@ -32,6 +32,7 @@ Examples:
   moonhive shm load sessions sessions.jsonl --create 64MiB
   moonhive shm check sessions && echo healthy
   moonhive shm rm sessions
+  moonhive shm stat ./sessions.dict          a dictionary in a file: a name with a slash
 
 Exit code: 0 if all is well, 1 if not (no such key, findings of a check, a failure), 2 for wrong
 arguments.";
@@ -76,10 +77,24 @@ impl Arguments {
     }
 }
 
+/// Where a dictionary is: in a file if what the user gave has a slash after its first character, in
+/// shared memory otherwise.
+fn place(name: &str) -> Result<Box<dyn Backing>, Failure> {
+    let is_path = name.char_indices().skip(1).any(|(_, c)| c == '/');
+    let place: Result<Box<dyn Backing>, Error> = match is_path {
+        true => File::new(name).map(|file| Box::new(file) as _),
+        false => Posix::new(name).map(|named| Box::new(named) as _),
+    };
+    place.map_err(|error| failed(&error))
+}
+
 /// Opens a dictionary that exists.
 fn open(name: &str) -> Result<Dictionary, Failure> {
-    Dictionary::open(name, &Options::default()).map_err(|error| match error {
-        Error::NoSuchObject { .. } => failed(&error).hint("`moonhive shm ls` shows what there is"),
+    let place = place(name)?;
+    Dictionary::open_in(&*place, &Options::default()).map_err(|error| match error {
+        Error::NoSuchObject { .. } if place.as_file().is_none() => {
+            failed(&error).hint("`moonhive shm ls` shows what there is")
+        }
         error => failed(&error),
     })
 }

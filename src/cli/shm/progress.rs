@@ -45,11 +45,6 @@ impl Progress {
             None => grouped(self.done),
         }
     }
-
-    /// How many were done.
-    pub fn done(&self) -> u64 {
-        self.done
-    }
 }
 
 impl Drop for Progress {

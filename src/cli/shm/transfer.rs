@@ -1,4 +1,4 @@
-//! `moonhive shm dump` and `load`: whole dictionaries as lines of JSON, spelled as `form` says.
+//! `moonhive shm dump` and `load`: whole dictionaries as lines of JSON, spelled as `moonhive::api::dump` says.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -7,18 +7,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use moonhive_shm::{Cursor, Dictionary, Error, Options, Remaining, SetOptions, Side};
-use serde_json::{Map, Value as Json};
+use moonhive::api::dump::{self, DumpError};
+use moonhive_shm::{Dictionary, Options};
 
 use super::progress::Progress;
-use super::{failed, form, open};
+use super::{failed, open};
 use crate::cli::Outcome;
 use crate::cli::failure::Failure;
 use crate::cli::stats::grouped;
 use crate::cli::values::Size;
-
-/// Keys that one step of a dump asks for.
-const STEP_KEYS: usize = 256;
 
 const DUMP_EXAMPLES: &str = "\
 Examples:
@@ -55,57 +52,16 @@ impl Dump {
 }
 
 fn dump(dictionary: &Dictionary, out: impl Write) -> Outcome {
-    let mut out = BufWriter::new(out);
     let mut progress = Progress::new("dumped", dictionary.statistics().entries);
-    let mut next = Some(Cursor::default());
-    while let Some(cursor) = next {
-        let step = dictionary.items(cursor, STEP_KEYS);
-        let (items, then) = step.map_err(|error| failed(&error))?;
-        for item in &items {
-            let object = object_of(dictionary, &item.key).map_err(|error| failed(&error))?;
-            if let Some(object) = object {
-                writeln!(out, "{}", Json::Object(object)).context("cannot write")?;
-                progress.step(1);
-            }
-        }
-        next = then;
-    }
-    out.flush().context("cannot write")?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// An entry as a dump spells it; `None` if there is none.
-pub fn object_of(dictionary: &Dictionary, key: &[u8]) -> Result<Option<Map<String, Json>>, Error> {
-    let mut object = Map::new();
-    form::put_bytes(&mut object, "key", key);
-    match dictionary.get(key) {
-        Ok(None) => return Ok(None),
-        Ok(Some(entry)) => {
-            form::put_value(&mut object, &entry.value.as_value());
-            if entry.flags != 0 {
-                object.insert("flags".to_owned(), entry.flags.into());
-            }
-        }
-        Err(Error::ValueIsList) => {
-            object.insert("type".to_owned(), "list".into());
-            object.insert("elements".to_owned(), elements_of(dictionary, key)?);
-        }
-        Err(error) => return Err(error),
-    }
-    if let Ok(Remaining::Us(left_us)) = dictionary.ttl(key) {
-        object.insert("ttl_ms".to_owned(), left_us.div_ceil(1000).into());
-    }
-    Ok(Some(object))
-}
-
-fn elements_of(dictionary: &Dictionary, key: &[u8]) -> Result<Json, Error> {
-    let elements = dictionary.range(key, 0, -1)?;
-    let spelled = elements.iter().map(|element| {
-        let mut object = Map::new();
-        form::put_value(&mut object, &element.as_value());
-        Json::Object(object)
+    let written = dump::write_entries(dictionary, BufWriter::new(out), || {
+        progress.step(1);
+        true
     });
-    Ok(spelled.collect())
+    match written {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(DumpError::Dictionary(error)) => Err(failed(&error)),
+        Err(error) => Err(Failure::new(format!("cannot write: {error}"))),
+    }
 }
 
 const LOAD_EXAMPLES: &str = "\
@@ -138,7 +94,7 @@ impl Load {
             None => open(&self.name)?,
             Some(size) => {
                 let options = Options::new(size.bytes as u64);
-                let opened = Dictionary::open_or_create(&self.name, &options);
+                let opened = Dictionary::open_or_create_in(&*super::place(&self.name)?, &options);
                 opened.map_err(|error| failed(&error))?.0
             }
         };
@@ -156,35 +112,13 @@ impl Load {
 
 fn load(dictionary: &Dictionary, lines: impl BufRead, name: &str) -> Result<u64, Failure> {
     let mut progress = Progress::new("loaded", 0);
-    for (number, line) in (1..).zip(lines.lines()) {
-        let line = line.with_context(|| format!("cannot read {name}"))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let stored = store(dictionary, &line);
-        stored.map_err(|reason| Failure::new(format!("{name}:{number}: {reason}")))?;
+    let read = dump::read_entries(dictionary, lines, |_| {
         progress.step(1);
-    }
-    Ok(progress.done())
-}
-
-/// Stores the entry of a line.
-fn store(dictionary: &Dictionary, line: &str) -> Result<(), String> {
-    let object: Map<String, Json> = serde_json::from_str(line).map_err(|e| e.to_string())?;
-    let key = form::take_bytes(&object, "key")?;
-    let number = |name: &str| object.get(name).and_then(Json::as_u64).unwrap_or(0);
-    let flags = u32::try_from(number("flags")).unwrap_or(0);
-    let options = SetOptions::default().never_evict().ttl_ms(number("ttl_ms")).flags(flags);
-    let spelled = |error: Error| error.to_string();
-    let Some(elements) = object.get("elements").and_then(Json::as_array) else {
-        let value = form::take_value(&object)?;
-        return dictionary.set(&key, value.as_value(), options).map(|_| ()).map_err(spelled);
-    };
-    dictionary.delete(&key).map_err(spelled)?;
-    for element in elements {
-        let element = element.as_object().ok_or("an element is no object")?;
-        let value = form::take_value(element)?;
-        dictionary.push(&key, value.as_value(), Side::Right, options).map_err(spelled)?;
-    }
-    Ok(())
+        true
+    });
+    read.map_err(|error| match error {
+        DumpError::Line { number, reason } => Failure::new(format!("{name}:{number}: {reason}")),
+        DumpError::Refused { number, error } => Failure::new(format!("{name}:{number}: {error}")),
+        error => Failure::new(format!("cannot read {name}: {error}")),
+    })
 }

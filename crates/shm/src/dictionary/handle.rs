@@ -3,10 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::check::Finding;
 use super::core::{Core, Key, Parts};
 use super::geometry::Geometry;
 use super::hash::KeyHash;
+use super::renew;
 use super::statistics::Statistics;
 use super::value::{
     Entry, Incremented, Number, OwnedEntry, OwnedValue, Remaining, SetOptions, Side, Stored, Value,
@@ -15,7 +15,7 @@ use super::walk::{Cursor, Item, Swept};
 use super::write::Condition;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
-use crate::segment::{Backing, Header, Kind, Memfd, Posix, Segment};
+use crate::segment::{Backing, Header, Kind, Memfd, Posix, Segment, header};
 
 /// How to make a dictionary, and how to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +100,21 @@ impl Dictionary {
     /// # Errors
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create(name: &str, options: &Options) -> Result<(Self, bool)> {
-        let place = Posix::new(name)?;
+        Self::open_or_create_in(&Posix::new(name)?, options)
+    }
+
+    /// The same in a place of any kind.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create) and [`open`](Self::open).
+    pub fn open_or_create_in(place: &dyn Backing, options: &Options) -> Result<(Self, bool)> {
         loop {
-            match Self::open_in(&place, options) {
+            match Self::open_in(place, options) {
                 Err(Error::NoSuchObject { .. }) => {}
                 opened => return opened.map(|dictionary| (dictionary, false)),
             }
             // Somebody may make it, or take it away again, between the two attempts.
-            match Self::create_in(&place, options) {
+            match Self::create_in(place, options) {
                 Err(Error::AlreadyExists { .. }) => {}
                 created => return created.map(|dictionary| (dictionary, true)),
             }
@@ -148,6 +155,7 @@ impl Dictionary {
         let kind = Kind::Dictionary;
         let segment = Segment::create(place, kind, header, options.mode, |memory, header| {
             Core(&parts_of(memory, header, geometry, options)).initialise();
+            header::note_clock(memory);
             Ok(())
         })?;
         let parts = parts_of(segment.memory(), segment.header(), geometry, options);
@@ -159,7 +167,10 @@ impl Dictionary {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_in(place: &dyn Backing, options: &Options) -> Result<Self> {
-        let segment = Segment::open(place, Kind::Dictionary)?;
+        let segment = match place.as_file() {
+            Some(file) => renew::open(file, options)?,
+            None => Segment::open(place, Kind::Dictionary)?,
+        };
         let geometry = Geometry::from_parameters(&segment.header().parameters)?;
         let (found_bytes, expected_bytes) =
             (segment.memory().size_bytes() as u64, geometry.total_bytes as u64);
@@ -175,6 +186,27 @@ impl Dictionary {
     /// What its header says: who made it, when.
     pub fn header(&self) -> &Header {
         self.segment.header()
+    }
+
+    /// Device and inode: the same for whoever has the same object open.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn identity(&self) -> Result<(u64, u64)> {
+        let stat = rustix::fs::fstat(self.as_fd());
+        let stat = stat.map_err(|errno| Error::system("look at", "the dictionary", errno))?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// Writes to the disk what is in memory; for dictionaries in files. No lock is held meanwhile. What was
+    /// stored before and is not changed afterwards survives a loss of power.
+    ///
+    /// # Errors
+    /// [`Error::System`] if it could not be written.
+    pub fn sync(&self) -> Result<()> {
+        header::note_clock(self.segment.memory());
+        let synced = rustix::fs::fdatasync(self.as_fd());
+        synced.map_err(|errno| Error::system("write", "the dictionary", errno))
     }
 
     #[inline]
@@ -195,7 +227,12 @@ impl Dictionary {
     }
 }
 
-fn parts_of(memory: &Memory, header: &Header, geometry: Geometry, options: &Options) -> Parts {
+pub(super) fn parts_of(
+    memory: &Memory,
+    header: &Header,
+    geometry: Geometry,
+    options: &Options,
+) -> Parts {
     Parts {
         memory: memory.clone(),
         geometry,
@@ -517,29 +554,5 @@ impl Dictionary {
     /// Numbers of the dictionary.
     pub fn statistics(&self) -> Statistics {
         self.core().statistics()
-    }
-
-    /// Verifies every invariant; what does not hold. Locks each shard for about a millisecond per 10,000
-    /// entries.
-    ///
-    /// # Errors
-    /// A lock that could not be had.
-    pub fn check(&self) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        for shard in 0..self.parts.geometry.shards {
-            findings.extend(self.core().check_shard(shard)?);
-        }
-        Ok(findings)
-    }
-
-    /// Rebuilds everything that can be rebuilt, in every shard, and drops what is damaged.
-    ///
-    /// # Errors
-    /// A lock that could not be had.
-    pub fn repair(&self) -> Result<()> {
-        for shard in 0..self.parts.geometry.shards {
-            self.core().lock(shard)?.repair();
-        }
-        Ok(())
     }
 }

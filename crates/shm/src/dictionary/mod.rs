@@ -24,9 +24,14 @@
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
+//! | `bell` | waiting for changes of many keys in one thread |
+//! | [`statistics`], `usage` | figures |
 //! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
 //! | [`survey`], [`repair`], [`check`] | what happens after a death |
+//! | `renew` | what happens to a file after a start of the machine |
 
+#[cfg(not(loom))]
+mod bell;
 pub(crate) mod cells;
 pub(crate) mod check;
 pub(crate) mod core;
@@ -41,6 +46,7 @@ pub(crate) mod list;
 pub(crate) mod read;
 mod reclaim;
 pub(crate) mod record;
+mod renew;
 pub(crate) mod repair;
 pub(crate) mod room;
 pub(crate) mod shard;
@@ -48,6 +54,8 @@ pub(crate) mod spare;
 pub(crate) mod stamps;
 pub(crate) mod statistics;
 pub(crate) mod survey;
+#[cfg(not(loom))]
+mod usage;
 pub(crate) mod value;
 pub(crate) mod wait;
 pub(crate) mod walk;
@@ -58,12 +66,16 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+#[cfg(not(loom))]
+pub use bell::{BELLS_MOST, Bell, Heard, OwnBell, wait_any};
 pub use check::Finding;
 pub use core::KEY_LIMIT_BYTES;
 pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 pub use handle::{Dictionary, Options};
 pub use reclaim::{Overdue, Reclaimed};
 pub use statistics::Statistics;
+#[cfg(not(loom))]
+pub use usage::Usage;
 pub use value::{
     Entry, Incremented, Number, OwnedEntry, OwnedValue, Remaining, SetOptions, Side, Stored, Value,
 };

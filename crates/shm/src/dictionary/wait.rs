@@ -24,10 +24,11 @@ use crate::sync::{AtomicU32, Ordering};
 const NAP: Duration = Duration::from_millis(100);
 
 /// Mark of somebody who may sleep.
-const SLEEPER: u32 = 1;
+pub(super) const SLEEPER: u32 = 1;
 
 impl<'a> Core<'a> {
-    fn doorbell(self, shard: u32) -> &'a AtomicU32 {
+    /// The doorbell of a shard.
+    pub(super) fn doorbell(self, shard: u32) -> &'a AtomicU32 {
         self.0.memory.half(self.geometry.shard_at(shard) + DOORBELL)
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{FallocateFlags, Mode};
 use rustix::io::Errno;
 
+use super::file::File;
 use crate::error::{Error, Result};
 
 /// Where the memory of a segment comes from.
@@ -41,6 +42,11 @@ pub trait Backing {
     /// # Errors
     /// [`Error::NoSuchObject`] if nothing has the name.
     fn unlink(&self) -> Result<()>;
+
+    /// The file, for what outlives the start of the machine.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// Reserves every page of a file and turns a full file system into a message with figures.

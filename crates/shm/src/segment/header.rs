@@ -1,7 +1,7 @@
 //! The first page of a segment: what it is, for whom it was made, and how to know that it is whole.
 //!
-//! Every field but `state` is written once, by the creator, before the segment has a name; the checksum
-//! covers them. An opener copies the page and uses its copy for ever, so that a number that was checked
+//! Every field but `state` and `clock` is written once, by the creator, before the segment has a name; the
+//! checksum covers them. An opener copies the page and uses its copy for ever, so that a number that was checked
 //! cannot change afterwards. `docs/shm-format.md` draws the layout.
 
 use std::hash::Hasher as _;
@@ -43,6 +43,7 @@ const CREATED: usize = 104;
 const PARAMETERS_AT: usize = 112;
 const CHECKSUM: usize = COVERED_WORDS * 8;
 const STATE: usize = CHECKSUM + 8;
+const CLOCK: usize = STATE + 8;
 
 const _: () = assert!(PARAMETERS_AT + PARAMETERS * 8 == CHECKSUM);
 
@@ -139,6 +140,16 @@ impl Header {
     /// # Errors
     /// The first thing that differs, from the general to the particular.
     pub(crate) fn read(memory: &Memory, kind: Kind) -> Result<Self> {
+        let header = Self::read_from_elsewhere(memory, kind)?;
+        header.check_place()?;
+        Ok(header)
+    }
+
+    /// The same for a segment of another start of the machine, or of another pid namespace.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_from_elsewhere(memory: &Memory, kind: Kind) -> Result<Self> {
         let mut words = [0; COVERED_WORDS];
         for (index, word) in words.iter_mut().enumerate() {
             *word = memory.load(index * 8);
@@ -168,7 +179,7 @@ impl Header {
         if unknown != 0 {
             return Err(Error::UnknownFeatures { found: unknown });
         }
-        let header = Self {
+        Ok(Self {
             size_bytes: at(SIZE),
             hash_key: (at(HASH_KEY), at(HASH_KEY + 8)),
             creator_pid: at(CREATOR) as u32,
@@ -176,13 +187,16 @@ impl Header {
             pid_namespace: at(PID_NAMESPACE),
             boot: (at(BOOT), at(BOOT + 8)),
             parameters: std::array::from_fn(|index| at(PARAMETERS_AT + index * 8)),
-        };
-        header.check_place()?;
-        Ok(header)
+        })
+    }
+
+    /// The same object for who uses it here and now.
+    pub(crate) fn moved_here(&self) -> Self {
+        Self { pid_namespace: machine::pid_namespace(), boot: machine::boot(), ..*self }
     }
 
     /// Locks name their owner by a number that is valid in one pid namespace of one run of the machine.
-    fn check_place(&self) -> Result<()> {
+    pub(crate) fn check_place(&self) -> Result<()> {
         let own = machine::pid_namespace();
         if self.pid_namespace != own && self.pid_namespace != 0 && own != 0 {
             return Err(Error::WrongPidNamespace { found: self.pid_namespace, own });
@@ -222,6 +236,17 @@ pub(crate) fn mark_ready(memory: &Memory) {
     memory.word(STATE).store(STATE_READY, Ordering::Release);
 }
 
+/// Notes how the monotonic clock, by which entries end, stands to the time of day: after a start of the
+/// machine it begins anew.
+pub(crate) fn note_clock(memory: &Memory) {
+    memory.store(CLOCK, machine::clock_offset_us() as u64);
+}
+
+/// The time of day minus the monotonic clock, in microseconds, as it was noted last; 0 if it never was.
+pub(crate) fn noted_clock_us(memory: &Memory) -> i64 {
+    memory.load(CLOCK) as i64
+}
+
 fn checksum(words: &[u64; COVERED_WORDS]) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(MAGIC, u64::from(LAYOUT_VERSION));
     for word in words {
@@ -248,6 +273,7 @@ mod tests {
         change(&mut words);
         let sum = checksum(&words);
         let read = Header::from_words(&words, sum, Kind::Dictionary);
+        let read = read.and_then(|header| header.check_place());
         read.map_or_else(|error| error.code(), |_| "fine")
     }
 

@@ -26,6 +26,15 @@ pub fn unix_time_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The time of day minus the monotonic clock, in microseconds.
+pub fn clock_offset_us() -> i64 {
+    let time_us = |clock| {
+        let time = rustix::time::clock_gettime(clock);
+        time.tv_sec * 1_000_000 + time.tv_nsec / 1000
+    };
+    time_us(rustix::time::ClockId::Realtime) - time_us(rustix::time::ClockId::Monotonic)
+}
+
 /// Sixteen random bytes of the system.
 pub fn random_key() -> (u64, u64) {
     let mut bytes = [0; 16];

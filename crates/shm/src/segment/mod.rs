@@ -5,6 +5,7 @@
 //! exclusive one knows that nobody is there.
 
 pub mod backing;
+mod file;
 pub mod header;
 pub mod list;
 mod machine;
@@ -20,6 +21,8 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
 pub use backing::Backing;
+pub use file::File;
+pub(crate) use file::claim;
 pub use header::{HEADER_BYTES, Header, Kind, PARAMETERS};
 pub use memfd::Memfd;
 pub use name::{NAME_LIMIT_BYTES, Name};
@@ -111,12 +114,12 @@ fn announce(file: &OwnedFd, label: &str) -> Result<()> {
     }
 }
 
-fn file_size(file: &OwnedFd, label: &str) -> Result<u64> {
+pub(crate) fn file_size(file: &OwnedFd, label: &str) -> Result<u64> {
     let stat = rustix::fs::fstat(file).map_err(|errno| Error::system("look at", label, errno))?;
     Ok(stat.st_size.unsigned_abs())
 }
 
-fn map(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<(Mapping, Memory)> {
+pub(crate) fn map(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<(Mapping, Memory)> {
     let system = |errno| Error::system("map", label, errno);
     let size_bytes = usize::try_from(size_bytes).map_err(|_| system(Errno::NOMEM))?;
     let protection = ProtFlags::READ | ProtFlags::WRITE;

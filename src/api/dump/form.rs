@@ -10,9 +10,10 @@
 //! `key_hex` and `value_hex`, and so does every table: as the bytes of the codec, with a `value` for people
 //! beside them where it can be told. Doubles that JSON has no number for are "inf", "-inf" and "nan".
 
-use moonhive::message::{Payload, from_payload};
 use moonhive_shm::{OwnedValue, Value};
 use serde_json::{Map, Value as Json, json};
+
+use crate::message::{Payload, from_payload};
 
 /// Puts bytes under a name, or in hexadecimal under the name with `_hex`.
 pub fn put_bytes(object: &mut Map<String, Json>, name: &str, bytes: &[u8]) {

@@ -1,0 +1,165 @@
+//! What takes long because a disk is slow: done by threads of their own, while the coroutine that wants it
+//! is suspended and the worker goes on.
+//!
+//! A thread is begun for an errand unless [`THREADS_MOST`] run; then the errand waits. It ends when none
+//! waits. An errand whose coroutine has gone (a deadline, a kill) is not begun, or stops at its next step.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+
+use moonhive_shm::Error;
+use parking_lot::Mutex;
+
+use super::dict::Dict;
+use super::failure;
+use super::registry::Opened;
+use super::wish::{Stub, Ticket};
+use crate::actor::{Code, Fault, State};
+use crate::api::{blocking, hive};
+use crate::vm::{Continuation, NativeResult, Outcome, Stack, Userdata};
+
+/// Errands of a process that are done at the same time.
+const THREADS_MOST: usize = 4;
+
+/// What an errand brings back.
+pub enum Report {
+    /// True.
+    Done,
+    /// A number of entries.
+    Count(u64),
+    /// A dictionary, and whether it was made.
+    Opened(Arc<Opened>, bool),
+}
+
+impl Report {
+    /// Pushes the results of the method; how many.
+    pub fn push(self, stack: &mut Stack<'_>) -> i32 {
+        match self {
+            Report::Done => {
+                stack.push_bool(true);
+                1
+            }
+            Report::Count(count) => {
+                stack.push_integer(count as i64);
+                1
+            }
+            Report::Opened(opened, is_new) => {
+                stack.push_userdata(Dict(opened));
+                stack.push_bool(is_new);
+                2
+            }
+        }
+    }
+}
+
+/// Why an errand failed, as the program is told.
+pub struct Problem {
+    pub code: &'static str,
+    pub message: String,
+    pub errno: i32,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let message = match error.hint() {
+            Some(hint) => format!("{error}\nhint: {hint}"),
+            None => error.to_string(),
+        };
+        Problem { code: error.code(), message, errno: error.errno() }
+    }
+}
+
+type Found = Arc<Mutex<Option<Result<Report, Problem>>>>;
+type Work = Box<dyn FnOnce() + Send>;
+
+/// An errand as its coroutine holds it.
+struct Errand {
+    _stub: Stub,
+    found: Found,
+}
+
+impl Userdata for Errand {
+    const NAME: &'static str = "errand";
+}
+
+struct Queue {
+    waiting: VecDeque<Work>,
+    threads: usize,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: VecDeque::new(), threads: 0 });
+
+/// Lets a thread do the work, which may ask its ticket whether it is still wanted, and suspends the
+/// coroutine until it is done.
+pub fn send(
+    stack: &mut Stack<'_>,
+    work: impl FnOnce(&Ticket) -> Result<Report, Problem> + Send + 'static,
+) -> NativeResult {
+    let state = State::of(stack)?;
+    blocking::check_dictionary(stack)?;
+    let sleeper = state.wait_outside(None);
+    let sleeper = sleeper.map_err(|fault| hive::raise_fault(stack, state, fault))?;
+    let (ticket, stub) = Ticket::new(sleeper);
+    let found = Found::default();
+    stack.set_top(0);
+    stack.push_userdata(Errand { _stub: stub, found: found.clone() });
+    let queued = enqueue(Box::new(move || {
+        if ticket.is_wanted() {
+            let result = work(&ticket);
+            *found.lock() = Some(result);
+            ticket.wake();
+        }
+    }));
+    if let Err(error) = queued {
+        state.cancel_wait();
+        let text = format!("cannot start a thread for the errand: {error}");
+        return Err(hive::raise_fault(stack, state, Fault::new(Code::Overload, text)));
+    }
+    Ok(Outcome::BlockThen(0, const { Continuation::new(done, 0) }))
+}
+
+/// The errand is done, or the wait for it has failed.
+fn done(stack: &mut Stack<'_>, _: isize) -> NativeResult {
+    let state = State::of(stack)?;
+    let errand = stack.take_userdata::<Errand>(1);
+    if let Some(fault) = state.take_failure() {
+        return Err(hive::raise_fault(stack, state, *fault));
+    }
+    match errand.and_then(|errand| errand.found.lock().take()) {
+        Some(Ok(report)) => Ok(Outcome::Return(report.push(stack))),
+        Some(Err(problem)) => {
+            Err(failure::raise_as(stack, problem.code, problem.message, problem.errno))
+        }
+        // Nobody but the thread wakes the coroutine, after it has left the result.
+        None => Ok(Outcome::Return(0)),
+    }
+}
+
+fn enqueue(work: Work) -> std::io::Result<()> {
+    let mut queue = QUEUE.lock();
+    if queue.threads < THREADS_MOST {
+        let thread = thread::Builder::new().name("shared-errand".to_owned()).spawn(run);
+        match thread {
+            Ok(_) => queue.threads += 1,
+            Err(error) if queue.threads == 0 => return Err(error),
+            // One of the others does it.
+            Err(_) => {}
+        }
+    }
+    queue.waiting.push_back(work);
+    Ok(())
+}
+
+/// A thread: does errands until none is left.
+fn run() {
+    loop {
+        let mut queue = QUEUE.lock();
+        let Some(work) = queue.waiting.pop_front() else {
+            queue.threads -= 1;
+            return;
+        };
+        drop(queue);
+        work();
+    }
+}
