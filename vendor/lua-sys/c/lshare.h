@@ -68,7 +68,10 @@ LUA_API void lua_pushshared (lua_State *L, lua_Image *img);
 */
 LUA_API size_t lua_replaceshared (lua_State *L, int idx);
 
-/* number of tables in an image of tables */
+/*
+** Number of tables in an image of tables; in one of a chunk, of constant
+** tables that its code copies instead of making them field by field.
+*/
 LUA_API size_t lua_imagetables (const lua_Image *img);
 
 /* the image of a shared table at index 'idx' (not retained), or NULL */
@@ -78,7 +81,7 @@ LUA_API lua_Image *lua_toshared (lua_State *L, int idx);
 LUA_API lua_Image *lua_retainimage (lua_Image *img);
 LUA_API void lua_releaseimage (lua_Image *img);
 
-/* bytes of the image's block; VMs that hold a reference right now */
+/* bytes of the image's blocks; VMs that hold a reference right now */
 LUA_API size_t lua_imagesize (const lua_Image *img);
 LUA_API unsigned lua_imageusers (const lua_Image *img);
 

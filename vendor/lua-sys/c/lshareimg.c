@@ -21,6 +21,7 @@
 #include "lfunc.h"
 #include "lgc.h"
 #include "lmem.h"
+#include "lmodel.h"
 #include "lobject.h"
 #include "lshareimg.h"
 #include "lsharestr.h"
@@ -318,6 +319,7 @@ void luaI_freeimage (lua_Image *img) {
   }
   luaI_unlock();
   if (img->root != NULL) freeblock(img->root, img->size);
+  if (img->models != NULL) freeblock(img->models, img->modelsize);
   free(img->strings);
   free(img->name);
   free(img);
@@ -345,6 +347,23 @@ lua_Image *luaI_newimage (size_t size, size_t maxstrings) {
 /* nobody writes to the block from now on */
 void luaI_sealimage (lua_Image *img) {
   sealblock(img->root, img->size);
+  if (img->models != NULL) sealblock(img->models, img->modelsize);
+}
+
+
+/* make models of constant tables (without memory for them, none) */
+static void makemodels (lua_Image *img) {
+  Runs runs;
+  luaI_findruns(&runs, img->root);
+  if (runs.n > 0) {
+    char *block = cast_charp(newblock(runs.bytes));
+    if (block != NULL) {
+      img->models = cast(Model *, cast_voidp(block));
+      img->modelsize = runs.bytes;
+      img->numtables = luaI_fillmodels(&runs, img->root, block);
+    }
+  }
+  free(runs.v);
 }
 
 
@@ -385,9 +404,10 @@ static lua_Image *makeimage (const Proto *f, const char *source) {
       if (publishstrings(&b, source)) {
         copyproto(&b, f);
         lua_assert(b.next == cast_charp(img->root) + img->size);
+        makemodels(img);
         luaI_sealimage(img);
         countup(images, 1);
-        countup(imagebytes, img->size);
+        countup(imagebytes, lua_imagesize(img));
       }
       else {
         luaI_freeimage(img);
@@ -431,7 +451,7 @@ LUA_API void lua_releaseimage (lua_Image *img) {
     }
     else {
       countdown(images, 1);
-      countdown(imagebytes, img->size);
+      countdown(imagebytes, lua_imagesize(img));
       countup(freedimages, 1);
     }
     luaI_freeimage(img);
@@ -440,7 +460,7 @@ LUA_API void lua_releaseimage (lua_Image *img) {
 
 
 LUA_API size_t lua_imagesize (const lua_Image *img) {
-  return img->size;
+  return img->size + img->modelsize;
 }
 
 

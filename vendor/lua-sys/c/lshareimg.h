@@ -25,7 +25,9 @@ struct lua_Image {
   char *name;	/* of published tables; NULL for a chunk */
   Proto *root;	/* start of the block (see 'img2table') */
   size_t size;	/* of the block */
-  size_t numtables;
+  struct Model *models;	/* of constant tables (see lmodel.h), or NULL */
+  size_t modelsize;	/* of the block that holds them */
+  size_t numtables;	/* in the block, or in the models */
   unsigned long long stamp;	/* number of its publication */
   size_t numstrings;
   size_t numkeys;	/* the first ones are short strings used as constants */

@@ -1,9 +1,10 @@
 //! Shared code as a C host sees it: images and strings, interruption, loop variables of 5.4, modules
-//! in C, shared tables.
+//! in C, models of constant tables, shared tables.
 
 mod images;
 mod interrupt;
 mod loop_variables;
+mod models;
 mod state;
 mod stock_module;
 mod tables;

@@ -166,7 +166,13 @@ impl SharedImage {
         unsafe { share::lua_retireimage(self.0) };
     }
 
-    /// Bytes of the block.
+    /// Tables of the image, or of its models.
+    pub fn tables(&self) -> usize {
+        // SAFETY: the image is alive.
+        unsafe { share::lua_imagetables(self.0) }
+    }
+
+    /// Bytes of its blocks.
     pub fn size(&self) -> usize {
         // SAFETY: the image is alive.
         unsafe { share::lua_imagesize(self.0) }

@@ -1,0 +1,131 @@
+/*
+** lmodel.c
+** Constructors of constant tables, each run as one instruction
+** (Moonhive's addition to Lua; see docs/shared-code.md)
+*/
+
+#define lmodel_c
+#define LUA_CORE
+
+#include "lprefix.h"
+
+#include <string.h>
+
+#include "lua.h"
+
+#include "ldebug.h"
+#include "lgc.h"
+#include "lmem.h"
+#include "lmodel.h"
+#include "lobject.h"
+#include "lopcodes.h"
+#include "lshareimg.h"
+#include "lstate.h"
+#include "ltable.h"
+
+
+/*
+** Any allocation may collect everything it does not find and may turn what
+** it finds old: so a table is in its place before it gets parts, and each
+** part is in the table before the next one is asked for. Strings of images
+** and numbers need no barrier.
+*/
+
+static void copyparts (lua_State *L, Table *t, const ModelTable *m) {
+  if (m->nodebytes > 0) {
+    char *block = luaM_newblock(L, m->nodebytes);
+    t->lsizenode = m->t.lsizenode;
+    t->flags = m->t.flags;  /* (not a dummy any more) */
+    luaH_usehash(t, block);
+    memcpy(t->node, m->t.node, sizeof(Node) << t->lsizenode);
+  }
+  if (m->t.asize > 0) {
+    size_t size = modelarray(cast_sizet(m->t.asize));
+    char *block = luaM_newblock(L, size);
+    memcpy(block, m->t.array - m->t.asize, size);
+    t->array = cast(Value *, cast_voidp(block)) + m->t.asize;
+    t->asize = m->t.asize;
+  }
+}
+
+
+/* put a table into the one around it */
+static void placetable (lua_State *L, Table *around, int slot, Table *t) {
+  if (slot >= 0)
+    sethvalue(L, gval(gnode(around, slot)), t)
+  else {
+    *getArrTag(around, ~slot) = tabletag(LUA_VTABLE);
+    getArrVal(around, ~slot)->gc = obj2gco(t);
+  }
+  luaC_objbarrierback(L, obj2gco(around), obj2gco(t));
+}
+
+
+/*
+** The collector may step between two tables, as it may after each
+** OP_NEWTABLE. (What a finalizer does cannot reach these tables, but it
+** can move the stack.)
+*/
+static void copytables (lua_State *L, CallInfo *ci, const Model *m) {
+  Table *around[MAXMODELDEPTH];
+  int i;
+  for (i = 0; i < m->ntables; i++) {
+    const ModelTable *mt = &m->tables[i];
+    Table *t = luaH_new(L);
+    if (mt->reg >= 0)
+      sethvalue2s(L, ci->func.p + 1 + mt->reg, t);
+    if (mt->depth > 0)
+      placetable(L, around[mt->depth - 1], mt->slot, t);
+    around[mt->depth] = t;
+    copyparts(L, t, mt);
+    luaC_checkGC(L);
+  }
+}
+
+
+/*
+** A trapped function must execute its instructions. A private prototype
+** does so because its keys are not those of the model.
+*/
+const Instruction *luaI_copymodel (lua_State *L, CallInfo *ci,
+                                   const Instruction *extra) {
+  const Proto *p = ci_func(ci)->p;
+  const Model *m;
+  int i;
+  if (l_unlikely(ci->u.l.trap || !isshared(p)))
+    return NULL;
+  m = &proto2image(p)->models[GETARG_Ax(*extra) & ~MODELBIT];
+  L->top.p = ci->top.p;  /* the collector may look at all registers */
+  copytables(L, ci, m);
+  for (i = 0; i < m->nregs; i++) {
+    const ModelReg *r = &m->regs[i];
+    setobj2s(L, ci->func.p + 1 + r->reg, &r->value);
+  }
+  return p->code + m->end;
+}
+
+
+/* does the code have a model at this instruction? */
+static int hasmodel (const Proto *p, int pc) {
+  return 0 <= pc && pc + 1 < p->sizecode &&
+         GET_OPCODE(p->code[pc]) == OP_NEWTABLE &&
+         TESTARG_k(p->code[pc]) && luaI_ismodel(p->code[pc + 1]);
+}
+
+
+Instruction luaI_plaininst (const Proto *p, int pc) {
+  Instruction i = p->code[pc];
+  if (hasmodel(p, pc))
+    SETARG_k(i, 0);
+  else if (hasmodel(p, pc - 1))
+    SETARG_Ax(i, 0);
+  return i;
+}
+
+
+void luaI_plain (Proto *p, int pc) {
+  if (hasmodel(p, pc)) {
+    SETARG_Ax(p->code[pc + 1], 0);
+    SETARG_k(p->code[pc], 0);
+  }
+}
