@@ -65,15 +65,26 @@ void luaI_unlock (void) { pthread_mutex_unlock(&lock); }
 #define slothash(h)	((h) | (unsigned)((h) == 0))
 
 #define eachslot(t,h,i)  \
-	for (i = (h) & (t)->mask; \
-	     atomic_load_explicit(&(t)->hashes[i], memory_order_relaxed) != 0; \
+	for (i = (h) & (t)->mask; slotvalue(t, i) != 0; \
 	     i = (i + 1) & (t)->mask)
 
-#define slothas(t,i,h)  \
-  (atomic_load_explicit(&(t)->hashes[i], memory_order_relaxed) == (h))
+#define slotvalue(t,i)  \
+	atomic_load_explicit(&(t)->hashes[i], memory_order_relaxed)
+
+#define slothas(t,i,h)	(slotvalue(t, i) == (h))
 
 #define slotstring(t,i)  \
 	atomic_load_explicit(&(t)->strings[i], memory_order_acquire)
+
+
+/*
+** What is hardly ever called and must not cost its caller a frame
+*/
+#if defined(__GNUC__)
+#define rarely	static __attribute__((noinline, cold))
+#else
+#define rarely	static
+#endif
 
 
 static void retiretable (SharedTable *t);
@@ -147,12 +158,50 @@ static int growtable (void) {
 
 
 /*
-** Short string with the given contents, or NULL. Called by any VM that
-** is about to create a short string, if the first slot is not empty (see
-** 'luaI_lookup'). A string in limbo is marked as seen
+** Are so many bytes the same? Names are short: words that overlap need
+** no call.
+*/
+l_sinline int samebytes (const char *a, const char *b, size_t l) {
+  if (l >= 8) {
+    unsigned long long wa, wb;
+    for (; l > 8; a += 8, b += 8, l -= 8) {
+      memcpy(&wa, a, 8);
+      memcpy(&wb, b, 8);
+      if (wa != wb) return 0;
+    }
+    memcpy(&wa, a + l - 8, 8);
+    memcpy(&wb, b + l - 8, 8);
+    return wa == wb;
+  }
+  else if (l >= 4) {
+    unsigned wa, wb;
+    memcpy(&wa, a, 4);
+    memcpy(&wb, b, 4);
+    if (wa != wb) return 0;
+    memcpy(&wa, a + l - 4, 4);
+    memcpy(&wb, b + l - 4, 4);
+    return wa == wb;
+  }
+  else return l == 0 ||
+    (a[0] == b[0] && a[l / 2] == b[l / 2] && a[l - 1] == b[l - 1]);
+}
+
+
+/*
+** The string itself, or NULL if it is dead. One in limbo is marked as seen
 ** by the same step that finds out that it is not dead.
 */
-TString *luaI_findstring (const char *s, size_t l, unsigned hash) {
+l_sinline TString *undead (TString *ts) {
+  SharedString *ss = ts2shared(ts);
+  if (l_likely(atomic_load_explicit(&ss->refs, memory_order_acquire) > 0) ||
+      !(atomic_fetch_or(&ss->state, STRSEEN) & STRDEAD))
+    return ts;
+  return NULL;
+}
+
+
+/* 'luaI_findstring' where another string has the same hash, or had */
+rarely TString *findamong (const char *s, size_t l, unsigned hash) {
   SharedTable *t = atomic_load_explicit(&luaI_table, memory_order_acquire);
   unsigned h = slothash(hash);
   size_t i;
@@ -160,17 +209,33 @@ TString *luaI_findstring (const char *s, size_t l, unsigned hash) {
     TString *ts;
     if (slothas(t, i, h) && (ts = slotstring(t, i)) != NULL &&
         ts->shrlen == cast(ls_byte, l) &&
-        memcmp(s, rawgetshrstr(ts), l) == 0) {
-      SharedString *ss = ts2shared(ts);
-      if (l_likely(atomic_load_explicit(&ss->refs, memory_order_acquire) > 0))
-        return ts;
-      else if (!(atomic_fetch_or(&ss->state, STRSEEN) & STRDEAD))
-        return ts;  /* in limbo, but now it cannot be freed */
-      else
-        return NULL;
-    }
+        memcmp(s, rawgetshrstr(ts), l) == 0)
+      return undead(ts);
   }
   return NULL;
+}
+
+
+/*
+** Short string with the given contents, or NULL. Called by any VM that
+** is about to create a short string, if the first slot is not empty (see
+** 'luaI_lookup'). It keeps nothing over a call, so it needs no frame.
+*/
+TString *luaI_findstring (const char *s, size_t l, unsigned hash) {
+  SharedTable *t = atomic_load_explicit(&luaI_table, memory_order_acquire);
+  const unsigned h = slothash(hash);
+  unsigned found;
+  TString *ts;
+  size_t i = hash & t->mask;
+  while ((found = slotvalue(t, i)) != h) {
+    if (found == 0) return NULL;
+    i = (i + 1) & t->mask;
+  }
+  ts = slotstring(t, i);
+  if (l_likely(ts != NULL && ts->shrlen == cast(ls_byte, l) &&
+               samebytes(s, rawgetshrstr(ts), l)))
+    return undead(ts);
+  return findamong(s, l, hash);
 }
 
 
