@@ -59,6 +59,22 @@ fn garbage_made_by_a_native_is_collected_before_it_is_blamed() {
 }
 
 #[test]
+fn small_tables_fit_their_blocks() {
+    let mut vm = vm_with(&[]);
+    // 48 bytes of the table itself, and a block of 24 for each of eight places.
+    check(
+        &mut vm,
+        "collectgarbage 'stop'
+        local kept = table.create(1000)
+        local function fill() for i = 1, 1000 do kept[i] = {a=1,b=2,c=3,d=4,e=5,f=6,g=7} end end
+        local before = collectgarbage 'count'
+        fill()
+        return math.tointeger((collectgarbage 'count' - before) * 1024 / 1000)",
+        "240",
+    );
+}
+
+#[test]
 fn what_natives_leave_is_collected_though_the_code_between_them_allocates_nothing() {
     fn waste(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_bytes(&[b'x'; 10_000]);
