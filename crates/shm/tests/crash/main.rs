@@ -15,9 +15,14 @@ mod scenarios;
 mod stopped;
 mod storm;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use moonhive_shm::{Dictionary, Options};
 
 use children::{Kept, Random, Task, say_ready, start, variable};
+
+/// How many names this process has given away.
+static SERIAL: AtomicUsize = AtomicUsize::new(0);
 
 /// A named dictionary that is removed at the end, whatever happens.
 struct Named {
@@ -27,7 +32,9 @@ struct Named {
 
 impl Named {
     fn new(what: &str, size_bytes: u64) -> Self {
-        let name = format!("crash-{what}-{}", std::process::id());
+        // Tests of one process run beside each other.
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let name = format!("crash-{what}-{}-{serial}", std::process::id());
         let _ = Dictionary::unlink(&name);
         let dictionary = Dictionary::create(&name, &Options::new(size_bytes)).expect("memory");
         Self { name, dictionary }
