@@ -16,6 +16,7 @@ mod lua;
 mod pipes;
 mod run;
 mod shm;
+mod shm_load;
 mod shm_nginx;
 mod signals;
 mod skynet;

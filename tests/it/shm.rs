@@ -3,14 +3,14 @@
 use crate::support::{Running, Scratch};
 
 /// A dictionary of one test; its name is given back when the test ends.
-struct Named(String);
+pub struct Named(String);
 
 impl Named {
-    fn new(test: &str) -> Self {
+    pub fn new(test: &str) -> Self {
         Self(format!("it-{}-{test}", std::process::id()))
     }
 
-    fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -138,8 +138,14 @@ impl Running {
 
     /// Waits for the end; kills the process and fails the test when the watchdog bites.
     #[track_caller]
-    pub fn wait(mut self) -> Ended {
-        let deadline = Instant::now() + WATCHDOG;
+    pub fn wait(self) -> Ended {
+        self.wait_at_most(WATCHDOG)
+    }
+
+    /// The same with a watchdog of another length.
+    #[track_caller]
+    pub fn wait_at_most(mut self, limit: Duration) -> Ended {
+        let deadline = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 break Some(status);
@@ -160,7 +166,7 @@ impl Running {
         let stderr = self.stderr.recv_timeout(REST).unwrap_or_else(|_| "(still open)".to_owned());
         match status {
             Some(status) => Ended { stdout, stderr, code: status.code() },
-            None => panic!("still running after {WATCHDOG:?}\n{stdout}\nstderr:\n{stderr}"),
+            None => panic!("still running after {limit:?}\n{stdout}\nstderr:\n{stderr}"),
         }
     }
 }

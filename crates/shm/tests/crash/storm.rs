@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use moonhive_shm::{Dictionary, OwnedValue, SetOptions, Side, Value};
 
-use crate::{Kept, Named, Random, say_ready, start};
+use crate::{Kept, Named, Random, say_ready, start, variable};
 
 const WRITERS: u64 = 2;
 const READERS: u64 = 2;
@@ -118,10 +118,6 @@ fn start_one(named: &Named, index: u64) -> Kept {
         0..WRITERS => start("writer", &named.name, &index.to_string()),
         _ => start("reader", &named.name, ""),
     }
-}
-
-fn variable(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 #[test]
