@@ -72,8 +72,13 @@ pub const SPARE_SECOND: usize = WRITES + 56;
 /// Entries that eviction takes next: count u32, then a link, a bucket and a stamp for each. Hints.
 pub const CANDIDATES: usize = WRITES + 64;
 
-/// Attempts before a thread sleeps on a lock: a holder needs about 200 ns, a sleep 30,000.
-const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
+/// Looks at a lock before a thread sleeps on it. A holder needs about 100 ns, a sleep 30,000; all looks
+/// together take about as long as a sleep.
+const LOOKS: u32 = if cfg!(loom) { 0 } else { 15 };
+
+/// Most pauses between two looks: each look takes the line away from the holder, who had better run
+/// undisturbed for some operations.
+const PAUSES_MOST: u32 = 64;
 
 /// What a lock answers: how it was found, or that it was not free.
 type AnswerOfLock = std::result::Result<Option<Taken>, rustix::io::Errno>;
@@ -132,9 +137,9 @@ impl<'a> Locked<'a> {
     fn wait(core: Core<'a>, shard: u32) -> Result<Taken> {
         let lock = core.lock_of(shard);
         let broken = |errno| Error::LockBroken { shard, errno };
-        for _ in 0..SPINS {
-            spin();
-            // Looking costs its holder nothing; each attempt takes the line away from him.
+        for look in 0..LOOKS {
+            (0..(1 << look).min(PAUSES_MOST)).for_each(|_| spin());
+            // An attempt costs the holder more than a look.
             if lock.owner_thread() == 0
                 && let Some(taken) = lock.try_lock().map_err(broken)?
             {
