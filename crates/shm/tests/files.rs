@@ -250,7 +250,15 @@ fn a_copy_made_while_a_lock_was_held_can_be_opened() {
     let folder = Folder::new("copy");
     make(&folder);
     patch(&folder.path(), &[(SHARDS, u64::from(std::process::id())), (SEQUENCE, 5)]);
+    wait_until_closed(&folder);
     verify(&open(&folder));
+}
+
+/// Waits until nobody has the file open: a child that another test starts just now has, until it becomes
+/// another program, what this process had.
+fn wait_until_closed(folder: &Folder) {
+    let file = fs::File::open(folder.path()).expect("it is there");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).expect("in a moment");
 }
 
 /// What a child is to be, and where.
