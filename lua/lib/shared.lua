@@ -2,7 +2,7 @@
 -- dictionary, and natives of its own; adds to the first two.
 --
 -- Who waits looks at the dictionary and dozes until a thread of the host, which listens to the
--- dictionary, finds a reason to look again. Nobody polls, and the worker goes on with other services.
+-- dictionary, finds a reason to look again. Nobody polls, and the worker goes on with others.
 
 local _, Dict, native = ...
 local doze, scan, try_lock = native.doze, native.scan, native.try_lock
@@ -15,8 +15,8 @@ local STEP_KEYS = 256
 local STRIPES = 8
 
 -- Calls `look` until its first result is not nil, or time is over: then nil and "timeout". Nil
--- and a reason from `look` end the wait, too. In between it sleeps until the wish may have come true:
--- "change" (of the version), "element" or "unlock".
+-- and a reason from `look` end the wait, too. In between it sleeps until the wish may have come
+-- true: "change" (of the version), "element" or "unlock".
 local function await(timeout, wish, version, look, dict, key, ...)
   local value, reason = look(dict, key, ...)
   if value ~= nil or reason then

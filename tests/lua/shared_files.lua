@@ -38,9 +38,10 @@ end)
 
 test("a dictionary in a file outlives all who have it open", function()
   local file <close> = path()
-  local dict = shared.create("kept", { file = file.name, size = "64k" })
-  dict:set("key", "kept")
-  dict = nil
+  local function store()
+    shared.create("kept", { file = file.name, size = "64k" }):set("key", "kept")
+  end
+  store()
   collectgarbage()
   are({ "kept" }, shared.open("kept", { file = file.name }):get "key")
 end)
