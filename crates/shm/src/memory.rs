@@ -80,6 +80,17 @@ mod mapped {
         }
     }
 
+    #[cfg(miri)]
+    impl Memory {
+        /// Zeroed memory of this process that is never given back: Miri maps no files.
+        pub fn zeroed(size_bytes: usize) -> Self {
+            let layout = std::alloc::Layout::from_size_align(size_bytes, 4096).expect("a size");
+            // SAFETY: the size is that of a dictionary, not zero.
+            let base = unsafe { std::alloc::alloc_zeroed(layout) };
+            Self { base: NonNull::new(base).expect("there is memory"), size_bytes }
+        }
+    }
+
     impl Memory {
         /// Its size.
         pub fn size_bytes(&self) -> usize {
@@ -140,6 +151,7 @@ mod mapped {
 
     impl<'a, const BYTES: usize> Window<'a, BYTES> {
         /// Where it begins: for a lock, which the C library works on.
+        #[cfg(not(miri))]
         #[inline(always)]
         pub fn address(self) -> NonNull<u8> {
             self.start

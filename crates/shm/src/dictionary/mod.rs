@@ -61,9 +61,11 @@ pub(crate) mod wait;
 pub(crate) mod walk;
 pub(crate) mod write;
 
+#[cfg(all(test, miri))]
+mod interpreted;
 #[cfg(all(test, loom))]
 mod models;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, miri))))]
 mod tests;
 
 #[cfg(not(loom))]

@@ -1,8 +1,8 @@
-//! Locks between processes, and what the model checker gets in their place.
+//! Locks between processes, and what loom and Miri get in their place: neither knows robust ones.
 
-#[cfg(loom)]
+#[cfg(any(loom, miri))]
 mod model;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 mod robust;
 
 /// Room that a lock takes in a segment: one cache line, larger than any C library's mutex.
@@ -17,7 +17,7 @@ pub enum Taken {
     OwnerDied,
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, miri))]
 pub use model::{RobustLock, abi};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 pub use robust::{RobustLock, abi};

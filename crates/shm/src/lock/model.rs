@@ -1,4 +1,5 @@
-//! A lock that loom understands: a spinning flag in the segment's own words. Nobody dies in a model.
+//! A lock that loom and Miri understand: a spinning flag in the segment's own words. Nobody dies in a
+//! model.
 
 use std::time::Instant;
 
@@ -41,7 +42,7 @@ impl<'a> RobustLock<'a> {
         Ok(taken.then_some(Taken::Whole))
     }
 
-    /// Takes the lock. Time does not pass under loom.
+    /// Takes the lock. Time does not pass in a model.
     pub fn lock_until(self, _deadline: Instant) -> Result<Option<Taken>, Errno> {
         loop {
             if let Some(taken) = self.try_lock()? {
