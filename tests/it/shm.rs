@@ -172,7 +172,12 @@ lock:unlock()
 
 const TAKING: &str = r#"
 local dict = require("shared").open((...))
-assert(dict:lock("job", { timeout = 20 }))
+local held = dict:lock("job", { timeout = 0 })
+if not held then
+  print "waits"
+  held = dict:lock("job", { timeout = 20 })
+end
+assert(held)
 print "taken over"
 "#;
 
@@ -244,8 +249,8 @@ fn a_lock_is_handed_over_when_its_host_is_killed_meanwhile() {
     scratch.file("holding.lua", HOLDING).file("taking.lua", TAKING);
     let mut holder = Running::start(scratch.moonhive(["run", "holding.lua", name.as_str()]));
     holder.wait_for_line("held");
-    let taker = Running::start(scratch.moonhive(["run", "taking.lua", name.as_str()]));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut taker = Running::start(scratch.moonhive(["run", "taking.lua", name.as_str()]));
+    taker.wait_for_line("waits");
     holder.signal("KILL");
     let taken = taker.wait().expect_code(0);
     assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
