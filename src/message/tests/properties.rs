@@ -6,8 +6,12 @@ use super::*;
 
 /// A value as Lua spells it.
 fn plain() -> impl Strategy<Value = String> {
+    prop_oneof![1 => Just("nil".to_owned()), 5 => present()]
+}
+
+/// A value that is not nil.
+fn present() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("nil".to_owned()),
         any::<bool>().prop_map(|value| value.to_string()),
         any::<i64>().prop_map(|value| format!("({} | {})", value >> 1, value & 1)),
         (-300i64..300).prop_map(|value| value.to_string()),
@@ -31,8 +35,7 @@ fn spell_string(bytes: &[u8]) -> String {
 
 /// A value that may hold others. Tables have no holes: the length of one that has is any border.
 fn value() -> impl Strategy<Value = String> {
-    let leaf = plain().prop_filter("a hole", |value| value != "nil");
-    let leaf = leaf.prop_map(|value| format!("({value})"));
+    let leaf = present().prop_map(|value| format!("({value})"));
     leaf.prop_recursive(5, 40, 6, |inner| {
         let key = prop_oneof![
             "[a-z]{1,8}".prop_map(|key| format!("{key:?}")),
@@ -56,8 +59,7 @@ fn value() -> impl Strategy<Value = String> {
 fn rows() -> impl Strategy<Value = String> {
     let keys =
         ["id", "name", "level", "x", "__index", "a key of more than forty bytes is not interned"];
-    let leaf = plain().prop_filter("no field", |value| value != "nil");
-    leaf.prop_recursive(3, 60, 8, move |inner| {
+    present().prop_recursive(3, 60, 8, move |inner| {
         let fields = prop::collection::vec(inner, keys.len());
         let row = (prop_oneof![4 => Just(0b1111_u8), 1 => any::<u8>()], fields).prop_map(
             move |(mask, values)| {
@@ -126,10 +128,12 @@ proptest! {
         values in prop::collection::vec(value(), 1..5),
     ) {
         let list = values.join(", ");
-        let quick = check(&format!("return {list}, {{}}"));
-        // A metatable could have `__pairs`, so the whole list takes the long way.
+        check(&format!("return {list}, {{}}"));
+        // Keys are recognised by address, so bytes are equal only for the same values of one VM.
         let sender = Vm::new();
         let count = sender.evaluate(&format!("return {list}, setmetatable({{}}, {{}})"));
+        let quick = sender.pack(count, &PackOptions::default()).expect("values");
+        // A metatable could have `__pairs`, so the whole list takes the long way.
         let long = sender.pack(count, &vm::with_pairs()).expect("values");
         prop_assert_eq!(long.as_bytes(), quick.as_bytes());
     }
