@@ -92,6 +92,13 @@ impl CodeCache {
         self.front.find(spelling, compat_54)
     }
 
+    /// Lets `other` lead to what this thread found under `spelling`, unless that was retired meanwhile.
+    pub(super) fn remember(&self, spelling: &Spelling<'_>, other: &Spelling<'_>, compat_54: bool) {
+        if let Some(lease) = self.front.current(spelling, compat_54) {
+            self.front.insert(other, compat_54, lease);
+        }
+    }
+
     /// The code for a spelling, from whatever version there is; `None` if there is none.
     pub(super) fn find_version(
         &self,
@@ -103,7 +110,7 @@ impl CodeCache {
         };
         version.add_hits(1);
         let code = version.code_named(&spelling.chunk_name()).ok_or(LoadError::OutOfMemory)?;
-        let lease = Arc::new(Lease::new(version, code));
+        let lease = Arc::new(Lease::new(version, code, spelling.text()));
         self.front.insert(spelling, compat_54, lease.clone());
         Ok(Some(lease))
     }
@@ -128,7 +135,7 @@ impl CodeCache {
             version.add_hits(1);
         }
         let code = version.code_named(&chunk_name).ok_or(LoadError::OutOfMemory)?;
-        let lease = Arc::new(Lease::new(version, code));
+        let lease = Arc::new(Lease::new(version, code, spelling.text()));
         self.front.insert(spelling, compat_54, lease.clone());
         Ok(lease)
     }

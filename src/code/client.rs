@@ -17,6 +17,7 @@ use super::image::Image;
 use super::key::{Chunk, Spelling};
 use super::loader::{Step, load_file};
 use super::mode::Mode;
+use super::module::{self, Search, find_module};
 use super::source::{self, Kind};
 use super::version::{Compiled, Lease};
 
@@ -74,7 +75,10 @@ impl CodeClient {
     pub unsafe fn install(&self, state: *mut lua::lua_State) {
         let user_data = std::ptr::from_ref(self).cast_mut().cast();
         // SAFETY: by contract; `load_file` casts the pointer back to a shared reference.
-        unsafe { share::lua_setfileloader(state, Some(load_file), user_data) };
+        unsafe {
+            share::lua_setfileloader(state, Some(load_file), user_data);
+            share::lua_setmodulefinder(state, Some(find_module));
+        }
     }
 
     /// Compiles a file afresh, for a requester's VM, and publishes it in place of the version that
@@ -146,6 +150,59 @@ impl CodeClient {
         let prepared = || unsafe { self.find_named(name, text, request) };
         let found = catch_unwind(AssertUnwindSafe(prepared));
         self.step(found.unwrap_or(Ok(None)), request)
+    }
+
+    /// What an earlier search for a module led to, if that is still current: what to push, and the name
+    /// of the file, which stays until it is pushed.
+    ///
+    /// # Safety
+    /// As `find_module`.
+    pub(super) unsafe fn prepare_module(
+        &self,
+        search: Search<'_>,
+        request: Request<'_>,
+    ) -> Option<(Step, *const [u8])> {
+        if self.mode() == Mode::Off {
+            return None;
+        }
+        // SAFETY: by contract.
+        let compat_54 = unsafe { is_compat_54(request.state) };
+        let find = || {
+            let text = search.text();
+            let found = self.cache.find(&module::anywhere(&text), compat_54);
+            found.or_else(|| self.cache.find(&module::from_here(&text)?, compat_54))
+        };
+        let lease = catch_unwind(AssertUnwindSafe(find)).ok().flatten()?;
+        let file = std::ptr::from_ref(&*lease.text);
+        Some((self.step(Ok(Some(lease)), request), file))
+    }
+
+    /// Remembers the file that a search for a module found and that has just been loaded.
+    ///
+    /// # Safety
+    /// As `find_module`.
+    pub(super) unsafe fn remember_module(
+        &self,
+        search: Search<'_>,
+        filename: &[u8],
+        request: Request<'_>,
+    ) {
+        if self.mode() == Mode::Off {
+            return;
+        }
+        // SAFETY: by contract.
+        let compat_54 = unsafe { is_compat_54(request.state) };
+        let remember = || {
+            let (text, file) = (search.text(), Spelling::of_path(filename).ok()?);
+            let place = match search.is_relative_up_to(filename) {
+                true => module::from_here(&text)?,
+                false => module::anywhere(&text),
+            };
+            self.cache.remember(&file, &place, compat_54);
+            Some(())
+        };
+        // A panic must not unwind into the C code that called us; then it is searched for again.
+        let _ = catch_unwind(AssertUnwindSafe(remember));
     }
 
     /// # Safety

@@ -73,6 +73,18 @@ impl<C: Code> Front<C> {
     /// The code for this spelling, if this thread has loaded it before and it is still current.
     #[inline]
     pub(super) fn find(&self, spelling: &Spelling<'_>, compat_54: bool) -> Option<Arc<Lease<C>>> {
+        let lease = self.current(spelling, compat_54)?;
+        lease.hit();
+        Some(lease)
+    }
+
+    /// The same, and counts no hit.
+    #[inline]
+    pub(super) fn current(
+        &self,
+        spelling: &Spelling<'_>,
+        compat_54: bool,
+    ) -> Option<Arc<Lease<C>>> {
         let shelf = self.shelf(compat_54).lock();
         let table = match spelling {
             Spelling::Absolute(_) => &shelf.absolute,
@@ -81,11 +93,7 @@ impl<C: Code> Front<C> {
             Spelling::Relative(..) => return None,
         };
         let lease = table.get(spelling.text())?;
-        if !lease.version.is_current() {
-            return None;
-        }
-        lease.hit();
-        Some(lease.clone())
+        lease.version.is_current().then(|| lease.clone())
     }
 
     /// Remembers the code for this spelling, unless it was retired meanwhile.
@@ -243,7 +251,7 @@ mod tests {
     fn lease(name: &str) -> Arc<Lease<FakeCode>> {
         let version = version(name, 1);
         let code = version.code_named(c"@x.lua").unwrap();
-        Arc::new(Lease::new(version, code))
+        Arc::new(Lease::new(version, code, b"x.lua"))
     }
 
     fn relative(directory: &str) -> Spelling<'static> {

@@ -118,7 +118,7 @@ unsafe fn collect(state: *mut lua::lua_State) {
 /// `step` comes from the client's last `prepare`; `state` as for [`load_file`]. May jump out of this
 /// frame.
 #[inline]
-unsafe fn finish(client: &CodeClient, state: *mut lua::lua_State, step: Step) -> c_int {
+pub(super) unsafe fn finish(client: &CodeClient, state: *mut lua::lua_State, step: Step) -> c_int {
     // SAFETY: the client keeps what `step` points to. Lua collects garbage at the end of a push, if at
     // all; so a finalizer that loads something else, and parks it, comes when ours has been used.
     unsafe {

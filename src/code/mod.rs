@@ -15,6 +15,7 @@
 //!
 //! 1. `front`: the spelling the script used, looked up in a table that belongs to the running
 //!    thread. This is the whole cost of a hit; threads share nothing that is written.
+//!    `module` lets `require` come here without asking the file system.
 //! 2. `store`: the canonical path, looked up in a table that all threads share. A miss claims the
 //!    chunk; others who miss it meanwhile sleep until the claim is settled.
 //! 3. `compile`: the text becomes an image in a scratch state that is closed at once.
@@ -24,7 +25,8 @@
 //! - A spin lock is held for one lookup or insertion, by clearing and statistics for one small part of
 //!   a table: never while compiling, reading, freeing an image or running Lua. Who waits for a
 //!   compilation sleeps.
-//! - An edit of a file (also a symlink that points elsewhere) is invisible until `clear`. A change of
+//! - An edit of a file (also a symlink that points elsewhere, or a file that comes to lie earlier in the
+//!   path of a module) is invisible until `clear`. A change of
 //!   the working directory is not an edit: relative paths notice it at once.
 //! - After `clear` returns, no load gets a version that was published before it. One load always gets
 //!   one whole version.
@@ -43,6 +45,7 @@ mod image;
 mod key;
 mod loader;
 mod mode;
+mod module;
 mod source;
 mod stats;
 mod store;

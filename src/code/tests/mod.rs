@@ -2,6 +2,7 @@
 
 mod arguments;
 mod failures;
+mod modules;
 mod sharing;
 mod threads;
 mod vm;

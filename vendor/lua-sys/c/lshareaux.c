@@ -293,6 +293,36 @@ int luaI_loadfile (lua_State *L, const char *filename, const char *mode) {
                               : vm->loader(vm->loaderud, L, filename, mode);
 }
 
+
+LUA_API void lua_setmodulefinder (lua_State *L, lua_ModuleFinder f) {
+  G(L)->sharing.finder = f;
+}
+
+
+/*
+** Both run in the searcher, which has the table 'package' as its upvalue.
+** The first leaves the path, where the second finds it: it may be another
+** one when the file has been loaded.
+*/
+#define SEARCHEDPATH	2
+
+int luaI_findmodule (lua_State *L, const char *name) {
+  SharingVM *vm = &G(L)->sharing;
+  if (vm->finder == NULL) return 0;
+  lua_settop(L, SEARCHEDPATH - 1);
+  return lua_getfield(L, lua_upvalueindex(1), "path") == LUA_TSTRING &&
+         vm->finder(vm->loaderud, L, name, lua_tostring(L, -1), NULL);
+}
+
+
+int luaI_loadmodule (lua_State *L, const char *name, const char *filename) {
+  SharingVM *vm = &G(L)->sharing;
+  if (luaL_loadfilex(L, filename, "bt") != LUA_OK) return 0;
+  if (vm->finder != NULL && lua_type(L, SEARCHEDPATH) == LUA_TSTRING)
+    vm->finder(vm->loaderud, L, name, lua_tostring(L, SEARCHEDPATH), filename);
+  return 1;
+}
+
 /* }====================================================== */
 
 

@@ -31,6 +31,12 @@ LUAI_FUNC void luaI_polledcore (lua_State *L);
 LUAI_FUNC int luaI_loadfile (lua_State *L, const char *filename,
                              const char *mode);
 
+/* the searcher of Lua files: what the host knows of a module, and loading
+   one that was found in a file */
+LUAI_FUNC int luaI_findmodule (lua_State *L, const char *name);
+LUAI_FUNC int luaI_loadmodule (lua_State *L, const char *name,
+                               const char *filename);
+
 #define luaI_anypending()  \
   l_unlikely(atomic_load_explicit(&luaI_pending, memory_order_relaxed) != 0)
 

@@ -104,6 +104,7 @@ typedef struct SharingVM {
   unsigned long long epoch;	/* last census (or birth) */
   lua_FileLoader loader;
   void *loaderud;
+  lua_ModuleFinder finder;
   lua_State *running;	/* the coroutine that runs (or would) */
   lua_State *patron;	/* whose interruptions end work here, too */
   const char *intmessage;

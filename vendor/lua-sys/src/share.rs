@@ -66,6 +66,15 @@ pub type FileLoader = unsafe extern "C-unwind" fn(
     mode: *const c_char,
 ) -> c_int;
 
+/// A host's own way to find the files of modules; see `lua_setmodulefinder`.
+pub type ModuleFinder = unsafe extern "C-unwind" fn(
+    ud: *mut c_void,
+    state: *mut lua_State,
+    name: *const c_char,
+    path: *const c_char,
+    filename: *const c_char,
+) -> c_int;
+
 unsafe extern "C-unwind" {
     /// Makes an image of the Lua function at `index`; the caller owns one reference.
     pub fn lua_sharefunction(state: *mut lua_State, index: c_int) -> *mut Image;
@@ -108,6 +117,8 @@ unsafe extern "C-unwind" {
     pub fn lua_censusepoch() -> c_ulonglong;
     /// Installs a host's file loader; `None` removes it.
     pub fn lua_setfileloader(state: *mut lua_State, loader: Option<FileLoader>, ud: *mut c_void);
+    /// Installs a host's finder of modules, which gets the user data of the file loader.
+    pub fn lua_setmodulefinder(state: *mut lua_State, finder: Option<ModuleFinder>);
     /// Sets an option of the VM and returns its previous value.
     pub fn lua_shareoption(state: *mut lua_State, option: c_int, value: c_int) -> c_int;
     /// Interrupts the VM; only on the thread that runs it, also from a signal handler.
