@@ -1,0 +1,75 @@
+-- Loops over a dictionary, for the comparison in benches: in nginx's workers and in services.
+
+local KEYS = 10000
+local VALUE, OTHER = "0123456789abcdef", "fedcba9876543210"
+
+local keys = {}
+for index = 1, KEYS do
+  keys[index] = ("key:%012d"):format(index)
+end
+
+-- Each takes the dictionary, the number of turns, and what tells this worker from others.
+local loops = {}
+
+function loops.fill(dict)
+  for index = 1, KEYS do
+    assert(dict:set(keys[index], VALUE))
+  end
+  dict:set("hot", VALUE)
+  dict:set("number", 0)
+end
+
+-- Keys in an order that no cache foresees: a step that has no divisor in common with their number.
+function loops.get(dict, times)
+  local at = 1
+  for _ = 1, times do
+    at = (at + 7919) % KEYS
+    dict:get(keys[at + 1])
+  end
+end
+
+function loops.hot(dict, times)
+  for _ = 1, times do
+    dict:get("hot")
+  end
+end
+
+function loops.set(dict, times)
+  local at = 1
+  for _ = 1, times do
+    at = (at + 7919) % KEYS
+    dict:set(keys[at + 1], OTHER)
+  end
+end
+
+local function count(dict, times, key)
+  dict:set(key, 0)
+  for _ = 1, times do
+    dict:incr(key, 1)
+  end
+end
+
+local function pass(dict, times, key)
+  for _ = 1, times do
+    dict:lpush(key, VALUE)
+    dict:rpop(key)
+  end
+end
+
+function loops.incr(dict, times)
+  count(dict, times, "number")
+end
+
+function loops.incr_own(dict, times, worker)
+  count(dict, times, "number of " .. worker)
+end
+
+function loops.push_pop(dict, times)
+  pass(dict, times, "queue")
+end
+
+function loops.push_pop_own(dict, times, worker)
+  pass(dict, times, "queue of " .. worker)
+end
+
+return loops
