@@ -1,10 +1,12 @@
 //! The bytes of a payload: tags, headers, and the two ends that write and read them.
 //!
-//! Everything here is safe Rust over byte slices and knows nothing of Lua, so the stack codec, the
+//! Everything here is safe Rust over byte slices and asks nothing of Lua, so the stack codec, the
 //! serde codec and the fuzzer share one definition of the format (`docs/message-format.md` shows it
 //! byte by byte). The short way for plain values (`plain.rs`) has a reader and a writer of its own over a
 //! fixed buffer, with the tags from here; a property test compares what both write. Invariant: [`Reader`] never reads outside its slice and never trusts a count that
 //! the remaining bytes cannot hold.
+
+use moonhive_lua_sys::inside::Bare;
 
 use super::error::UnpackError;
 use super::path::Step;
@@ -366,6 +368,28 @@ impl<'a> Reader<'a> {
             return Ok(KeyToken::Reference(tag & 0x7f));
         }
         self.tagged(tag, owed).map(KeyToken::Literal)
+    }
+
+    /// Passes over the next value if it is a number or a boolean.
+    #[inline]
+    pub fn bare(&mut self) -> Option<Bare> {
+        let rest = &self.bytes[self.position..];
+        let (&tag, rest) = rest.split_first()?;
+        if tag >= tag::SMALL_INTEGER {
+            self.position += 1;
+            return Some(Bare::integer(i64::from(tag & 0x7f)));
+        }
+        let (bare, length) = match tag {
+            tag::FALSE | tag::TRUE => (Bare::boolean(tag == tag::TRUE), 0),
+            tag::INTEGER_8 => (Bare::integer(i8::from_le_bytes(*rest.first_chunk()?).into()), 1),
+            tag::INTEGER_16 => (Bare::integer(i16::from_le_bytes(*rest.first_chunk()?).into()), 2),
+            tag::INTEGER_32 => (Bare::integer(i32::from_le_bytes(*rest.first_chunk()?).into()), 4),
+            tag::INTEGER_64 => (Bare::integer(i64::from_le_bytes(*rest.first_chunk()?)), 8),
+            tag::FLOAT => (Bare::float(f64::from_le_bytes(*rest.first_chunk()?)), 8),
+            _ => return None,
+        };
+        self.position += 1 + length;
+        Some(bare)
     }
 
     /// The remembered key that stands next, if one does.

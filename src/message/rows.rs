@@ -9,6 +9,7 @@
 
 use std::ffi::c_int;
 
+use moonhive_lua_sys::inside::{Bare, Fresh};
 use moonhive_lua_sys::lua;
 use moonhive_lua_sys::{quick, row};
 
@@ -103,19 +104,41 @@ impl Unpacker<'_> {
         // SAFETY: by contract; remembered keys lie above `base`.
         unsafe {
             let table = quick::gettop(self.state);
+            let fresh = Fresh::at(self.state, table);
             for at in 0..pairs {
                 let left = 2 * (pairs - at);
                 match self.reader.next_reference() {
                     Some(key) if key == model.keys[at] => {
                         self.reader.skip_reference();
-                        self.value(owed + left - 2, depth)?;
-                        self.set_at(table, model.places[at], key);
+                        match self.reader.bare() {
+                            Some(bare) => self.set_bare(fresh, table, model.places[at], key, bare),
+                            None => {
+                                self.value(owed + left - 2, depth)?;
+                                self.set_at(table, model.places[at], key);
+                            }
+                        }
                     }
                     _ => self.pair(table, owed + left - 2, depth)?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Gives a number or a boolean to a remembered key of the table at `table`, on top.
+    ///
+    /// # Safety
+    /// As [`set_at`](Self::set_at), and the table is `fresh`.
+    #[inline]
+    unsafe fn set_bare(&mut self, fresh: Fresh, table: c_int, place: u8, key: u8, bare: Bare) {
+        let slot = self.base + 1 + c_int::from(key);
+        // SAFETY: by contract; the key is one that was remembered, a string.
+        unsafe {
+            if !fresh.set_node(self.state, place.into(), slot, bare) {
+                bare.push(self.state);
+                self.set_at(table, place, key);
+            }
+        }
     }
 
     /// Gives the value on top to a remembered key, at its place if it lies there.

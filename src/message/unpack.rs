@@ -5,10 +5,11 @@
 //! announce it). Only raw writes into fresh tables happen here. Creating tables and strings may run
 //! finalizers; they cannot reach what is being built. Nothing here owns memory while Lua is called.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 
+use moonhive_lua_sys::inside::Fresh;
 use moonhive_lua_sys::lua::{self, lua_State};
-use moonhive_lua_sys::quick;
+use moonhive_lua_sys::{quick, row};
 
 use super::error::UnpackError;
 use super::format::{KeyToken, Reader, Shape, Token};
@@ -19,6 +20,8 @@ use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
 /// Stack slots that one level of nesting uses: the table, a key, its value, and one to spare.
 const SLOTS_PER_LEVEL: c_int = 4;
+/// Elements of lists that are made the short way.
+const SHORT_ARRAY: usize = 1024;
 
 /// How values are unpacked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -216,13 +219,23 @@ impl Unpacker<'_> {
             if let Some(first) = self.first_key_of_row(shape) {
                 return self.row(first, shape.pairs, owed, depth + 1);
             }
-            lua::lua_createtable(self.state, shape.elements as c_int, shape.pairs as c_int);
+            if shape.pairs == 0 && shape.elements <= SHORT_ARRAY {
+                row::lua_pusharray(self.state, shape.elements as c_uint);
+            } else {
+                lua::lua_createtable(self.state, shape.elements as c_int, shape.pairs as c_int);
+            }
             let table = quick::gettop(self.state);
+            let fresh = Fresh::at(self.state, table);
             let mut left = shape.values();
-            for index in 1..=shape.elements as i64 {
+            for place in 0..shape.elements {
                 left -= 1;
+                if let Some(bare) = self.reader.bare() {
+                    let is_set = fresh.set_slot(place, bare);
+                    debug_assert!(is_set, "the table was made with that many slots");
+                    continue;
+                }
                 self.value(owed + left, depth + 1)?;
-                lua::lua_rawseti(self.state, table, index);
+                lua::lua_rawseti(self.state, table, place as i64 + 1);
             }
             while left > 0 {
                 left -= 2;

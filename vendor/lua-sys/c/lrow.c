@@ -1,6 +1,6 @@
 /*
 ** lrow.c
-** Making tables that have the same keys as one before, for a codec
+** Making tables of a known form, for a codec
 ** (Moonhive's addition to Lua; see docs/message-format.md)
 */
 
@@ -9,10 +9,14 @@
 
 #include "lprefix.h"
 
+#include <string.h>
+
 #include "lua.h"
 
 #include "lapi.h"
 #include "lgc.h"
+#include "lmem.h"
+#include "lmodel.h"
 #include "lobject.h"
 #include "lrow.h"
 #include "lstate.h"
@@ -48,6 +52,29 @@ LUA_API int lua_rowplace (lua_State *L, int row, int key) {
 }
 
 
+/* push a table without parts */
+static Table *pushtable (lua_State *L) {
+  Table *t = luaH_new(L);
+  sethvalue2s(L, L->top.p, t);
+  api_incr_top(L);
+  return t;
+}
+
+
+/* (what 'lua_createtable' leaves, without the way through 'luaH_resize') */
+LUA_API void lua_pusharray (lua_State *L, unsigned n) {
+  Table *t = pushtable(L);
+  if (n > 0) {
+    char *block = luaM_newblock(L, modelarray(cast_sizet(n)));
+    t->array = cast(Value *, cast_voidp(block)) + n;
+    t->asize = n;
+    *lenhint(t) = n / 2u;
+    memset(getArrTag(t, 0), LUA_VEMPTY, n);
+  }
+  luaC_checkGC(L);
+}
+
+
 /*
 ** The nodes are copied whole, chains included: a key lies at the same
 ** place in all tables whose hash parts have one size and came to be in one
@@ -55,21 +82,22 @@ LUA_API int lua_rowplace (lua_State *L, int row, int key) {
 ** the rest of Lua knows it.
 */
 LUA_API void lua_pushrow (lua_State *L, int model) {
-  const Table *m = tableat(L, model);
-  Table *t;
-  unsigned i;
-  lua_createtable(L, 0, isdummy(m) ? 0 : sizenode(m));
-  if (isdummy(m))
-    return;
-  t = hvalue(s2v(L->top.p - 1));
-  lua_assert(sizenode(t) == sizenode(m));
-  for (i = 0; i < sizenode(t); i++) {
-    *gnode(t, i) = *gnode(m, i);
-    setempty(gval(gnode(t, i)));
+  Table *m = tableat(L, model);
+  Table *t = pushtable(L);
+  if (!isdummy(m)) {
+    char *block = luaM_newblock(L, luaH_hashbytes(m));
+    unsigned i;
+    t->lsizenode = m->lsizenode;
+    t->flags = maskflags;  /* no metamethods, and not a dummy any more */
+    luaH_usehash(t, block);
+    for (i = 0; i < sizenode(t); i++) {
+      *gnode(t, i) = *gnode(m, i);
+      setempty(gval(gnode(t, i)));
+    }
+    if (isblack(t))  /* the collector may have come by: it must see the keys */
+      luaC_barrierback_(L, obj2gco(t));
   }
-  invalidateTMcache(t);
-  if (isblack(t))  /* the collector may have come by: it must see the keys */
-    luaC_barrierback_(L, obj2gco(t));
+  luaC_checkGC(L);
 }
 
 

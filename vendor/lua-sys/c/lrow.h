@@ -1,6 +1,6 @@
 /*
 ** lrow.h
-** Making tables that have the same keys as one before, for a codec
+** Making tables of a known form, for a codec
 ** (Moonhive's addition to Lua; see docs/message-format.md)
 */
 
@@ -9,6 +9,12 @@
 
 #include "lua.h"
 
+
+/*
+** Pushes a table with room for so many elements. There must be room for
+** it. May raise a memory error.
+*/
+LUA_API void lua_pusharray (lua_State *L, unsigned n);
 
 /*
 ** Where the short string at 'key' lies in the hash part of the table at

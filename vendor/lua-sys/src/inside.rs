@@ -1,15 +1,15 @@
-//! Tables from the inside, for a codec that reads whole trees of them: no call for each entry and no
-//! copy on the stack.
+//! Tables from the inside, for a codec that reads and makes whole trees of them: no call for each entry
+//! and no copy on the stack.
 //!
-//! They are read at the places that `c/lquick.c` checks against Lua's own headers. Invariant: whoever
-//! reads a table sees to it that nothing changes or frees it meanwhile: no Lua code runs and nothing is
-//! allocated in its VM.
+//! They are read and written at the places that `c/lquick.c` checks against Lua's own headers. Invariants:
+//! whoever reads a table sees to it that nothing changes or frees it meanwhile: no Lua code runs and nothing
+//! is allocated in its VM. Only values that the collector does not know are written, so it need not hear of it.
 
 use std::ffi::{c_int, c_void};
 
 use mlua_sys::lua_State;
 
-use crate::quick::{self, Plain};
+use crate::quick::{self, Plain, tag};
 use crate::walk::lua_walkborder;
 
 /// A table of Lua, its own or shared.
@@ -158,5 +158,107 @@ impl Table {
             }
             Some((Item::of(node.key_tag, node.key), Item::of(node.tag, node.value)))
         }
+    }
+}
+
+/// A value that is no object of the collector.
+#[derive(Debug, Clone, Copy)]
+pub struct Bare {
+    tag: u8,
+    value: u64,
+}
+
+impl Bare {
+    /// An integer.
+    #[inline]
+    pub fn integer(value: i64) -> Bare {
+        Bare { tag: tag::INTEGER, value: value as u64 }
+    }
+
+    /// A float.
+    #[inline]
+    pub fn float(value: f64) -> Bare {
+        Bare { tag: tag::FLOAT, value: value.to_bits() }
+    }
+
+    /// A boolean.
+    #[inline]
+    pub fn boolean(value: bool) -> Bare {
+        Bare { tag: if value { tag::TRUE } else { tag::FALSE }, value: 0 }
+    }
+
+    /// Pushes it.
+    ///
+    /// # Safety
+    /// As [`quick::gettop`]; there is room for a value.
+    #[inline]
+    pub unsafe fn push(self, state: *mut lua_State) {
+        // SAFETY: by contract; the tag says what the value is.
+        unsafe { quick::push(state, self.tag, self.value) }
+    }
+}
+
+/// A table of the VM that is being made: on its stack, without metatable, and unknown to all Lua code.
+#[derive(Debug, Clone, Copy)]
+pub struct Fresh(*mut Table);
+
+impl Fresh {
+    /// The table at a positive index below the top.
+    ///
+    /// # Safety
+    /// There is one, fresh in this sense for as long as the result is used.
+    #[inline]
+    pub unsafe fn at(state: *mut lua_State, index: c_int) -> Fresh {
+        // SAFETY: by contract; the value of a table is its address.
+        let (tag, address) = unsafe { quick::slot_at(state, index) };
+        debug_assert!(tag & TABLE_BIT != 0);
+        Fresh(std::ptr::with_exposed_provenance_mut(address as usize))
+    }
+
+    /// Gives a value to a slot of the array part, from 0; false if there is no such slot.
+    ///
+    /// # Safety
+    /// As [`at`](Self::at).
+    #[inline]
+    pub unsafe fn set_slot(self, place: usize, bare: Bare) -> bool {
+        // SAFETY: the table lives; values lie below the address, in falling order, and tags above it.
+        unsafe {
+            if place >= (*self.0).slots as usize {
+                return false;
+            }
+            let array = (*self.0).array.cast_mut();
+            *array.cast::<u8>().add(TAGS_OFFSET_BYTES + place) = bare.tag;
+            *array.sub(place + 1) = bare.value;
+        }
+        true
+    }
+
+    /// Gives a value to the string at a positive index, if that key lies at a place of the hash part;
+    /// else changes nothing and says false.
+    ///
+    /// # Safety
+    /// As [`at`](Self::at); the index is one of the running function, below the top, and holds a string.
+    #[inline]
+    pub unsafe fn set_node(
+        self,
+        state: *mut lua_State,
+        place: usize,
+        key: c_int,
+        bare: Bare,
+    ) -> bool {
+        // SAFETY: by contract; the place is checked, and a table without entries has one that is shared
+        // and has no key.
+        unsafe {
+            if place >= 1 << (*self.0).log_nodes {
+                return false;
+            }
+            let node = (*self.0).nodes.cast_mut().add(place);
+            let (key_tag, key) = quick::slot_at(state, key);
+            if key_tag != tag::SHORT_STRING || (*node).key_tag != key_tag || (*node).key != key {
+                return false;
+            }
+            ((*node).tag, (*node).value) = (bare.tag, bare.value);
+        }
+        true
     }
 }

@@ -84,7 +84,7 @@ const BYTES_AT: usize = 32;
 const TYPE_BITS: u8 = 0x0f;
 
 /// Tags of values that hold no others.
-mod tag {
+pub(crate) mod tag {
     pub const NIL: u8 = 0x00;
     pub const FALSE: u8 = 0x01;
     pub const TRUE: u8 = 0x11;
@@ -297,7 +297,7 @@ unsafe fn text<'a>(text: *const Text) -> &'a [u8] {
 /// # Safety
 /// As [`gettop`]; there is room for a value.
 #[inline]
-unsafe fn push(state: *mut lua_State, tag: u8, value: u64) {
+pub(crate) unsafe fn push(state: *mut lua_State, tag: u8, value: u64) {
     let state: *mut State = state.cast();
     // SAFETY: by contract; the slot at the top is free, and its value is read by its tag alone.
     unsafe {
