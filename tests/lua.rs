@@ -46,6 +46,11 @@ fn deadlines() {
 }
 
 #[test]
+fn garbage() {
+    run("garbage");
+}
+
+#[test]
 fn tasks() {
     run("tasks");
 }

@@ -29,6 +29,7 @@ use super::request::RequestId;
 use super::service::Service;
 use super::settings::{Settings, WhenFull};
 use super::skynet::Boards;
+use super::tidy;
 use super::totals::Totals;
 use super::trace::Traces;
 use super::trim::Trim;
@@ -472,6 +473,10 @@ impl Workload for Core {
         if let Some(trim) = self.settings.trim {
             trim();
         }
+    }
+
+    fn spare(&self, _worker: &WorkerContext<'_, Self>) -> Option<Arc<Service>> {
+        tidy::next()
     }
 
     fn worker_started(&self, context: &WorkerContext<'_, Self>) {

@@ -14,6 +14,7 @@ use super::parting::{Parcel, Parting};
 use super::plan::Plan;
 use super::service::Service;
 use super::state::State;
+use super::tidy;
 use super::turn::{Progress, Slice, Turn};
 use super::worker;
 use crate::vm::Vm;
@@ -120,7 +121,10 @@ fn turn_of_vm(
             let progress = Progress::Over { end: Box::new(end), at_once: true };
             return Outcome { progress, parting: None };
         };
-        let progress = Turn::new(stack, state, batch, slice).run(first);
+        let mut progress = Turn::new(stack, state, batch, slice).run(first);
+        if matches!(progress, Progress::Idle) && tidy::is_untidy(stack) {
+            progress = tidy::tidy(stack, state);
+        }
         let (tasks, ticks) = (state.tasks.borrow().len(), state.profile.borrow().total());
         service.figures.publish(stack.used_bytes(), tasks, ticks);
         Outcome { progress, parting: state.leave_turn() }

@@ -79,6 +79,7 @@ mod slots;
 mod state;
 mod task;
 mod tasks;
+mod tidy;
 mod token;
 mod totals;
 mod trace;

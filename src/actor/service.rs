@@ -4,7 +4,7 @@
 //! Invariants: at most one turn holds the life; once the obituary is written the mailbox takes
 //! nothing more, and whoever still holds the service learns from the obituary how it ended.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -62,6 +62,8 @@ pub(crate) struct Figures {
     leaving: AtomicUsize,
     /// Turns of it that the warden has interrupted.
     interruptions: AtomicU32,
+    /// A worker remembers it, see `tidy`. Written by its turns and by that worker.
+    pub(super) awaits_gap: AtomicBool,
     offences: Mutex<Offences>,
 }
 

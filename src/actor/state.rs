@@ -49,7 +49,7 @@ pub(crate) struct State {
     peers: RefCell<Peers>,
     /// What the turn hands over when it ends, if `is_parting`; see [`State::stay`].
     parting: Cell<Option<Parting>>,
-    is_parting: Cell<bool>,
+    pub(super) is_parting: Cell<bool>,
     /// An empty box for the next one.
     pub(super) spare: Cell<Option<Parcel>>,
     /// What the continuation of a resumed native raises in place of returning.

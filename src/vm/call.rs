@@ -247,6 +247,34 @@ impl Stack<'_> {
     pub fn settle(&mut self) {
         // SAFETY: as in `grow`.
         unsafe { host::lua_gcsettle(self.state()) };
+        self.context().forget_credit();
+    }
+
+    /// True if a collection is under way or will soon begin in the middle of something, and the VM may
+    /// allocate at least `least_bytes` between two of them.
+    #[inline]
+    pub fn is_collection_near(&self, least_bytes: usize) -> bool {
+        self.context().is_collection_near(least_bytes)
+    }
+
+    /// Does a step of a collection ahead of time; finalizers may run. True if the collection is to go
+    /// on, false when it has ended.
+    pub fn collect_ahead(&mut self) -> bool {
+        unsafe extern "C-unwind" fn collect(state: *mut lua::lua_State) -> c_int {
+            // SAFETY: a plain frame with free slots; finalizers may run here.
+            unsafe {
+                let goes_on = host::lua_gcahead(state);
+                lua::lua_pushboolean(state, goes_on);
+                1
+            }
+        }
+        // After an error there is a message in the place of the result, which ends it as well.
+        let goes_on = self.call_plain(collect, 0, 1).is_ok() && self.truth(-1);
+        self.pop(1);
+        if !goes_on {
+            self.context().forget_credit();
+        }
+        goes_on
     }
 
     /// Collects all garbage, twice so that what finalizers let go of is freed as well.

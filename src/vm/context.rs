@@ -60,6 +60,8 @@ pub(super) struct Context {
     /// Lua's word of reasons not to collect.
     gc_stop_word: Cell<*mut u8>,
     gc_debt_word: Cell<*const isize>,
+    /// The most that could be allocated before the next collection, since the last one.
+    gc_credit_bytes: Cell<isize>,
     pub(super) hooks: Box<dyn Hooks>,
     /// The host's own data for this VM.
     pub(super) data: Box<dyn Any + Send>,
@@ -103,6 +105,7 @@ impl Context {
             main: Cell::new(std::ptr::null_mut()),
             gc_stop_word: Cell::new(std::ptr::null_mut()),
             gc_debt_word: Cell::new(std::ptr::null()),
+            gc_credit_bytes: Cell::new(0),
             hooks,
             data,
             code,
@@ -176,6 +179,25 @@ impl Context {
                 host::lua_gcpoll(state);
             }
         }
+    }
+
+    /// True if a collection is under way or near: less than a quarter is left of what the VM may allocate
+    /// between two of them, and that is at least so much. For turns to ask when they end.
+    #[inline]
+    pub(super) fn is_collection_near(&self, least_bytes: usize) -> bool {
+        // SAFETY: as in `poll_collector`.
+        let left = unsafe { *self.gc_debt_word.get() };
+        let credit = self.gc_credit_bytes.get();
+        if left >= credit {
+            self.gc_credit_bytes.set(left);
+        }
+        left < credit / 4 && credit >= least_bytes as isize
+    }
+
+    /// A collection has ended, or the collector's pace has changed.
+    pub(super) fn forget_credit(&self) {
+        // SAFETY: as in `poll_collector`.
+        self.gc_credit_bytes.set(unsafe { *self.gc_debt_word.get() });
     }
 
     /// Sets our bit of the collector's word to `hold`, and returns what it was.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use moonhive_kernel::scheduler::{StillRunning, Turn};
+use parking_lot::Mutex;
 use support::{Job, Jobs, WATCHDOG, start, wait_until};
 
 #[test]
@@ -167,6 +168,52 @@ fn every_worker_runs_an_errand_be_it_asleep_or_busy() {
     wait_until("it is at work", || restless.turns() > 0);
     scheduler.handle().send_errand();
     wait_until("the busy one runs it, too", || has_run(3));
+}
+
+#[test]
+fn a_worker_gives_turns_to_spare_tasks_when_it_has_run_out_of_work() {
+    let (scheduler, jobs) = start(1);
+    let handle = scheduler.handle().clone();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let noting = |name: &'static str| {
+        let order = Arc::clone(&order);
+        Job::new(move |_, context| {
+            order.lock().push((name, context.handle().is_quiet()));
+            Turn::Idle
+        })
+    };
+    let (spare, woken) = (noting("spare"), noting("woken"));
+    let first = {
+        let (order, jobs, spare) = (Arc::clone(&order), Arc::clone(&jobs), Arc::clone(&spare));
+        Job::new(move |_, context| {
+            jobs.spare.lock().push(Arc::clone(&spare));
+            order.lock().push(("first", context.handle().is_quiet()));
+            context.wake(&woken);
+            order.lock().push(("has woken", context.handle().is_quiet()));
+            Turn::Idle
+        })
+    };
+    handle.wake(&first);
+    wait_until("all had a turn", || order.lock().len() == 4);
+    let expected = [("first", true), ("has woken", false), ("woken", true), ("spare", true)];
+    assert_eq!(*order.lock(), expected);
+    support::wait_until_quiet(&handle);
+    assert_eq!(spare.turns(), 1, "one turn for each time that it is named");
+    assert!(!handle.is_quiet(), "this thread is no worker");
+}
+
+#[test]
+fn a_spare_task_that_has_ended_is_passed_over() {
+    let (scheduler, jobs) = start(1);
+    let ended = Job::new(|_, _| Turn::Ended);
+    scheduler.handle().wake(&ended);
+    wait_until("it has had its turn", || ended.turns() == 1);
+    let other = Job::new(|_, _| Turn::Idle);
+    jobs.spare.lock().extend([Arc::clone(&other), Arc::clone(&ended)]);
+    let last = Job::new(|_, _| Turn::Idle);
+    scheduler.handle().wake(&last);
+    wait_until("the other one has its turn", || other.turns() == 1);
+    assert_eq!(ended.turns(), 1);
 }
 
 /// The types that other layers share between threads.

@@ -41,6 +41,19 @@ LUA_API void lua_gcpoll (lua_State *L) {
 }
 
 
+LUA_API int lua_gcahead (lua_State *L) {
+  global_State *g = G(L);
+  int more = 0;
+  lua_lock(L);
+  if (g->gcstp == 0) {
+    luaC_step(L);
+    more = (g->gckind != KGC_GENMINOR && g->gcstate != GCSpause);
+  }
+  lua_unlock(L);
+  return more;
+}
+
+
 LUA_API void lua_gcgrant (lua_State *L, size_t bytes) {
   global_State *g = G(L);
   lua_lock(L);

@@ -32,6 +32,13 @@ LUA_API const ptrdiff_t *lua_gcdebtword (lua_State *L);
 LUA_API void lua_gcpoll (lua_State *L);
 
 /*
+** A step of the collector ahead of time, finalizers included; nothing while
+** it stands still. Returns 1 if the collection is to go on, 0 if it has
+** ended.
+*/
+LUA_API int lua_gcahead (lua_State *L);
+
+/*
 ** What a program builds while it starts lives on, but a collector that was
 ** tuned to an empty state looks through it again and again while it grows.
 ** lua_gcgrant puts collections off until that many bytes more are in use, and

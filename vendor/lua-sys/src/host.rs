@@ -19,6 +19,9 @@ unsafe extern "C-unwind" {
     pub fn lua_gcdebtword(state: *mut lua_State) -> *const isize;
     /// Does that work, finalizers included, unless the collector is held.
     pub fn lua_gcpoll(state: *mut lua_State);
+    /// A step of the collector ahead of time, finalizers included; nothing while it is held. 1 if the
+    /// collection is to go on, 0 if it has ended.
+    pub fn lua_gcahead(state: *mut lua_State) -> c_int;
     /// Puts collections off until that many bytes more are in use, then as many between two of them.
     pub fn lua_gcgrant(state: *mut lua_State, bytes: usize);
     /// Ends that: what is in use counts as alive, and collections have their usual pace.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::local::Local;
 use super::shared::Shared;
 use super::{Scheduled, WorkerStatus, Workload, current};
 use crate::clock::{Clock, NANOSECONDS_PER_MS};
@@ -75,6 +76,11 @@ impl<W: Workload> Handle<W> {
     /// quick succession may become one.
     pub fn send_errand(&self) {
         self.shared.idle.send_errand();
+    }
+
+    /// True on a worker that has nothing to run after its current turn, as far as it knows.
+    pub fn is_quiet(&self) -> bool {
+        current::with(&self.shared, Local::is_quiet).unwrap_or(false)
     }
 
     /// The clock that timers and turns go by.

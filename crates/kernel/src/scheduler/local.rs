@@ -174,6 +174,15 @@ impl<W: Workload> Local<W> {
         }
     }
 
+    /// Whether there is nothing to run next at hand.
+    pub(super) fn is_quiet(&self) -> bool {
+        let aside = self.aside.take();
+        let has_aside = aside.is_some();
+        self.aside.set(aside);
+        let has_slot = !self.mark.get().is_multiple_of(2);
+        !has_aside && !has_slot && self.queue.is_empty() && self.shared().injector.is_empty()
+    }
+
     /// Puts a task that wants another turn behind all others.
     pub(super) fn requeue(&self, task: Arc<W::Task>) {
         self.queue.push(task);

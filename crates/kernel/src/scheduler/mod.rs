@@ -111,6 +111,12 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// be short, and it must not wake tasks.
     fn errand(&self, _worker: &WorkerContext<'_, Self>) {}
 
+    /// The worker has run out of work and is about to look for some elsewhere and to sleep. A task that
+    /// has a use for the time gets a turn, though nobody woke it. Asked again until there is none.
+    fn spare(&self, _worker: &WorkerContext<'_, Self>) -> Option<Arc<Self::Task>> {
+        None
+    }
+
     /// A worker thread has begun; called on it, before its first turn.
     fn worker_started(&self, _worker: &WorkerContext<'_, Self>) {}
 

@@ -65,6 +65,8 @@ pub struct Jobs {
     pub stopped: AtomicUsize,
     /// The workers that have run an errand.
     pub errands: Mutex<Vec<usize>>,
+    /// Jobs that have a use for a worker without work.
+    pub spare: Mutex<Vec<Arc<Job>>>,
 }
 
 impl Workload for Jobs {
@@ -93,6 +95,10 @@ impl Workload for Jobs {
 
     fn errand(&self, worker: &Context<'_>) {
         self.errands.lock().push(worker.index());
+    }
+
+    fn spare(&self, _: &Context<'_>) -> Option<Arc<Job>> {
+        self.spare.lock().pop()
     }
 
     fn worker_started(&self, _: &Context<'_>) {

@@ -1,4 +1,4 @@
--- A service that runs loops for the comparison, one whenever it is told to, by way of the dictionary:
+-- A service that runs loops for the comparison whenever it is told to, by way of the dictionary:
 -- `order:N` says which and how often; the answer in `answer:N`: CPU seconds of the process, begin
 -- and end in nanoseconds, the service.
 
