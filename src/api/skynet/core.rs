@@ -9,7 +9,7 @@ use super::spawn;
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 11] = [
+pub(super) const NATIVES: [(&str, Native); 12] = [
     ("alive", Native::new(alive)),
     ("before_start", Native::new(before_start)),
     ("begin_request", Native::new(begin_request)),
@@ -21,6 +21,7 @@ pub(super) const NATIVES: [(&str, Native); 11] = [
     ("set_monitor", Native::new(set_monitor)),
     ("starter", Native::new(starter)),
     ("tasks", Native::new(tasks)),
+    ("timers", Native::new(timers)),
 ];
 
 /// `alive(address)`: whether a service lives there.
@@ -99,6 +100,18 @@ fn tasks(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_coroutine(coroutine);
         stack.raw_set(-3);
     });
+    Ok(Outcome::Return(1))
+}
+
+/// `timers()`: the timers that have not begun their task, by a number of their own.
+fn timers(stack: &mut Stack<'_>) -> NativeResult {
+    let timers = State::of(stack)?.timers();
+    stack.push_table(0, timers.len());
+    for key in timers {
+        stack.push_integer(key.to_bits() as i64);
+        Light::Task(key).push(stack);
+        stack.raw_set(-3);
+    }
     Ok(Outcome::Return(1))
 }
 
