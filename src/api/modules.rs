@@ -58,6 +58,7 @@ const HOST: &[Module] = &[
     ("skynet.multicast.core", Source::Native(skynet::multicast::OPEN)),
     ("skynet.profile", Source::Native(skynet::PROFILE)),
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
+    ("skynet.record", Source::Text(include_str!("../../lua/compat/skynet/record.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
     (

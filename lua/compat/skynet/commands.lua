@@ -92,6 +92,15 @@ function commands.SETENV(text)
   skynet.setenv(text:match "^(%S+)%s(.*)$")
 end
 
+-- Whoever is asked says in the log why it cannot.
+function commands.LOGON(address)
+  skynet.send(address, "debug", "LOGON")
+end
+
+function commands.LOGOFF(address)
+  skynet.send(address, "debug", "LOGOFF")
+end
+
 local function run(name, parameter)
   local f = commands[name] or error(("there is no command %s"):format(tostring(name)), 3)
   return f(parameter)

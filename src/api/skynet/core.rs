@@ -9,7 +9,7 @@ use super::spawn;
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 12] = [
+pub(super) const NATIVES: [(&str, Native); 13] = [
     ("alive", Native::new(alive)),
     ("before_start", Native::new(before_start)),
     ("begin_request", Native::new(begin_request)),
@@ -19,6 +19,7 @@ pub(super) const NATIVES: [(&str, Native); 12] = [
     ("protocols", Native::new(protocols)),
     ("services", Native::new(services)),
     ("set_monitor", Native::new(set_monitor)),
+    ("set_record", Native::new(set_record)),
     ("starter", Native::new(starter)),
     ("tasks", Native::new(tasks)),
     ("timers", Native::new(timers)),
@@ -151,5 +152,21 @@ fn set_monitor(stack: &mut Stack<'_>) -> NativeResult {
         Target::Found(service) => state.core.set_exit_monitor(&service),
         Target::Missing(fault) => return Err(Raise::message(fault.message)),
     }
+    Ok(Outcome::Return(0))
+}
+
+/// `set_record(f)`: `f` is shown every request and one-way message; nil ends that.
+fn set_record(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let record = if stack.is_none_or_nil(1) {
+        None
+    } else {
+        stack.check_kind(1, Kind::Function)?;
+        stack.set_top(1);
+        state.skynet.watch_messages();
+        Some(stack.keep())
+    };
+    let before = std::mem::replace(&mut state.skynet.protocols.borrow_mut().record, record);
+    before.into_iter().for_each(|before| stack.release(before));
     Ok(Outcome::Return(0))
 }
