@@ -392,6 +392,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
                 task.wait = Wait::Answer;
                 task.stage = Stage::Ready(coroutine, 0);
                 self.state.ready.borrow_mut().push_back(key);
+                self.state.skynet.let_message_come();
             } else {
                 task.stage = Stage::Suspended(coroutine);
             }

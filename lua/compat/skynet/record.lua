@@ -1,5 +1,5 @@
--- The module `skynet.record`: writes down the messages that come to this service, one line each, in a
--- file of its own in the folder that the setting `logpath` names.
+-- The module `skynet.record`: writes down the messages that come to this service, one line each, in
+-- a file of its own in the folder that the setting `logpath` names.
 --
 -- A line tells the sender, the protocol, the session, the tick, and the bytes as digits.
 

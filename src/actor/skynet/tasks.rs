@@ -22,6 +22,13 @@ impl Skynet {
     pub(in crate::actor) fn note_message(&self) {
         self.ran.set(0);
     }
+
+    /// A task gave way to everything else: the next message has its turn as soon as the tasks that are
+    /// ready have run.
+    #[inline]
+    pub(in crate::actor) fn let_message_come(&self) {
+        self.ran.set(TASKS_BEFORE_MESSAGE_MAX);
+    }
 }
 
 impl State {

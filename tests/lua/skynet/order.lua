@@ -115,6 +115,22 @@ skynet.start(function()
     equal(is_over, true)
   end)
 
+  test("a task that gives way again and again lets every message in", function()
+    local hive = require "hive"
+    local rounds, handled = 0, 0
+    skynet.dispatch("lua", function()
+      handled = handled + 1
+    end)
+    for _ = 1, 10 do
+      skynet.send(skynet.self(), "lua")
+    end
+    while handled < 10 do
+      rounds = rounds + 1
+      hive.sleep(0)
+    end
+    assert(rounds <= 20, rounds)
+  end)
+
   check.done()
   require("skynet.manager").abort()
 end)

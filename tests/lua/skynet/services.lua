@@ -155,6 +155,7 @@ skynet.start(function()
     skynet.kill(s)
     skynet.sleep(1)
     equal(skynet.call(".launcher", "lua", "LIST")[address], nil)
+    equal(skynet.call(".launcher", "lua", "LAUNCHOK"), nil)
     refuses("no command", skynet.call, ".launcher", "lua", "NOTHING")
   end)
 
