@@ -40,6 +40,7 @@ end
 
 local function session_of(wanted)
   local found
+  wanted = core.coroutine(wanted) or wanted
   each(function(task, session)
     found = task == wanted and session or found
   end)

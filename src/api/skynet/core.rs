@@ -9,10 +9,11 @@ use super::spawn;
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 13] = [
+pub(super) const NATIVES: [(&str, Native); 14] = [
     ("alive", Native::new(alive)),
     ("before_start", Native::new(before_start)),
     ("begin_request", Native::new(begin_request)),
+    ("coroutine", Native::new(coroutine)),
     ("kill_task", Native::new(kill_task)),
     ("memory", Native::new(memory)),
     ("newcell", spawn::NEW_CELL),
@@ -112,6 +113,16 @@ fn timers(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_integer(key.to_bits() as i64);
         Light::Task(key).push(stack);
         stack.raw_set(-3);
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `coroutine(timer)`: the coroutine of the task that a timer has begun; nil if there is none.
+fn coroutine(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    match Light::at(stack, 1) {
+        Some(Light::Task(key)) => state.push_coroutine_of(stack, key),
+        _ => stack.push_nil(),
     }
     Ok(Outcome::Return(1))
 }

@@ -121,13 +121,25 @@ fn fail_or_go_on(stack: &mut Stack<'_>) -> Result<(), Raise> {
 /// `skynet.wakeup(token)`: true if somebody waited for it.
 fn wakeup(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let token = Token::of(stack, 1)?;
     stack.set_top(1);
-    if !state.wakeup_next(stack, &token, 2) {
+    if stack.is_none_or_nil(1) {
+        return Ok(Outcome::Return(0));
+    }
+    let token = Token::of(stack, 1)?;
+    if !state.wakeup_next(stack, &token, 2) && !wake_timer(stack, state) {
         return Ok(Outcome::Return(0));
     }
     stack.push_bool(true);
     Ok(Outcome::Return(1))
+}
+
+/// Wakes the task of a timer, if the only argument is what `timeout` returned.
+fn wake_timer(stack: &mut Stack<'_>, state: &State) -> bool {
+    let Some(Light::Task(key)) = Light::at(stack, 1) else { return false };
+    state.push_coroutine_of(stack, key);
+    let token = Token::of(stack, 2);
+    stack.set_top(1);
+    token.is_ok_and(|token| state.wakeup_next(stack, &token, 2))
 }
 
 /// An argument in ticks; a negative one counts as none.
