@@ -151,6 +151,16 @@ fn skynet_tasks() {
 }
 
 #[test]
+fn skynet_order() {
+    run("skynet/order");
+}
+
+#[test]
+fn skynet_names() {
+    run("skynet/names");
+}
+
+#[test]
 fn skynet_services() {
     run("skynet/services");
 }

@@ -14,6 +14,12 @@ function md5.sum(text) end
 ---@return string
 function md5.sumhexa(text) end
 
+--- The code of a text by a key (RFC 2104), 32 hexadecimal digits.
+---@param text string
+---@param key string
+---@return string
+function md5.hmacmd5(text, key) end
+
 --- Two texts of one length, combined byte by byte.
 ---@param a string
 ---@param b string

@@ -5,6 +5,7 @@
 --- Never loaded at run time; `docs/porting-from-skynet.md` tells what differs. Times are ticks of
 --- 10 ms where nothing else is said.
 ---@class skynet
+---@field queue fun(): fun(f: function, ...: any): any as `require "skynet.queue"` gives it
 ---@field cache cache the code cache, as `require "skynet.codecache"` gives it
 ---@field PTYPE_TEXT 0
 ---@field PTYPE_RESPONSE 1
@@ -158,7 +159,7 @@ function skynet.context() end
 ---@return function?
 function skynet.dispatch(protocol, f) end
 
---- Sets who handles messages that nobody handles; returns who did before.
+--- Sets who handles one-way messages that nobody handles; returns who did before. Requests are refused.
 ---@param f fun(session: integer, source: integer, msg: skynet.Message, sz: integer, protocol: skynet.Protocol)
 ---@return function
 function skynet.dispatch_unknown_request(f) end
@@ -210,7 +211,7 @@ function skynet.timeout(ticks, f) end
 ---@return "BREAK"?
 function skynet.sleep(ticks, token) end
 
---- Lets everything run that is ready.
+--- Lets everything run that is ready, and the messages be handled that have come: a sleep of 0.
 function skynet.yield() end
 
 --- Waits for `wakeup` with the token, by default the running coroutine.
@@ -352,9 +353,9 @@ function Requests:select(ticks) end
 ---@return skynet.Requests
 function skynet.request(...) end
 
---- Without an argument the number of tasks that wait; fills a table with their tracebacks by coroutine
---- and session; the traceback of a session, or of the start function for "init"; the session of a
---- coroutine.
+--- Without an argument the number of tasks that wait, those of timers included; fills a table with their
+--- tracebacks by coroutine and session; the traceback of a session, or of the start function for "init";
+--- the session of a coroutine or a timer.
 ---@param what? table | integer | thread | "init"
 ---@return integer | string | nil
 function skynet.task(what) end
@@ -376,9 +377,10 @@ function skynet.killthread(what) end
 ---@return any ...
 function skynet.pcall(f, ...) end
 
---- A figure of this service.
+--- A figure of this service: messages that wait, messages so far, tasks, seconds of processor time before
+--- the present run and in it (measured exactly from the first question on), and 0.
 ---@param what "mqlen" | "message" | "task" | "cpu" | "time" | "endless"
----@return number | boolean
+---@return number
 function skynet.stat(what) end
 
 --- Messages that wait for this service.

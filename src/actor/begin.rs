@@ -232,20 +232,35 @@ impl State {
         token: &super::token::Token,
         first: i32,
     ) -> bool {
-        let Some(session) = self.waiters.borrow_mut().next(token) else { return false };
+        let woken = self.end_token_wait(stack, token, first);
+        self.ready.borrow_mut().extend(woken);
+        woken.is_some()
+    }
+
+    /// The same without a place among those that are ready; the task, if one waits.
+    pub(super) fn end_token_wait(
+        &self,
+        stack: &mut Stack<'_>,
+        token: &super::token::Token,
+        first: i32,
+    ) -> Option<Key> {
+        let session = self.waiters.borrow_mut().next(token)?;
         let mut tasks = self.tasks.borrow_mut();
-        let Some((key, task)) = tasks.end_wait(session) else { return false };
-        let Some(coroutine) = self.unsuspend(task, session) else { return false };
+        let (key, task) = tasks.end_wait(session)?;
+        let coroutine = self.unsuspend(task, session)?;
         let values = stack.top() - first + 1;
         stack.push_bool(true);
         stack.insert(first);
         stack.move_to(&coroutine, values + 1);
         task.stage = Stage::Ready(coroutine, values + 1);
-        self.ready.borrow_mut().push_back(key);
-        true
+        Some(key)
     }
 
-    fn insert_or_release(&self, stack: &mut Stack<'_>, task: Task) -> Result<Key, Fault> {
+    pub(super) fn insert_or_release(
+        &self,
+        stack: &mut Stack<'_>,
+        task: Task,
+    ) -> Result<Key, Fault> {
         self.insert(task).map_err(|(fault, task)| {
             self.release_task(stack, task);
             fault
@@ -415,7 +430,7 @@ impl Turn<'_, '_> {
 }
 
 /// Keeps the function at `first` with the arguments above it, and pops them all.
-fn keep_function(stack: &mut Stack<'_>, first: i32) -> Reference {
+pub(super) fn keep_function(stack: &mut Stack<'_>, first: i32) -> Reference {
     let count = stack.top() - first + 1;
     if count == 1 {
         return stack.keep();

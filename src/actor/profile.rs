@@ -43,6 +43,10 @@ pub(super) struct Profile {
     total: u64,
     /// Runs of handlers and tasks.
     steps: u64,
+    /// All of them are measured.
+    is_exact: bool,
+    /// When the present run began, if it is measured; else 0.
+    began: u64,
 }
 
 /// A run that is measured.
@@ -61,6 +65,8 @@ impl Default for Profile {
             last: (Box::default(), OTHERS),
             total: 0,
             steps: 0,
+            is_exact: false,
+            began: 0,
         }
     }
 }
@@ -70,10 +76,25 @@ impl Profile {
     #[inline]
     pub(super) fn begin(&mut self) -> Option<Started> {
         self.steps += 1;
-        if self.steps <= EXACT_STEPS {
-            return Some(Started { at: ticks(), weight: 1 });
+        if self.is_exact || self.steps <= EXACT_STEPS {
+            self.began = ticks();
+            return Some(Started { at: self.began, weight: 1 });
         }
+        self.began = 0;
         self.steps.is_multiple_of(STRIDE).then(|| Started { at: ticks(), weight: STRIDE })
+    }
+
+    /// From now on every run is measured.
+    pub(super) fn measure_exactly(&mut self) {
+        self.is_exact = true;
+        if self.began == 0 {
+            self.began = ticks();
+        }
+    }
+
+    /// Ticks of the present run, as far as it is measured.
+    pub(super) fn present_run(&self) -> u64 {
+        if self.began == 0 { 0 } else { ticks().saturating_sub(self.began) }
     }
 
     /// It has ended, or waits.

@@ -107,6 +107,11 @@ impl Figures {
         self.tasks.store(tasks, Ordering::Relaxed);
     }
 
+    /// All messages, with those that the present turn has handled.
+    pub(super) fn messages(&self, handled: u32) -> u64 {
+        self.messages.load(Ordering::Relaxed) + u64::from(handled)
+    }
+
     pub(crate) fn count_messages(&self, handled: u32) {
         let messages = self.messages.load(Ordering::Relaxed);
         self.messages.store(messages + u64::from(handled), Ordering::Relaxed);

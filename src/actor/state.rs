@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use moonhive_kernel::address::Address;
@@ -57,6 +56,8 @@ pub(crate) struct State {
     pub(super) handlers: RefCell<Option<Reference>>,
     /// The service's file has returned.
     pub(super) main_done: Cell<bool>,
+    /// Messages that the present turn has handled.
+    pub(super) handled: Cell<u32>,
     /// Requests that came before that, in order.
     pub(super) early: RefCell<VecDeque<Message>>,
     /// Callers whose request ended with the service itself.
@@ -126,6 +127,7 @@ impl State {
             failure: Cell::new(None),
             handlers: RefCell::new(None),
             main_done: Cell::new(false),
+            handled: Cell::new(0),
             early: RefCell::new(VecDeque::new()),
             unanswered: RefCell::new(Vec::new()),
             plan: Cell::new(Some(plan)),
@@ -162,7 +164,7 @@ impl State {
         OwnFigures {
             time: scale.duration(profile.total()),
             handlers: profile.handlers(scale),
-            messages: self.service.figures.messages.load(Ordering::Relaxed),
+            messages: self.service.figures.messages(self.handled.get()),
             tasks: self.tasks.borrow().len(),
             mailbox: self.service.mailbox().counters().depth,
         }

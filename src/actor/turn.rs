@@ -2,8 +2,9 @@
 //! them or get one from the pool, and are resumed right here. No Lua code dispatches.
 //!
 //! Order: control messages come before everything; then tasks that became ready (forks, wake-ups)
-//! run in rounds between ordinary messages, so that neither can starve the other. A turn ends when
-//! nothing is left, after [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`].
+//! run in rounds between ordinary messages, so that neither can starve the other (services of skynet
+//! run many rounds before the next message). A turn ends when nothing is left, after
+//! [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`].
 
 use moonhive_kernel::mailbox::Batch;
 use moonhive_kernel::scheduler::Scheduled;
@@ -67,29 +68,24 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// Runs the turn. `first` was handed over to it, and comes before all other ordinary messages.
     pub(super) fn run(&mut self, first: Option<Parcel>) -> Progress {
-        let mut messages = 0;
         if let Some(first) = first {
             if self.state.service.mailbox().control_waits() {
                 self.state.service.deposit(first);
             } else if let Some(message) = first.open(&self.state.spare) {
-                messages += 1;
-                self.steps += 1;
-                self.handle(message);
+                self.handle_next(message);
                 self.look_at_exit();
                 if let Some(over) = self.over.take() {
-                    self.count(messages);
+                    self.tell_count();
                     return over;
                 }
             }
         }
         let progress = loop {
             let ran = self.run_ready();
-            let message = self.next_message();
+            let message = if self.state.tasks_come_first() { None } else { self.next_message() };
             let had_message = message.is_some();
             if let Some(message) = message {
-                messages += 1;
-                self.steps += 1;
-                self.handle(message);
+                self.handle_next(message);
             }
             self.look_at_exit();
             if let Some(over) = self.over.take() {
@@ -102,12 +98,22 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
                 break Progress::Again;
             }
         };
-        self.count(messages);
+        self.tell_count();
         progress
     }
 
-    fn count(&self, handled: u32) {
-        self.state.service.figures.count_messages(handled);
+    /// Handles a message of the turn.
+    fn handle_next(&mut self, message: Message) {
+        let handled = &self.state.handled;
+        handled.set(handled.get() + 1);
+        self.state.skynet.note_message();
+        self.steps += 1;
+        self.handle(message);
+    }
+
+    /// Adds up the messages of the turn where everybody sees them.
+    fn tell_count(&self) {
+        self.state.service.figures.count_messages(self.state.handled.take());
     }
 
     /// The next message, control messages first.
@@ -305,7 +311,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     fn run_ready(&mut self) -> bool {
         let round = self.state.ready.borrow().len();
         for _ in 0..round {
-            let Some(key) = self.state.ready.borrow_mut().pop_front() else { break };
+            let Some(key) = self.state.next_ready() else { break };
             self.steps += 1;
             self.run_ready_task(key);
             let is_wanted_elsewhere = self.state.service.mailbox().control_waits();
@@ -386,6 +392,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
                 task.wait = Wait::Answer;
                 task.stage = Stage::Ready(coroutine, 0);
                 self.state.ready.borrow_mut().push_back(key);
+                self.state.skynet.let_message_come();
             } else {
                 task.stage = Stage::Suspended(coroutine);
             }

@@ -12,12 +12,15 @@ use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};
 pub(super) const OPEN: Native = Native::new(open);
 
 const BLOCK_BYTES: usize = 16;
+const DIGEST_BYTES: usize = 16;
+const HMAC_BLOCK_BYTES: usize = 64;
 const KEY_LIMIT_BYTES: usize = 256;
 
-const FUNCTIONS: [(&str, Native); 5] = [
+const FUNCTIONS: [(&str, Native); 6] = [
     ("crypt", Native::new(crypt)),
     ("decrypt", Native::new(decrypt)),
     ("exor", Native::new(exor)),
+    ("hmacmd5", Native::new(hmac_hexa)),
     ("sum", Native::new(sum)),
     ("sumhexa", Native::new(sum_hexa)),
 ];
@@ -43,6 +46,26 @@ fn sum(stack: &mut Stack<'_>) -> NativeResult {
 fn sum_hexa(stack: &mut Stack<'_>) -> NativeResult {
     let digest = hex::encode(Md5::digest(stack.check_bytes(1)?));
     result(stack, digest.as_bytes())
+}
+
+/// `hmacmd5(text, key)`: the code of RFC 2104, 32 digits.
+fn hmac_hexa(stack: &mut Stack<'_>) -> NativeResult {
+    let (text, key) = (stack.check_bytes(1)?, stack.check_bytes(2)?);
+    let digest = hmac(key, text);
+    result(stack, hex::encode(digest).as_bytes())
+}
+
+/// A code for a text that only those can make who know the key.
+fn hmac(key: &[u8], text: &[u8]) -> [u8; DIGEST_BYTES] {
+    let mut block = [0; HMAC_BLOCK_BYTES];
+    if key.len() > HMAC_BLOCK_BYTES {
+        block[..DIGEST_BYTES].copy_from_slice(&Md5::digest(key));
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
+    let keyed = |mask| Md5::new_with_prefix(block.map(|byte| byte ^ mask));
+    let inner = keyed(0x36).chain_update(text).finalize();
+    keyed(0x5c).chain_update(inner).finalize().into()
 }
 
 /// `exor(a, b)`: two texts of one length, byte by byte.
@@ -138,6 +161,20 @@ mod tests {
         check("m.sumhexa 'message digest'", "f96b697d7cb7938d525a2f31aaf161d0");
         check("m.sumhexa(('1234567890'):rep(8))", "57edf4a22be3c955ac49da2e2107b67a");
         check("#m.sum 'x' .. ' ' .. m.sum('x'):byte()", "16 157");
+    }
+
+    #[test]
+    fn codes_by_a_key_agree_with_the_vectors_of_rfc_2202() {
+        check(
+            "m.hmacmd5('what do ya want for nothing?', 'Jefe')",
+            "750c783e6ab0b503eaa86e310a5db738",
+        );
+        check("m.hmacmd5('Hi There', ('\\x0b'):rep(16))", "9294727a3638bb1c13f48ef8158bfc9d");
+        check(
+            "m.hmacmd5('Test Using Larger Than Block-Size Key - Hash Key First', \
+             ('\\xaa'):rep(80))",
+            "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd",
+        );
     }
 
     #[test]

@@ -49,13 +49,16 @@ const HOST: &[Module] = &[
         Source::Text(include_str!("../../lua/compat/skynet/datasheet_builder.lua")),
     ),
     ("skynet.debug", Source::Text(include_str!("../../lua/compat/skynet/debug.lua"))),
+    ("skynet.harbor", Source::Text(include_str!("../../lua/compat/skynet/harbor.lua"))),
     ("skynet.inject", Source::Text(include_str!("../../lua/compat/skynet/inject.lua"))),
     ("skynet.manager", Source::Native(skynet::MANAGER)),
     ("skynet.memory", Source::Text(include_str!("../../lua/compat/skynet/memory.lua"))),
+    ("skynet.mqueue", Source::Text(include_str!("../../lua/compat/skynet/mqueue.lua"))),
     ("skynet.multicast", Source::Text(include_str!("../../lua/compat/skynet/multicast.lua"))),
     ("skynet.multicast.core", Source::Native(skynet::multicast::OPEN)),
     ("skynet.profile", Source::Native(skynet::PROFILE)),
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
+    ("skynet.record", Source::Text(include_str!("../../lua/compat/skynet/record.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
     (
@@ -68,22 +71,34 @@ const HOST: &[Module] = &[
     ("skynet.stm", Source::Native(skynet::stm::OPEN)),
 ];
 
-/// Modules for programs that do not bring their own, in the order of their names.
+/// Modules for programs that do not bring their own, in the order of their names. Those without a point
+/// are names of modules from before skynet 1.0.
 #[cfg(feature = "skynet")]
 const LIBRARIES: &[Module] = &[
     ("bson", Source::Native(bson::OPEN)),
     ("client.crypt", Source::Native(crypt::OPEN)),
+    ("crypt", Source::Text("return require 'skynet.crypt'")),
+    ("datacenter", Source::Text("return require 'skynet.datacenter'")),
     ("lpeg", Source::Native(lpeg::OPEN)),
     ("md5", Source::Native(md5::OPEN)),
     ("md5.core", Source::Native(md5::OPEN)),
+    ("memory", Source::Text("return require 'skynet.memory'")),
+    ("mqueue", Source::Text("return require 'skynet.mqueue'")),
+    ("multicast", Source::Text("return require 'skynet.multicast'")),
+    ("netpack", Source::Text("return require 'skynet.netpack'")),
+    ("profile", Source::Text("return require 'skynet.profile'")),
     ("re", Source::Text(lpeg::RE)),
+    ("sharedata", Source::Text("return require 'skynet.sharedata'")),
+    ("sharemap", Source::Text("return require 'skynet.sharemap'")),
     ("skynet.crypt", Source::Native(crypt::OPEN)),
     ("skynet.netpack", Source::Native(netpack::OPEN)),
     ("skynet.sharemap", Source::Text(include_str!("../../lua/compat/skynet/sharemap.lua"))),
+    ("snax", Source::Text("return require 'skynet.snax'")),
     ("sproto", Source::Text(sproto::LIBRARY)),
     ("sproto.core", Source::Native(sproto::CORE)),
     ("sprotoloader", Source::Text(sproto::LOADER)),
     ("sprotoparser", Source::Native(sproto::PARSER)),
+    ("stm", Source::Text("return require 'skynet.stm'")),
 ];
 #[cfg(not(feature = "skynet"))]
 const LIBRARIES: &[Module] = &[];

@@ -156,6 +156,58 @@ fn a_configuration_of_skynet_says_what_runs() {
 }
 
 #[test]
+fn messages_of_a_service_are_recorded_in_the_folder_of_the_configuration() {
+    let main = "if ... then
+          skynet.start(function()
+            skynet.dispatch('lua', function(session) if session > 0 then skynet.retpack() end end)
+          end)
+        else
+          skynet.start(function()
+            local core = require 'skynet.core'
+            local echo = skynet.newservice('main', 'echo')
+            core.command('LOGON', skynet.address(echo))
+            skynet.send(echo, 'lua', 'seen')
+            skynet.call(echo, 'lua')
+            skynet.call(echo, 'debug', 'LOGOFF')
+            skynet.call(echo, 'lua', 'unseen')
+            print(skynet.address(echo):sub(2), skynet.address(skynet.self()))
+            skynet.abort()
+          end)
+        end";
+    let scratch = scratch("skynet_record", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogpath = './records'\n");
+    std::fs::create_dir(scratch.path("records")).unwrap();
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stderr, "");
+    let (echo, main) = ended.stdout.trim_end().split_once('\t').unwrap();
+    let record = std::fs::read_to_string(scratch.path(&format!("records/{echo}.log"))).unwrap();
+    let lines: Vec<&str> = record.lines().collect();
+    assert_eq!(lines.len(), 5, "{record}");
+    assert!(lines[0].starts_with("open time: "), "{record}");
+    assert!(lines[1].starts_with(&format!("{main} 10 0 ")), "{record}");
+    assert!(lines[1].ends_with(&hex("seen")), "{record}");
+    assert!(lines[2].starts_with(&format!("{main} 10 ")), "{record}");
+    assert!(lines[3].starts_with(&format!("{main} 9 ")), "{record}");
+    assert!(lines[4].starts_with("close time: "), "{record}");
+}
+
+/// The bytes of a text as digits.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_record_without_a_folder_says_so() {
+    let main = "skynet.start(function()
+          print(pcall(skynet.call, skynet.self(), 'debug', 'LOGON'))
+          skynet.call(skynet.self(), 'debug', 'LOGOFF')
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_no_record", main).run(["run", "main.lua"]).expect_code(0);
+    assert!(ended.stdout.contains("logpath"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_is_wrong_usage() {
     let scratch = Scratch::new("skynet_no_config");
     let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(2);

@@ -113,4 +113,10 @@ test("values of bson travel between services", function()
   equal(echo:echo(id), id)
 end)
 
+test("modules have the names as well that they had before skynet 1.0", function()
+  for _, name in ipairs { "crypt", "datacenter", "multicast", "netpack", "profile", "snax" } do
+    equal(require(name), require("skynet." .. name))
+  end
+end)
+
 check.done()

@@ -98,6 +98,17 @@ function command.TRACELOG(protocol, flag)
   skynet.ret()
 end
 
+-- Writes down the messages that come to this service, until LOGOFF.
+function command.LOGON()
+  require("skynet.record").begin()
+  skynet.ret()
+end
+
+function command.LOGOFF()
+  require("skynet.record").stop()
+  skynet.ret()
+end
+
 function command.PING()
   skynet.ret()
 end

@@ -67,8 +67,10 @@ function command.KILL(address)
   return { [skynet.address(address)] = tostring(launched) }
 end
 
--- A service has ended: the host knows.
+-- A service has ended, has started, or could not: the host knows.
 function command.REMOVE() end
+command.LAUNCHOK = command.REMOVE
+command.ERROR = command.REMOVE
 
 function command.LAUNCH(_, name, ...)
   return skynet.newservice(name, ...)

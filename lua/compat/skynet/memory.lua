@@ -46,4 +46,31 @@ end
 
 memory.dumpinfo = memory.dump
 
+-- What asks an allocator for C programs, of which there is none.
+local function no_allocator(name)
+  skynet.error(("skynet.memory.%s: Lua memory is counted by service instead"):format(name))
+end
+
+-- A figure of the allocator.
+function memory.mallctl()
+  no_allocator "mallctl"
+  return 0
+end
+
+-- Logs the figures of the allocator.
+function memory.jestat()
+  no_allocator "jestat"
+end
+
+-- Whether allocations are recorded.
+function memory.profactive()
+  no_allocator "profactive"
+  return false
+end
+
+-- Writes down the allocations that were recorded.
+function memory.dumpheap()
+  no_allocator "dumpheap"
+end
+
 return memory

@@ -7,31 +7,57 @@ local traceback = debug.traceback
 -- Sessions in a line of `uniqtask`; more of them are only counted.
 local SESSIONS_SHOWN_MAX = 10
 
+-- Where a task stands that a timer will begin.
+local TIMER = "stack traceback:\n\t[timer]"
+
+-- Calls `visit` with each task that waits or that a timer will begin, its session and its place.
+local function each(visit)
+  for session, co in pairs(core.tasks()) do
+    visit(co, session, traceback(co))
+  end
+  for number, timer in pairs(core.timers()) do
+    visit(timer, number, TIMER)
+  end
+end
+
 local function count_waiting()
   local count = 0
-  for _ in pairs(core.tasks()) do
+  each(function()
     count = count + 1
-  end
+  end)
   return count
 end
 
+local function label(task, session)
+  return ("%s session: %d"):format(task, session)
+end
+
 local function fill(tasks)
-  for session, co in pairs(core.tasks()) do
-    tasks[("%s session: %d"):format(co, session)] = traceback(co)
-  end
+  each(function(task, session, place)
+    tasks[label(task, session)] = place
+  end)
 end
 
-local function session_of(thread)
-  for session, co in pairs(core.tasks()) do
-    if co == thread then
-      return session
-    end
-  end
+local function session_of(wanted)
+  local found
+  wanted = core.coroutine(wanted) or wanted
+  each(function(task, session)
+    found = task == wanted and session or found
+  end)
+  return found
 end
 
--- Without an argument the number of tasks that wait. For a table, fills it with their tracebacks by
--- coroutine and session; for a session its traceback; for a coroutine its session; for "init" the
--- traceback of the start function while that runs.
+local function place_of(wanted)
+  local found
+  each(function(_, session, place)
+    found = session == wanted and place or found
+  end)
+  return found or "No session"
+end
+
+-- Without an argument the number of tasks that wait, those of timers included. For a table, fills
+-- it with their tracebacks by coroutine and session; for a session its traceback; for a coroutine
+-- or a timer its session; for "init" the traceback of the start function while that runs.
 function skynet.task(what)
   local kind = type(what)
   if what == nil then
@@ -41,22 +67,20 @@ function skynet.task(what)
     return co and traceback(co)
   elseif kind == "table" then
     fill(what)
-  elseif kind == "thread" then
+  elseif kind == "thread" or kind == "userdata" then
     return session_of(what)
   else
-    local co = core.tasks()[tonumber(what) or 0]
-    return co and traceback(co) or "No session"
+    return place_of(tonumber(what))
   end
 end
 
 -- The tracebacks of the tasks that wait, each once, by how many and which sessions wait there.
 function skynet.uniqtask()
   local sessions = {}
-  for session, co in pairs(core.tasks()) do
-    local place = traceback(co)
+  each(function(_, session, place)
     sessions[place] = sessions[place] or {}
     table.insert(sessions[place], session)
-  end
+  end)
   local tasks = {}
   for place, list in pairs(sessions) do
     table.sort(list)
@@ -72,11 +96,11 @@ end
 -- coroutine's name. Returns the coroutine or the timer; nothing if there is no such task.
 function skynet.killthread(what)
   if type(what) == "string" then
-    for _, co in pairs(core.tasks()) do
-      if tostring(co):find(what, 1, true) then
-        return core.kill_task(co) and co or nil
-      end
-    end
+    local found
+    each(function(task)
+      found = not found and tostring(task):find(what, 1, true) and task or found
+    end)
+    return found and core.kill_task(found) and found or nil
   elseif core.kill_task(what) then
     return what
   end

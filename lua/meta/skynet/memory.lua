@@ -22,4 +22,16 @@ function memory.current() end
 --- Logs what `info` returns.
 function memory.dump() end
 
+--- Figures of the allocator of C programs, which the host has not: these log that and give nothing.
+---@param name string
+---@return integer zero
+function memory.mallctl(name) end
+
+function memory.jestat() end
+
+---@return boolean active false
+function memory.profactive() end
+
+function memory.dumpheap() end
+
 return memory

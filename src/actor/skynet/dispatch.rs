@@ -115,6 +115,8 @@ impl Turn<'_, '_> {
             Some(Handler::Lazy(make)) => Some(*make),
             Some(Handler::None) | None => {
                 let unknown = protocols.unknown_request.as_ref();
+                // A request is refused, so that its caller learns that nobody handles it.
+                let unknown = unknown.filter(|_| incoming.origin().session == 0);
                 let unknown = unknown.ok_or_else(|| nobody(state, number, protocol))?;
                 return push_unknown(stack, state, unknown, protocol, incoming);
             }

@@ -1,5 +1,5 @@
-//! What looks at messages before they find their handler or their task: the program's own filter,
-//! traces by log lines, and the handler of answers that nobody waits for. Off the common way.
+//! What looks at messages before they find their handler or their task: the record of messages, the
+//! program's own filter, traces by log lines, and the handler of answers that nobody waits for. Off the common way.
 
 use super::dispatch::push_block;
 use super::{Incoming, Origin};
@@ -15,6 +15,9 @@ use crate::vm::Stack;
 /// Requests in the service's own name that are remembered for their answers.
 const ASKED_MAX: usize = 1024;
 
+/// How many values [`push_message`] pushes.
+const MESSAGE_VALUES: i32 = 5;
+
 /// What a filter makes of a message.
 struct Filtered {
     protocol: u8,
@@ -28,6 +31,7 @@ impl Turn<'_, '_> {
     pub(super) fn watch(&mut self, incoming: Incoming<'_>) {
         // A filter is a function of the program.
         self.state.stay();
+        self.record(&incoming);
         match self.filtered(&incoming) {
             Ok(None) => self.trace_and_hand_out(incoming),
             Ok(Some(Filtered { protocol, payload, origin })) => {
@@ -50,6 +54,23 @@ impl Turn<'_, '_> {
     fn trace_and_hand_out(&mut self, mut incoming: Incoming<'_>) {
         self.trace_by_lines(&mut incoming);
         self.hand_out(incoming);
+    }
+
+    /// Shows a message to the function that writes all of them down, if there is one.
+    fn record(&mut self, incoming: &Incoming<'_>) {
+        let protocols = self.state.skynet.protocols.borrow();
+        let Some(record) = &protocols.record else { return };
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        stack.push_kept(record);
+        drop(protocols);
+        let shown = push_message(&mut stack, self.state, incoming)
+            .and_then(|()| stack.call(MESSAGE_VALUES, 0).map_err(|error| fault_of(&error)));
+        self.stack.recycle(coroutine);
+        self.state.skynet.blocks.borrow_mut().reclaim();
+        if let Err(fault) = shown {
+            self.log_failure("the record of messages", incoming.terms.request, &fault);
+        }
     }
 
     /// What the program's filter makes of a message; nothing if there is no filter.
@@ -128,6 +149,20 @@ impl State {
     }
 }
 
+/// Pushes the protocol, the pointer and the size, the session and the source of a message.
+fn push_message(
+    stack: &mut Stack<'_>,
+    state: &State,
+    incoming: &Incoming<'_>,
+) -> Result<(), Fault> {
+    let Origin { source, session } = incoming.origin();
+    stack.push_integer(incoming.protocol.into());
+    push_block(stack, state, incoming.payload, false)?;
+    stack.push_integer(session);
+    stack.push_integer(source);
+    Ok(())
+}
+
 /// Calls the filter on top of the stack with a message, and reads what it returns.
 fn run_filter(
     stack: &mut Stack<'_>,
@@ -135,11 +170,8 @@ fn run_filter(
     incoming: &Incoming<'_>,
 ) -> Result<Filtered, Fault> {
     let Origin { source, session } = incoming.origin();
-    stack.push_integer(incoming.protocol.into());
-    push_block(stack, state, incoming.payload, false)?;
-    stack.push_integer(session);
-    stack.push_integer(source);
-    stack.call(5, 5).map_err(|error| fault_of(&error))?;
+    push_message(stack, state, incoming)?;
+    stack.call(MESSAGE_VALUES, 5).map_err(|error| fault_of(&error))?;
     let first = stack.top() - 4;
     let number = stack.integer(first).and_then(|number| u8::try_from(number).ok());
     let protocol = number.ok_or_else(|| refused("let go of the message"))?;

@@ -90,6 +90,10 @@ pub(crate) struct Skynet {
     pub(super) asked: RefCell<VecDeque<(u64, i64)>>,
     /// Session numbers that were given out for the program's own use.
     sessions: Cell<u64>,
+    /// How many of the tasks that are ready were woken: they stand before all others.
+    woken: Cell<usize>,
+    /// Ready tasks that ran since the last message.
+    ran: Cell<u32>,
 }
 
 impl Skynet {

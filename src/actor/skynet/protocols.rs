@@ -53,6 +53,8 @@ pub(crate) struct Protocols {
     pub(crate) unknown_response: Option<Reference>,
     /// Rewrites every message before it finds its handler.
     pub(crate) filter: Option<Reference>,
+    /// Is shown every message as it came.
+    pub(crate) record: Option<Reference>,
 }
 
 impl Protocols {

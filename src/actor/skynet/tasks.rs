@@ -1,10 +1,35 @@
-//! What a program may ask about the tasks of its own service.
+//! What a program may ask about the tasks of its own service, and the order in which they run: a
+//! task that is woken goes on before all others that are ready, and what waits for no time at all goes
+//! on behind the messages that have come until then.
 
+use super::Skynet;
+use crate::actor::alarm::Alarm;
+use crate::actor::begin::keep_function;
 use crate::actor::fault::{Code, Fault};
+use crate::actor::message::Message;
 use crate::actor::slots::Key;
 use crate::actor::state::State;
-use crate::actor::task::{Role, Stage, Wait};
+use crate::actor::task::{Role, Stage, Task, Wait};
+use crate::actor::token::Token;
 use crate::vm::{Coroutine, Stack};
+
+/// Ready tasks that may run before the next message is handled.
+const TASKS_BEFORE_MESSAGE_MAX: u32 = 65_536;
+
+impl Skynet {
+    /// A message is handled.
+    #[inline]
+    pub(in crate::actor) fn note_message(&self) {
+        self.ran.set(0);
+    }
+
+    /// A task gave way to everything else: the next message has its turn as soon as the tasks that are
+    /// ready have run.
+    #[inline]
+    pub(in crate::actor) fn let_message_come(&self) {
+        self.ran.set(TASKS_BEFORE_MESSAGE_MAX);
+    }
+}
 
 impl State {
     /// True once the service's file has returned.
@@ -22,6 +47,77 @@ impl State {
             ) => stack.push_coroutine(coroutine),
             _ => stack.push_nil(),
         }
+    }
+
+    /// The task that runs next.
+    #[inline]
+    pub(in crate::actor) fn next_ready(&self) -> Option<Key> {
+        let Skynet { woken, ran, .. } = &self.skynet;
+        woken.set(woken.get().saturating_sub(1));
+        ran.set(ran.get().saturating_add(1));
+        self.ready.borrow_mut().pop_front()
+    }
+
+    /// Whether no message is handled yet: in a service of skynet all forks run before that, also those of
+    /// forks. Those that never end do not keep messages away for ever.
+    #[inline]
+    pub(in crate::actor) fn tasks_come_first(&self) -> bool {
+        self.skynet.is_started()
+            && self.skynet.ran.get() < TASKS_BEFORE_MESSAGE_MAX
+            && !self.ready.borrow().is_empty()
+            && !self.service.mailbox().control_waits()
+    }
+
+    /// As [`State::wakeup`], but the task goes on as soon as the running one waits or ends, behind those
+    /// only that were woken before.
+    pub(crate) fn wakeup_next(&self, stack: &mut Stack<'_>, token: &Token, first: i32) -> bool {
+        let Some(key) = self.end_token_wait(stack, token, first) else { return false };
+        let woken = self.skynet.woken.get();
+        self.ready.borrow_mut().insert(woken, key);
+        self.skynet.woken.set(woken + 1);
+        true
+    }
+
+    /// The running task waits for `token`, or until every message is handled that waits now.
+    ///
+    /// # Errors
+    /// As [`State::begin_wait`].
+    pub(crate) fn wait_behind_messages(&self, token: Token) -> Result<(), Fault> {
+        let session = self.begin_wait(None)?.session;
+        self.waiters.borrow_mut().add(token.clone(), session);
+        self.set_wait(Wait::Token(token));
+        let alarm = Alarm::Wait(session & Alarm::SESSION_MASK);
+        self.service.post(Message::Alarm(alarm));
+        Ok(())
+    }
+
+    /// A task that runs the function at `first` with the arguments above it once every message is
+    /// handled that waits now.
+    ///
+    /// # Errors
+    /// `overload` at the limit of tasks.
+    pub(crate) fn fork_behind_messages(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+    ) -> Result<Key, Fault> {
+        let mut task = Task::new(Stage::Armed, Role::Fork);
+        task.request = self.request();
+        task.function = Some(keep_function(stack, first));
+        let key = self.insert_or_release(stack, task)?;
+        self.service.post(Message::Alarm(Alarm::Begin(key.to_bits())));
+        Ok(key)
+    }
+
+    /// Timers that have not begun their task.
+    pub(crate) fn timers(&self) -> Vec<Key> {
+        let mut tasks = self.tasks.borrow_mut();
+        let mut keys = tasks.keys();
+        keys.retain(|key| match tasks.get(*key) {
+            Some(task) => matches!(task.stage, Stage::Armed),
+            None => true,
+        });
+        keys
     }
 
     /// Calls `visit` with each task that waits: its session and its coroutine.

@@ -1,8 +1,11 @@
 //! Stop watches of tasks: time on a worker, without the time in which a task waits
 //! (`skynet.profile`).
 
+use std::time::Duration;
+
 use super::Skynet;
 use crate::actor::slots::Key;
+use crate::actor::state::State;
 use crate::vm::ticks::ticks;
 
 /// A watch that goes while its task runs.
@@ -13,6 +16,19 @@ pub(super) struct Watch {
     passed: u64,
     /// When the present stretch began.
     mark: u64,
+}
+
+impl State {
+    /// The time of every run is measured from now on, not of some that stand for all.
+    pub(crate) fn measure_exactly(&self) {
+        self.profile.borrow_mut().measure_exactly();
+    }
+
+    /// How long the present run of the service's code has taken so far: since the message came, the timer
+    /// expired or the wait ended that let it run.
+    pub(crate) fn time_of_this_run(&self) -> Duration {
+        self.core.scale().duration(self.profile.borrow().present_run())
+    }
 }
 
 impl Skynet {

@@ -18,17 +18,14 @@ pub(super) enum Target {
     Missing(Fault),
 }
 
-/// The service that an argument names: a number, `":hex"`, a name, or a service of `hive`.
+/// The service that an argument names: a number, also as a text, `":hex"`, a name, or a service of `hive`.
 ///
 /// # Errors
 /// A bad argument.
 #[inline]
 pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<Target, Raise> {
     let address = match stack.kind(argument) {
-        Kind::Number => {
-            let number = stack.check_integer(argument)?;
-            u64::try_from(number).ok().and_then(Address::from_number)
-        }
+        Kind::Number => address_of(stack.check_integer(argument)?),
         Kind::LightUserdata => match Light::at(stack, argument) {
             Some(Light::Service(address)) => Some(address),
             _ => return Err(stack.type_error(argument, "address")),
@@ -43,11 +40,17 @@ pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<
     })
 }
 
+fn address_of(number: i64) -> Option<Address> {
+    u64::try_from(number).ok().and_then(Address::from_number)
+}
+
 fn named(stack: &Stack<'_>, state: &State, argument: i32) -> Result<Target, Raise> {
     let name = stack.check_str(argument)?;
-    let found = match name.parse::<Address>() {
-        Ok(address) => state.core.service(address),
-        Err(_) => spawn::named_service(state, name),
+    // A number may have become a text on its way, as an argument of a service does in skynet.
+    let number = name.parse().ok().and_then(address_of);
+    let found = match name.parse::<Address>().ok().or(number) {
+        Some(address) => state.core.service(address),
+        None => spawn::named_service(state, name),
     };
     Ok(match found {
         Ok(service) => Target::Found(service),

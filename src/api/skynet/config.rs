@@ -21,7 +21,7 @@ const KNOWN: [&str; 9] = [
 ];
 
 /// Settings of skynet that have no meaning here, and the values that ask for nothing.
-const WITHOUT_EFFECT: [(&str, &[&str]); 16] = [
+const WITHOUT_EFFECT: [(&str, &[&str]); 15] = [
     ("address", &[]),
     ("bootstrap", &["snlua bootstrap"]),
     ("certfile", &[]),
@@ -31,7 +31,6 @@ const WITHOUT_EFFECT: [(&str, &[&str]); 16] = [
     ("enablessl", &["false"]),
     ("harbor", &["0", "1"]),
     ("keyfile", &[]),
-    ("logpath", &[]),
     ("master", &[]),
     ("memlimit", &[]),
     ("profile", &["true", "false"]),

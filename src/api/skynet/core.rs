@@ -9,18 +9,21 @@ use super::spawn;
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 11] = [
+pub(super) const NATIVES: [(&str, Native); 14] = [
     ("alive", Native::new(alive)),
     ("before_start", Native::new(before_start)),
     ("begin_request", Native::new(begin_request)),
+    ("coroutine", Native::new(coroutine)),
     ("kill_task", Native::new(kill_task)),
     ("memory", Native::new(memory)),
     ("newcell", spawn::NEW_CELL),
     ("protocols", Native::new(protocols)),
     ("services", Native::new(services)),
     ("set_monitor", Native::new(set_monitor)),
+    ("set_record", Native::new(set_record)),
     ("starter", Native::new(starter)),
     ("tasks", Native::new(tasks)),
+    ("timers", Native::new(timers)),
 ];
 
 /// `alive(address)`: whether a service lives there.
@@ -102,6 +105,28 @@ fn tasks(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
+/// `timers()`: the timers that have not begun their task, by a number of their own.
+fn timers(stack: &mut Stack<'_>) -> NativeResult {
+    let timers = State::of(stack)?.timers();
+    stack.push_table(0, timers.len());
+    for key in timers {
+        stack.push_integer(key.to_bits() as i64);
+        Light::Task(key).push(stack);
+        stack.raw_set(-3);
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// `coroutine(timer)`: the coroutine of the task that a timer has begun; nil if there is none.
+fn coroutine(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    match Light::at(stack, 1) {
+        Some(Light::Task(key)) => state.push_coroutine_of(stack, key),
+        _ => stack.push_nil(),
+    }
+    Ok(Outcome::Return(1))
+}
+
 /// `starter()`: the coroutine that starts this service; nil once it has started.
 fn starter(stack: &mut Stack<'_>) -> NativeResult {
     State::of(stack)?.push_starter(stack);
@@ -138,5 +163,21 @@ fn set_monitor(stack: &mut Stack<'_>) -> NativeResult {
         Target::Found(service) => state.core.set_exit_monitor(&service),
         Target::Missing(fault) => return Err(Raise::message(fault.message)),
     }
+    Ok(Outcome::Return(0))
+}
+
+/// `set_record(f)`: `f` is shown every request and one-way message; nil ends that.
+fn set_record(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let record = if stack.is_none_or_nil(1) {
+        None
+    } else {
+        stack.check_kind(1, Kind::Function)?;
+        stack.set_top(1);
+        state.skynet.watch_messages();
+        Some(stack.keep())
+    };
+    let before = std::mem::replace(&mut state.skynet.protocols.borrow_mut().record, record);
+    before.into_iter().for_each(|before| stack.release(before));
     Ok(Outcome::Return(0))
 }

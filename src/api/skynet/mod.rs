@@ -30,7 +30,7 @@ use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 /// `require "skynet"`.
 pub(super) const OPEN: Native = Native::new(open);
-/// `require "skynet.core"`: natives for the Lua files of this module.
+/// `require "skynet.core"`: natives for the Lua files of this module, and what programs call there.
 pub(super) const CORE: Native = Native::new(open_core);
 /// `require "skynet.manager"`: the functions it adds are there already.
 pub(super) const MANAGER: Native = Native::new(require_skynet);
@@ -80,8 +80,11 @@ const LUA: &[(&[&str], &str, &str)] = &[
     ),
 ];
 
+/// The functions of `skynet.core` that programs call themselves; it gets the module and fills them in.
+const COMMANDS: &str = include_str!("../../../lua/compat/skynet/commands.lua");
+
 /// Fields that are modules of their own.
-const MODULES: &[(&str, &str)] = &[("cache", "skynet.codecache")];
+const MODULES: &[(&str, &str)] = &[("cache", "skynet.codecache"), ("queue", "skynet.queue")];
 
 /// Numbers of protocols, as `skynet.PTYPE_*`.
 const PROTOCOL_NUMBERS: [(&str, u8); 13] = [
@@ -116,6 +119,21 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
 fn open_core(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_table(0, core::NATIVES.len());
     stack.set_natives(&core::NATIVES);
+    stack.push_table(0, 1);
+    stack.set_natives(&[("__index", Native::new(index_core))]);
+    stack.set_metatable(-2);
+    Ok(Outcome::Return(1))
+}
+
+/// `__index` of `skynet.core`: the functions for programs, all at once.
+fn index_core(stack: &mut Stack<'_>) -> NativeResult {
+    stack.set_top(2);
+    stack.push_nil();
+    stack.set_metatable(1);
+    stack.load_embedded("skynet.core.commands", COMMANDS)?;
+    stack.push_value(1);
+    stack.call_or_raise(1, 0)?;
+    stack.raw_get(1);
     Ok(Outcome::Return(1))
 }
 

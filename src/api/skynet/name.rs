@@ -1,8 +1,11 @@
 //! Addresses and names: `skynet.self`, `address`, `localname`, `register`, `name`.
 
+use std::sync::Arc;
+
 use super::arguments::{Target, target};
-use super::spawn::{ALWAYS_THERE, named_service};
-use crate::actor::State;
+use super::block;
+use super::spawn::{ALWAYS_THERE, NAME_KEEPER, named_service};
+use crate::actor::{Service, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 6] = [
@@ -55,8 +58,7 @@ fn localname(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.register(name)`: gives this service a name.
 fn register(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let name = stack.check_str(1)?;
-    take_name(state, name, &state.service)
+    take_name(stack, state, &state.service)
 }
 
 /// `skynet.name(name, address)`: gives another service a name.
@@ -64,7 +66,7 @@ fn name(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let name = stack.check_str(1)?;
     match target(stack, state, 2)? {
-        Target::Found(service) => take_name(state, name, &service),
+        Target::Found(service) => take_name(stack, state, &service),
         Target::Missing(fault) => Err(Raise::message(format!(
             "cannot name a service \"{name}\" that is not there: {}",
             fault.message
@@ -72,15 +74,20 @@ fn name(stack: &mut Stack<'_>) -> NativeResult {
     }
 }
 
-fn take_name(
-    state: &State,
-    name: &str,
-    service: &std::sync::Arc<crate::actor::Service>,
-) -> NativeResult {
-    match state.core.names.register(name, service) {
-        Ok(()) => Ok(Outcome::Return(0)),
-        Err(fault) => Err(Raise::message(fault.message)),
+/// The service has the name in the first argument from now on.
+fn take_name(stack: &mut Stack<'_>, state: &State, service: &Arc<Service>) -> NativeResult {
+    let name = stack.check_str(1)?;
+    state.core.names.register(name, service).map_err(|fault| Raise::message(fault.message))?;
+    // Whoever waits for the name asked the keeper after looking for it in vain, so it runs by now.
+    if let Some(keeper) = state.core.find(NAME_KEEPER) {
+        stack.set_top(1);
+        stack.push_str("NAMED");
+        stack.insert(1);
+        let payload = block::pack_values(stack, 1)?;
+        // A keeper that has ended keeps nobody.
+        let _ = state.send(&keeper, payload);
     }
+    Ok(Outcome::Return(0))
 }
 
 /// `skynet.harbor(address)`: the upper part of an address, and false, since there is one node.

@@ -135,14 +135,15 @@ fn form(
 /// `skynet.dispatch(protocol [, f])`: sets the handler and returns the one before, or just tells it.
 fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let number = arguments::protocol(stack, state, 1)?.number;
+    let protocol = arguments::protocol(stack, state, 1);
     if stack.is_none_or_nil(2) {
-        match &arguments::protocol(stack, state, 1)?.handler {
-            Handler::Function(handler) => stack.push_kept(handler),
-            Handler::None | Handler::Lazy(_) => stack.push_nil(),
+        match protocol.as_ref().map(|protocol| &protocol.handler) {
+            Ok(Handler::Function(handler)) => stack.push_kept(handler),
+            Ok(Handler::None | Handler::Lazy(_)) | Err(_) => stack.push_nil(),
         }
         return Ok(Outcome::Return(1));
     }
+    let number = protocol?.number;
     stack.check_kind(2, Kind::Function)?;
     stack.set_top(2);
     let handler = Handler::Function(stack.keep());

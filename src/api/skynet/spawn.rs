@@ -20,8 +20,12 @@ pub(super) const NATIVES: [(&str, Native); 5] = [
     ("newservice", Native::new(newservice)),
 ];
 
+/// The service that keeps those who wait for a name.
+pub(super) const NAME_KEEPER: &str = ".cslave";
+
 /// Services that begin when somebody first asks for their name.
-pub(in crate::api) const SERVICES: [StandardService; 5] = [
+pub(in crate::api) const SERVICES: [StandardService; 6] = [
+    (NAME_KEEPER, include_str!("../../../lua/compat/skynet/cslave.lua")),
     (".launcher", include_str!("../../../lua/compat/skynet/launcher.lua")),
     (".provider", include_str!("../../../lua/compat/skynet/provider.lua")),
     (".service", include_str!("../../../lua/compat/skynet/service_mgr.lua")),
@@ -165,9 +169,14 @@ fn spawn_and_wait(
         }
         Err(fault) => {
             state.cancel_wait();
-            Err(Raise::message(fault.message))
+            Err(not_started(&fault.message))
         }
     }
+}
+
+/// Why `newservice` failed, which on skynet is a call to the launcher.
+fn not_started(reason: &str) -> Raise {
+    Raise::message(format!("call failed: cannot start the service: {reason}"))
 }
 
 /// The new service has started, or the host left a fault.
@@ -178,7 +187,7 @@ fn spawned(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
         if has_exited(stack, state) {
             return Ok(Outcome::Return(0));
         }
-        return Err(Raise::message(format!("cannot start the service: {}", fault.report())));
+        return Err(not_started(&fault.report()));
     }
     if let Some(Light::Service(address)) = Light::at(stack, 1) {
         stack.push_integer(address.number() as i64);

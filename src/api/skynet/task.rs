@@ -36,8 +36,11 @@ fn timeout(stack: &mut Stack<'_>) -> NativeResult {
     let delay = ticks(stack, 1)?;
     stack.check_kind(2, Kind::Function)?;
     stack.set_top(2);
-    let key: Result<Key, Fault> =
-        if delay.is_zero() { state.fork(stack, 2) } else { state.timer(stack, 2, delay) };
+    let key: Result<Key, Fault> = if delay.is_zero() {
+        state.fork_behind_messages(stack, 2)
+    } else {
+        state.timer(stack, 2, delay)
+    };
     Light::Task(key.map_err(failed)?).push(stack);
     Ok(Outcome::Return(1))
 }
@@ -47,27 +50,30 @@ fn sleep(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "sleep")?;
     let duration = ticks(stack, 1)?;
-    if duration.is_zero() {
-        return step_back(stack, state);
-    }
     stack.set_top(2);
     stack.remove(1);
-    let token = own_token(stack)?;
-    state.wait(token, Some(duration)).map_err(failed)?;
-    Ok(Outcome::BlockThen(0, const { Continuation::new(slept, 1) }))
+    begin_sleep(stack, state, duration)
 }
 
-/// `skynet.yield()`: lets everything run that is ready now.
+/// `skynet.yield()`: a sleep without time. Everything runs that is ready now, and every message is
+/// handled that waits.
 fn yield_(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "yield")?;
-    step_back(stack, state)
+    stack.set_top(0);
+    stack.push_nil();
+    begin_sleep(stack, state, Duration::ZERO)
 }
 
-fn step_back(stack: &mut Stack<'_>, state: &State) -> NativeResult {
-    stack.set_top(0);
-    state.sleep(Duration::ZERO).map_err(failed)?;
-    Ok(Outcome::BlockThen(0, const { Continuation::new(waited, 0) }))
+/// Sleeps; the token is the only argument.
+fn begin_sleep(stack: &mut Stack<'_>, state: &State, duration: Duration) -> NativeResult {
+    let token = own_token(stack)?;
+    if duration.is_zero() {
+        state.wait_behind_messages(token).map_err(failed)?;
+    } else {
+        state.wait(token, Some(duration)).map_err(failed)?;
+    }
+    Ok(Outcome::BlockThen(0, const { Continuation::new(slept, 1) }))
 }
 
 /// `skynet.wait([token])`.
@@ -115,13 +121,25 @@ fn fail_or_go_on(stack: &mut Stack<'_>) -> Result<(), Raise> {
 /// `skynet.wakeup(token)`: true if somebody waited for it.
 fn wakeup(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let token = Token::of(stack, 1)?;
     stack.set_top(1);
-    if !state.wakeup(stack, &token, 2) {
+    if stack.is_none_or_nil(1) {
+        return Ok(Outcome::Return(0));
+    }
+    let token = Token::of(stack, 1)?;
+    if !state.wakeup_next(stack, &token, 2) && !wake_timer(stack, state) {
         return Ok(Outcome::Return(0));
     }
     stack.push_bool(true);
     Ok(Outcome::Return(1))
+}
+
+/// Wakes the task of a timer, if the only argument is what `timeout` returned.
+fn wake_timer(stack: &mut Stack<'_>, state: &State) -> bool {
+    let Some(Light::Task(key)) = Light::at(stack, 1) else { return false };
+    state.push_coroutine_of(stack, key);
+    let token = Token::of(stack, 2);
+    stack.set_top(1);
+    token.is_ok_and(|token| state.wakeup_next(stack, &token, 2))
 }
 
 /// An argument in ticks; a negative one counts as none.

@@ -159,6 +159,7 @@ skynet.start(function()
     equal(type(before), "function")
     equal(skynet.dispatch "raw", first)
     equal(skynet.dispatch("raw", before), first)
+    equal(skynet.dispatch "nothing", nil)
     refuses("is not registered", skynet.dispatch, "nothing", first)
   end)
 
@@ -201,15 +202,19 @@ skynet.start(function()
     local peer = skynet.newservice "skynet/peer"
     match(refuses("call failed", skynet.rawcall, peer, "raw", "x"), "no protocol")
     skynet.kill(peer)
+    local seen = {}
     local before = skynet.dispatch_unknown_request(function(session, source, msg, sz, protocol)
+      equal(session, 0)
       equal(source, skynet.self())
-      skynet.ret(skynet.tostring(msg, sz) .. protocol .. math.type(session))
+      seen[#seen + 1] = skynet.tostring(msg, sz) .. protocol
     end)
     skynet.register_protocol { name = "unheard", id = 201, unpack = skynet.tostring }
-    equal(skynet.tostring(skynet.rawcall(skynet.self(), "unheard", "x")), "xunheardinteger")
-    skynet.redirect(skynet.self(), 0, 202, 0, "of no protocol")
+    skynet.rawsend(skynet.self(), "unheard", "x")
+    skynet.redirect(skynet.self(), skynet.self(), 202, 0, "of no protocol")
+    -- A request is refused all the same, so that its caller learns of it.
+    refuses("does not handle", skynet.rawcall, skynet.self(), "unheard", "y")
+    equal(table.concat(seen, " "), "xunheard of no protocol202")
     skynet.dispatch_unknown_request(before)
-    refuses("does not handle", skynet.rawcall, skynet.self(), "unheard", "x")
   end)
 
   check.done()

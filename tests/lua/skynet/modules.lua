@@ -43,7 +43,8 @@ skynet.start(function()
   end)
 
   test("a queue lets one task in at a time, in the order of arrival", function()
-    local enter, order, inside = require "skynet.queue"(), {}, 0
+    equal(skynet.queue, require "skynet.queue")
+    local enter, order, inside = skynet.queue(), {}, 0
     together(5, function(i)
       enter(function(value)
         inside = inside + 1
@@ -241,6 +242,19 @@ skynet.start(function()
     match(place, "'wait'")
     match(skynet.task "init", "modules%.lua")
     equal(skynet.killthread(co), co)
+  end)
+
+  test("timers count as tasks until they begin", function()
+    local timer = skynet.timeout(1000, print)
+    equal(skynet.task(), 1)
+    local tasks = {}
+    skynet.task(tasks)
+    local session = skynet.task(timer)
+    equal(next(tasks), ("%s session: %d"):format(timer, session))
+    match(skynet.task(session), "timer")
+    match(select(2, next(skynet.uniqtask())), "timer")
+    equal(skynet.killthread(tostring(timer)), timer)
+    equal(skynet.task(), 0)
   end)
 
   test("a task that waits is ended without running any further", function()

@@ -43,9 +43,9 @@ skynet.start(function()
   end)
 
   test("what fails while a service starts is told to who wanted it", function()
-    refuses("no file", skynet.newservice, "there_is_no_such_service")
+    refuses("call failed.*no file", skynet.newservice, "there_is_no_such_service")
     match(refuses("in the file", start, "fails_in_file"), "stack traceback")
-    refuses("in the start", start, "fails_in_start")
+    refuses("call failed.*in the start", start, "fails_in_start")
     refuses("unfinished%.lua:%d+:", skynet.newservice, "bad/unfinished")
   end)
 
@@ -83,6 +83,8 @@ skynet.start(function()
     equal(skynet.call(".plain_one", "lua"), "plain")
     equal(skynet.call("GLOBAL", "lua"), "plain")
     equal(skynet.call(skynet.address(s), "lua"), "plain")
+    equal(skynet.call(tostring(s), "lua"), "plain")
+    refuses("call to invalid address 1234567", skynet.call, "1234567", "lua")
     refuses("belongs to service", skynet.register, ".plain_one")
     skynet.kill(s)
     skynet.sleep(1)
@@ -155,6 +157,7 @@ skynet.start(function()
     skynet.kill(s)
     skynet.sleep(1)
     equal(skynet.call(".launcher", "lua", "LIST")[address], nil)
+    equal(skynet.call(".launcher", "lua", "LAUNCHOK"), nil)
     refuses("no command", skynet.call, ".launcher", "lua", "NOTHING")
   end)
 
@@ -245,6 +248,41 @@ skynet.start(function()
     assert(skynet.stat "task" > 0)
     equal(skynet.endless(), false)
     refuses("expected mqlen", skynet.stat, "nothing")
+  end)
+
+  test("time is that of the present run, and cpu that of those before", function()
+    local function compute()
+      local stop = skynet.hpc() + 30e6
+      repeat
+      until skynet.hpc() > stop
+    end
+    for _ = 1, 100 do
+      skynet.yield()
+    end
+    local before = skynet.stat "cpu"
+    skynet.yield()
+    compute()
+    local time = skynet.stat "time"
+    assert(time >= 0.03 and time < 3, time)
+    skynet.sleep(1)
+    local cpu = skynet.stat "cpu" - before
+    assert(cpu >= time and cpu < time + 3, cpu)
+    assert(skynet.stat "time" < 0.03)
+    equal(skynet.stat "endless", 0)
+  end)
+
+  test("messages are counted as they are handled", function()
+    skynet.dispatch("lua", function() end)
+    local before = skynet.stat "message"
+    for _ = 1, 3 do
+      skynet.send(skynet.self(), "lua")
+    end
+    equal(skynet.mqlen(), 3)
+    equal(skynet.stat "mqlen", 3)
+    skynet.yield()
+    -- The last one ended the yield.
+    equal(skynet.stat "message" - before, 4)
+    equal(skynet.mqlen(), 0)
   end)
 
   check.done()

@@ -1,0 +1,136 @@
+-- The order in which a service of skynet runs tasks, timers and messages.
+
+local check = require "check"
+local skynet = require "skynet"
+
+local equal, test = check.equal, check.test
+
+local order = {}
+
+local function note(name)
+  return function()
+    order[#order + 1] = name
+  end
+end
+
+-- What was noted since the last time.
+local function noted()
+  local text = table.concat(order, " ")
+  order = {}
+  return text
+end
+
+skynet.start(function()
+  skynet.dispatch("lua", function(_, _, name)
+    note(name)()
+  end)
+
+  test("a yield lets the messages be handled that have come", function()
+    skynet.send(skynet.self(), "lua", "first")
+    skynet.send(skynet.self(), "lua", "second")
+    equal(select("#", skynet.yield()), 0)
+    equal(noted(), "first second")
+    skynet.send(skynet.self(), "lua", "third")
+    equal(skynet.sleep(0), nil)
+    equal(noted(), "third")
+  end)
+
+  test("a timer without time takes its place among the messages", function()
+    skynet.send(skynet.self(), "lua", "earlier")
+    skynet.timeout(0, note "timer")
+    skynet.send(skynet.self(), "lua", "later")
+    skynet.fork(note "fork")
+    skynet.yield()
+    equal(noted(), "fork earlier timer later")
+  end)
+
+  test("a timer without time can be called off", function()
+    local timer = skynet.timeout(0, note "never")
+    equal(timer:cancel(), true)
+    equal(timer:cancel(), false)
+    local killed = skynet.timeout(0, note "never")
+    equal(skynet.killthread(killed), killed)
+    skynet.yield()
+    equal(noted(), "")
+  end)
+
+  test("a sleep without time can be ended early", function()
+    skynet.fork(function()
+      note(skynet.sleep(0, "token") or "slept")()
+    end)
+    skynet.fork(function()
+      equal(skynet.wakeup "token", true)
+    end)
+    skynet.yield()
+    equal(noted(), "BREAK")
+  end)
+
+  test("forks run before the next message, also those of forks", function()
+    skynet.send(skynet.self(), "lua", "message")
+    skynet.fork(function()
+      note "fork"()
+      skynet.fork(function()
+        note "inner"()
+        skynet.fork(note "innermost")
+      end)
+    end)
+    skynet.yield()
+    equal(noted(), "fork inner innermost message")
+  end)
+
+  test("who is woken goes on before forks, in the order of the wake-ups", function()
+    for i = 1, 3 do
+      skynet.fork(function()
+        skynet.wait(i)
+        note("woken" .. i)()
+      end)
+    end
+    skynet.yield()
+    skynet.fork(function()
+      skynet.wakeup(2)
+      skynet.wakeup(1)
+      note "waker"()
+    end)
+    skynet.fork(function()
+      note "fork"()
+      skynet.wakeup(3)
+    end)
+    skynet.yield()
+    equal(noted(), "waker woken2 woken1 fork woken3")
+  end)
+
+  test("tasks that never end do not keep messages away", function()
+    local is_over = false
+    local function again()
+      if not is_over then
+        skynet.fork(again)
+      end
+    end
+    skynet.dispatch("lua", function()
+      is_over = true
+    end)
+    skynet.fork(again)
+    skynet.send(skynet.self(), "lua")
+    skynet.yield()
+    equal(is_over, true)
+  end)
+
+  test("a task that gives way again and again lets every message in", function()
+    local hive = require "hive"
+    local rounds, handled = 0, 0
+    skynet.dispatch("lua", function()
+      handled = handled + 1
+    end)
+    for _ = 1, 10 do
+      skynet.send(skynet.self(), "lua")
+    end
+    while handled < 10 do
+      rounds = rounds + 1
+      hive.sleep(0)
+    end
+    assert(rounds <= 20, rounds)
+  end)
+
+  check.done()
+  require("skynet.manager").abort()
+end)
