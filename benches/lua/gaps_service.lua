@@ -18,6 +18,6 @@ return {
       garbage[i] = { i, { number } }
     end
     rows[number % live + 1] = row(number)
-    return number
+    return #rows + #garbage
   end,
 }
