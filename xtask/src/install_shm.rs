@@ -16,6 +16,9 @@ use crate::workspace;
 /// The name under which programs find the library; `crates/shm-c/build.rs` gives it the same one.
 const SONAME: &str = "libmoonhive_shm.so.1";
 
+/// Where scripts lie.
+const BINDING: &str = "share/moonhive/lua";
+
 /// Where to install.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -40,10 +43,21 @@ pub fn run(options: &Options) -> Result<()> {
     place.copy(&built.join("libmoonhive_shm.so"), "lib", SONAME, 0o755)?;
     place.copy(&built.join("libmoonhive_shm.a"), "lib", "libmoonhive_shm.a", 0o644)?;
     place.link(SONAME, "lib/libmoonhive_shm.so")?;
-    let binding = workspace::root().join("lua/ffi/moonhive_shm.lua");
-    place.copy(&binding, "share/moonhive/lua", "moonhive_shm.lua", 0o644)?;
+    install_binding(&place)?;
     let template = fs::read_to_string(sources.join("moonhive_shm.pc.in"))?;
     place.write("lib/pkgconfig", "moonhive_shm.pc", &package_file(&template, &options.prefix))
+}
+
+/// The binding for LuaJIT: a file to require, and the folder of its parts beside it.
+fn install_binding(place: &Place) -> Result<()> {
+    let binding = workspace::root().join("lua/ffi");
+    place.copy(&binding.join("moonhive_shm.lua"), BINDING, "moonhive_shm.lua", 0o644)?;
+    for part in fs::read_dir(binding.join("moonhive_shm")).context("the binding has no parts")? {
+        let part = part?;
+        let folder = format!("{BINDING}/moonhive_shm");
+        place.copy(&part.path(), &folder, &part.file_name().to_string_lossy(), 0o644)?;
+    }
+    Ok(())
 }
 
 /// Builds the release; the folder that it is in.
@@ -118,5 +132,25 @@ mod tests {
         assert_eq!(text, format!("prefix=/opt/x\nVersion: {}\n", env!("CARGO_PKG_VERSION")));
         let options = Options { prefix: "/opt/x".into(), root: Some("/tmp/stage".into()) };
         assert_eq!(folder_of(&options), Path::new("/tmp/stage/opt/x"));
+    }
+
+    #[test]
+    fn the_binding_is_installed_with_every_part_that_it_requires() {
+        let folder = tempfile::tempdir().unwrap();
+        install_binding(&Place { folder: folder.path().to_owned() }).unwrap();
+        let scripts = folder.path().join(BINDING);
+        let mut names = vec!["moonhive_shm".to_owned()];
+        for index in 0.. {
+            let Some(name) = names.get(index) else { break };
+            let script = scripts.join(format!("{}.lua", name.replace('.', "/")));
+            let text = fs::read_to_string(script).expect(name);
+            let required = text.split("require(\"").skip(1).filter_map(|it| it.split_once('"'));
+            for (name, _) in required.filter(|(name, _)| *name != "ffi") {
+                if !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        assert!(names.len() > 5, "{names:?}");
     }
 }
