@@ -22,6 +22,7 @@ local PARTS = {
   common,
   require("moonhive_shm.entries"),
   require("moonhive_shm.lists"),
+  require("moonhive_shm.waiting"),
   require("moonhive_shm.whole"),
 }
 local ABI_VERSION = 1

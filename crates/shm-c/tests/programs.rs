@@ -2,14 +2,18 @@
 
 mod common;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
-use moonhive_shm::{OwnedValue, SetOptions, Value};
+use moonhive_shm::{OwnedValue, SetOptions, Side, Value};
 
 use common::{Named, example, found, library, output_of, root};
 
 const VISITS: i64 = 20_000;
+
+/// Longest wait for a program.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Compiles the example in C; `None`, said loudly, without a compiler.
 fn visits_in_c(folder: &tempfile::TempDir) -> Option<std::path::PathBuf> {
@@ -80,6 +84,36 @@ fn a_program_in_python_shares_a_dictionary_with_us() {
     command.env("MOONHIVE_SHM_LIBRARY", library()).arg(example("visits.py"));
     let output = shares_with(&named, "Python", command);
     assert!(output.contains("findings 0"), "{output}");
+}
+
+/// Waits until the script says so.
+fn expect_ready(named: &Named, word: &str) {
+    let said = named.dictionary.pop_wait("ready", Side::Left, PATIENCE).unwrap();
+    assert_eq!(said, OwnedValue::Bytes(word.as_bytes().to_vec()));
+}
+
+#[test]
+fn the_binding_waits_in_a_plain_luajit() {
+    let Some(luajit) = found("luajit", "apt-get install luajit") else { return };
+    let named = Named::new("luajit", 1 << 20);
+    let (dictionary, options) = (&named.dictionary, SetOptions::default());
+    dictionary.set("scalar", 1.into(), options).unwrap();
+    let mut command = Command::new(luajit);
+    command.env("LUA_PATH", root().join("lua/ffi/?.lua"));
+    command.arg(root().join("crates/shm-c/tests/outside_nginx.lua")).arg(library());
+    command.arg(&named.name).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let script = command.spawn().unwrap();
+    expect_ready(&named, "for elements");
+    for job in ["first", "last"] {
+        dictionary.push("jobs", job.into(), Side::Right, options).unwrap();
+    }
+    expect_ready(&named, "for news");
+    dictionary.set("news", "good".into(), options).unwrap();
+    expect_ready(&named, "for the end of news");
+    dictionary.delete("news").unwrap();
+    let output = script.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "done\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// What a tool of the linker says about the library.

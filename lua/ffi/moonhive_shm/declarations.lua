@@ -26,6 +26,9 @@ typedef struct {
   uint32_t record_bytes, key_bytes, flags, age; uint64_t version;
 } mhshm_item;
 typedef struct {
+  uint32_t record_bytes, type; int64_t integer; double number; uint64_t length_bytes;
+} mhshm_element;
+typedef struct {
   uint32_t struct_bytes, shards;
   uint64_t entries, elements, capacity_bytes, used_bytes, free_bytes, segment_bytes, hits, misses;
   uint64_t writes, refusals, evictions, expiries, lock_waits, repairs;
@@ -46,6 +49,8 @@ int mhshm_get(const mhshm_dictionary *, const char *, size_t, char *, size_t, mh
 int mhshm_get_stale(const mhshm_dictionary *, const char *, size_t, char *, size_t, mhshm_entry *);
 int mhshm_entry_version(const mhshm_dictionary *, const char *, size_t, uint64_t *version);
 int mhshm_ttl(const mhshm_dictionary *, const char *, size_t, uint64_t *ttl_us);
+int mhshm_wait(const mhshm_dictionary *, const char *, size_t, uint64_t version,
+               uint64_t timeout_ms, uint64_t *now);
 int mhshm_set(const mhshm_dictionary *, const char *, size_t, const mhshm_value *,
               const mhshm_store_options *, mhshm_stored *);
 int mhshm_add(const mhshm_dictionary *, const char *, size_t, const mhshm_value *,
@@ -62,7 +67,11 @@ int mhshm_push(const mhshm_dictionary *, const char *, size_t, const mhshm_value
                const mhshm_store_options *, uint64_t *length);
 int mhshm_pop(const mhshm_dictionary *, const char *, size_t, int side, char *, size_t,
               mhshm_entry *);
+int mhshm_pop_wait(const mhshm_dictionary *, const char *, size_t, int side, uint64_t timeout_ms,
+                   char *, size_t, mhshm_entry *);
 int mhshm_length(const mhshm_dictionary *, const char *, size_t, uint64_t *length);
+int mhshm_range(const mhshm_dictionary *, const char *, size_t, int64_t start, int64_t stop, char *,
+                size_t, size_t *length_bytes, size_t *count);
 int mhshm_items(const mhshm_dictionary *, uint64_t *cursor, size_t wanted, char *, size_t,
                 size_t *length_bytes, size_t *count);
 int mhshm_flush_all(const mhshm_dictionary *);

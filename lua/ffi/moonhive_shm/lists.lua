@@ -1,17 +1,23 @@
--- Methods for lists.
+-- Methods for lists, but for those that wait.
 
+local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
 local error, select, tonumber, type = error, select, tonumber, type
+local text_of = ffi.string
 
-local OK = common.OK
+local OK, TOO_SMALL = common.OK, common.TOO_SMALL
+local BOOLEAN, INTEGER, DOUBLE = common.BOOLEAN, common.INTEGER, common.DOUBLE
+local BYTES, TABLE = common.BYTES, common.TABLE
 local LEFT, RIGHT = common.LEFT, common.RIGHT
-local BUFFER_BYTES = common.BUFFER_BYTES
+local BUFFER_BYTES, TABLE_REFUSED = common.BUFFER_BYTES, common.TABLE_REFUSED
+local ELEMENT_BYTES = ffi.sizeof("mhshm_element")
 
 local handle_of, list_key_of, message = common.handle_of, common.list_key_of, common.message
+local number_of, place_of = common.number_of, common.place_of
 local put_value, value_of = common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
-local options, value = common.options, common.value
+local options, size, value = common.options, common.size, common.value
 
 local library
 local methods = {}
@@ -82,8 +88,55 @@ function methods.llen(self, key)
   return tonumber(number[0])
 end
 
+-- The elements of packed records; nil and a text for one that has no form here.
+local function unpack_elements(packed, count)
+  local elements, at = {}, 0
+  for index = 1, count do
+    local element = ffi.cast("mhshm_element *", packed + at)
+    local kind = element.type
+    if kind == BYTES then
+      local bytes = packed + at + ELEMENT_BYTES
+      elements[index] = text_of(bytes, element.length_bytes)
+    elseif kind == INTEGER then
+      elements[index] = tonumber(element.integer)
+    elseif kind == DOUBLE then
+      elements[index] = element.number
+    elseif kind == BOOLEAN then
+      elements[index] = element.integer ~= 0
+    elseif kind == TABLE then
+      return nil, TABLE_REFUSED
+    end
+    at = at + element.record_bytes
+  end
+  return elements
+end
+
+-- An index from 0, as the library counts; those from the end are negative in both.
+local function from_zero(index, usual)
+  index = index == nil and usual or number_of(index, "index")
+  return index > 0 and index - 1 or index
+end
+
+-- The elements of a list from one index to another, both included, in a table; indices count from
+-- 1, negative ones from the end. All without any.
+function methods.lrange(self, key, first, last)
+  local handle = handle_of(self)
+  local from, to = from_zero(first, 1), from_zero(last, -1)
+  local name, problem = list_key_of(key)
+  if not name then
+    return nil, problem
+  end
+  local code =
+    library.mhshm_range(handle, name, #name, from, to, buffer, BUFFER_BYTES, size, size + 1)
+  if code ~= OK and code ~= TOO_SMALL then
+    return nil, message()
+  end
+  return unpack_elements(place_of(code, tonumber(size[0])), tonumber(size[1]))
+end
+
 return {
   methods = methods,
+  take = take,
   use = function(loaded)
     library = loaded
   end,
