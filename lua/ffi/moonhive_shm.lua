@@ -25,7 +25,7 @@ local PARTS = {
   require("moonhive_shm.waiting"),
   require("moonhive_shm.whole"),
 }
-local ABI_VERSION = 1
+local ABI_VERSION = 2
 local OK = common.OK
 
 local dictionary, growing = common.dictionary, common.growing
@@ -83,15 +83,18 @@ local function open_options(wanted)
   return made
 end
 
+-- Opens by a function of the library; the one for files has another name.
 local function open_by(how, name, wanted)
   shm.load()
+  local file = wanted and wanted.file
+  local call = library[file and how .. "_file" or how]
   local place = ffi.new("mhshm_dictionary *[1]")
   local settings = open_options(wanted)
   local code
   if how == "mhshm_open_or_create" then
-    code = library.mhshm_open_or_create(name, settings, place, nil)
+    code = call(file or name, settings, place, nil)
   else
-    code = library[how](name, settings, place)
+    code = call(file or name, settings, place)
   end
   if code ~= OK then
     return nil, message()
@@ -101,7 +104,7 @@ end
 
 -- Opens a dictionary, making it if need be; nil and a text if that fails. Options, all optional:
 -- size (bytes or text like "64m"; counts when it is made), mode (permission bits), shards,
--- lock_timeout_ms.
+-- lock_timeout_ms, file (the path of a dictionary in a file, whose name then does not matter).
 function shm.open(name, wanted)
   return open_by("mhshm_open_or_create", name, wanted)
 end

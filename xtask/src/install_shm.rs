@@ -45,7 +45,9 @@ pub fn run(options: &Options) -> Result<()> {
     place.link(SONAME, "lib/libmoonhive_shm.so")?;
     install_binding(&place)?;
     let template = fs::read_to_string(sources.join("moonhive_shm.pc.in"))?;
-    place.write("lib/pkgconfig", "moonhive_shm.pc", &package_file(&template, &options.prefix))
+    let header = fs::read_to_string(sources.join("include/moonhive_shm.h"))?;
+    let text = package_file(&template, &options.prefix, abi_version(&header)?);
+    place.write("lib/pkgconfig", "moonhive_shm.pc", &text)
 }
 
 /// The binding for LuaJIT: a file to require, and the folder of its parts beside it.
@@ -81,9 +83,17 @@ fn folder_of(options: &Options) -> PathBuf {
     }
 }
 
-fn package_file(template: &str, prefix: &Path) -> String {
+fn package_file(template: &str, prefix: &Path, abi_version: u32) -> String {
     let prefix = prefix.display().to_string();
-    template.replace("@PREFIX@", &prefix).replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+    let text = template.replace("@PREFIX@", &prefix);
+    let text = text.replace("@ABI_VERSION@", &abi_version.to_string());
+    text.replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+}
+
+/// The version of the functions that a header declares.
+fn abi_version(header: &str) -> Result<u32> {
+    let line = header.lines().find_map(|line| line.strip_prefix("#define MHSHM_ABI_VERSION "));
+    line.and_then(|number| number.trim().parse().ok()).context("the header has no version")
 }
 
 /// The folder that is filled.
@@ -128,10 +138,24 @@ mod tests {
 
     #[test]
     fn the_package_file_speaks_of_the_prefix_even_below_another_root() {
-        let text = package_file("prefix=@PREFIX@\nVersion: @VERSION@\n", Path::new("/opt/x"));
-        assert_eq!(text, format!("prefix=/opt/x\nVersion: {}\n", env!("CARGO_PKG_VERSION")));
+        let template = "prefix=@PREFIX@\nabi=@ABI_VERSION@\nVersion: @VERSION@\n";
+        let text = package_file(template, Path::new("/opt/x"), 2);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(text, format!("prefix=/opt/x\nabi=2\nVersion: {version}\n"));
         let options = Options { prefix: "/opt/x".into(), root: Some("/tmp/stage".into()) };
         assert_eq!(folder_of(&options), Path::new("/tmp/stage/opt/x"));
+    }
+
+    #[test]
+    fn the_package_file_tells_the_version_of_the_functions() {
+        let header = workspace::root().join("crates/shm-c/include/moonhive_shm.h");
+        let version = abi_version(&fs::read_to_string(header).unwrap()).unwrap();
+        assert!(version >= 2);
+        let template = workspace::root().join("crates/shm-c/moonhive_shm.pc.in");
+        let template = fs::read_to_string(template).unwrap();
+        let text = package_file(&template, Path::new("/usr"), version);
+        assert!(text.contains(&format!("\nabi_version={version}\n")) && !text.contains('@'));
+        assert!(abi_version("").is_err());
     }
 
     #[test]

@@ -43,6 +43,11 @@ int mhshm_last_bytes(char *buffer, size_t capacity_bytes, size_t *length_bytes);
 int mhshm_create(const char *name, const mhshm_options *, mhshm_dictionary **);
 int mhshm_open(const char *name, const mhshm_options *, mhshm_dictionary **);
 int mhshm_open_or_create(const char *name, const mhshm_options *, mhshm_dictionary **, int *made);
+int mhshm_create_file(const char *path, const mhshm_options *, mhshm_dictionary **);
+int mhshm_open_file(const char *path, const mhshm_options *, mhshm_dictionary **);
+int mhshm_open_or_create_file(const char *path, const mhshm_options *, mhshm_dictionary **,
+                              int *made);
+int mhshm_sync(const mhshm_dictionary *);
 int mhshm_close(mhshm_dictionary *);
 int mhshm_unlink(const char *name);
 int mhshm_get(const mhshm_dictionary *, const char *, size_t, char *, size_t, mhshm_entry *);

@@ -121,6 +121,15 @@ function methods.statistics(self)
   return result
 end
 
+-- Writes a dictionary in a file to the disk; true once that is done. The thread waits for the disk,
+-- in nginx too.
+function methods.sync(self)
+  if library.mhshm_sync(handle_of(self)) ~= OK then
+    return nil, message()
+  end
+  return true
+end
+
 -- Verifies every invariant: how many do not hold, and a text with a line for each.
 function methods.check(self)
   local code = library.mhshm_check(handle_of(self), buffer, BUFFER_BYTES, size, size + 1)
