@@ -10,8 +10,12 @@ use moonhive::actor::Host;
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 fn run(suite: &str) {
+    run_on(2, suite);
+}
+
+fn run_on(workers: usize, suite: &str) {
     let host = Host::builder()
-        .threads(2)
+        .threads(workers)
         .path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lua"))
         .env("color", "green")
         .build()
@@ -78,6 +82,11 @@ fn shared_lists() {
 #[test]
 fn shared_more() {
     run("shared_more");
+}
+
+#[test]
+fn shared_errands() {
+    run_on(1, "shared_errands");
 }
 
 #[test]

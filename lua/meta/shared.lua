@@ -347,10 +347,12 @@ function Dict:load(path) end
 function Dict:sync() end
 
 --- Verifies every invariant; a sentence for each that does not hold.
+---@async
 ---@return string[]
 function Dict:check() end
 
 --- Rebuilds what can be rebuilt and drops what is damaged.
+---@async
 ---@return true
 function Dict:repair() end
 

@@ -197,7 +197,8 @@ fn the_lock_of_a_killed_host_is_taken_over() {
 const WAITING: &str = r#"
 local hive = require "hive"
 local dict = require("shared").open((...))
-hive.after(0.1, function()
+-- Runs once the wait has suspended this task.
+hive.fork(function()
   print "waits"
 end)
 local changed, version = dict:wait("news", nil, 60)
@@ -229,7 +230,8 @@ for i = 1, 100 do
   hive.fork(dict.blpop, dict, "list")
   hive.fork(dict.lock, dict, "user:1")
 end
-hive.after(0.1, hive.shutdown, 7)
+-- Runs after the tasks that were forked before, which wait by then.
+hive.fork(hive.shutdown, 7)
 "#;
 
 #[test]
@@ -255,6 +257,50 @@ fn a_lock_is_handed_over_when_its_host_is_killed_meanwhile() {
     let taken = taker.wait().expect_code(0);
     assert!(taken.stdout.contains("taken over"), "{}", taken.stdout);
     holder.wait();
+}
+
+const KEEPING_BUSY: &str = r#"
+local dict = require("shared").open((...))
+local value = ("x"):rep(400000)
+print "writes"
+while true do
+  dict:set("held", value)
+end
+"#;
+
+/// Stops the process until it is met with a lock, and prints how check and repair fail then.
+const MEETING_A_LOCK: &str = r#"
+local name, pid = ...
+local dict = require("shared").open(name, { lock_timeout = 0.03 })
+local function code_of(method)
+  local ok, err = pcall(method, dict)
+  return not ok and err.code
+end
+for _ = 1, 2000 do
+  os.execute("kill -STOP " .. pid)
+  local checked, repaired = code_of(dict.check), code_of(dict.repair)
+  if checked and repaired then
+    print(checked, repaired)
+    break
+  end
+  os.execute("kill -CONT " .. pid)
+end
+"#;
+
+#[test]
+fn check_and_repair_say_that_a_stopped_process_holds_a_lock() {
+    let scratch = Scratch::new("shm_stopped");
+    let name = made(&scratch, "stopped");
+    scratch.file("busy.lua", KEEPING_BUSY).file("meeting.lua", MEETING_A_LOCK);
+    let mut busy = Running::start(scratch.moonhive(["run", "busy.lua", name.as_str()]));
+    busy.wait_for_line("writes");
+    let pid = busy.id().to_string();
+    let met = scratch.run(["run", "meeting.lua", name.as_str(), &pid]).expect_code(0);
+    assert_eq!(met.stdout, "lock_timeout\tlock_timeout\n");
+    busy.signal("KILL");
+    busy.wait();
+    let check = scratch.run(["shm", "check", name.as_str()]).expect_code(0).stdout;
+    assert!(check.ends_with("healthy\n"), "{check}");
 }
 
 const WRITING: &str = r#"

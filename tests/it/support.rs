@@ -128,6 +128,11 @@ impl Running {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name, like `TERM`.
     #[track_caller]
     pub fn signal(&self, name: &str) {

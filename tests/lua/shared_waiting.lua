@@ -24,6 +24,13 @@ local function opened_by(count)
   return dict, services
 end
 
+-- Returns once the tasks that were forked before have begun, and wait.
+local function let_forks_wait()
+  local begun = {}
+  hive.fork(hive.wakeup, begun)
+  assert(hive.wait(begun, LONG))
+end
+
 -- Lets every service wait, and calls `meanwhile` once they do; returns what the waits returned.
 local function wait_all(services, meanwhile, method, ...)
   local calls, results = latch.new(#services), {}
@@ -33,7 +40,10 @@ local function wait_all(services, meanwhile, method, ...)
       calls:done()
     end, ...)
   end
-  hive.sleep(0.02)
+  let_forks_wait()
+  for _, service in ipairs(services) do
+    hive.call(service, "ready")
+  end
   meanwhile()
   assert(calls:wait(LONG), "the waits do not end")
   return results
@@ -194,7 +204,7 @@ test("keys in more shards than one thread listens to are all listened to", funct
       end)
     end
   end
-  hive.sleep(0.02)
+  let_forks_wait()
   for n = 1, 200 do
     for i = 1, 3 do
       dicts[i]:set("key" .. n, n)
@@ -231,7 +241,7 @@ test("a wait can be cancelled, and a deadline ends it", function()
     local ok, problem = pcall(dict.blpop, dict, "list")
     hive.wakeup(done, ok, problem)
   end)
-  hive.sleep(0.005)
+  let_forks_wait()
   task:cancel()
   local _, ok, problem = hive.wait(done, LONG)
   equal(ok, false)

@@ -16,6 +16,9 @@ use crate::workspace;
 /// The name under which programs find the library; `crates/shm-c/build.rs` gives it the same one.
 const SONAME: &str = "libmoonhive_shm.so.1";
 
+/// Where scripts lie.
+const BINDING: &str = "share/moonhive/lua";
+
 /// Where to install.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -40,10 +43,23 @@ pub fn run(options: &Options) -> Result<()> {
     place.copy(&built.join("libmoonhive_shm.so"), "lib", SONAME, 0o755)?;
     place.copy(&built.join("libmoonhive_shm.a"), "lib", "libmoonhive_shm.a", 0o644)?;
     place.link(SONAME, "lib/libmoonhive_shm.so")?;
-    let binding = workspace::root().join("lua/ffi/moonhive_shm.lua");
-    place.copy(&binding, "share/moonhive/lua", "moonhive_shm.lua", 0o644)?;
+    install_binding(&place)?;
     let template = fs::read_to_string(sources.join("moonhive_shm.pc.in"))?;
-    place.write("lib/pkgconfig", "moonhive_shm.pc", &package_file(&template, &options.prefix))
+    let header = fs::read_to_string(sources.join("include/moonhive_shm.h"))?;
+    let text = package_file(&template, &options.prefix, abi_version(&header)?);
+    place.write("lib/pkgconfig", "moonhive_shm.pc", &text)
+}
+
+/// The binding for LuaJIT: a file to require, and the folder of its parts beside it.
+fn install_binding(place: &Place) -> Result<()> {
+    let binding = workspace::root().join("lua/ffi");
+    place.copy(&binding.join("moonhive_shm.lua"), BINDING, "moonhive_shm.lua", 0o644)?;
+    for part in fs::read_dir(binding.join("moonhive_shm")).context("the binding has no parts")? {
+        let part = part?;
+        let folder = format!("{BINDING}/moonhive_shm");
+        place.copy(&part.path(), &folder, &part.file_name().to_string_lossy(), 0o644)?;
+    }
+    Ok(())
 }
 
 /// Builds the release; the folder that it is in.
@@ -67,9 +83,17 @@ fn folder_of(options: &Options) -> PathBuf {
     }
 }
 
-fn package_file(template: &str, prefix: &Path) -> String {
+fn package_file(template: &str, prefix: &Path, abi_version: u32) -> String {
     let prefix = prefix.display().to_string();
-    template.replace("@PREFIX@", &prefix).replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+    let text = template.replace("@PREFIX@", &prefix);
+    let text = text.replace("@ABI_VERSION@", &abi_version.to_string());
+    text.replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+}
+
+/// The version of the functions that a header declares.
+fn abi_version(header: &str) -> Result<u32> {
+    let line = header.lines().find_map(|line| line.strip_prefix("#define MHSHM_ABI_VERSION "));
+    line.and_then(|number| number.trim().parse().ok()).context("the header has no version")
 }
 
 /// The folder that is filled.
@@ -114,9 +138,43 @@ mod tests {
 
     #[test]
     fn the_package_file_speaks_of_the_prefix_even_below_another_root() {
-        let text = package_file("prefix=@PREFIX@\nVersion: @VERSION@\n", Path::new("/opt/x"));
-        assert_eq!(text, format!("prefix=/opt/x\nVersion: {}\n", env!("CARGO_PKG_VERSION")));
+        let template = "prefix=@PREFIX@\nabi=@ABI_VERSION@\nVersion: @VERSION@\n";
+        let text = package_file(template, Path::new("/opt/x"), 2);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(text, format!("prefix=/opt/x\nabi=2\nVersion: {version}\n"));
         let options = Options { prefix: "/opt/x".into(), root: Some("/tmp/stage".into()) };
         assert_eq!(folder_of(&options), Path::new("/tmp/stage/opt/x"));
+    }
+
+    #[test]
+    fn the_package_file_tells_the_version_of_the_functions() {
+        let header = workspace::root().join("crates/shm-c/include/moonhive_shm.h");
+        let version = abi_version(&fs::read_to_string(header).unwrap()).unwrap();
+        assert!(version >= 2);
+        let template = workspace::root().join("crates/shm-c/moonhive_shm.pc.in");
+        let template = fs::read_to_string(template).unwrap();
+        let text = package_file(&template, Path::new("/usr"), version);
+        assert!(text.contains(&format!("\nabi_version={version}\n")) && !text.contains('@'));
+        assert!(abi_version("").is_err());
+    }
+
+    #[test]
+    fn the_binding_is_installed_with_every_part_that_it_requires() {
+        let folder = tempfile::tempdir().unwrap();
+        install_binding(&Place { folder: folder.path().to_owned() }).unwrap();
+        let scripts = folder.path().join(BINDING);
+        let mut names = vec!["moonhive_shm".to_owned()];
+        for index in 0.. {
+            let Some(name) = names.get(index) else { break };
+            let script = scripts.join(format!("{}.lua", name.replace('.', "/")));
+            let text = fs::read_to_string(script).expect(name);
+            let required = text.split("require(\"").skip(1).filter_map(|it| it.split_once('"'));
+            for (name, _) in required.filter(|(name, _)| *name != "ffi") {
+                if !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        assert!(names.len() > 5, "{names:?}");
     }
 }

@@ -40,8 +40,9 @@
 extern "C" {
 #endif
 
-/* Version of these functions and structures; mhshm_abi_version of a library must be this or more. */
-#define MHSHM_ABI_VERSION 1
+/* Version of these functions and structures; mhshm_abi_version of a library must be this or more. What came
+   after version 1 says so. */
+#define MHSHM_ABI_VERSION 2
 
 /* An open dictionary. */
 typedef struct mhshm_dictionary mhshm_dictionary;
@@ -253,6 +254,24 @@ int mhshm_create(const char *name, const mhshm_options *options, mhshm_dictionar
 int mhshm_open(const char *name, const mhshm_options *options, mhshm_dictionary **dictionary);
 int mhshm_open_or_create(const char *name, const mhshm_options *options,
                          mhshm_dictionary **dictionary, int *made);
+
+/* The same for dictionaries in files, which outlive a restart of the machine, too. A path names the file, and
+   has nothing to do with names; remove it as any file. All of its blocks are reserved when it is made. It
+   must be on a disk of this machine, in a folder that knows files without a name (O_TMPFILE): else
+   MHSHM_SYSTEM. The first who opens it after a start of the machine, or in another pid namespace while
+   nobody has it open, renews it: a repaired copy takes its place, which takes as much room again and
+   about 3 seconds for a million entries.
+   MHSHM_INVALID_NAME for a path that names no file; MHSHM_WRONG_PID_NAMESPACE if it is in use in another one. Since
+   version 2. */
+int mhshm_create_file(const char *path, const mhshm_options *options,
+                      mhshm_dictionary **dictionary);
+int mhshm_open_file(const char *path, const mhshm_options *options, mhshm_dictionary **dictionary);
+int mhshm_open_or_create_file(const char *path, const mhshm_options *options,
+                              mhshm_dictionary **dictionary, int *made);
+
+/* Writes a dictionary in a file to the disk, and returns once that is done; no lock is held meanwhile. What was
+   stored before and is not changed afterwards survives a loss of power. MHSHM_SYSTEM. Since version 2. */
+int mhshm_sync(const mhshm_dictionary *dictionary);
 
 /* A dictionary without a name: it goes with the last process that has it open. Hand its descriptor to
    a child, or through a Unix socket. The descriptor given to mhshm_open_descriptor stays the caller's;

@@ -5,8 +5,10 @@
 //! function says, readable or writable, for the time of the call; a handle is open. Null is refused
 //! politely where the header does not allow it. Nothing here outlives the call.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
 use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::slice;
 
 use moonhive_shm::{Dictionary, Value};
@@ -58,19 +60,26 @@ impl HandleOut<'_> {
     }
 }
 
-/// A name: text that ends with a zero byte.
+/// A name or a path: text that ends with a zero byte.
 #[repr(transparent)]
 pub struct Text<'c>(*const c_char, PhantomData<&'c ()>);
 
 impl<'c> Text<'c> {
     /// The text.
     pub fn get(self) -> Outcome<&'c str> {
-        if self.0.is_null() {
-            return Err(Failure::Argument("the name is null"));
-        }
-        // SAFETY: not null, so it ends with a zero byte as the header demands.
-        let text = unsafe { CStr::from_ptr(self.0) }.to_str();
+        let text = self.bytes().ok_or(Failure::Argument("the name is null"))?.to_str();
         text.map_err(|_| Failure::Argument("the name is not UTF-8"))
+    }
+
+    /// The path that it is.
+    pub fn path(self) -> Outcome<&'c Path> {
+        let path = self.bytes().ok_or(Failure::Argument("the path is null"))?;
+        Ok(Path::new(OsStr::from_bytes(path.to_bytes())))
+    }
+
+    fn bytes(&self) -> Option<&'c CStr> {
+        // SAFETY: not null, so it ends with a zero byte as the header demands.
+        (!self.0.is_null()).then(|| unsafe { CStr::from_ptr(self.0) })
     }
 }
 

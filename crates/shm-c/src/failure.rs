@@ -184,4 +184,4 @@ pub extern "C" fn mhshm_code_name(code: c_int) -> *const c_char {
     word.map_or(c"unknown", |(_, word)| word).as_ptr()
 }
 
-version_symbol!(mhshm_code_name);
+version_symbol!(mhshm_code_name, "MOONHIVE_SHM_1");

@@ -10,7 +10,7 @@ use moonhive_shm::{Number, OwnedValue, SetOptions, Side, Statistics, Value};
 use crate::failure::{Failure, Outcome};
 
 /// Version of the functions and structures; grows when any is added.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// What `mhshm_ttl` says of an entry that does not expire.
 pub const FOREVER: u64 = u64::MAX;

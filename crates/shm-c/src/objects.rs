@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome, code_of_error};
 use crate::layout::{ABI_VERSION, Object, Options, copy_text};
 
 /// The options of the library, with its defaults where C left a zero.
-fn options_of(options: In<'_, Options>) -> Outcome<moonhive_shm::Options> {
+pub fn options_of(options: In<'_, Options>) -> Outcome<moonhive_shm::Options> {
     let given = options.get()?;
     let mut options = moonhive_shm::Options::default();
     if given.size_bytes != 0 {
@@ -125,7 +125,7 @@ pub extern "C" fn mhshm_abi_version() -> u32 {
     ABI_VERSION
 }
 
-version_symbol!(mhshm_abi_version);
+version_symbol!(mhshm_abi_version, "MOONHIVE_SHM_1");
 
 /// The version of the library, as text.
 // SAFETY: the prefix is ours; no other symbol of a program has this name.
@@ -134,4 +134,4 @@ pub extern "C" fn mhshm_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-version_symbol!(mhshm_version);
+version_symbol!(mhshm_version, "MOONHIVE_SHM_1");

@@ -2,22 +2,28 @@
 
 mod common;
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
-use moonhive_shm::{OwnedValue, SetOptions, Value};
+use moonhive_shm::segment::File;
+use moonhive_shm::{Dictionary, Options, OwnedValue, SetOptions, Side, Value};
 
 use common::{Named, example, found, library, output_of, root};
 
 const VISITS: i64 = 20_000;
 
-/// Compiles the example in C; `None`, said loudly, without a compiler.
-fn visits_in_c(folder: &tempfile::TempDir) -> Option<std::path::PathBuf> {
+/// Longest wait for a program.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Compiles a program in C; `None`, said loudly, without a compiler.
+fn compiled(folder: &tempfile::TempDir, source: &Path) -> Option<PathBuf> {
     let compiler = found("cc", "apt-get install gcc libc6-dev")?;
-    let program = folder.path().join("visits");
+    let program = folder.path().join("program");
     let mut command = Command::new(compiler);
     command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wno-missing-field-initializers"]);
-    command.args(["-Werror", "-O1"]).arg(example("visits.c")).arg("-o").arg(&program);
+    command.args(["-Werror", "-O1"]).arg(source).arg("-o").arg(&program);
     command.arg("-I").arg(root().join("crates/shm-c/include"));
     command.arg(library()).arg(format!("-Wl,-rpath,{}", folder.path().display()));
     output_of(&mut command);
@@ -53,7 +59,7 @@ fn shares_with(named: &Named, guest: &str, mut command: Command) -> String {
 #[test]
 fn a_program_in_c_shares_a_dictionary_with_us() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(program) = visits_in_c(&folder) else { return };
+    let Some(program) = compiled(&folder, &example("visits.c")) else { return };
     let named = Named::new("visits-c", 4 << 20);
     let output = shares_with(&named, "C", Command::new(program));
     for line in ["key visits", "key guests", "key greeting", "entries 3, findings 0"] {
@@ -64,7 +70,7 @@ fn a_program_in_c_shares_a_dictionary_with_us() {
 #[test]
 fn a_program_in_c_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(program) = visits_in_c(&folder) else { return };
+    let Some(program) = compiled(&folder, &example("visits.c")) else { return };
     let output = Command::new(program).args(["no/name", "1"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
@@ -82,24 +88,137 @@ fn a_program_in_python_shares_a_dictionary_with_us() {
     assert!(output.contains("findings 0"), "{output}");
 }
 
+/// A folder with a dictionary in a file, in which no visit was counted yet.
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        let files = Self { folder: tempfile::tempdir().unwrap() };
+        let dictionary = Dictionary::create_in(&files.file(), &Options::new(64 << 10)).unwrap();
+        dictionary.set("visits", 0.into(), SetOptions::default()).unwrap();
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self) -> File {
+        File::new(self.path("kept.dict")).unwrap()
+    }
+
+    /// Lets a program use the file, which exists and is there afterwards; what it prints.
+    fn shown_by(&self, command: &mut Command) -> String {
+        output_of(command.arg(self.path("kept.dict")).arg(self.path("absent.dict")))
+    }
+
+    fn visits(&self) -> OwnedValue {
+        let dictionary = Dictionary::open_in(&self.file(), &Options::default()).unwrap();
+        assert_eq!(dictionary.check().unwrap(), []);
+        dictionary.get("visits").unwrap().unwrap().value
+    }
+}
+
+/// A script or a program of the tests about files.
+fn kept(name: &str) -> PathBuf {
+    root().join("crates/shm-c/tests/kept").join(name)
+}
+
+#[test]
+fn a_program_in_c_keeps_a_dictionary_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compiled(&folder, &kept("kept.c")) else { return };
+    let files = Files::new();
+    assert_eq!(files.shown_by(&mut Command::new(&program)), "found, visit 1\n");
+    assert_eq!(files.visits(), OwnedValue::Integer(1));
+    std::fs::remove_file(files.path("kept.dict")).unwrap();
+    assert_eq!(files.shown_by(&mut Command::new(&program)), "made, visit 1\n");
+    assert_eq!(files.shown_by(&mut Command::new(&program)), "found, visit 2\n");
+    assert_eq!(files.visits(), OwnedValue::Integer(2));
+}
+
+#[test]
+fn a_program_in_python_opens_a_dictionary_in_a_file() {
+    let Some(python) = found("python3", "apt-get install python3") else { return };
+    let files = Files::new();
+    let mut command = Command::new(python);
+    assert_eq!(files.shown_by(command.arg(kept("kept.py")).arg(library())), "found\n");
+}
+
+#[test]
+fn the_binding_keeps_a_dictionary_in_a_file() {
+    let Some(luajit) = found("luajit", "apt-get install luajit") else { return };
+    let files = Files::new();
+    let mut command = Command::new(luajit);
+    command.env("LUA_PATH", root().join("lua/ffi/?.lua")).arg(kept("kept.lua")).arg(library());
+    assert_eq!(files.shown_by(&mut command), "visit 1\n");
+    assert_eq!(files.visits(), OwnedValue::Integer(1));
+}
+
+/// Waits until the script says so.
+fn expect_ready(named: &Named, word: &str) {
+    let said = named.dictionary.pop_wait("ready", Side::Left, PATIENCE).unwrap();
+    assert_eq!(said, OwnedValue::Bytes(word.as_bytes().to_vec()));
+}
+
+#[test]
+fn the_binding_waits_in_a_plain_luajit() {
+    let Some(luajit) = found("luajit", "apt-get install luajit") else { return };
+    let named = Named::new("luajit", 1 << 20);
+    let (dictionary, options) = (&named.dictionary, SetOptions::default());
+    dictionary.set("scalar", 1.into(), options).unwrap();
+    let mut command = Command::new(luajit);
+    command.env("LUA_PATH", root().join("lua/ffi/?.lua"));
+    command.arg(root().join("crates/shm-c/tests/outside_nginx.lua")).arg(library());
+    command.arg(&named.name).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let script = command.spawn().unwrap();
+    expect_ready(&named, "for elements");
+    for job in ["first", "last"] {
+        dictionary.push("jobs", job.into(), Side::Right, options).unwrap();
+    }
+    expect_ready(&named, "for news");
+    dictionary.set("news", "good".into(), options).unwrap();
+    expect_ready(&named, "for the end of news");
+    dictionary.delete("news").unwrap();
+    let output = script.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "done\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// What a tool of the linker says about the library.
 fn inspected(tool: &str, arguments: &[&str]) -> Option<String> {
     let tool = found(tool, "apt-get install binutils")?;
     Some(output_of(Command::new(tool).args(arguments).arg(library())))
 }
 
+/// What came with version 2 of the functions.
+const SECOND: [&str; 4] =
+    ["mhshm_create_file", "mhshm_open_file", "mhshm_open_or_create_file", "mhshm_sync"];
+
+/// A function as the dynamic linker knows it: with the version that brought it.
+fn versioned(name: &str) -> String {
+    let version = if SECOND.contains(&name) { 2 } else { 1 };
+    format!("{name}@@MOONHIVE_SHM_{version}")
+}
+
 #[test]
-fn every_symbol_is_ours_and_has_a_version() {
+fn every_symbol_is_ours_and_has_the_version_that_brought_it() {
     let Some(text) = inspected("nm", &["-D", "--defined-only"]) else { return };
-    let suffix = if cfg!(target_arch = "x86_64") { "@@MOONHIVE_SHM_1" } else { "" };
-    let is_ours = |name: &str| name.starts_with("mhshm_") && name.ends_with(suffix);
+    let has_versions = cfg!(target_arch = "x86_64");
+    let is_right = |symbol: &str| match symbol.split_once('@') {
+        Some((name, _)) => name.starts_with("mhshm_") && symbol == versioned(name),
+        None => symbol.starts_with("mhshm_") && !has_versions,
+    };
     let names: Vec<&str> = text
         .lines()
         .filter_map(|line| line.split(' ').next_back())
-        .filter(|name| *name != "MOONHIVE_SHM_1")
+        .filter(|name| !name.starts_with("MOONHIVE_SHM_"))
         .collect();
     assert!(names.len() > 30, "{text}");
-    assert!(names.iter().all(|name| is_ours(name)), "{text}");
+    assert!(names.iter().all(|name| is_right(name)), "{text}");
+    assert!(SECOND.iter().all(|name| text.contains(name)), "{text}");
 }
 
 #[test]

@@ -35,8 +35,9 @@ mod sync;
 pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, Usage, wait_any};
 pub use dictionary::{
     Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
-    Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining, SHARDS_MOST,
-    SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept, Value,
+    ListCursor, Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining,
+    SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept,
+    Value,
 };
 pub use error::{Error, Result};
 pub use segment::list::{Description, list};

@@ -5,11 +5,11 @@
 //! renews a file dies at each of its steps.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use moonhive_shm::segment::File;
 use moonhive_shm::{Dictionary, Error, Options, OwnedValue, Remaining, SetOptions, Side, Value};
@@ -264,16 +264,29 @@ fn wait_until_closed(folder: &Folder) {
 /// What a child is to be, and where.
 const ROLE: &str = "SHM_TEST_ROLE";
 const FOLDER: &str = "SHM_TEST_FOLDER";
+const ROUNDS: &str = "SHM_TEST_ROUNDS";
 
-fn start(role: &str, folder: &Folder) -> Child {
+/// What a writer says after its rounds.
+const WRITTEN: &str = "written";
+
+fn child(role: &str, folder: &Folder) -> Command {
     let program = std::env::current_exe().expect("the path of this program");
-    Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["child_entry", "--exact", "--nocapture", "--test-threads=1"])
         .env(ROLE, role)
-        .env(FOLDER, folder.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it can be started")
+        .env(FOLDER, folder.path());
+    command
+}
+
+/// Starts a writer, and waits until it has made so many rounds of changes and goes on with them.
+fn start_writer(folder: &Folder, rounds: u64) -> Child {
+    let mut command = child("writer", folder);
+    command.env(ROUNDS, rounds.to_string()).stdout(Stdio::piped());
+    let mut writer = command.spawn().expect("it can be started");
+    let mut lines = BufReader::new(writer.stdout.take().expect("it is a pipe")).lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line.contains(WRITTEN))), "it writes nothing");
+    writer
 }
 
 /// What a child runs; nothing in the parent.
@@ -288,6 +301,7 @@ fn child_entry() {
         std::process::exit(0);
     }
     assert_eq!(role, "writer");
+    let rounds: u64 = std::env::var(ROUNDS).expect("a number").parse().expect("a number");
     let dictionary = Dictionary::open_in(&file, &options()).expect("it exists");
     for round in 0_u64.. {
         // What `verify` looks at stays as it is.
@@ -297,6 +311,9 @@ fn child_entry() {
         let _ = dictionary.push("noise", 1.into(), Side::Left, SetOptions::default());
         let _ = dictionary.pop("noise", Side::Right);
         dictionary.delete(format!("noise{}", round % 7)).unwrap();
+        if round == rounds {
+            println!("{WRITTEN}");
+        }
     }
 }
 
@@ -305,8 +322,8 @@ fn writers_that_are_killed_leave_a_file_that_can_be_opened() {
     let folder = Folder::new("killed");
     make(&folder);
     for round in 0..12 {
-        let mut writers = [start("writer", &folder), start("writer", &folder)];
-        thread::sleep(Duration::from_millis(40 + round * 7));
+        // Killed at another moment each time.
+        let mut writers = [50, 300].map(|rounds| start_writer(&folder, rounds + round * 37));
         writers.iter_mut().for_each(|writer| writer.kill().unwrap());
         writers.iter_mut().for_each(|writer| drop(writer.wait()));
         if round % 3 == 0 {
@@ -324,7 +341,8 @@ fn a_death_at_each_step_of_a_renewal_harms_nothing() {
         let folder = Folder::new("deaths");
         make(&folder);
         fake_other_boot(&folder.path());
-        let is_alive = start(&step.to_string(), &folder).wait().unwrap().success();
+        let mut renewer = child(&step.to_string(), &folder);
+        let is_alive = renewer.stdout(Stdio::null()).status().unwrap().success();
         verify(&open(&folder));
         assert_eq!(folder.content(), ["kept.dict"]);
         if is_alive {

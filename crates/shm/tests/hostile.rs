@@ -49,6 +49,14 @@ fn subject() -> (Dictionary, File) {
     (dictionary, file)
 }
 
+/// Comes to an end, however the links lead.
+fn read_in_pieces(dictionary: &Dictionary, key: &str) {
+    let mut cursor = None;
+    while let Ok((_, Some(next))) = dictionary.elements(key, cursor, 2) {
+        cursor = Some(next);
+    }
+}
+
 /// Opens the file again and uses everything. Only the absence of a crash counts, and what a repair leaves.
 fn use_everything(file: &File) {
     let start = Instant::now();
@@ -61,6 +69,7 @@ fn use_everything(file: &File) {
         let _ = dictionary.get_stale(key, &mut buffer);
         let _ = dictionary.ttl(key);
         let _ = dictionary.range(key, 0, -1);
+        read_in_pieces(&dictionary, key);
         let _ = dictionary.push(key, 1.into(), Side::Right, plain);
         let _ = dictionary.pop_into(key, Side::Left, &mut buffer);
         let _ = dictionary.incr(key, 1.into(), Some(1.into()), plain);

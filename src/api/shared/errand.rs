@@ -1,14 +1,15 @@
-//! What takes long because a disk is slow: done by threads of their own, while the coroutine that wants it
-//! is suspended and the worker goes on.
+//! What takes long, because a disk is slow or because all of a dictionary is looked at: done by threads of their
+//! own, while the coroutine that wants it is suspended and the worker goes on.
 //!
 //! A thread is begun for an errand unless [`THREADS_MOST`] run; then the errand waits. It ends when none
 //! waits. An errand whose coroutine has gone (a deadline, a kill) is not begun, or stops at its next step.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use moonhive_shm::Error;
+use moonhive_shm::{Error, Finding};
 use parking_lot::Mutex;
 
 use super::dict::Dict;
@@ -17,7 +18,7 @@ use super::registry::Opened;
 use super::wish::{Stub, Ticket};
 use crate::actor::{Code, Fault, State};
 use crate::api::{blocking, hive};
-use crate::vm::{Continuation, NativeResult, Outcome, Stack, Userdata};
+use crate::vm::{Continuation, NativeResult, Outcome, Raise, Stack, Userdata};
 
 /// Errands of a process that are done at the same time.
 const THREADS_MOST: usize = 4;
@@ -28,6 +29,8 @@ pub enum Report {
     Done,
     /// A number of entries.
     Count(u64),
+    /// What does not hold in a dictionary.
+    Findings(Vec<Finding>),
     /// A dictionary, and whether it was made.
     Opened(Arc<Opened>, bool),
 }
@@ -44,12 +47,26 @@ impl Report {
                 stack.push_integer(count as i64);
                 1
             }
+            Report::Findings(findings) => {
+                push_findings(stack, &findings);
+                1
+            }
             Report::Opened(opened, is_new) => {
                 stack.push_userdata(Dict(opened));
                 stack.push_bool(is_new);
                 2
             }
         }
+    }
+}
+
+/// Each finding as a sentence.
+fn push_findings(stack: &mut Stack<'_>, findings: &[Finding]) {
+    stack.push_table(findings.len(), 0);
+    for (position, finding) in (1..).zip(findings) {
+        let cell = finding.cell.map(|cell| format!(", cell {cell}")).unwrap_or_default();
+        stack.push_str(&format!("shard {}{cell}: {}", finding.shard, finding.what));
+        stack.raw_set_item(-2, position);
     }
 }
 
@@ -70,7 +87,9 @@ impl From<Error> for Problem {
     }
 }
 
-type Found = Arc<Mutex<Option<Result<Report, Problem>>>>;
+/// What came of the work, or its panic, which goes on where the coroutine does.
+type Attempt = thread::Result<Result<Report, Problem>>;
+type Found = Arc<Mutex<Option<Attempt>>>;
 type Work = Box<dyn FnOnce() + Send>;
 
 /// An errand as its coroutine holds it.
@@ -90,6 +109,25 @@ struct Queue {
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: VecDeque::new(), threads: 0 });
 
+/// Does the work as [`send`] does where the coroutine can wait, and on the spot where it cannot. What the work
+/// gets tells whether it is still wanted.
+pub fn perform(
+    stack: &mut Stack<'_>,
+    work: impl FnOnce(&dyn Fn() -> bool) -> Result<Report, Problem> + Send + 'static,
+) -> NativeResult {
+    if stack.can_block() {
+        return send(stack, move |ticket| work(&|| ticket.is_wanted()));
+    }
+    match work(&|| true) {
+        Ok(report) => Ok(Outcome::Return(report.push(stack))),
+        Err(problem) => Err(raise(stack, problem)),
+    }
+}
+
+fn raise(stack: &mut Stack<'_>, problem: Problem) -> Raise {
+    failure::raise_as(stack, problem.code, problem.message, problem.errno)
+}
+
 /// Lets a thread do the work, which may ask its ticket whether it is still wanted, and suspends the
 /// coroutine until it is done.
 pub fn send(
@@ -106,8 +144,8 @@ pub fn send(
     stack.push_userdata(Errand { _stub: stub, found: found.clone() });
     let queued = enqueue(Box::new(move || {
         if ticket.is_wanted() {
-            let result = work(&ticket);
-            *found.lock() = Some(result);
+            let attempt = catch_unwind(AssertUnwindSafe(|| work(&ticket)));
+            *found.lock() = Some(attempt);
             ticket.wake();
         }
     }));
@@ -127,10 +165,10 @@ fn done(stack: &mut Stack<'_>, _: isize) -> NativeResult {
         return Err(hive::raise_fault(stack, state, *fault));
     }
     match errand.and_then(|errand| errand.found.lock().take()) {
-        Some(Ok(report)) => Ok(Outcome::Return(report.push(stack))),
-        Some(Err(problem)) => {
-            Err(failure::raise_as(stack, problem.code, problem.message, problem.errno))
-        }
+        Some(Ok(Ok(report))) => Ok(Outcome::Return(report.push(stack))),
+        Some(Ok(Err(problem))) => Err(raise(stack, problem)),
+        // The trampoline makes an error of it, and has it logged, as for natives that work on the spot.
+        Some(Err(panic)) => resume_unwind(panic),
         // Nobody but the thread wakes the coroutine, after it has left the result.
         None => Ok(Outcome::Return(0)),
     }
@@ -161,5 +199,31 @@ fn run() {
         };
         drop(queue);
         work();
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::actor::{Host, Spawn};
+    use crate::vm::Native;
+
+    /// `shared.mistake()`, in tests only: an errand that panics.
+    pub const NATIVES: [(&str, Native); 1] = [("mistake", Native::new(mistake))];
+
+    fn mistake(stack: &mut Stack<'_>) -> NativeResult {
+        send(stack, |_| panic!("a mistake"))
+    }
+
+    #[test]
+    fn a_panic_of_the_work_is_an_error_of_the_coroutine_and_costs_no_thread() {
+        let host = Host::builder().threads(1).build().unwrap();
+        let text = "local hive, shared = require 'hive', require 'shared'
+            for _ = 1, 10 do
+              local ok, err = pcall(hive.timeout, 30, shared.mistake)
+              assert(not ok and err.code == 'panic' and err.message:find 'a mistake', err.message)
+            end
+            return {}";
+        host.spawn(Spawn::text("mistaken", text), ()).unwrap();
     }
 }

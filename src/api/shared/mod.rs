@@ -14,7 +14,7 @@
 //! | `scalar`, `list`, `whole`, `versioned`, `saving` | the methods |
 //! | `lock` | locks that end with their owner |
 //! | `wish`, `listener` | coroutines that wait for a key, and the thread that wakes them |
-//! | `errand` | threads for what takes long: writing to a disk |
+//! | `errand` | threads for what takes long: writing to a disk, looking at all of a dictionary |
 //! | `sweeper` | gives expired entries back, and sleeps while nothing expires |
 
 mod arguments;
@@ -45,6 +45,8 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.set_top(0);
     stack.push_table(0, open::NATIVES.len());
     stack.set_natives(&open::NATIVES);
+    #[cfg(test)]
+    stack.set_natives(&errand::tests::NATIVES);
     stack.load_embedded("shared", LUA_HALF)?;
     stack.push_value(1);
     stack.push_methods::<dict::Dict>();

@@ -85,19 +85,16 @@ type Way = fn(&dyn Backing, &Options) -> Result<(Dictionary, bool), Error>;
 /// may have to be renewed.
 fn carry_out(stack: &mut Stack<'_>, order: Order, way: Way) -> NativeResult {
     let name = stack.check_str(1)?.to_owned();
-    let is_slow = order.file.is_some() && stack.can_block();
+    let is_slow = order.file.is_some();
     let unite = move || {
         let (dictionary, is_new) = way(&*order.place(&name)?, &order.options)?;
-        Ok((registry::unite(&name, dictionary)?, is_new))
+        Ok(Report::Opened(registry::unite(&name, dictionary)?, is_new))
     };
     if is_slow {
-        return errand::send(stack, move |_| {
-            let (opened, is_new) = unite()?;
-            Ok(Report::Opened(opened, is_new))
-        });
+        return errand::perform(stack, move |_| unite().map_err(|error: Error| error.into()));
     }
-    let (opened, is_new) = unite().map_err(|error: Error| failure::raise(stack, &error))?;
-    Ok(Outcome::Return(Report::Opened(opened, is_new).push(stack)))
+    let opened = unite().map_err(|error| failure::raise(stack, &error))?;
+    Ok(Outcome::Return(opened.push(stack)))
 }
 
 /// `unlink(name)`: true, or false if nothing has the name.

@@ -59,7 +59,7 @@ fn write_file(opened: &Opened, path: &Path, ticket: &Ticket) -> Result<u64, Dump
     if let Ok(there) = fs::metadata(path) {
         file.set_permissions(there.permissions())?;
     }
-    let count = dump::write_entries(opened, BufWriter::new(&file), || ticket.is_wanted())?;
+    let count = dump::write_entries(opened, BufWriter::new(&file), |_| ticket.is_wanted())?;
     file.sync_all()?;
     fs::rename(&draft.0, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

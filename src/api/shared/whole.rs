@@ -1,5 +1,7 @@
 //! Methods for a whole dictionary: flushing, enumerating, figures, checking, repair.
 
+use std::sync::Arc;
+
 use moonhive_shm::{Cursor, Error, Item, Statistics};
 
 use super::dict::{Dict, dict};
@@ -198,27 +200,35 @@ fn figures(statistics: &Statistics) -> [(&'static str, u64); 15] {
 
 /// `check()`: what does not hold, each as a sentence; an empty table if all is well.
 fn check(stack: &mut Stack<'_>) -> NativeResult {
-    let findings = dict(stack)?.check().map_err(|error| raise(stack, &error))?;
-    stack.push_table(findings.len(), 0);
-    for (position, finding) in (1..).zip(&findings) {
-        let cell = finding.cell.map(|cell| format!(", cell {cell}")).unwrap_or_default();
-        stack.push_str(&format!("shard {}{cell}: {}", finding.shard, finding.what));
-        stack.raw_set_item(-2, position);
-    }
-    Ok(Outcome::Return(1))
+    let opened = opened(stack)?;
+    errand::perform(stack, move |is_wanted| {
+        let mut findings = Vec::new();
+        for shard in (0..opened.shards()).take_while(|_| is_wanted()) {
+            findings.extend(opened.check_shard(shard)?);
+        }
+        Ok(Report::Findings(findings))
+    })
 }
 
 /// `repair()`: true.
 fn repair(stack: &mut Stack<'_>) -> NativeResult {
-    stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?;
-    dict(stack)?.repair().map_err(|error| raise(stack, &error))?;
-    stack.push_bool(true);
-    Ok(Outcome::Return(1))
+    let opened = opened(stack)?;
+    errand::perform(stack, move |is_wanted| {
+        for shard in (0..opened.shards()).take_while(|_| is_wanted()) {
+            opened.repair_shard(shard)?;
+        }
+        Ok(Report::Done)
+    })
+}
+
+/// What a thread does something for, for as long as that takes.
+fn opened(stack: &Stack<'_>) -> Result<Arc<Opened>, Raise> {
+    Ok(stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone())
 }
 
 /// `sync()`: true once all of it is on the disk.
 fn sync(stack: &mut Stack<'_>) -> NativeResult {
-    let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();
+    let opened = opened(stack)?;
     errand::send(stack, move |_| {
         opened.sync()?;
         Ok(Report::Done)

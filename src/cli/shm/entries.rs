@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use moonhive::api::dump::{form, object_of};
+use moonhive::api::dump::{DumpError, form, list_of, object_of};
 use moonhive_shm::{Cursor, Dictionary, Error, OwnedValue, SetOptions};
 use serde_json::{Map, Value as Json};
 
@@ -40,7 +40,7 @@ pub struct Get {
 impl Get {
     pub fn run(self) -> Outcome {
         let dictionary = open(&self.name)?;
-        let object = object_of(&dictionary, self.key.as_bytes()).map_err(|error| failed(&error))?;
+        let object = object_of(&dictionary, self.key.as_bytes()).map_err(refused)?;
         let Some(object) = object else {
             return Err(Failure::new(format!("no entry has the key {:?}", self.key)));
         };
@@ -48,7 +48,7 @@ impl Get {
         let text = if self.json {
             Json::Object(object).to_string().into_bytes()
         } else {
-            text_of(&dictionary, self.key.as_bytes()).map_err(|error| failed(&error))?
+            text_of(&dictionary, self.key.as_bytes()).map_err(refused)?
         };
         let written = out.write_all(&text).and_then(|()| out.write_all(b"\n"));
         written.and_then(|()| out.flush()).context("cannot write")?;
@@ -56,18 +56,25 @@ impl Get {
     }
 }
 
+fn refused(error: DumpError) -> Failure {
+    match error {
+        DumpError::Dictionary(error) => failed(&error),
+        error => Failure::new(error.to_string()),
+    }
+}
+
 /// A value for people; of a list a line for each element.
-fn text_of(dictionary: &Dictionary, key: &[u8]) -> Result<Vec<u8>, Error> {
+fn text_of(dictionary: &Dictionary, key: &[u8]) -> Result<Vec<u8>, DumpError> {
     match dictionary.get(key) {
         Ok(entry) => {
             Ok(entry.map_or_else(Vec::new, |entry| form::text_of(&entry.value.as_value())))
         }
         Err(Error::ValueIsList) => {
-            let elements = dictionary.range(key, 0, -1)?;
+            let elements = list_of(dictionary, key)?;
             let lines = elements.iter().map(|element| form::text_of(&element.as_value()));
             Ok(lines.collect::<Vec<_>>().join(&b'\n'))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -53,8 +53,8 @@ impl Dump {
 
 fn dump(dictionary: &Dictionary, out: impl Write) -> Outcome {
     let mut progress = Progress::new("dumped", dictionary.statistics().entries);
-    let written = dump::write_entries(dictionary, BufWriter::new(out), || {
-        progress.step(1);
+    let written = dump::write_entries(dictionary, BufWriter::new(out), |written| {
+        progress.step(written);
         true
     });
     match written {

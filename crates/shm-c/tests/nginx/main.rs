@@ -7,11 +7,12 @@
 mod common;
 mod server;
 
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use moonhive_shm::{Dictionary, Options, OwnedValue, SetOptions};
+use moonhive_shm::{Dictionary, Options, OwnedValue, SetOptions, Side, Value};
 use rustix::process::Signal;
 
 use common::Named;
@@ -130,7 +131,7 @@ fn our_methods_answer_as_those_of_nginx() {
 /// Waits until a worker writes, lets it write for a while, and kills it.
 fn kill_a_writer(named: &Named, nginx: &Nginx, round: u64) {
     let _request = nginx.send("/write").unwrap();
-    let writer = named.dictionary.pop_wait("writers", moonhive_shm::Side::Left, server::PATIENCE);
+    let writer = named.dictionary.pop_wait("writers", Side::Left, server::PATIENCE);
     let OwnedValue::Integer(writer) = writer.unwrap() else { panic!("a process has a number") };
     // Not a time to settle: the moment of the kill, another one each round.
     thread::sleep(Duration::from_micros(500 + round * 1733 % 9000));
@@ -180,4 +181,72 @@ fn entries_outlive_a_reload_and_the_end_of_nginx() {
     assert_eq!(number(&named, "counter"), 200);
     assert!(number(&named, "requests") >= 2);
     expect_no_findings(&named);
+}
+
+fn push(named: &Named, key: &str, value: Value<'_>) {
+    named.dictionary.push(key, value, Side::Right, SetOptions::default()).unwrap();
+}
+
+/// Sends a request that waits, and returns once it does or is just about to.
+fn send_waiting(named: &Named, nginx: &Nginx, path: &str) -> UnixStream {
+    let request = nginx.send(path).unwrap();
+    named.dictionary.pop_wait("waiting", Side::Left, server::PATIENCE).unwrap();
+    request
+}
+
+#[test]
+fn the_only_worker_serves_others_while_light_threads_wait() {
+    let named = Named::new("nginx-wait", 1 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 1, "1m") else { return };
+    named.dictionary.set("news", 1.into(), SetOptions::default()).unwrap();
+    let pops = send_waiting(&named, &nginx, "/blpop?key=jobs&timeout=60");
+    let waits = send_waiting(&named, &nginx, "/wait?key=news&timeout=60");
+    let for_ever = send_waiting(&named, &nginx, "/wait?key=absent");
+    for _ in 0..20 {
+        assert_eq!(nginx.ask("/count?times=1").unwrap(), "done");
+    }
+    push(&named, "jobs", "work".into());
+    assert_eq!(nginx.answer(pops).unwrap(), "work nil");
+    named.dictionary.set("news", 2.into(), SetOptions::default()).unwrap();
+    assert_eq!(nginx.answer(waits).unwrap(), "true now");
+    named.dictionary.set("absent", 1.into(), SetOptions::default()).unwrap();
+    assert_eq!(nginx.answer(for_ever).unwrap(), "true now");
+    expect_no_findings(&named);
+}
+
+#[test]
+fn a_wait_in_nginx_ends_with_its_time_and_where_nobody_can_sleep() {
+    let named = Named::new("nginx-timeout", 1 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 1, "1m") else { return };
+    // What is left of the time comes near to nothing at some of these.
+    for timeout in (1..=20).map(|ms| f64::from(ms) / 1000.0) {
+        let waited = |what: &str| nginx.ask(&format!("/{what}?key=none&timeout={timeout}"));
+        assert_eq!(waited("blpop").unwrap(), "nil timeout");
+        assert_eq!(waited("wait").unwrap(), "false timeout");
+    }
+    let text = nginx.ask("/restless").unwrap();
+    assert!(text.starts_with("nil timeout, false "), "{text}");
+    assert!(text.contains("API disabled in the context of set_by_lua*"), "{text}");
+    named.dictionary.set("scalar", 1.into(), SetOptions::default()).unwrap();
+    assert_eq!(nginx.ask("/blpop?key=scalar&timeout=60").unwrap(), "nil value not a list");
+}
+
+#[test]
+fn ranges_of_lists_are_read_in_nginx() {
+    let named = Named::new("nginx-range", 1 << 20);
+    let Some(nginx) = Nginx::start(&named.name, 1, "1m") else { return };
+    let long = "x".repeat(20_000);
+    for value in ["a".into(), 2.into(), 0.5.into(), true.into(), Value::from(&*long)] {
+        push(&named, "list", value);
+    }
+    let range = |query: &str| nginx.ask(&format!("/lrange?{query}")).unwrap();
+    assert_eq!(range("key=list&first=2&last=-2"), "number 2, number 0.5, boolean true");
+    let all = "string a, number 2, number 0.5, boolean true, string 20000 bytes";
+    assert_eq!(range("key=list"), all);
+    assert_eq!(range("key=list&first=9"), "");
+    assert_eq!(range("key=none"), "");
+    named.dictionary.set("scalar", 1.into(), SetOptions::default()).unwrap();
+    assert_eq!(range("key=scalar"), "string value not a list");
+    push(&named, "tables", Value::Table(b"of a host"));
+    assert_eq!(range("key=tables"), "string value is a table");
 }

@@ -53,7 +53,11 @@ impl Nginx {
 
     /// The body of the answer to a request.
     pub fn ask(&self, path: &str) -> io::Result<String> {
-        let mut stream = self.send(path)?;
+        self.answer(self.send(path)?)
+    }
+
+    /// The body of the answer to a request that was sent.
+    pub fn answer(&self, mut stream: UnixStream) -> io::Result<String> {
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         match answer.split_once("\r\n\r\n") {

@@ -208,6 +208,20 @@ mod tests {
         start.elapsed()
     }
 
+    /// Waits until a thread of this process sleeps.
+    fn wait_until_asleep(thread: rustix::thread::Pid) {
+        let place = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = std::fs::read_to_string(&place).expect("the thread is there");
+            if text.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it does not sleep: {text}");
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn a_change_of_any_of_several_dictionaries_ends_the_wait() {
         for way in WAYS {
@@ -215,8 +229,10 @@ mod tests {
             let bells = [listen(&one), listen(&other)];
             assert!(took(|| way(&own, 0, &bells, SHORT)) >= Duration::from_millis(5));
             thread::scope(|scope| {
-                scope.spawn(|| {
-                    thread::sleep(Duration::from_millis(20));
+                let waiter = rustix::thread::gettid();
+                let other = &other;
+                scope.spawn(move || {
+                    wait_until_asleep(waiter);
                     other.push("key", Value::Integer(1), Side::Left, SetOptions::default())
                 });
                 assert!(took(|| way(&own, 0, &bells, LONG)) < Duration::from_secs(10));
@@ -239,16 +255,17 @@ mod tests {
     #[test]
     fn the_own_bell_ends_the_wait() {
         for way in WAYS {
-            let (one, own) = (dictionary(), OwnBell::new());
+            let (one, own) = (dictionary(), &OwnBell::new());
             let bells = [listen(&one)];
             thread::scope(|scope| {
-                scope.spawn(|| {
-                    thread::sleep(Duration::from_millis(20));
+                let waiter = rustix::thread::gettid();
+                scope.spawn(move || {
+                    wait_until_asleep(waiter);
                     own.ring();
                 });
-                assert!(took(|| way(&own, 0, &bells, None)) < Duration::from_secs(10));
+                assert!(took(|| way(own, 0, &bells, None)) < Duration::from_secs(10));
             });
-            assert!(took(|| way(&own, 0, &[], LONG)) < Duration::from_secs(10));
+            assert!(took(|| way(own, 0, &[], LONG)) < Duration::from_secs(10));
             assert_eq!(own.count(), 1);
         }
     }

@@ -97,7 +97,7 @@ impl<'a> Core<'a> {
     }
 
     /// The element of a list that a link leads to.
-    fn element_at(self, shard: u32, link: u32, list: u64) -> Option<Record<'a>> {
+    pub fn element_at(self, shard: u32, link: u32, list: u64) -> Option<Record<'a>> {
         let record = self.record_at(link)?;
         let is_ours = self.owner(record.cell) == Self::owner_byte(shard) | HEAD;
         let element = self.element_of(&record).filter(|_| is_ours)?;
@@ -216,7 +216,7 @@ fn towards(side: Side) -> usize {
 }
 
 /// Kind and word of the value of an element; its bytes go into the buffer.
-fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u64)> {
+pub fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u64)> {
     let damaged = || Error::Damaged { what: "an element of a list" };
     let mut words = element.value().ok_or_else(damaged)?;
     if element.shape.is_number() {
@@ -230,7 +230,7 @@ fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u64)>
 impl<'a> Locked<'a> {
     /// The live list of a key, and the link that leads to it.
     #[inline(always)]
-    fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, usize)>> {
+    pub fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, usize)>> {
         let Some((record, link_at)) = self.find(key) else { return Ok(None) };
         if self.is_over(&record, version_of(record.commit())) {
             return Ok(None);

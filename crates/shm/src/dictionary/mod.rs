@@ -24,6 +24,7 @@
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
+//! | `pieces` | reading long lists, a piece at a time |
 //! | `bell` | waiting for changes of many keys in one thread |
 //! | [`statistics`], `usage` | figures |
 //! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
@@ -43,6 +44,7 @@ mod handle;
 pub(crate) mod hash;
 pub(crate) mod index;
 pub(crate) mod list;
+mod pieces;
 pub(crate) mod read;
 mod reclaim;
 pub(crate) mod record;
@@ -74,6 +76,7 @@ pub use check::Finding;
 pub use core::KEY_LIMIT_BYTES;
 pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 pub use handle::{Dictionary, Options};
+pub use pieces::ListCursor;
 pub use reclaim::{Overdue, Reclaimed};
 pub use statistics::Statistics;
 #[cfg(not(loom))]

@@ -1,0 +1,47 @@
+//! Dictionaries in files: making, opening, writing them to the disk. Since version 2 of the functions.
+
+use std::ffi::c_int;
+
+use moonhive_shm::Dictionary;
+use moonhive_shm::segment::File;
+
+use crate::argument::{Handle, HandleOut, In, Place, Text};
+use crate::layout::Options;
+use crate::objects::options_of;
+
+exported! {
+    since "MOONHIVE_SHM_2";
+
+    /// Makes a dictionary in a file.
+    fn mhshm_create_file(path: Text<'_>, options: In<'_, Options>, dictionary: HandleOut<'_>) {
+        dictionary.clear()?;
+        let file = File::new(path.path()?)?;
+        dictionary.give(Dictionary::create_in(&file, &options_of(options)?)?)
+    }
+
+    /// Opens a dictionary in a file.
+    fn mhshm_open_file(path: Text<'_>, options: In<'_, Options>, dictionary: HandleOut<'_>) {
+        dictionary.clear()?;
+        let file = File::new(path.path()?)?;
+        dictionary.give(Dictionary::open_in(&file, &options_of(options)?)?)
+    }
+
+    /// Opens a dictionary in a file, making it if it does not exist.
+    fn mhshm_open_or_create_file(
+        path: Text<'_>,
+        options: In<'_, Options>,
+        dictionary: HandleOut<'_>,
+        made: Place<'_, c_int>,
+    ) {
+        dictionary.clear()?;
+        let file = File::new(path.path()?)?;
+        let (opened, was_made) = Dictionary::open_or_create_in(&file, &options_of(options)?)?;
+        made.write(c_int::from(was_made));
+        dictionary.give(opened)
+    }
+
+    /// Writes a dictionary in a file to the disk.
+    fn mhshm_sync(dictionary: Handle<'_>) {
+        Ok(dictionary.get()?.sync()?)
+    }
+}

@@ -1,0 +1,143 @@
+-- Methods for lists, but for those that wait.
+
+local ffi = require("ffi")
+local common = require("moonhive_shm.common")
+
+local error, select, tonumber, type = error, select, tonumber, type
+local text_of = ffi.string
+
+local OK, TOO_SMALL = common.OK, common.TOO_SMALL
+local BOOLEAN, INTEGER, DOUBLE = common.BOOLEAN, common.INTEGER, common.DOUBLE
+local BYTES, TABLE = common.BYTES, common.TABLE
+local LEFT, RIGHT = common.LEFT, common.RIGHT
+local BUFFER_BYTES, TABLE_REFUSED = common.BUFFER_BYTES, common.TABLE_REFUSED
+local ELEMENT_BYTES = ffi.sizeof("mhshm_element")
+
+local handle_of, list_key_of, message = common.handle_of, common.list_key_of, common.message
+local number_of, place_of = common.number_of, common.place_of
+local put_value, value_of = common.put_value, common.value_of
+local buffer, entry, number = common.buffer, common.entry, common.number
+local options, size, value = common.options, common.size, common.value
+
+local library
+local methods = {}
+
+local function push(handle, key, x, side, ...)
+  if select("#", ...) > 0 then
+    error("expecting 3 arguments", 3)
+  end
+  local name, problem = list_key_of(key)
+  if not name then
+    return nil, problem
+  end
+  local kind = type(x)
+  if kind ~= "string" and kind ~= "number" then
+    return nil, "bad value type"
+  end
+  put_value(x)
+  options.flags, options.ttl_ms, options.never_evict = 0, 0, 1
+  if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
+    return nil, message()
+  end
+  return tonumber(number[0])
+end
+
+-- Adds an element at the beginning of a list; its length.
+function methods.lpush(self, key, x, ...)
+  return push(handle_of(self), key, x, LEFT, ...)
+end
+
+-- Adds an element at the end of a list; its length.
+function methods.rpush(self, key, x, ...)
+  return push(handle_of(self), key, x, RIGHT, ...)
+end
+
+-- Takes the element at an end: one nil if there is none.
+local function take(handle, name, side)
+  return value_of(library.mhshm_pop(handle, name, #name, side, buffer, BUFFER_BYTES, entry))
+end
+
+local function pop(handle, key, side)
+  local name, problem = list_key_of(key)
+  if not name then
+    return nil, problem
+  end
+  return take(handle, name, side)
+end
+
+-- Takes the first element of a list.
+function methods.lpop(self, key)
+  return pop(handle_of(self), key, LEFT)
+end
+
+-- Takes the last element of a list.
+function methods.rpop(self, key)
+  return pop(handle_of(self), key, RIGHT)
+end
+
+-- Elements of a list; 0 without one.
+function methods.llen(self, key)
+  local handle = handle_of(self)
+  local name, problem = list_key_of(key)
+  if not name then
+    return nil, problem
+  end
+  if library.mhshm_length(handle, name, #name, number) ~= OK then
+    return nil, message()
+  end
+  return tonumber(number[0])
+end
+
+-- The elements of packed records; nil and a text for one that has no form here.
+local function unpack_elements(packed, count)
+  local elements, at = {}, 0
+  for index = 1, count do
+    local element = ffi.cast("mhshm_element *", packed + at)
+    local kind = element.type
+    if kind == BYTES then
+      local bytes = packed + at + ELEMENT_BYTES
+      elements[index] = text_of(bytes, element.length_bytes)
+    elseif kind == INTEGER then
+      elements[index] = tonumber(element.integer)
+    elseif kind == DOUBLE then
+      elements[index] = element.number
+    elseif kind == BOOLEAN then
+      elements[index] = element.integer ~= 0
+    elseif kind == TABLE then
+      return nil, TABLE_REFUSED
+    end
+    at = at + element.record_bytes
+  end
+  return elements
+end
+
+-- An index from 0, as the library counts; those from the end are negative in both.
+local function from_zero(index, usual)
+  index = index == nil and usual or number_of(index, "index")
+  return index > 0 and index - 1 or index
+end
+
+-- The elements of a list from one index to another, both included, in a table; indices count from
+-- 1, negative ones from the end. All without any.
+function methods.lrange(self, key, first, last)
+  local handle = handle_of(self)
+  local from, to = from_zero(first, 1), from_zero(last, -1)
+  local name, problem = list_key_of(key)
+  if not name then
+    return nil, problem
+  end
+  local code =
+    library.mhshm_range(handle, name, #name, from, to, buffer, BUFFER_BYTES, size, size + 1)
+  if code ~= OK and code ~= TOO_SMALL then
+    return nil, message()
+  end
+  return unpack_elements(place_of(code, tonumber(size[0])), tonumber(size[1]))
+end
+
+return {
+  methods = methods,
+  take = take,
+  use = function(loaded)
+    library = loaded
+  end,
+}

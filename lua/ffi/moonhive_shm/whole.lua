@@ -1,0 +1,149 @@
+-- Methods for a whole dictionary: flushing, enumerating, figures, checking.
+
+local ffi = require("ffi")
+local common = require("moonhive_shm.common")
+
+local error, ipairs, tonumber = error, ipairs, tonumber
+local huge, sort = math.huge, table.sort
+local new, text_of = ffi.new, ffi.string
+
+local OK, TOO_SMALL = common.OK, common.TOO_SMALL
+local ALL_BITS = common.ALL_BITS
+local BUFFER_BYTES = common.BUFFER_BYTES
+-- Keys asked for at once when all are wanted.
+local KEYS_STEP = 1000
+local KEYS_USUAL = 1024
+
+local growing, handle_of, message = common.growing, common.handle_of, common.message
+local number_of, place_of = common.number_of, common.place_of
+local buffer, number, size = common.buffer, common.number, common.size
+
+local library
+local methods = {}
+
+-- Ends every entry.
+function methods.flush_all(self)
+  if library.mhshm_flush_all(handle_of(self)) ~= OK then
+    error(message(), 2)
+  end
+end
+
+-- Gives expired entries back, up to so many; how many.
+function methods.flush_expired(self, most)
+  local handle = handle_of(self)
+  local limit = most and number_of(most, "max_count") or 0
+  if library.mhshm_flush_expired(handle, limit > 0 and limit or 0, number) ~= OK then
+    error(message(), 2)
+  end
+  return tonumber(number[0])
+end
+
+-- Adds the keys of packed records to a list.
+local function unpack_keys(found, packed, length)
+  local at = 0
+  while at < length do
+    local item = ffi.cast("mhshm_item *", packed + at)
+    local key = text_of(packed + at + ffi.sizeof("mhshm_item"), item.key_bytes)
+    found[#found + 1] = { key = key, age = tonumber(item.age) }
+    at = at + item.record_bytes
+  end
+end
+
+-- Adds about so many keys from the cursor on.
+local function step_keys(handle, cursor, wanted, found)
+  local code = library.mhshm_items(handle, cursor, wanted, buffer, BUFFER_BYTES, size, nil)
+  if code ~= OK and code ~= TOO_SMALL then
+    error(message(), 3)
+  end
+  local length = tonumber(size[0])
+  unpack_keys(found, place_of(code, length), length)
+end
+
+local function is_older(a, b)
+  return a.age > b.age
+end
+
+-- Keys of live entries, least recently used first: 1024 of them, so many, or all (0).
+function methods.get_keys(self, most)
+  local handle = handle_of(self)
+  local limit = most and number_of(most, "max_count") or KEYS_USUAL
+  limit = limit > 0 and limit or huge
+  local found, cursor = {}, new("uint64_t[1]")
+  -- The oldest may be met last: all are looked at.
+  while cursor[0] ~= ALL_BITS do
+    step_keys(handle, cursor, KEYS_STEP, found)
+  end
+  sort(found, is_older)
+  local keys = {}
+  for index = 1, #found < limit and #found or limit do
+    keys[index] = found[index].key
+  end
+  return keys
+end
+
+-- Bytes that the dictionary was made for.
+function methods.capacity(self)
+  library.mhshm_capacity_bytes(handle_of(self), number)
+  return tonumber(number[0])
+end
+
+-- Bytes that new entries can take.
+function methods.free_space(self)
+  library.mhshm_free_bytes(handle_of(self), number)
+  return tonumber(number[0])
+end
+
+local NUMBERS = {
+  "shards",
+  "entries",
+  "elements",
+  "capacity_bytes",
+  "used_bytes",
+  "free_bytes",
+  "segment_bytes",
+  "hits",
+  "misses",
+  "writes",
+  "refusals",
+  "evictions",
+  "expiries",
+  "lock_waits",
+  "repairs",
+}
+
+-- A table of what the dictionary counts.
+function methods.statistics(self)
+  local numbers, result = growing("mhshm_numbers"), {}
+  library.mhshm_statistics(handle_of(self), numbers)
+  for _, name in ipairs(NUMBERS) do
+    result[name] = tonumber(numbers[name])
+  end
+  return result
+end
+
+-- Writes a dictionary in a file to the disk; true once that is done. The thread waits for the disk,
+-- in nginx too.
+function methods.sync(self)
+  if library.mhshm_sync(handle_of(self)) ~= OK then
+    return nil, message()
+  end
+  return true
+end
+
+-- Verifies every invariant: how many do not hold, and a text with a line for each.
+function methods.check(self)
+  local code = library.mhshm_check(handle_of(self), buffer, BUFFER_BYTES, size, size + 1)
+  if code == TOO_SMALL then
+    return tonumber(size[1]), "too many to tell"
+  elseif code ~= OK then
+    return nil, message()
+  end
+  return tonumber(size[1]), text_of(buffer, size[0])
+end
+
+return {
+  methods = methods,
+  use = function(loaded)
+    library = loaded
+  end,
+}
