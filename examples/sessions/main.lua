@@ -14,7 +14,7 @@ local session = dict:update("session:ada", function(session)
   session.visits = session.visits + 1
   return session
 end, 3600)
-print(("visit %d of ada, for another %d s"):format(session.visits, dict:ttl "session:ada"))
+print(("visit %d of ada, for another %.0f s"):format(session.visits, dict:ttl "session:ada"))
 
 -- Ten requests a second, counted over all processes.
 local allowed, refused = 0, 0
