@@ -164,6 +164,17 @@ LUAI_FUNC l_noret luaI_readonly (lua_State *L, const struct Table *h,
 LUAI_FUNC int luaI_equaltables (lua_State *L, const struct TValue *t1,
                                 const struct TValue *t2);
 
+/*
+** Strings whose bytes the host holds (see lextern.h): 'luaI_heldsize' is
+** what they have outside, for a collector that takes it for the VM's own.
+*/
+LUAI_FUNC void *luaI_release (void *ud, void *block, size_t osize,
+                              size_t nsize);
+
+#define luaI_isheld(ts)  \
+  ((ts)->shrlen == LSTRMEM && (ts)->falloc == luaI_release)
+#define luaI_heldsize(ts)	(luaI_isheld(ts) ? (ts)->u.lnglen + 1 : 0)
+
 /* compilation */
 LUAI_FUNC TStatus luaI_load (lua_State *L, struct Zio *z, const char *name,
                              const char *mode);
