@@ -21,9 +21,9 @@ use moonhive_lua_sys::lua::{self, lua_State};
 
 use super::buffer::Buffer;
 
-/// Strings of at least so many bytes are not copied. Below it a copy costs less than the buffer, its
-/// count and the string's way through the collector.
-pub const LARGE_BYTES: usize = 16 << 10;
+/// Strings of at least so many bytes are not copied. Measured (`docs/benchmarks.md`): at 4 KiB the buffer,
+/// its count and its place in the payload cost what the copies do, at 8 KiB less, at 64 KiB a third.
+pub const LARGE_BYTES: usize = 8 << 10;
 
 /// What counts the memory of a VM: the user data of its allocator, and how a block became another size.
 pub type Charge = unsafe fn(owner: *mut c_void, old_bytes: usize, new_bytes: usize);

@@ -214,6 +214,7 @@ fn small_strings_hold_nothing_of_a_large_message() {
 
 #[test]
 fn tables_that_need_a_wider_header_keep_their_large_strings() {
+    // 13 of the list, a field and one in a table; the key is no large string.
     let code = "local list = {}
         for i = 1, 40 do list[i] = i % 3 == 0 and ('x'):rep(70000) .. i or i end
         list.name = ('y'):rep(50000)
