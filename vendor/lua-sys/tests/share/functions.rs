@@ -89,6 +89,13 @@ fn a_function_can_be_called_in_every_way() {
             ("return load(string.dump(t.plain))(40, 2)", "42"),
             ("return debug.getinfo(t.plain, 'u').nparams", "2"),
             ("return debug.getinfo(t.plain, 'S').what", "Lua"),
+            ("return debug.getupvalue(t.wait, 1)", "nil"),
+            ("return debug.upvalueid(t.wait, 1)", "nil"),
+            ("return debug.setupvalue(t.wait, 1, {})", "nil"),
+            ("return pcall(debug.upvaluejoin, t.wait, 1, function() return t end, 1)", "false"),
+            ("return pcall(debug.upvaluejoin, function() return t end, 1, t.wait, 1)", "false"),
+            ("return debug.getlocal(t.plain, 1)", "nil"),
+            ("local n = 0 debug.sethook(t.many, '', 1) debug.sethook() return n", "0"),
         ] {
             assert_eq!(state.eval(code), expected, "{code}");
         }
