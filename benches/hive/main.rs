@@ -22,9 +22,9 @@ static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mim
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lua");
 /// Those that run as services.
-const BENCHES: [&str; 12] = [
-    "call", "send", "wake", "spawn", "modules", "many", "timer", "alarms", "reload", "share",
-    "shared", "gaps",
+const BENCHES: [&str; 13] = [
+    "call", "large", "send", "wake", "spawn", "modules", "many", "timer", "alarms", "reload",
+    "share", "shared", "gaps",
 ];
 /// Those of whole processes.
 const PROCESSES: [(&str, fn()); 2] = [("idle", process::idle), ("end", process::end)];

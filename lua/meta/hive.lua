@@ -399,7 +399,8 @@ hive.share = {}
 
 --- Makes a table the version that the name stands for. The table itself stays as it is.
 ---@param name string 1 to 512 bytes
----@param table table strings, numbers, booleans, and tables without metatables
+---@param table table strings, numbers, booleans, tables without metatables, and Lua functions that
+---  refer to nothing but globals
 ---@return integer version rises with every publication of the host
 function hive.share.publish(name, table) end
 

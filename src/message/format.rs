@@ -3,12 +3,16 @@
 //! Everything here is safe Rust over byte slices and asks nothing of Lua, so the stack codec, the
 //! serde codec and the fuzzer share one definition of the format (`docs/message-format.md` shows it
 //! byte by byte). The short way for plain values (`plain.rs`) has a reader and a writer of its own over a
-//! fixed buffer, with the tags from here; a property test compares what both write. Invariant: [`Reader`] never reads outside its slice and never trusts a count that
-//! the remaining bytes cannot hold.
+//! fixed buffer, with the tags from here; a property test compares what both write. Large strings lie
+//! beside the bytes, in the order of their tags. Invariant: [`Reader`] never reads outside its slice and
+//! never trusts a count that the remaining bytes cannot hold.
 
 use moonhive_lua_sys::inside::Bare;
 
+use super::MAX_PAYLOAD_BYTES;
+use super::buffer::Buffer;
 use super::error::UnpackError;
+use super::packed::{Attached, HEADER_GROWTH_BYTES, Packed};
 use super::path::Step;
 use super::payload::{PADDED_BYTES, Payload};
 
@@ -36,6 +40,8 @@ pub(super) mod tag {
     pub const ARRAY_32: u8 = 0x0c;
     pub const MAP_32: u8 = 0x0d;
     pub const TABLE_32: u8 = 0x0e;
+    /// A string that lies beside the bytes: see `packed.rs`.
+    pub const ATTACHED: u8 = 0x0f;
     /// Low four bits: number of elements; no pairs.
     pub const SMALL_ARRAY: u8 = 0x10;
     pub const SMALL_ARRAY_LAST: u8 = 0x1f;
@@ -104,12 +110,24 @@ pub(super) struct OpenTable {
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
+    attached: Vec<Attached>,
+    /// What the attached strings add to the bytes of the whole payload.
+    grown_bytes: usize,
+}
+
+/// What stands before a string of more than 255 bytes.
+pub(super) fn long_header(length: usize) -> [u8; 5] {
+    let mut header = [tag::STRING_32; 5];
+    // Fits: callers check the payload limit before they write a string.
+    header[1..].copy_from_slice(&(length as u32).to_le_bytes());
+    header
 }
 
 impl Writer {
     /// Forgets what was written and starts a payload.
     pub fn begin(&mut self) {
         self.bytes.clear();
+        self.forget_attached();
         self.bytes.extend_from_slice(&[FORMAT_VERSION, 0]);
     }
 
@@ -123,15 +141,25 @@ impl Writer {
             return Payload::EMPTY;
         }
         self.bytes[1] = remembered_keys as u8;
+        if !self.attached.is_empty() {
+            return Payload::attached(&self.bytes, std::mem::take(&mut self.attached));
+        }
         if length < PADDED_BYTES {
             self.bytes.extend_from_slice(&[0; PADDED_BYTES]);
         }
         Payload::from_padded(&self.bytes, length)
     }
 
-    /// Bytes written so far, header included.
+    /// Bytes of the whole payload so far, header included.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.grown_bytes
+    }
+
+    /// Lets go of large strings, of which a payload that failed may have left some.
+    #[inline]
+    pub fn forget_attached(&mut self) {
+        self.attached.clear();
+        self.grown_bytes = 0;
     }
 
     /// Gives a buffer of more than `keep_bytes` back.
@@ -144,7 +172,8 @@ impl Writer {
 
     /// How a path spells the key that was written at `start`.
     pub fn key_step(&self, start: usize) -> Step {
-        let mut reader = Reader { bytes: &self.bytes, position: start, remembered_keys: 0 };
+        let bytes = self.bytes.as_slice();
+        let mut reader = Reader { bytes, position: start, remembered_keys: 0, attached: &[] };
         match reader.key(0) {
             Ok(KeyToken::Literal(token)) => token.step(),
             Ok(KeyToken::Reference(_)) | Err(_) => Step::Other("key"),
@@ -205,9 +234,15 @@ impl Writer {
         if let Ok(length) = u8::try_from(length) {
             self.tagged(tag::STRING_8, [length]);
         } else {
-            // Fits: callers check the payload limit before they write a string.
-            self.tagged(tag::STRING_32, (length as u32).to_le_bytes());
+            self.bytes.extend_from_slice(&long_header(length));
         }
+    }
+
+    /// A large string, which is not copied.
+    pub fn attach(&mut self, buffer: Buffer) {
+        self.grown_bytes += HEADER_GROWTH_BYTES + buffer.len();
+        self.attached.push(Attached { at: self.bytes.len(), buffer });
+        self.bytes.push(tag::ATTACHED);
     }
 
     /// A key that an earlier table of this payload wrote in full.
@@ -260,6 +295,8 @@ impl Writer {
         let (from, end) = (table.start + table.reserved, self.bytes.len());
         self.bytes.resize(end + by, 0);
         self.bytes.copy_within(from..end, from + by);
+        let moved = self.attached.iter_mut().rev().take_while(|large| large.at >= from);
+        moved.for_each(|large| large.at += by);
     }
 
     /// Appends a tag and the bytes that belong to it, with one check for room.
@@ -274,15 +311,20 @@ impl Writer {
 }
 
 /// One value as it stands in the bytes; tables are announced, their contents follow.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Token<'a> {
     Nil,
     Boolean(bool),
     Integer(i64),
     Float(f64),
     String(&'a [u8]),
+    /// A string that lies beside the bytes.
+    Large(&'a Buffer),
     Pointer(u64),
-    Handle { kind: u8, value: u64 },
+    Handle {
+        kind: u8,
+        value: u64,
+    },
     Table(Shape),
 }
 
@@ -294,6 +336,7 @@ impl Token<'_> {
             Self::Float(key) => Step::Float(key),
             Self::Boolean(key) => Step::Boolean(key),
             Self::String(key) => Step::string(key),
+            Self::Large(key) => Step::string(key.bytes()),
             Self::Table(_) => Step::Other("table"),
             Self::Pointer(_) | Self::Handle { .. } => Step::Other("userdata"),
             Self::Nil => Step::Other("nil"),
@@ -302,7 +345,7 @@ impl Token<'_> {
 }
 
 /// What stands in the place of a key.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum KeyToken<'a> {
     /// The remembered key of this number.
     Reference(u8),
@@ -315,19 +358,26 @@ pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     position: usize,
     remembered_keys: u8,
+    /// Large strings that were not met yet.
+    attached: &'a [Attached],
 }
 
 impl<'a> Reader<'a> {
-    /// Checks the header. No bytes at all are a payload without values.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, UnpackError> {
+    /// Checks length and header. No bytes at all are a payload without values.
+    pub fn new(packed: Packed<'a>) -> Result<Self, UnpackError> {
+        let Packed { bytes, attached } = packed;
+        let size_bytes = packed.whole_bytes();
+        if size_bytes > MAX_PAYLOAD_BYTES {
+            return Err(UnpackError::Size { size_bytes, limit_bytes: MAX_PAYLOAD_BYTES });
+        }
         let remembered_keys = match *bytes {
-            [] => return Ok(Self { bytes, position: 0, remembered_keys: 0 }),
+            [] => return Ok(Self { bytes, position: 0, remembered_keys: 0, attached }),
             [FORMAT_VERSION, keys, ..] if keys as usize <= MAX_REMEMBERED_KEYS => keys,
             [FORMAT_VERSION, _, ..] => return Err(UnpackError::Key { offset_bytes: 1 }),
             [FORMAT_VERSION] => return Err(UnpackError::Truncated { offset_bytes: 1 }),
             [found, ..] => return Err(UnpackError::Version { found }),
         };
-        Ok(Self { bytes, position: HEADER_BYTES, remembered_keys })
+        Ok(Self { bytes, position: HEADER_BYTES, remembered_keys, attached })
     }
 
     /// How many keys, in the order they are written, later tables refer to.
@@ -459,8 +509,17 @@ impl<'a> Reader<'a> {
                 let shape = Shape { elements, pairs: self.count()? };
                 self.table(shape, owed)?
             }
-            _ => return Err(UnpackError::Tag { tag, offset_bytes: self.position - 1 }),
+            _ => Token::Large(self.large(tag)?),
         })
+    }
+
+    /// The next of the large strings. Bytes from elsewhere have none, and the tag means nothing there.
+    fn large(&mut self, tag: u8) -> Result<&'a Buffer, UnpackError> {
+        let (tag::ATTACHED, Some((large, rest))) = (tag, self.attached.split_first()) else {
+            return Err(UnpackError::Tag { tag, offset_bytes: self.position - 1 });
+        };
+        self.attached = rest;
+        Ok(&large.buffer)
     }
 
     #[inline]

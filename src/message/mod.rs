@@ -9,6 +9,9 @@
 //! userdata are refused with the path to them. Metatables stay behind: a receiver runs other code
 //! and would not know them; refusing them would make every object unsendable.
 //!
+//! Strings of [`LARGE_BYTES`] and more are not copied between VMs of a process: they lie in counted
+//! buffers that the receiver's strings point into.
+//!
 //! Napkin numbers: one to three plain arguments 15 to 30 ns each way and no allocation up to
 //! [`INLINE_BYTES`]; a table of 100 rows with three fields and a list each (3 KB) about 14 us to
 //! pack and 20 us to unpack.
@@ -16,12 +19,15 @@
 //! Invariants: packing neither changes the VM nor runs any of its code (unless `__pairs` is asked
 //! for); unpacking is total: any bytes give values or an error. `unsafe` here is stack access only.
 
+mod buffer;
 mod error;
 mod fault;
 mod format;
 mod handle;
 mod keys;
+mod large;
 mod pack;
+mod packed;
 mod pairs;
 mod path;
 mod payload;
@@ -36,10 +42,13 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buffer::BLOCK_ALIGNMENT;
 pub use error::{PackError, UnpackError};
 pub use format::FORMAT_VERSION;
 pub use handle::{Handle, RebuildHandle, set_handle_kind};
+pub use large::{Charge, Heap, LARGE_BYTES};
 pub use pack::{PackOptions, pack};
+pub use packed::Packed;
 pub use pairs::ProtectedCall;
 pub use path::Path;
 pub use payload::{INLINE_BYTES, Payload};

@@ -6,6 +6,7 @@
 
 use std::ffi::c_int;
 
+use moonhive_lua_sys::external::Long;
 use moonhive_lua_sys::lua::{self, LUA_TUSERDATA, lua_State};
 use moonhive_lua_sys::quick;
 
@@ -14,6 +15,7 @@ use super::fault::{Cause, Fault};
 use super::format::{Shape, Writer};
 use super::handle::handle_at;
 use super::keys::KeyCache;
+use super::large::{Heap, LARGE_BYTES, buffer_of};
 use super::pairs::{self, ProtectedCall};
 use super::path::Step;
 use super::payload::{INLINE_BYTES, Payload};
@@ -38,11 +40,15 @@ pub struct PackOptions {
     pub root: &'static str,
     /// Values at the beginning that errors do not count, such as the name of a method.
     pub uncounted: i32,
+    /// Leave to put large strings beside the bytes, for a receiver in this process; without it all of a
+    /// payload is bytes.
+    pub heap: Option<Heap>,
 }
 
 impl Default for PackOptions {
     fn default() -> Self {
-        Self { pairs: None, limit_bytes: MAX_PAYLOAD_BYTES, root: "args", uncounted: 0 }
+        let (limit_bytes, root) = (MAX_PAYLOAD_BYTES, "args");
+        Self { pairs: None, limit_bytes, root, uncounted: 0, heap: None }
     }
 }
 
@@ -58,6 +64,7 @@ impl Default for PackOptions {
 /// # Safety
 /// `state` must be a valid state that this thread may use, with `count` values from `first_index`
 /// on. With [`PackOptions::pairs`] metamethods run, so the state must be able to run Lua code.
+/// [`PackOptions::heap`] must suit its VM.
 pub unsafe fn pack(
     state: *mut lua_State,
     first_index: c_int,
@@ -106,6 +113,7 @@ pub(super) struct Packer<'a> {
     pub(super) call_pairs: Option<ProtectedCall>,
     limit_bytes: usize,
     uncounted: i32,
+    heap: Option<Heap>,
 }
 
 impl<'a> Packer<'a> {
@@ -113,8 +121,8 @@ impl<'a> Packer<'a> {
     fn new(state: *mut lua_State, scratch: &'a mut Scratch, options: &PackOptions) -> Self {
         let Scratch { writer, keys, ancestors } = scratch;
         let limit_bytes = options.limit_bytes.min(MAX_PAYLOAD_BYTES);
-        let (call_pairs, uncounted) = (options.pairs, options.uncounted);
-        Self { state, writer, keys, ancestors, call_pairs, limit_bytes, uncounted }
+        let &PackOptions { pairs: call_pairs, uncounted, heap, .. } = options;
+        Self { state, writer, keys, ancestors, call_pairs, limit_bytes, uncounted, heap }
     }
 
     /// Packs the values at `first..first + count`.
@@ -143,7 +151,8 @@ impl<'a> Packer<'a> {
         depth: usize,
     ) -> Result<(), Box<Fault>> {
         match view {
-            View::String(bytes) => return self.string(bytes),
+            // SAFETY: the string is at `index`.
+            View::String(bytes) => return unsafe { self.string_at(bytes, index) },
             View::Integer(value) => self.writer.integer(value),
             // SAFETY: the value at `index` is a table.
             View::Table(address) => return unsafe { self.table(index, address, depth) },
@@ -173,6 +182,26 @@ impl<'a> Packer<'a> {
             _ => return unsafe { self.value(view, index, depth) }.map_err(Fault::as_key),
         }
         self.check_size()
+    }
+
+    /// Packs the string at `index`, which is `bytes`.
+    ///
+    /// # Safety
+    /// As for [`value`](Self::value).
+    #[inline]
+    unsafe fn string_at(&mut self, bytes: &[u8], index: c_int) -> Result<(), Box<Fault>> {
+        if let Some(heap) = self.heap
+            && (LARGE_BYTES..=self.limit_bytes).contains(&bytes.len())
+        {
+            // SAFETY: by contract.
+            unsafe {
+                if let Some(string) = Long::at(self.state, index) {
+                    self.writer.attach(buffer_of(self.state, string, heap));
+                    return self.check_size();
+                }
+            }
+        }
+        self.string(bytes)
     }
 
     #[inline]

@@ -2,13 +2,16 @@
 //!
 //! Short payloads lie inside the value itself and cost no allocation; longer ones are counted, so a
 //! payload that goes to many services is copied once. 40 bytes either way: a message that carries
-//! one stays within a cache line. They are laid out as words, not as an enum of bytes: a message is
+//! one stays within a cache line. Large strings may lie beside the bytes (`packed.rs`). They are laid out as words, not as an enum of bytes: a message is
 //! moved several times within nanoseconds, and a processor stalls when it reads what it has just
 //! written in other pieces.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
+
+use super::packed::{Attached, Packed, Parts, grown_bytes};
 
 /// Longest payload that needs no allocation. Two integers and a short string fit.
 pub const INLINE_BYTES: usize = 38;
@@ -31,21 +34,24 @@ const _: () = assert!(size_of::<Payload>() == PADDED_BYTES);
 /// ```
 #[repr(C)]
 pub struct Payload {
-    /// The first bytes of a short payload, or where the bytes of a counted one lie.
+    /// The first bytes of a short payload, or where the bytes or [`Parts`] of a counted one lie.
     first: *const u8,
-    /// The bytes that follow; of a counted payload the number of its bytes.
+    /// The bytes that follow; of a counted payload the number of its bytes, were it whole.
     rest: [u64; 3],
-    /// The last bytes of a short payload, and in the highest byte the length or [`COUNTED`].
+    /// The last bytes of a short payload, and in the highest byte the length, [`COUNTED`] or [`ATTACHED`].
     last: u64,
 }
 
-// SAFETY: the bytes are never written to, and those that are counted belong to an `Arc<[u8]>`.
+// SAFETY: the bytes are never written to, and those that are counted belong to an `Arc<[u8]>` or an
+// `Arc<Parts>`.
 unsafe impl Send for Payload {}
 // SAFETY: as above.
 unsafe impl Sync for Payload {}
 
 /// In the place of a length: the bytes lie elsewhere and are counted.
 const COUNTED: u8 = 0xff;
+/// The same, and there are large strings beside them.
+const ATTACHED: u8 = 0xfe;
 /// Where the highest byte of the last word begins.
 const LENGTH_SHIFT: u32 = 56;
 
@@ -65,7 +71,16 @@ impl Payload {
         Self { first: bytes.cast(), rest, last: u64::from(COUNTED) << LENGTH_SHIFT }
     }
 
-    /// Length of a short payload, or [`COUNTED`].
+    /// Bytes with large strings beside them.
+    pub(super) fn attached(bytes: &[u8], attached: Vec<Attached>) -> Self {
+        let whole_bytes = bytes.len() + grown_bytes(&attached);
+        let parts = Parts { bytes: bytes.into(), attached: attached.into() };
+        let rest = [whole_bytes as u64, 0, 0];
+        let first = Arc::into_raw(Arc::new(parts)).cast();
+        Self { first, rest, last: u64::from(ATTACHED) << LENGTH_SHIFT }
+    }
+
+    /// Length of a short payload, [`COUNTED`] or [`ATTACHED`].
     #[inline]
     fn tag(&self) -> u8 {
         (self.last >> LENGTH_SHIFT) as u8
@@ -78,12 +93,38 @@ impl Payload {
         ptr::slice_from_raw_parts(self.first, self.rest[0] as usize)
     }
 
+    /// What a payload with large strings was made of.
+    #[inline]
+    fn parts(&self) -> *const Parts {
+        debug_assert_eq!(self.tag(), ATTACHED);
+        self.first.cast()
+    }
+
     /// The packed form, as [`unpack`](super::unpack) takes it.
     #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn packed(&self) -> Packed<'_> {
+        if self.tag() == ATTACHED {
+            // SAFETY: the `Arc` lives as long as this payload or a clone does.
+            let parts = unsafe { &*self.parts() };
+            return Packed { bytes: &parts.bytes, attached: &parts.attached };
+        }
+        Packed { bytes: self.head(), attached: &[] }
+    }
+
+    /// The packed form in one piece. A copy is made only of a payload with large strings (see
+    /// [`LARGE_BYTES`](super::LARGE_BYTES)).
+    pub fn to_bytes(&self) -> Cow<'_, [u8]> {
+        self.packed().whole()
+    }
+
+    /// The bytes, without large strings beside them; of what was packed whole all there is.
+    #[inline]
+    pub(crate) fn head(&self) -> &[u8] {
         match self.tag() {
             // SAFETY: the `Arc` lives as long as this payload or a clone does.
             COUNTED => unsafe { &*self.counted_bytes() },
+            // SAFETY: as above.
+            ATTACHED => unsafe { &(*self.parts()).bytes },
             // SAFETY: a short payload's bytes lie in the payload from its begin on; in memory the
             // highest byte of the last word comes last (asserted below).
             length => unsafe {
@@ -92,10 +133,16 @@ impl Payload {
         }
     }
 
-    /// Length in bytes.
+    /// How many strings and payloads count for each of the large strings, for tests.
+    #[cfg(test)]
+    pub(crate) fn owners(&self) -> Vec<usize> {
+        self.packed().attached.iter().map(|large| large.buffer.owners()).collect()
+    }
+
+    /// Length in bytes, those of large strings included.
     pub fn len(&self) -> usize {
         match self.tag() {
-            COUNTED => self.rest[0] as usize,
+            COUNTED | ATTACHED => self.rest[0] as usize,
             length => usize::from(length),
         }
     }
@@ -110,9 +157,13 @@ const _: () = assert!(cfg!(target_endian = "little"), "the last byte of a payloa
 
 impl Clone for Payload {
     fn clone(&self) -> Self {
-        if self.tag() == COUNTED {
-            // SAFETY: `counted` took the address from an `Arc` that this payload still counts for.
-            unsafe { Arc::increment_strong_count(self.counted_bytes()) };
+        // SAFETY: the address is of an `Arc` that this payload still counts for, of that kind.
+        unsafe {
+            match self.tag() {
+                COUNTED => Arc::increment_strong_count(self.counted_bytes()),
+                ATTACHED => Arc::increment_strong_count(self.parts()),
+                _ => {}
+            }
         }
         Self { first: self.first, rest: self.rest, last: self.last }
     }
@@ -121,9 +172,13 @@ impl Clone for Payload {
 impl Drop for Payload {
     #[inline]
     fn drop(&mut self) {
-        if self.tag() == COUNTED {
-            // SAFETY: as in `clone`; this payload's count is given back once.
-            drop(unsafe { Arc::from_raw(self.counted_bytes()) });
+        // SAFETY: as in `clone`; this payload's count is given back once.
+        unsafe {
+            match self.tag() {
+                COUNTED => drop(Arc::from_raw(self.counted_bytes())),
+                ATTACHED => drop(Arc::from_raw(self.parts())),
+                _ => {}
+            }
         }
     }
 }
@@ -162,15 +217,16 @@ impl Payload {
     }
 }
 
-impl AsRef<[u8]> for Payload {
-    fn as_ref(&self) -> &[u8] {
-        self.as_bytes()
+impl<'a> From<&'a Payload> for Packed<'a> {
+    #[inline]
+    fn from(payload: &'a Payload) -> Self {
+        payload.packed()
     }
 }
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        self.to_bytes() == other.to_bytes()
     }
 }
 
@@ -191,7 +247,7 @@ mod tests {
         for length in [0, 1, INLINE_BYTES - 1, INLINE_BYTES, INLINE_BYTES + 1, 5000] {
             let bytes: Vec<u8> = (0..length).map(|i| i as u8).collect();
             let payload = Payload::from(bytes.as_slice());
-            assert_eq!(payload.as_bytes(), bytes);
+            assert_eq!(payload.to_bytes(), bytes);
             assert_eq!(payload.clone(), payload);
             assert_eq!(payload.is_empty(), length == 0);
         }
@@ -200,6 +256,6 @@ mod tests {
     #[test]
     fn a_clone_of_a_long_payload_shares_its_bytes() {
         let payload = Payload::from([7; 1000].as_slice());
-        assert_eq!(payload.clone().as_bytes().as_ptr(), payload.as_bytes().as_ptr());
+        assert_eq!(payload.clone().head().as_ptr(), payload.head().as_ptr());
     }
 }

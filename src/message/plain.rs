@@ -126,7 +126,7 @@ impl<'a> PlainRequest<'a> {
     /// Reads the name; `None` if the payload is not short or begins with something else.
     #[inline]
     pub fn new(payload: &'a Payload) -> Option<PlainRequest<'a>> {
-        let [FORMAT_VERSION, 0, tag, rest @ ..] = payload.as_bytes() else { return None };
+        let [FORMAT_VERSION, 0, tag, rest @ ..] = payload.head() else { return None };
         if !(tag::SMALL_STRING..=tag::SMALL_STRING_LAST).contains(tag) {
             return None;
         }

@@ -47,6 +47,7 @@ pub(super) fn with_scratch<E>(
         Ok(()) => Ok(scratch.writer.finish(scratch.keys.referenced())),
         Err(error) => Err(error),
     };
+    scratch.writer.forget_attached();
     scratch.writer.shrink(KEPT_BYTES);
     SPARE.set(Some(scratch));
     result

@@ -9,12 +9,14 @@
 
 use std::ffi::c_int;
 
+use moonhive_lua_sys::external::Long;
 use moonhive_lua_sys::inside::{Item, Table};
 use moonhive_lua_sys::lua::lua_State;
 use moonhive_lua_sys::quick::Plain;
 
 use super::format::{Shape, Writer};
 use super::keys::KeyCache;
+use super::large::{Heap, LARGE_BYTES, buffer_of};
 use super::pack::PackOptions;
 use super::scratch::Scratch;
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
@@ -32,7 +34,8 @@ pub(super) unsafe fn pack_tree(
     let Scratch { writer, keys, ancestors } = scratch;
     let asks_pairs = options.pairs.is_some();
     let limit_bytes = options.limit_bytes.min(MAX_PAYLOAD_BYTES);
-    let mut tree = Tree { state, writer, keys, ancestors, limit_bytes, asks_pairs };
+    let heap = options.heap;
+    let mut tree = Tree { state, writer, keys, ancestors, limit_bytes, asks_pairs, heap };
     (first..first + count).try_for_each(|index| {
         // SAFETY: the caller vouches for the values; nothing changes them meanwhile.
         unsafe { tree.value(Item::at(state, index), 0) }
@@ -47,6 +50,7 @@ struct Tree<'a> {
     ancestors: &'a mut [usize; MAX_DEPTH],
     limit_bytes: usize,
     asks_pairs: bool,
+    heap: Option<Heap>,
 }
 
 impl Tree<'_> {
@@ -58,6 +62,8 @@ impl Tree<'_> {
     unsafe fn value(&mut self, item: Item<'_>, depth: usize) -> Option<()> {
         match item {
             Item::Plain(plain) => self.plain(plain),
+            // SAFETY: by contract.
+            Item::Long(string) => unsafe { self.long(string) },
             // SAFETY: by contract.
             Item::Table(table) => unsafe { self.table(table, depth) },
             Item::Other => None,
@@ -95,15 +101,38 @@ impl Tree<'_> {
     /// # Safety
     /// As [`value`](Self::value).
     #[inline]
+    unsafe fn long(&mut self, string: Long<'_>) -> Option<()> {
+        let bytes = string.bytes();
+        match self.heap {
+            Some(heap) if bytes.len() >= LARGE_BYTES && bytes.len() <= self.limit_bytes => {
+                // SAFETY: by contract.
+                self.writer.attach(unsafe { buffer_of(self.state, string, heap) });
+                self.fits()
+            }
+            _ => self.string(bytes),
+        }
+    }
+
+    /// # Safety
+    /// As [`value`](Self::value).
+    #[inline]
     unsafe fn key(&mut self, item: Item<'_>, depth: usize) -> Option<()> {
         match item {
-            Item::Plain(Plain::String(key)) => match self.keys.find_or_remember(key) {
-                Some(number) => self.writer.key_reference(number),
-                None => return self.string(key),
-            },
+            Item::Plain(Plain::String(key)) => return self.name(key),
+            Item::Long(key) => return self.name(key.bytes()),
             Item::Plain(Plain::Integer(key)) => self.writer.wide_integer(key),
             // SAFETY: by contract.
             _ => return unsafe { self.value(item, depth) },
+        }
+        Some(())
+    }
+
+    /// A string in the place of a key.
+    #[inline]
+    fn name(&mut self, key: &[u8]) -> Option<()> {
+        match self.keys.find_or_remember(key) {
+            Some(number) => self.writer.key_reference(number),
+            None => return self.string(key),
         }
         Some(())
     }

@@ -11,12 +11,15 @@ use moonhive_lua_sys::inside::Fresh;
 use moonhive_lua_sys::lua::{self, lua_State};
 use moonhive_lua_sys::{quick, row};
 
+use super::MAX_DEPTH;
+use super::buffer::Buffer;
 use super::error::UnpackError;
 use super::format::{KeyToken, Reader, Shape, Token};
 use super::handle::{Handle, RebuildHandle};
+use super::large::{Heap, push_large};
+use super::packed::Packed;
 use super::plain::unpack_plain;
 use super::rows::{MODELS, Model};
-use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
 /// Stack slots that one level of nesting uses: the table, a key, its value, and one to spare.
 const SLOTS_PER_LEVEL: c_int = 4;
@@ -30,6 +33,8 @@ pub struct UnpackOptions {
     pub rebuild: Option<RebuildHandle>,
     /// The bytes come from another process: light userdata are refused.
     pub foreign: bool,
+    /// Leave to let large strings lie in the buffers of the payload; without it they are copied.
+    pub heap: Option<Heap>,
 }
 
 /// Pushes the values of a payload and returns how many there are. After an error the stack is as it
@@ -41,23 +46,20 @@ pub struct UnpackOptions {
 /// # Safety
 /// `state` must be a valid state that this thread may use. Memory errors of the VM are raised as
 /// usual (a `longjmp`), so the caller's frames must not own anything then; Moonhive's own VMs raise
-/// none while native code runs.
-pub unsafe fn unpack(
+/// none while native code runs. [`UnpackOptions::heap`] must suit the VM.
+pub unsafe fn unpack<'a>(
     state: *mut lua_State,
-    bytes: &[u8],
+    payload: impl Into<Packed<'a>>,
     options: &UnpackOptions,
 ) -> Result<c_int, UnpackError> {
-    if bytes.len() > MAX_PAYLOAD_BYTES {
-        let (size_bytes, limit_bytes) = (bytes.len(), MAX_PAYLOAD_BYTES);
-        return Err(UnpackError::Size { size_bytes, limit_bytes });
-    }
+    let packed = payload.into();
     if !options.foreign {
         // SAFETY: the caller vouches for the state.
-        if let Some(count) = unsafe { unpack_plain(state, bytes) } {
+        if let Some(count) = unsafe { unpack_plain(state, packed.bytes) } {
             return Ok(count);
         }
     }
-    let reader = Reader::new(bytes)?;
+    let reader = Reader::new(packed)?;
     // SAFETY: the caller vouches for the state; `settop` only pops what was pushed here.
     unsafe {
         let base = quick::gettop(state);
@@ -165,6 +167,7 @@ impl Unpacker<'_> {
                 Token::String(bytes) => {
                     lua::lua_pushlstring(state, bytes.as_ptr().cast(), bytes.len());
                 }
+                Token::Large(buffer) => self.large(buffer),
                 Token::Integer(value) => quick::pushinteger(state, value),
                 Token::Table(shape) => return self.table(shape, owed, depth),
                 Token::Float(value) => quick::pushnumber(state, value),
@@ -175,6 +178,24 @@ impl Unpacker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Pushes a string that lies beside the bytes.
+    ///
+    /// # Safety
+    /// There must be room for it.
+    #[cold]
+    unsafe fn large(&self, buffer: &Buffer) {
+        // SAFETY: by contract.
+        unsafe {
+            match self.options.heap {
+                Some(heap) => push_large(self.state, buffer, heap),
+                None => {
+                    let bytes = buffer.bytes();
+                    lua::lua_pushlstring(self.state, bytes.as_ptr().cast(), bytes.len());
+                }
+            }
+        }
     }
 
     /// Pushes a light userdata.
@@ -277,7 +298,9 @@ impl Unpacker<'_> {
                 KeyToken::Reference(number) if usize::from(number) < self.keys_seen => {
                     quick::pushvalue(self.state, self.base + 1 + c_int::from(number));
                 }
-                KeyToken::Reference(_) | KeyToken::Literal(Token::Nil) => return self.bad_key(),
+                KeyToken::Reference(_) | KeyToken::Literal(Token::Nil | Token::Large(_)) => {
+                    return self.bad_key();
+                }
                 KeyToken::Literal(Token::Float(key)) if key.is_nan() => return self.bad_key(),
                 KeyToken::Literal(token) => {
                     self.push(token, owed, depth)?;

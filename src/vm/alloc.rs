@@ -14,8 +14,19 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
 
+use crate::message::Heap;
+
 /// Alignment of every block. Lua's own objects need no more than a pointer does.
-pub(super) const BLOCK_ALIGNMENT: usize = 8;
+pub(super) use crate::message::BLOCK_ALIGNMENT;
+
+/// Leave for the codec to let strings lie in buffers that several VMs share.
+///
+/// Sound with VMs of ours: [`allocate`] takes blocks from Rust's allocator with that alignment, and the
+/// user data of each is its [`Memory`], which outlives the state.
+pub(super) const HEAP: Heap = {
+    // SAFETY: as above.
+    unsafe { Heap::new(charge) }
+};
 
 /// The largest block that Rust's allocator may be asked for.
 const MAX_BLOCK_BYTES: usize = isize::MAX as usize - BLOCK_ALIGNMENT;
@@ -110,6 +121,16 @@ impl Memory {
     fn account(&self, old: usize, new: usize) {
         self.left_bytes.set(self.left_bytes.get() + old as isize - new as isize);
     }
+}
+
+/// Counts bytes outside that a VM keeps alive. Nothing is refused: whoever puts something large into a VM
+/// asks afterwards whether it is within its limit, as with all that Rust code puts there.
+///
+/// # Safety
+/// `owner` points to a live `Memory` that no other thread uses, which counts `old_bytes` of these.
+unsafe fn charge(owner: *mut c_void, old_bytes: usize, new_bytes: usize) {
+    // SAFETY: by contract.
+    unsafe { &*owner.cast::<Memory>() }.account(old_bytes, new_bytes);
 }
 
 /// The `lua_Alloc` of every VM; `ud` is its [`Memory`].

@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 use moonhive_lua_sys::globals::{self, lua_visitglobals, lua_visitloopvariables};
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{lua, share};
 
 use super::read::Kind;
 use super::stack::Stack;
@@ -62,12 +62,15 @@ impl Stack<'_> {
         found
     }
 
-    /// The absolute index of a value that is a function of Lua.
+    /// The absolute index of a value that is a closure of Lua. (What a shared table holds is none.)
     fn lua_function(&mut self, index: c_int) -> Option<c_int> {
         let index = self.occupied(index);
         // SAFETY: the index holds a value.
-        let is_native = unsafe { lua::lua_iscfunction(self.state(), index) != 0 };
-        (self.kind(index) == Kind::Function && !is_native).then_some(index)
+        let is_other = unsafe {
+            lua::lua_iscfunction(self.state(), index) != 0
+                || share::lua_issharedfunction(self.state(), index) != 0
+        };
+        (self.kind(index) == Kind::Function && !is_other).then_some(index)
     }
 }
 

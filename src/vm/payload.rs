@@ -4,6 +4,7 @@ use std::ffi::c_int;
 
 use moonhive_lua_sys::lua;
 
+use super::alloc::HEAP;
 use super::context::Context;
 use super::read::Kind;
 use super::stack::Stack;
@@ -24,6 +25,23 @@ impl Stack<'_> {
         count: c_int,
         root: &'static str,
     ) -> Result<Payload, PackError> {
+        self.pack_with(
+            first,
+            count,
+            PackOptions { root, heap: Some(HEAP), ..PackOptions::default() },
+        )
+    }
+
+    /// The same, with all of the payload in its bytes: for what leaves the process.
+    ///
+    /// # Errors
+    /// As [`Stack::pack`].
+    pub fn pack_whole(
+        &mut self,
+        first: c_int,
+        count: c_int,
+        root: &'static str,
+    ) -> Result<Payload, PackError> {
         self.pack_with(first, count, PackOptions { root, ..PackOptions::default() })
     }
 
@@ -33,7 +51,11 @@ impl Stack<'_> {
     /// As [`Stack::pack`]; paths count the arguments only.
     pub fn pack_request(&mut self, first: c_int) -> Result<Payload, PackError> {
         let count = self.top() - self.absolute(first) + 1;
-        self.pack_with(first, count, PackOptions { uncounted: 1, ..PackOptions::default() })
+        self.pack_with(
+            first,
+            count,
+            PackOptions { uncounted: 1, heap: Some(HEAP), ..PackOptions::default() },
+        )
     }
 
     /// The same, and tables that have the metamethod `__pairs` are sent as what it iterates over.
@@ -51,7 +73,8 @@ impl Stack<'_> {
         // Only tables have metamethods to run, and running them takes a protected call.
         let pairs: Option<ProtectedCall> =
             (first..first + count).any(is_table).then_some(call_outside);
-        self.pack_with(first, count, PackOptions { root, pairs, ..PackOptions::default() })
+        let options = PackOptions { root, pairs, heap: Some(HEAP), ..PackOptions::default() };
+        self.pack_with(first, count, options)
     }
 
     #[inline]
@@ -64,7 +87,7 @@ impl Stack<'_> {
         let first = self.absolute(first);
         assert!(count >= 0 && first + count - 1 <= self.top(), "no {count} values to pack");
         self.forget_room();
-        // SAFETY: this thread runs the state, and the values are there.
+        // SAFETY: this thread runs the state, the values are there, and the heap is that of our VMs.
         unsafe { pack(self.state(), first, count, &options) }
     }
 
@@ -74,8 +97,10 @@ impl Stack<'_> {
     /// [`UnpackError`]; the stack is then as it was.
     pub fn unpack(&mut self, payload: &Payload) -> Result<c_int, UnpackError> {
         self.forget_room();
-        // SAFETY: this thread runs the state, and memory is not refused while a `Stack` exists.
-        unsafe { unpack(self.state(), payload.as_bytes(), &UnpackOptions::default()) }
+        let options = UnpackOptions { heap: Some(HEAP), ..UnpackOptions::default() };
+        // SAFETY: this thread runs the state, memory is not refused while a `Stack` exists, and the heap
+        // is that of our VMs.
+        unsafe { unpack(self.state(), payload, &options) }
     }
 
     /// Pushes the values of bytes that another process may have written: light userdata and handles, which

@@ -10,11 +10,29 @@ use super::stack::Stack;
 use crate::share::{ShareError, TableImage};
 
 impl Stack<'_> {
-    /// Makes an image of the table at `index` and of all tables in it. Messages call it `name`.
+    /// Makes an image of the table at `index` and of all tables and functions in it. Messages call it
+    /// `name`.
     ///
     /// # Errors
     /// [`ShareError::Refused`] with the path to what cannot be shared.
     pub fn share_table(&mut self, index: c_int, name: &str) -> Result<TableImage, ShareError> {
+        self.share(index, name, true)
+    }
+
+    /// The same for a table that may hold data only: functions are refused.
+    ///
+    /// # Errors
+    /// As [`Stack::share_table`].
+    pub fn share_data(&mut self, index: c_int, name: &str) -> Result<TableImage, ShareError> {
+        self.share(index, name, false)
+    }
+
+    fn share(
+        &mut self,
+        index: c_int,
+        name: &str,
+        takes_functions: bool,
+    ) -> Result<TableImage, ShareError> {
         let index = self.absolute(index);
         let refused = |reason: String| ShareError::Refused { name: name.to_owned(), reason };
         let text = CString::new(name).map_err(|_| refused("a zero byte in its name".into()))?;
@@ -22,7 +40,8 @@ impl Stack<'_> {
         // SAFETY: the index may be read, there is room for a message, memory is not refused, and no
         // code runs.
         let image = unsafe {
-            TableImage::from_raw(share::lua_sharetable(self.state(), index, text.as_ptr()))
+            let (state, functions) = (self.state(), takes_functions.into());
+            TableImage::from_raw(share::lua_sharetable(state, index, text.as_ptr(), functions))
         };
         image.ok_or_else(|| {
             let reason = self.text(-1);

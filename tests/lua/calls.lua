@@ -299,4 +299,39 @@ test("an answer that does not fit into the memory of the caller is an error of t
   hive.kill(small)
 end)
 
+test("large strings go through many hands and stay what they are", function()
+  local hands = {}
+  for i = 1, 4 do
+    hands[i] = hive.spawn { "service.echo", memory_limit = 4 << 20 }
+  end
+  for _, text in ipairs { ("ab"):rep(1 << 19), ("x"):rep(1 << 19) .. ("y"):rep(1 << 19) } do
+    for _ = 1, 25 do
+      local whole, list = text, { text, name = text:sub(1, 20000) }
+      for _, service in ipairs(hands) do
+        whole, list = service:echo(whole, list)
+      end
+      equal(whole == text, true)
+      equal(list[1] == text, true)
+      equal(list.name == text:sub(1, 20000), true)
+    end
+  end
+  for _, service in ipairs(hands) do
+    hive.kill(service)
+  end
+end)
+
+test("a service that keeps large strings is charged for each, whoever else has them", function()
+  local text = ("x"):rep(1 << 20)
+  local keeper = hive.spawn { "service.echo", memory_limit = 4 << 20 }
+  local kept = 0
+  while kept < 10 and pcall(keeper.note, keeper, text) do
+    kept = kept + 1
+  end
+  equal(kept, 3)
+  equal(keeper:memory() > 3 * 1024, true)
+  equal(#keeper:seen(), 3)
+  equal(keeper:echo(text) == text, true)
+  hive.kill(keeper)
+end)
+
 check.done()

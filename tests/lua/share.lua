@@ -103,7 +103,18 @@ test("a shared table serves as prototype and as metatable", function()
 end)
 
 test("what cannot be shared is refused with the path to it", function()
-  match(fails(share.publish, "bad", { a = { 1, print } }), "'a%[2%]' is a function")
+  match(fails(share.publish, "bad", { a = { 1, print } }), "'a%[2%]' is a function of C")
+  local count = 0
+  match(
+    fails(share.publish, "bad", {
+      handlers = {
+        add = function()
+          count = count + 1
+        end,
+      },
+    }),
+    "'handlers%.add' is a function with the upvalue 'count'"
+  )
   match(
     fails(share.publish, "bad", { m = setmetatable({}, {}) }),
     "'m' is a table with a metatable"
@@ -114,6 +125,45 @@ test("what cannot be shared is refused with the path to it", function()
   match(fails(share.publish, "bad", 1), "table expected, got number")
   match(fails(share.publish, "", {}), "name of a shared table")
   equal(share.get "bad", nil)
+end)
+
+test("functions run with the globals of the service that calls them", function()
+  share.publish("functions", {
+    whose = function()
+      return _G.OWNER
+    end,
+    area = function(w, h)
+      return w * h
+    end,
+    __index = function(_, key)
+      return key .. "!"
+    end,
+  })
+  local t = share.get "functions"
+  _G.OWNER = "main"
+  equal(t.whose(), "main")
+  equal(t.whose, share.get("functions").whose)
+  equal(t.area(6, 7), 42)
+  equal(setmetatable({}, t).any, "any!")
+  local other = reader()
+  equal(other:run("functions", "whose"), nil)
+  equal(other:run("functions", "area", 2, 3), 6)
+  hive.kill(other)
+  _G.OWNER = nil
+end)
+
+test("functions of a version that was replaced go on running", function()
+  local function version(n)
+    return assert(load("return { n = function() return " .. n .. " end }", "=functions"))()
+  end
+  share.publish("code", version(1))
+  local old = share.get("code").n
+  share.publish("code", version(2))
+  equal(old(), 1)
+  collectgarbage()
+  equal(old(), 1)
+  equal(share.get("code").n(), 2)
+  share.drop "code"
 end)
 
 test("a name stands for the version published last", function()

@@ -80,8 +80,8 @@ mod tests {
     fn a_block_is_there_until_it_is_taken_once() {
         let mut blocks = Blocks::default();
         let key = blocks.own(Payload::from(b"abc".as_slice())).unwrap();
-        assert_eq!(blocks.get(key).unwrap().as_bytes(), b"abc");
-        assert_eq!(blocks.take(key).unwrap().as_bytes(), b"abc");
+        assert_eq!(blocks.get(key).unwrap().to_bytes().as_ref(), b"abc");
+        assert_eq!(blocks.take(key).unwrap().to_bytes().as_ref(), b"abc");
         assert!(blocks.get(key).is_none() && blocks.take(key).is_none());
         assert_eq!(blocks.len(), 0);
     }

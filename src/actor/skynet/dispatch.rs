@@ -298,7 +298,7 @@ fn read(
             Fault::new(Code::Argument, format!("cannot read the message: {error}"))
         }),
         Reading::Text => {
-            stack.push_bytes(payload.as_bytes());
+            stack.push_bytes(&payload.to_bytes());
             Ok(())
         }
         Reading::Raw => push_block(stack, state, payload, is_owned),

@@ -159,7 +159,7 @@ fn run_claimed(
         stack.push_value(-2);
         stack.raw_set_item(-2, 1);
     }
-    let image = stack.share_table(-1, name).map_err(raise)?;
+    let image = stack.share_data(-1, name).map_err(raise)?;
     Ok(claim.settle(Module { version, image, is_wrapped }))
 }
 

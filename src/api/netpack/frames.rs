@@ -112,7 +112,7 @@ mod tests {
 
     fn pop_all(frames: &mut Frames) -> Vec<(i64, Vec<u8>)> {
         std::iter::from_fn(|| frames.pop())
-            .map(|(connection, content)| (connection, content.as_bytes().to_vec()))
+            .map(|(connection, content)| (connection, content.to_bytes().to_vec()))
             .collect()
     }
 

@@ -114,7 +114,7 @@ fn pack(stack: &mut Stack<'_>) -> NativeResult {
     let content = if stack.kind(1) == Kind::Number {
         frames::frame(stack.check_bytes(1)?)
     } else {
-        frames::frame(block::peek(stack, state, 1)?.as_bytes())
+        frames::frame(&block::peek(stack, state, 1)?.to_bytes())
     };
     let frame = content.ok_or_else(|| {
         Raise::argument(1, format!("a frame holds {CONTENT_LIMIT_BYTES} bytes at most"))
@@ -126,6 +126,6 @@ fn pack(stack: &mut Stack<'_>) -> NativeResult {
 /// `tostring(msg, sz)`: the content as a string; the pointer is used up.
 fn to_string(stack: &mut Stack<'_>) -> NativeResult {
     let content = block::take(stack, State::of(stack)?, 1)?;
-    stack.push_bytes(content.as_bytes());
+    stack.push_bytes(&content.to_bytes());
     Ok(Outcome::Return(1))
 }

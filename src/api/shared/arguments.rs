@@ -147,7 +147,7 @@ impl Given {
 
     #[cold]
     fn table(stack: &mut Stack<'_>, index: i32) -> Given {
-        let payload = match stack.pack(index, 1, "value") {
+        let payload = match stack.pack_whole(index, 1, "value") {
             Ok(payload) => payload,
             Err(error) => {
                 let text = error.to_string();
@@ -155,7 +155,7 @@ impl Given {
             }
         };
         // What another process could not read is refused now, not when somebody reads it.
-        match stack.unpack_foreign(payload.as_bytes()) {
+        match stack.unpack_foreign(payload.head()) {
             Ok(count) => {
                 stack.pop(count);
                 Given::Table(payload)
@@ -168,7 +168,7 @@ impl Given {
     #[inline]
     pub fn value<'a>(&'a self, stack: &'a Stack<'_>, index: i32) -> Value<'a> {
         match self {
-            Given::Table(payload) => Value::Table(payload.as_bytes()),
+            Given::Table(payload) => Value::Table(payload.head()),
             Given::Plain => plain_at(stack, index),
             Given::Nil | Given::Refused(_) => Value::Nil,
         }

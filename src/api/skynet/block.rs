@@ -113,7 +113,7 @@ fn cut(stack: &Stack<'_>, argument: i32, payload: Payload) -> Result<Payload, Ra
     let (argument, length) = (argument + 1, payload.len());
     match usize::try_from(stack.check_integer(argument)?) {
         Ok(size) if size == length => Ok(payload),
-        Ok(size) if size < length => Ok(Payload::from(&payload.as_bytes()[..size])),
+        Ok(size) if size < length => Ok(Payload::from(&payload.to_bytes()[..size])),
         _ => Err(Raise::argument(argument, format!("the message has {length} bytes"))),
     }
 }
@@ -164,7 +164,7 @@ fn pack(stack: &mut Stack<'_>) -> NativeResult {
 
 fn packstring(stack: &mut Stack<'_>) -> NativeResult {
     let payload = pack_values(stack, 1)?;
-    stack.push_bytes(payload.as_bytes());
+    stack.push_bytes(&payload.to_bytes());
     Ok(Outcome::Return(1))
 }
 
@@ -191,7 +191,7 @@ fn to_string(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_str("");
     } else {
         let payload = peek(stack, state, 1)?;
-        stack.push_bytes(payload.as_bytes());
+        stack.push_bytes(&payload.to_bytes());
     }
     Ok(Outcome::Return(1))
 }

@@ -95,7 +95,7 @@ fn answered_by_protocol(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
         Some(Form::Text) => {
             let payload = block::take(stack, state, kept + 1)?;
             stack.set_top(kept);
-            stack.push_bytes(payload.as_bytes());
+            stack.push_bytes(&payload.to_bytes());
         }
         Some(Form::Values) | None => {}
     }
@@ -170,7 +170,7 @@ fn redirect(stack: &mut Stack<'_>) -> NativeResult {
             state.send_by(super::protocol::DEBUG, &service, payload)
         }
         ERROR => {
-            let text = match payload.as_bytes() {
+            let text = match &*payload.to_bytes() {
                 [] => "the callee gave no reason".to_owned(),
                 bytes => String::from_utf8_lossy(bytes).into_owned(),
             };

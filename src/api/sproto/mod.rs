@@ -244,7 +244,7 @@ fn decode_message(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_table(0, schema.types[index].fields.len());
     }
     let table = stack.top();
-    let size = decode::decode(stack, &schema, index, message.as_bytes(), table)?;
+    let size = decode::decode(stack, &schema, index, &message.to_bytes(), table)?;
     stack.set_top(table);
     stack.push_integer(size as i64);
     Ok(Outcome::Return(2))
@@ -252,14 +252,14 @@ fn decode_message(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `pack(message)`
 fn pack_message(stack: &mut Stack<'_>) -> NativeResult {
-    let packed = pack::pack(check_message(stack, 1)?.as_bytes());
+    let packed = pack::pack(&check_message(stack, 1)?.to_bytes());
     stack.push_bytes(&packed);
     Ok(Outcome::Return(1))
 }
 
 /// `unpack(packed)`: the message, with up to seven zeros behind it.
 fn unpack_message(stack: &mut Stack<'_>) -> NativeResult {
-    let message = pack::unpack(check_message(stack, 1)?.as_bytes())
+    let message = pack::unpack(&check_message(stack, 1)?.to_bytes())
         .map_err(|fault| Raise::argument(1, fault.to_string()))?;
     stack.push_bytes(&message);
     Ok(Outcome::Return(1))

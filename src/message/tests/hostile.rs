@@ -20,7 +20,7 @@ fn other_versions_are_named() {
 
 #[test]
 fn a_header_without_values_is_no_values() {
-    assert_eq!(Vm::new().unpack(&[FORMAT_VERSION, 0]), Ok(0));
+    assert_eq!(Vm::new().unpack([FORMAT_VERSION, 0].as_slice()), Ok(0));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn every_truncation_of_a_payload_is_noticed() {
         "return {true, -300, 1.5, 'text', ('y'):rep(100), {a = {}, b = {1, 2}}, [-1] = 1 << 33}",
     );
     let payload = sender.pack(count, &PackOptions::default()).expect("plain values");
-    let bytes = payload.as_bytes();
+    let bytes = payload.to_bytes();
     for length in 3..bytes.len() {
         let receiver = Vm::new();
         assert!(receiver.unpack(&bytes[..length]).is_err(), "cut after {length} bytes");
@@ -112,7 +112,8 @@ fn more_values_than_the_stack_takes_are_an_error() {
     let mut bytes = vec![FORMAT_VERSION, 0];
     bytes.resize(2_000_000, tag::TRUE);
     let receiver = Vm::new();
-    let error = receiver.unpack(&bytes).expect_err("the stack of Lua holds a million values");
+    let error =
+        receiver.unpack(bytes.as_slice()).expect_err("the stack of Lua holds a million values");
     assert!(matches!(error, UnpackError::Stack { count: 500_000.. }), "{error}");
     assert_eq!(receiver.top(), 0);
 }

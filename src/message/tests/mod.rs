@@ -17,7 +17,7 @@ fn check(source: &str) -> Payload {
     let count = sender.evaluate(source);
     let payload = sender.pack(count, &PackOptions::default()).expect(source);
     assert_eq!(sender.top(), count, "packing left the stack alone");
-    assert_eq!(receiver.unpack(payload.as_bytes()), Ok(count), "{source}");
+    assert_eq!(receiver.unpack(&payload), Ok(count), "{source}");
     assert_eq!(receiver.top(), count, "unpacking pushed the values and nothing else");
     assert_eq!(receiver.spell(), sender.spell(), "{source}");
     payload

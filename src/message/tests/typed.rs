@@ -31,7 +31,7 @@ fn player() -> Player {
 /// What Lua sees of a typed message.
 fn spell<T: Serialize + ?Sized>(value: &T) -> String {
     let receiver = Vm::new();
-    receiver.unpack(to_payload(value).expect("it has a form in Lua").as_bytes()).expect("valid");
+    receiver.unpack(&to_payload(value).expect("it has a form in Lua")).expect("valid");
     receiver.spell()
 }
 

@@ -27,7 +27,7 @@ fn floats_keep_every_bit() {
     unsafe {
         lua::lua_pushnumber(sender.0, f64::from_bits(bits));
         let payload = sender.pack(1, &PackOptions::default()).expect("a float");
-        assert_eq!(receiver.unpack(payload.as_bytes()), Ok(1));
+        assert_eq!(receiver.unpack(&payload), Ok(1));
         assert_eq!(lua::lua_tonumberx(receiver.0, 1, std::ptr::null_mut()).to_bits(), bits);
     }
 }
@@ -91,7 +91,7 @@ fn a_table_that_appears_twice_is_copied_twice() {
     let (sender, receiver) = (Vm::new(), Vm::new());
     let count = sender.evaluate("local shared = {1} return shared, shared");
     let payload = sender.pack(count, &PackOptions::default()).expect("no cycle");
-    assert_eq!(receiver.unpack(payload.as_bytes()), Ok(2));
+    assert_eq!(receiver.unpack(&payload), Ok(2));
     // SAFETY: both values are there.
     assert_eq!(unsafe { lua::lua_rawequal(receiver.0, 1, 2) }, 0);
 }
@@ -115,10 +115,10 @@ fn pairs_are_honoured_when_asked_for() {
     let options = vm::with_pairs();
     let payload = sender.pack(count, &options).expect("numbers only");
     assert_eq!(sender.top(), count);
-    assert_eq!(receiver.unpack(payload.as_bytes()), Ok(2));
+    assert_eq!(receiver.unpack(&payload), Ok(2));
     let expect = receiver.evaluate("return 'first', {inner = {a = 10, b = 20}}");
     let expect = (expect, receiver.spell());
-    assert_eq!(receiver.unpack(payload.as_bytes()), Ok(expect.0));
+    assert_eq!(receiver.unpack(&payload), Ok(expect.0));
     assert_eq!(receiver.spell(), expect.1);
 }
 
@@ -134,7 +134,7 @@ fn a_pairs_function_may_collect_garbage_and_reuse_the_codec() {
     let options = vm::with_pairs();
     let payload = sender.pack(count, &options).expect("numbers only");
     let receiver = Vm::new();
-    assert_eq!(receiver.unpack(payload.as_bytes()), Ok(1));
+    assert_eq!(receiver.unpack(&payload), Ok(1));
     let text = receiver.spell();
     assert_eq!(text.matches("field1").count(), 50);
     assert_eq!(text.matches("field3").count(), 50);
@@ -149,10 +149,10 @@ fn light_userdata_keep_their_address() {
     unsafe {
         lua::lua_pushlightuserdata(sender.0, address);
         let payload = sender.pack(1, &PackOptions::default()).expect("a light userdata");
-        assert_eq!(receiver.unpack(payload.as_bytes()), Ok(1));
+        assert_eq!(receiver.unpack(&payload), Ok(1));
         assert_eq!(lua::lua_touserdata(receiver.0, 1), address);
         let foreign = UnpackOptions { foreign: true, ..UnpackOptions::default() };
-        let refused = receiver.unpack_with(payload.as_bytes(), &foreign);
+        let refused = receiver.unpack_with(&payload, &foreign);
         assert_eq!(refused, Err(UnpackError::Pointer { offset_bytes: 11 }));
     }
 }
@@ -183,7 +183,7 @@ fn handles_are_rebuilt_by_the_receiver() {
         let payload = sender.pack(1, &PackOptions::default()).expect("a handle");
         assert_eq!(from_payload::<Handle>(&payload), Ok(handle));
         let rebuild = UnpackOptions { rebuild: Some(push_handle), ..UnpackOptions::default() };
-        assert_eq!(receiver.unpack_with(payload.as_bytes(), &rebuild), Ok(1));
+        assert_eq!(receiver.unpack_with(&payload, &rebuild), Ok(1));
         assert_eq!(lua::lua_touserdata(receiver.0, 1).cast::<u64>().read(), handle.value);
         let again = receiver.pack(1, &PackOptions::default());
         assert_eq!(again.as_ref(), Ok(&payload));
@@ -191,7 +191,7 @@ fn handles_are_rebuilt_by_the_receiver() {
     let unknown = to_payload(&Handle { kind: 8, value: 1 }).expect("a handle");
     for rebuild in [None, Some(push_handle as RebuildHandle)] {
         let options = UnpackOptions { rebuild, ..UnpackOptions::default() };
-        let refused = receiver.unpack_with(unknown.as_bytes(), &options);
+        let refused = receiver.unpack_with(&unknown, &options);
         assert_eq!(refused, Err(UnpackError::Handle { kind: 8, offset_bytes: 12 }));
     }
 }

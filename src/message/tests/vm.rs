@@ -4,7 +4,9 @@ use std::ffi::{CStr, CString};
 
 use moonhive_lua_sys::lua::{self, lua_State};
 
-use crate::message::{PackError, PackOptions, Payload, UnpackError, UnpackOptions, pack, unpack};
+use crate::message::{
+    PackError, PackOptions, Packed, Payload, UnpackError, UnpackOptions, pack, unpack,
+};
 
 /// Spells out all its arguments: subtypes, bits and sorted keys.
 const SPELL: &CStr = cr##"
@@ -84,13 +86,17 @@ impl Vm {
         unsafe { pack(self.0, 1, count, options) }
     }
 
-    pub fn unpack(&self, bytes: &[u8]) -> Result<i32, UnpackError> {
-        self.unpack_with(bytes, &UnpackOptions::default())
+    pub fn unpack<'a>(&self, payload: impl Into<Packed<'a>>) -> Result<i32, UnpackError> {
+        self.unpack_with(payload, &UnpackOptions::default())
     }
 
-    pub fn unpack_with(&self, bytes: &[u8], options: &UnpackOptions) -> Result<i32, UnpackError> {
+    pub fn unpack_with<'a>(
+        &self,
+        payload: impl Into<Packed<'a>>,
+        options: &UnpackOptions,
+    ) -> Result<i32, UnpackError> {
         // SAFETY: the state is valid and memory is not limited.
-        unsafe { unpack(self.0, bytes, options) }
+        unsafe { unpack(self.0, payload, options) }
     }
 }
 

@@ -25,7 +25,7 @@ impl<'de> SeqAccess<'de> for &mut List<'_, 'de> {
         seed: T,
     ) -> Result<Option<T::Value>, FromPayloadError> {
         let token = if !self.decoder.reader.is_at_end() {
-            self.decoder.reader.value(0)?
+            self.decoder.value(0)?
         } else if self.length.is_some_and(|length| self.taken < length) {
             Token::Nil
         } else {
@@ -75,7 +75,7 @@ impl<'de> SeqAccess<'de> for &mut Elements<'_, 'de> {
         }
         self.taken += 1;
         let owed = self.owed + self.count - self.taken;
-        let token = self.decoder.reader.value(owed)?;
+        let token = self.decoder.value(owed)?;
         let value =
             seed.deserialize(Value { decoder: self.decoder, token, owed, depth: self.depth });
         value.map(Some).map_err(|error| error.inside(Step::Integer(self.taken as i64)))
@@ -150,7 +150,7 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, 'de> {
         seed: V,
     ) -> Result<V::Value, FromPayloadError> {
         let owed = self.owed + self.values_left();
-        let token = self.decoder.reader.value(owed)?;
+        let token = self.decoder.value(owed)?;
         let value =
             seed.deserialize(Value { decoder: self.decoder, token, owed, depth: self.depth });
         value.map_err(|error| error.inside(self.key.step()))
@@ -181,7 +181,7 @@ impl<'a, 'de> Variant<'a, 'de> {
         read: impl FnOnce(Value<'_, 'de>) -> Result<T, FromPayloadError>,
     ) -> Result<T, FromPayloadError> {
         let Self { decoder, name, owed, depth } = self;
-        let token = decoder.reader.value(owed)?;
+        let token = decoder.value(owed)?;
         read(Value { decoder, token, owed, depth }).map_err(|error| error.inside(name.step()))
     }
 }

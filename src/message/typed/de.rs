@@ -10,8 +10,9 @@ use super::HANDLE_NAME;
 use super::access::{Elements, Fields, List, Variant};
 use crate::message::error::UnpackError;
 use crate::message::format::{KeyToken, Reader, Shape, Token};
+use crate::message::packed::Packed;
 use crate::message::path::{Path, Step};
-use crate::message::{Handle, MAX_DEPTH, MAX_PAYLOAD_BYTES};
+use crate::message::{Handle, MAX_DEPTH};
 
 /// The methods for integers, of which a whole float is one too.
 macro_rules! whole_numbers {
@@ -62,12 +63,8 @@ impl Error for FromPayloadError {
 }
 
 /// Reads a list of values.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FromPayloadError> {
-    if bytes.len() > MAX_PAYLOAD_BYTES {
-        let (size_bytes, limit_bytes) = (bytes.len(), MAX_PAYLOAD_BYTES);
-        return Err(UnpackError::Size { size_bytes, limit_bytes }.into());
-    }
-    let mut decoder = Decoder { reader: Reader::new(bytes)?, keys: Vec::new() };
+pub(super) fn read<T: DeserializeOwned>(packed: Packed<'_>) -> Result<T, FromPayloadError> {
+    let mut decoder = Decoder { reader: Reader::new(packed)?, keys: Vec::new() };
     T::deserialize(Message { decoder: &mut decoder })
 }
 
@@ -78,6 +75,14 @@ pub(super) struct Decoder<'de> {
 }
 
 impl<'de> Decoder<'de> {
+    /// Reads one value, or the header of a table: see [`Reader::value`]. Where a string lies is no matter.
+    pub fn value(&mut self, owed: usize) -> Result<Token<'de>, UnpackError> {
+        Ok(match self.reader.value(owed)? {
+            Token::Large(buffer) => Token::String(buffer.bytes()),
+            token => token,
+        })
+    }
+
     /// Reads what stands in the place of a key, with references resolved.
     pub fn key(&mut self, owed: usize) -> Result<Token<'de>, UnpackError> {
         let token = match self.reader.key(owed)? {
@@ -88,7 +93,7 @@ impl<'de> Decoder<'de> {
             KeyToken::Literal(token) => token,
         };
         match token {
-            Token::Nil => return Err(self.bad_key()),
+            Token::Nil | Token::Large(_) => return Err(self.bad_key()),
             Token::Float(key) if key.is_nan() => return Err(self.bad_key()),
             Token::String(key) if self.keys.len() < self.reader.remembered_keys() => {
                 self.keys.push(key);
@@ -117,7 +122,7 @@ impl<'de> Message<'_, 'de> {
         let decoder = self.decoder;
         let token = match decoder.reader.is_at_end() {
             true => Token::Nil,
-            false => decoder.reader.value(0)?,
+            false => decoder.value(0)?,
         };
         let value = read(Value { decoder, token, owed: 0, depth: 0 })
             .map_err(|error| error.inside(Step::Integer(1)))?;
@@ -254,6 +259,7 @@ impl<'a, 'de> Value<'a, 'de> {
             Token::Boolean(value) => Unexpected::Bool(value),
             Token::Integer(value) => Unexpected::Signed(value),
             Token::Float(value) => Unexpected::Float(value),
+            Token::Large(_) => Unexpected::Other("string"),
             Token::String(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => Unexpected::Str(text),
                 Err(_) => Unexpected::Bytes(bytes),
@@ -332,6 +338,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             Token::Integer(value) => visitor.visit_i64(value),
             Token::Float(value) => visitor.visit_f64(value),
             Token::String(bytes) => Self::string(bytes, visitor),
+            Token::Large(buffer) => Self::string(buffer.bytes(), visitor),
             Token::Pointer(address) => visitor.visit_u64(address),
             Token::Handle { kind, value } => Self::handle(Handle { kind, value }, visitor),
             Token::Table(shape) if shape.pairs == 0 => self.elements(shape, visitor),

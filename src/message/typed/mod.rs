@@ -81,7 +81,7 @@ pub fn to_request<T: Serialize + ?Sized>(
 /// # Errors
 /// [`FromPayloadError`] names the first value of another type than expected.
 pub fn from_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, FromPayloadError> {
-    de::read(payload.as_bytes())
+    de::read(payload.packed())
 }
 
 impl Handle {

@@ -71,6 +71,19 @@ fn what_is_no_lua_function_has_no_globals() {
     assert_eq!(stack.global_uses(-1), None);
 }
 
+#[test]
+fn functions_of_shared_tables_are_not_looked_into() {
+    let mut vm = Vm::builder().build().expect("memory");
+    let mut stack = vm.stack();
+    stack.load(b"return { f = function() return x end }", "=test", LoadMode::Text).expect("code");
+    stack.call(0, 1).expect("a table");
+    let image = stack.share_table(-1, "functions").expect("it can be shared");
+    stack.push_shared(&image).expect("memory");
+    stack.raw_get_field(-1, "f");
+    assert_eq!(stack.global_uses(-1), None);
+    assert_eq!(stack.loop_assignments(-1), []);
+}
+
 /// The assignments to loop variables in a chunk, as `name:line`, each once and in order.
 fn loop_assignments(chunk: &str) -> Vec<String> {
     let mut vm = Vm::builder().compat_54(true).build().expect("memory");

@@ -4,6 +4,7 @@ mod coroutines;
 mod globals;
 mod interrupted_library;
 mod interrupts;
+mod large;
 mod library;
 mod memory;
 mod model;

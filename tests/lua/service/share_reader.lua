@@ -40,6 +40,10 @@ return {
     return t
   end,
 
+  run = function(name, field, ...)
+    return share.get(name)[field](...)
+  end,
+
   run_of = function(name)
     return share.require(name).run
   end,

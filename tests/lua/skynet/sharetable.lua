@@ -21,6 +21,26 @@ skynet.start(function()
     refuses("unexpected symbol", sharetable.loadstring, "text", "return =")
   end)
 
+  test("tables may hold functions that refer to globals only", function()
+    sharetable.loadtable("methods", {
+      double = function(n)
+        return 2 * math.tointeger(n)
+      end,
+    })
+    equal(sharetable.query("methods").double(21), 42)
+    local text = "return { twice = function(f, x) return f(f(x)) end, list = { function() end } }"
+    sharetable.loadstring("code", text)
+    local code = sharetable.query "code"
+    equal(code.twice(sharetable.query("methods").double, 1), 4)
+    equal(select("#", code.list[1]()), 0)
+    refuses(
+      "'f' is a function with the upvalue 'n'",
+      sharetable.loadstring,
+      "code",
+      "local n = 0 return { f = function() return n end }"
+    )
+  end)
+
   test("all tables, or some, can be had at once", function()
     local some = sharetable.queryall { "value", "nothing" }
     equal(some.value, sharetable.query "value")

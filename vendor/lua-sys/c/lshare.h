@@ -46,9 +46,15 @@ LUA_API void lua_clonefunction (lua_State *L, lua_Image *img);
 ** Make an image of the table at index 'idx' and of all tables in it; it
 ** is called 'name' in messages. The caller owns one reference. NULL, and
 ** a message pushed, when something in it cannot be shared or there is no
-** memory. The table stays as it is.
+** memory. The table stays as it is. With 'functions', Lua functions that
+** refer to nothing but globals may be in it: they are values like others,
+** and whoever calls one runs it with the globals of the calling VM.
 */
-LUA_API lua_Image *lua_sharetable (lua_State *L, int idx, const char *name);
+LUA_API lua_Image *lua_sharetable (lua_State *L, int idx, const char *name,
+                                   int functions);
+
+/* whether the value at index 'idx' is a function of a shared table */
+LUA_API int lua_issharedfunction (lua_State *L, int idx);
 
 /*
 ** Push the table of an image: one that reads as any other and refuses

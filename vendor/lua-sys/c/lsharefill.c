@@ -18,6 +18,7 @@
 #include "lapi.h"
 #include "lgc.h"
 #include "lobject.h"
+#include "lsharefn.h"
 #include "lsharemap.h"
 #include "lsharestr.h"
 #include "lsharetab.h"
@@ -50,6 +51,8 @@ typedef struct Filler {
   TString **strings;  /* of the tree; later the canonical ones */
   size_t sizestrings;
   AddressMap stringmap;
+  FunctionSet functions;
+  int takesfunctions;
   size_t size;  /* bytes of the block */
   char *next;  /* free part of the block */
   lua_Image *img;
@@ -120,6 +123,16 @@ static int refuse (Filler *f, size_t where, const TValue *key,
 }
 
 
+static int addfunction (Filler *f, size_t where, const TValue *key,
+                        const TValue *o) {
+  if (!f->takesfunctions)
+    return refuse(f, where, key, "a function");
+  if (luaI_addfunction(f->L, &f->functions, o)) return 1;
+  return (f->functions.why[0] == '\0') ? 0
+         : refuse(f, where, key, f->functions.why);
+}
+
+
 static int addvalue (Filler *f, size_t where, const TValue *key,
                      const TValue *o) {
   switch (ttype(o)) {
@@ -130,7 +143,7 @@ static int addvalue (Filler *f, size_t where, const TValue *key,
         return refuse(f, where, key, "a table with a metatable");
       return addtable(f, hvalue(o), where);
     }
-    case LUA_TFUNCTION: return refuse(f, where, key, "a function");
+    case LUA_TFUNCTION: return addfunction(f, where, key, o);
     case LUA_TTHREAD: return refuse(f, where, key, "a coroutine");
     default: return refuse(f, where, key, "a userdata");
   }
@@ -244,6 +257,7 @@ static int findall (Filler *f, Table *root) {
   for (i = 0; i < f->numtables; i++) {
     if (isinterrupted(f) || !visittable(f, i)) return 0;
   }
+  f->size += functionbytes(&f->functions);
   return 1;
 }
 
@@ -336,6 +350,10 @@ static void convert (Filler *f, const TValue *o, TValue *res) {
     Table *h = f->tables[placeof(&f->tablemap, hvalue(o))].to;
     val_(res).gc = obj2gco(h);
     settt_(res, tabletag(LUA_VSHTABLE));
+  }
+  else if (ttisfunction(o)) {
+    val_(res).gc = cast(GCObject *, placedfunction(&f->functions, o));
+    settt_(res, ctb(LUA_VSHLCL));
   }
 }
 
@@ -462,6 +480,8 @@ static lua_Image *fillimage (Filler *f, const char *name) {
   strcpy(img->name, name);
   f->next = cast_charp(img->root);
   placetables(f);
+  luaI_placefunctions(&f->functions, img,
+                      take(f, functionbytes(&f->functions)));
   empty = cast(Node *, take(f, rounded(sizeof(Node))));
   setemptynode(empty, LUA_TDEADKEY);
   for (i = 0; i < f->numtables; i++)
@@ -501,7 +521,7 @@ static lua_Image *sharetable (Filler *f, Table *h, const char *name,
   if (h->metatable != NULL)
     snprintf(why, size, "the table has a metatable");
   else if (luaI_initmap(&f->tablemap, 16) && luaI_initmap(&f->stringmap, 64) &&
-           findall(f, h))
+           luaI_initfunctions(&f->functions) && findall(f, h))
     img = fillimage(f, name);
   else if (f->refused != NULL) {
     char path[PATHSIZE];
@@ -512,16 +532,17 @@ static lua_Image *sharetable (Filler *f, Table *h, const char *name,
     snprintf(why, size, "interrupted");
   luaI_freemap(&f->tablemap);
   luaI_freemap(&f->stringmap);
+  luaI_freefunctions(&f->functions);
   free(f->tables);
   free(f->strings);
   return img;
 }
 
 
-LUA_API lua_Image *lua_sharetable (lua_State *L, int idx,
-                                   const char *name) {
+LUA_API lua_Image *lua_sharetable (lua_State *L, int idx, const char *name,
+                                   int functions) {
   Filler f;
-  char why[PATHSIZE + 60] = "not enough memory";
+  char why[PATHSIZE + WHYSIZE + 16] = "not enough memory";
   lua_Image *img;
   if (!lua_istable(L, idx)) {
     lua_pushfstring(L, "%s is not a table", luaL_typename(L, idx));
@@ -529,6 +550,7 @@ LUA_API lua_Image *lua_sharetable (lua_State *L, int idx,
   }
   memset(&f, 0, sizeof(f));
   f.L = L;
+  f.takesfunctions = functions;
   lua_lock(L);
   img = sharetable(&f, cast(Table *, cast_voidp(lua_topointer(L, idx))),
                    name, why, sizeof(why));

@@ -318,6 +318,9 @@ void luaI_freeimage (lua_Image *img) {
     luaI_dropstring(img->strings[i]);
   }
   luaI_unlock();
+  for (i = 0; i < img->numcodes; i++)
+    lua_releaseimage(img->codes[i]);
+  free(img->codes);
   if (img->root != NULL) freeblock(img->root, img->size);
   if (img->models != NULL) freeblock(img->models, img->modelsize);
   free(img->strings);
@@ -421,8 +424,14 @@ static lua_Image *makeimage (const Proto *f, const char *source) {
 }
 
 
+lua_Image *luaI_makeimage (const Proto *f) {
+  return makeimage(f, NULL);
+}
+
+
 LUA_API lua_Image *lua_sharefunction (lua_State *L, int idx) {
-  if (!lua_isfunction(L, idx) || lua_iscfunction(L, idx))
+  if (!lua_isfunction(L, idx) || lua_iscfunction(L, idx) ||
+      lua_issharedfunction(L, idx))
     return NULL;
   else {
     const LClosure *cl = cast(const LClosure *, lua_topointer(L, idx));

@@ -32,6 +32,8 @@ struct lua_Image {
   size_t numstrings;
   size_t numkeys;	/* the first ones are short strings used as constants */
   TString **strings;	/* one reference each */
+  lua_Image **codes;	/* of functions in the tables; one reference each */
+  size_t numcodes;
 };
 
 /* images of tables */
@@ -74,6 +76,15 @@ typedef struct ThinProto {
 LUAI_FUNC lua_Image *luaI_newimage (size_t size, size_t maxstrings);
 LUAI_FUNC void luaI_sealimage (lua_Image *img);
 LUAI_FUNC void luaI_freeimage (lua_Image *img);
+
+/* an image of a function; NULL when there is no memory */
+LUAI_FUNC lua_Image *luaI_makeimage (const Proto *f);
+
+/*
+** Push a closure over a shared prototype of which the VM knows only the
+** canonical strings. (No room is asked for: one extra slot is there.)
+*/
+LUAI_FUNC LClosure *luaI_newclosure (lua_State *L, Proto *p);
 
 LUAI_FUNC void luaI_copyheader (Proto *n, const Proto *f);
 

@@ -32,6 +32,14 @@
 */
 #define issharedtable(h)	((h)->tt == LUA_VSHTABLE)
 
+/*
+** A function in a shared table (see lsharefn.h) reads as any other value.
+** Its tag is none that can be called, so calls come to 'luaI_ownclosure'.
+*/
+#define LUA_VSHLCL	makevariant(LUA_TFUNCTION, 3)
+
+#define ttissharedfunction(o)	checktag((o), ctb(LUA_VSHLCL))
+
 /* color, age and mark of a shared object */
 #define SHAREDMARKS	(bitmask(BLACKBIT) | bitmask(SHAREDBIT) | G_OLD)
 
@@ -79,9 +87,17 @@ typedef struct ImageUse {
 } ImageUse;
 
 
+/* a function of a shared table, and what the VM runs for it */
+typedef struct OwnClosure {
+  const struct SharedFunction *from;
+  struct LClosure *cl;	/* not marked by this */
+} OwnClosure;
+
+
 struct GCObject;
 struct global_State;
 struct Proto;
+union StackValue;
 struct Table;
 struct TString;
 struct TValue;
@@ -96,6 +112,8 @@ typedef struct SharingVM {
   ImageUse *uses;	/* sorted by image address */
   int nuses;
   int sizeuses;
+  OwnClosure *owns;	/* sorted by the function's address */
+  int nowns, sizeowns;
   struct TString **replaced;	/* copies that C code may still look at */
   int nreplaced, sizereplaced;
   int compiling;	/* depth of compilations under way */
@@ -158,12 +176,27 @@ LUAI_FUNC void luaI_gcpoint (lua_State *L);
 LUAI_FUNC size_t luaI_thinsize (const struct Proto *p);
 LUAI_FUNC void luaI_freethin (lua_State *L, struct Proto *p);
 
+/* functions in shared tables */
+LUAI_FUNC void luaI_ownclosure (lua_State *L, union StackValue *func);
+LUAI_FUNC void luaI_forgetowns (struct global_State *g);
+
 /* shared tables ('lua_Unsigned' as in 'luaH_getn') */
 LUAI_FUNC lua_Unsigned luaI_getn (const struct Table *h);
 LUAI_FUNC l_noret luaI_readonly (lua_State *L, const struct Table *h,
                                  const struct TValue *key);
 LUAI_FUNC int luaI_equaltables (lua_State *L, const struct TValue *t1,
                                 const struct TValue *t2);
+
+/*
+** Strings whose bytes the host holds (see lextern.h): 'luaI_heldsize' is
+** what they have outside, for a collector that takes it for the VM's own.
+*/
+LUAI_FUNC void *luaI_release (void *ud, void *block, size_t osize,
+                              size_t nsize);
+
+#define luaI_isheld(ts)  \
+  ((ts)->shrlen == LSTRMEM && (ts)->falloc == luaI_release)
+#define luaI_heldsize(ts)	(luaI_isheld(ts) ? (ts)->u.lnglen + 1 : 0)
 
 /* compilation */
 LUAI_FUNC TStatus luaI_load (lua_State *L, struct Zio *z, const char *name,

@@ -22,6 +22,7 @@
 #include "llex.h"
 #include "lmem.h"
 #include "lobject.h"
+#include "lsharefn.h"
 #include "lshareimg.h"
 #include "lsharestr.h"
 #include "lsharetab.h"
@@ -135,6 +136,9 @@ void luaI_closevm (lua_State *L) {
   for (i = 0; i < vm->nuses; i++)
     dropuse(&vm->uses[i]);
   luaI_forgetcopies(L);
+  luaM_freearray(L, vm->owns, cast_sizet(vm->sizeowns));
+  vm->owns = NULL;
+  vm->nowns = vm->sizeowns = 0;
   luaM_freearray(L, vm->uses, cast_sizet(vm->sizeuses));
   vm->uses = NULL;
   vm->nuses = vm->sizeuses = 0;
@@ -229,6 +233,22 @@ void luaI_clone (lua_State *L, lua_Image *img) {
 }
 
 
+LClosure *luaI_newclosure (lua_State *L, Proto *p) {
+  SharingVM *vm = &G(L)->sharing;
+  lua_Image *img = proto2image(p);
+  LClosure *cl = luaF_newLclosure(L, p->sizeupvalues);
+  setclLvalue2s(L, L->top.p, cl);
+  L->top.p++;
+  lua_assert(img->stamp <= vm->born);
+  if (!isuseof(vm, finduse(vm, img), img))
+    adduse(L, img, NULL);
+  cl->p = p;
+  luaF_initupvals(L, cl);
+  setglobals(L, cl);
+  return cl;
+}
+
+
 LUA_API void lua_clonefunction (lua_State *L, lua_Image *img) {
   lua_lock(L);
   luaI_clone(L, img);
@@ -312,6 +332,7 @@ static int dropunnoted (SharingVM *vm) {
 void luaI_endmark (lua_State *L) {
   global_State *g = G(L);
   SharingVM *vm = &g->sharing;
+  luaI_forgetowns(g);
   if (!isminor(g)) {
     vm->nuses = dropunnoted(vm);
     vm->fullmark = 1;
@@ -364,16 +385,22 @@ GCObject *luaI_nextroot (global_State *g, int *i) {
 	(atomic_load_explicit(&(img)->retired, memory_order_acquire) != 0)
 
 
+/* image of a shared table or of a function in one, or NULL */
+static lua_Image *homeof (int tt, const GCObject *o) {
+  if (tt == tabletag(LUA_VSHTABLE))
+    return table2image(gco2t(o));
+  return (tt == ctb(LUA_VSHLCL)) ? function2image(o) : NULL;
+}
+
+
 static void notetable (Walk *w, TValue *o) {
   SharingVM *vm = &w->g->sharing;
-  if (ttissharedtable(o)) {
-    lua_Image *img = table2image(hvalue(o));
-    if (img != vm->lastnoted) {
-      int i = finduse(vm, img);
-      lua_assert(isuseof(vm, i, img));
-      vm->uses[i].noted = 1;
-      vm->lastnoted = img;
-    }
+  lua_Image *img = homeof(rawtt(o), gcvalue(o));
+  if (img != NULL && img != vm->lastnoted) {
+    int i = finduse(vm, img);
+    lua_assert(isuseof(vm, i, img));
+    vm->uses[i].noted = 1;
+    vm->lastnoted = img;
   }
 }
 
@@ -400,12 +427,8 @@ static int unnoteretired (SharingVM *vm) {
 
 
 static int isgone (SharingVM *vm, int tt, GCObject *o) {
-  if (tt != tabletag(LUA_VSHTABLE))
-    return 0;
-  else {
-    int i = finduse(vm, table2image(gco2t(o)));
-    return notinuse(&vm->uses[i]);
-  }
+  lua_Image *img = homeof(tt, o);
+  return img != NULL && notinuse(&vm->uses[finduse(vm, img)]);
 }
 
 
@@ -437,7 +460,7 @@ static void dropretired (global_State *g) {
   int i, n = 0;
   if (l_likely(!unnoteretired(vm))) return;
   luaI_initwalk(&w, g, LUA_TTABLE, notetable);
-  w.strong = 1;
+  w.strong = w.functions = 1;
   luaI_walk(&w);
   luaI_walkweak(g, clearentries, vm);
   for (i = 0; i < vm->nuses; i++) {

@@ -24,7 +24,9 @@
 
 
 #define wanted(w,tag)  \
-	(((tag) & BIT_ISCOLLECTABLE) && novariant(tag) == (w)->type)
+  (((tag) & BIT_ISCOLLECTABLE) && \
+   (novariant(tag) == (w)->type || \
+    ((w)->functions && (tag) == ctb(LUA_VSHLCL))))
 
 
 static void walkvalue (Walk *w, TValue *o) {

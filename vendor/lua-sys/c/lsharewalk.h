@@ -26,6 +26,7 @@ struct Walk {
   int type;  /* LUA_TSTRING or LUA_TTABLE */
   lu_byte strong;  /* visit no reference of a weak table that is weak */
   lu_byte nokeys;  /* visit no key */
+  lu_byte functions;  /* visit functions of shared tables as well */
   const Table *except;  /* visit nothing in this table; optional */
   void (*visit) (Walk *w, TValue *o);
   /* a key that was collected, or may have been; optional */

@@ -9,6 +9,7 @@ use std::ffi::{c_int, c_void};
 
 use mlua_sys::lua_State;
 
+use crate::external::Long;
 use crate::quick::{self, Plain, tag};
 use crate::walk::lua_walkborder;
 
@@ -53,8 +54,10 @@ const TAGS_OFFSET_BYTES: usize = size_of::<u32>();
 /// A value of any kind.
 #[derive(Clone, Copy)]
 pub enum Item<'a> {
-    /// One that holds no others; nil where there is none.
+    /// One that holds no others, except a long string; nil where there is none.
     Plain(Plain<'a>),
+    /// A string of more than 40 bytes.
+    Long(Long<'a>),
     /// A table.
     Table(&'a Table),
     /// A function, a full userdata or a thread.
@@ -84,6 +87,10 @@ impl<'a> Item<'a> {
             return Item::Table(unsafe {
                 &*std::ptr::with_exposed_provenance::<Table>(value as usize)
             });
+        }
+        if tag == quick::tag::LONG_STRING {
+            // SAFETY: by contract.
+            return Item::Long(unsafe { Long::new(value) });
         }
         // SAFETY: by contract.
         match unsafe { quick::plain(tag, value) } {

@@ -21,7 +21,8 @@ struct Slot {
 
 /// The head of a string; a short one's bytes follow where `long` stands.
 #[repr(C)]
-struct Text {
+#[derive(Debug)]
+pub(crate) struct Text {
     header: [u8; 11],
     /// Negative for a long string.
     short_length: i8,
@@ -282,7 +283,7 @@ pub(crate) unsafe fn plain<'a>(tag: u8, value: u64) -> Option<Plain<'a>> {
 /// # Safety
 /// It is a live string of Lua, and lives on for `'a`.
 #[inline]
-unsafe fn text<'a>(text: *const Text) -> &'a [u8] {
+pub(crate) unsafe fn text<'a>(text: *const Text) -> &'a [u8] {
     // SAFETY: by contract; a short string's bytes begin where a long one has the address of its own.
     unsafe {
         match usize::try_from((*text).short_length) {

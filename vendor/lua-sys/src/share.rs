@@ -83,7 +83,14 @@ unsafe extern "C-unwind" {
     /// Pushes a closure over the image; may raise a memory error (a `longjmp`).
     pub fn lua_clonefunction(state: *mut lua_State, image: *mut Image);
     /// Makes an image of the table at `index`; null, and a message pushed, when that cannot be.
-    pub fn lua_sharetable(state: *mut lua_State, index: c_int, name: *const c_char) -> *mut Image;
+    pub fn lua_sharetable(
+        state: *mut lua_State,
+        index: c_int,
+        name: *const c_char,
+        functions: c_int,
+    ) -> *mut Image;
+    /// Whether the value at an index is a function of a shared table.
+    pub fn lua_issharedfunction(state: *mut lua_State, index: c_int) -> c_int;
     /// Pushes the table of an image; may raise an error (a `longjmp`).
     pub fn lua_pushshared(state: *mut lua_State, image: *mut Image);
     /// Replaces references to shared tables as the table at `index` says; may raise a memory error

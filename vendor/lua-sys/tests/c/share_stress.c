@@ -71,8 +71,11 @@ static const char program[] =
   "    t.words[i], t.index[s] = s, i\n"
   "  end\n"
   "  t.self = t\n"
+  "  t.find = load('local t, s = ... return t.index[s], W, w_' .. w)\n"
   "  return t\n"
   "end\n"
+  "local finds = {}\n"
+  "W = tostring(T)\n"
   "local function verify(t)\n"
   "  assert(#t.words == 6 and t.self == t and t.inner[1][1])\n"
   "  for i, s in ipairs(t.words) do\n"
@@ -81,6 +84,11 @@ static const char program[] =
   "    assert(({ [mine] = 1 })[s] == 1, 'a table as key')\n"
   "  end\n"
   "  for s, i in pairs(t.index) do assert(rebuilt(s) == t.words[i]) end\n"
+  "  local i, mine, name = t.find(t, rebuilt(t.words[3]))\n"
+  "  assert(i == 3 and mine == W and name == nil)\n"
+  "  local kept = finds[#t.words[1]] or t.find\n"
+  "  assert(kept(t, t.words[2]) == 2)\n"
+  "  finds[#t.words[1]] = t.find\n"
   "end\n"
   "local tabs, weak = {}, setmetatable({}, { __mode = 'kv' })\n"
   "function T.read(t, w)\n"
@@ -214,7 +222,7 @@ static void publish (lua_State *L, unsigned slot) {
   lua_getfield(L, -1, "build");
   lua_pushinteger(L, (lua_Integer)firstword(1));
   if (lua_pcall(L, 1, 1, 0)) fail("build", L);
-  img = lua_sharetable(L, -1, "table");
+  img = lua_sharetable(L, -1, "table", 1);
   if (img == NULL) fail("share", L);
   lua_settop(L, 0);
   replacetable(slot, img);

@@ -143,12 +143,26 @@ impl SharedImage {
 
     /// Shares the table that an expression gives in a state.
     pub fn of_table(state: &State, expression: &str, name: &str) -> Result<Self, String> {
+        Self::share(state, expression, name, true)
+    }
+
+    /// The same, and functions are refused.
+    pub fn of_data(state: &State, expression: &str, name: &str) -> Result<Self, String> {
+        Self::share(state, expression, name, false)
+    }
+
+    fn share(
+        state: &State,
+        expression: &str,
+        name: &str,
+        takes_functions: bool,
+    ) -> Result<Self, String> {
         state.eval(&format!("SHARE = {expression}"));
         let name = CString::new(name).unwrap();
         // SAFETY: the state is open, and the table is on top of the stack.
         unsafe {
             ffi::lua_getglobal(state.0, c"SHARE".as_ptr());
-            let image = share::lua_sharetable(state.0, -1, name.as_ptr());
+            let image = share::lua_sharetable(state.0, -1, name.as_ptr(), takes_functions.into());
             if image.is_null() {
                 let message = state.pop_text();
                 ffi::lua_pop(state.0, 1);

@@ -273,7 +273,7 @@ fn what_cannot_be_shared_is_named_with_its_path() {
     let state = State::new();
     let before = stats();
     for (code, message) in [
-        ("{ a = { 1, { b = print } } }", "'a[2].b' is a function"),
+        ("{ a = { 1, { b = print } } }", "'a[2].b' is a function of C"),
         ("{ setmetatable({}, {}) }", "'[1]' is a table with a metatable"),
         ("setmetatable({}, {})", "the table has a metatable"),
         ("{ [{}] = 1 }", "'[a table]' is a key that is no string, number or boolean"),
