@@ -15,7 +15,8 @@ pub enum ShareError {
     /// Something in the table cannot be shared.
     #[error(
         "cannot share '{name}': {reason}\n\
-         hint: a shared table holds strings, numbers, booleans and tables without metatables"
+         hint: a shared table holds strings, numbers, booleans, tables without metatables, and functions \
+         that refer to globals only"
     )]
     Refused {
         /// What was to be shared.
