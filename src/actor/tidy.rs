@@ -42,15 +42,18 @@ pub(super) fn is_untidy(stack: &Stack<'_>) -> bool {
 #[cold]
 pub(super) fn tidy(stack: &mut Stack<'_>, state: &State) -> Progress {
     let handle = &state.core.handle;
-    let ends_ns = handle.clock().now_ns() + GAP_TURN_NS;
     let is_gap = || {
         !state.is_parting.get()
-            && handle.is_quiet()
-            && !state.service.mailbox().has_news()
             && state.ready.borrow().is_empty()
-            && handle.clock().now_ns() < ends_ns
+            && !state.service.mailbox().has_news()
+            && handle.is_quiet()
     };
+    let mut ends_ns = None;
     while is_gap() {
+        let now_ns = handle.clock().now_ns();
+        if now_ns > *ends_ns.get_or_insert(now_ns + GAP_TURN_NS) {
+            break;
+        }
         if !stack.collect_ahead() {
             return go_on(state);
         }
@@ -60,7 +63,8 @@ pub(super) fn tidy(stack: &mut Stack<'_>, state: &State) -> Progress {
 }
 
 fn go_on(state: &State) -> Progress {
-    if state.ready.borrow().is_empty() { Progress::Idle } else { Progress::Again }
+    let has_more = !state.ready.borrow().is_empty() || state.leaving.borrow().is_some();
+    if has_more { Progress::Again } else { Progress::Idle }
 }
 
 fn remember(service: &Arc<Service>) {

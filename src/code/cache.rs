@@ -8,6 +8,7 @@ use super::error::LoadError;
 use super::front::Front;
 use super::image::Image;
 use super::key::{Chunk, Key, Spelling, chunks_called};
+use super::source::Kind;
 use super::stats::CacheStats;
 use super::store::{MAX_CHUNKS, Store};
 use super::version::{Compiled, Lease};
@@ -92,10 +93,28 @@ impl CodeCache {
         self.front.find(spelling, compat_54)
     }
 
-    /// Lets `other` lead to what this thread found under `spelling`, unless that was retired meanwhile.
-    pub(super) fn remember(&self, spelling: &Spelling<'_>, other: &Spelling<'_>, compat_54: bool) {
-        if let Some(lease) = self.front.current(spelling, compat_54) {
-            self.front.insert(other, compat_54, lease);
+    /// A number that rises when something is cleared or published anew; see [`CodeCache::remember`].
+    pub(super) fn purges(&self) -> usize {
+        self.front.purges()
+    }
+
+    /// Lets a search, begun when there had been so many purges, lead to what this thread found under
+    /// `spelling`. Not if it might lead elsewhere by now, and not to binary code, which does not carry
+    /// the name of its file.
+    pub(super) fn remember(
+        &self,
+        spelling: &Spelling<'_>,
+        search: &Spelling<'_>,
+        purges: usize,
+        compat_54: bool,
+    ) {
+        let Some(lease) = self.front.current(spelling, compat_54) else { return };
+        if lease.version.kind == Kind::Text {
+            self.front.insert(search, compat_54, lease);
+        }
+        // Whoever purges comes to this thread's table after it has counted.
+        if self.front.purges() != purges {
+            self.front.forget(search, compat_54);
         }
     }
 
@@ -110,7 +129,7 @@ impl CodeCache {
         };
         version.add_hits(1);
         let code = version.code_named(&spelling.chunk_name()).ok_or(LoadError::OutOfMemory)?;
-        let lease = Arc::new(Lease::new(version, code, spelling.text()));
+        let lease = Arc::new(Lease::new(version, code));
         self.front.insert(spelling, compat_54, lease.clone());
         Ok(Some(lease))
     }
@@ -135,7 +154,7 @@ impl CodeCache {
             version.add_hits(1);
         }
         let code = version.code_named(&chunk_name).ok_or(LoadError::OutOfMemory)?;
-        let lease = Arc::new(Lease::new(version, code, spelling.text()));
+        let lease = Arc::new(Lease::new(version, code));
         self.front.insert(spelling, compat_54, lease.clone());
         Ok(lease)
     }

@@ -28,6 +28,8 @@ pub struct CodeClient {
     /// What the load under way hands to Lua. Pushing it may raise a memory error, which jumps over
     /// all Rust frames; so it is owned here, and a jump only delays its end until the next load.
     parked: Cell<Option<Parked>>,
+    /// How often the cache had been purged when the last search for a module began.
+    purges: Cell<usize>,
 }
 
 /// See [`CodeClient::parked`].
@@ -48,7 +50,8 @@ pub(super) struct Request<'a> {
 impl CodeClient {
     /// A client in this mode.
     pub fn new(cache: Arc<CodeCache>, mode: Mode) -> CodeClient {
-        CodeClient { cache, mode: Cell::new(mode), parked: Cell::new(None) }
+        let (mode, parked, purges) = (Cell::new(mode), Cell::new(None), Cell::new(0));
+        CodeClient { cache, mode, parked, purges }
     }
 
     /// The cache it uses.
@@ -152,8 +155,7 @@ impl CodeClient {
         self.step(found.unwrap_or(Ok(None)), request)
     }
 
-    /// What an earlier search for a module led to, if that is still current: what to push, and the name
-    /// of the file, which stays until it is pushed.
+    /// What an earlier search for a module led to, if that is still current: what to push.
     ///
     /// # Safety
     /// As `find_module`.
@@ -161,23 +163,23 @@ impl CodeClient {
         &self,
         search: Search<'_>,
         request: Request<'_>,
-    ) -> Option<(Step, *const [u8])> {
+    ) -> Option<Step> {
         if self.mode() == Mode::Off {
             return None;
         }
         // SAFETY: by contract.
         let compat_54 = unsafe { is_compat_54(request.state) };
         let find = || {
-            let text = search.text();
+            self.purges.set(self.cache.purges());
+            let text = search.text()?;
             let found = self.cache.find(&module::anywhere(&text), compat_54);
             found.or_else(|| self.cache.find(&module::from_here(&text)?, compat_54))
         };
         let lease = catch_unwind(AssertUnwindSafe(find)).ok().flatten()?;
-        let file = std::ptr::from_ref(&*lease.text);
-        Some((self.step(Ok(Some(lease)), request), file))
+        Some(self.step(Ok(Some(lease)), request))
     }
 
-    /// Remembers the file that a search for a module found and that has just been loaded.
+    /// Remembers the file that the search which was prepared last has found and that was just loaded.
     ///
     /// # Safety
     /// As `find_module`.
@@ -193,12 +195,12 @@ impl CodeClient {
         // SAFETY: by contract.
         let compat_54 = unsafe { is_compat_54(request.state) };
         let remember = || {
-            let (text, file) = (search.text(), Spelling::of_path(filename).ok()?);
+            let (text, file) = (search.text()?, Spelling::of_path(filename).ok()?);
             let place = match search.is_relative_up_to(filename) {
                 true => module::from_here(&text)?,
                 false => module::anywhere(&text),
             };
-            self.cache.remember(&file, &place, compat_54);
+            self.cache.remember(&file, &place, self.purges.get(), compat_54);
             Some(())
         };
         // A panic must not unwind into the C code that called us; then it is searched for again.

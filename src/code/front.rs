@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 
 use super::image::Code;
 use super::key::Spelling;
+use super::module::is_search;
 use super::version::Lease;
 
 /// Spellings that one table of a stripe holds before it starts afresh.
@@ -43,6 +44,8 @@ pub(super) struct Front<C: Code> {
     stripes: Box<[Stripe<C>]>,
     /// Held by the one walk that is under way.
     walking: Mutex<()>,
+    /// Purges that have begun. Written by those who purge, read by those who remember a search.
+    purges: AtomicUsize,
 }
 
 /// Apart from its neighbours, or the locks would meet in one cache line.
@@ -67,7 +70,7 @@ impl<C: Code> Front<C> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = (cores * STRIPES_PER_CORE).next_power_of_two().min(MAX_STRIPES);
         let stripes = (0..count).map(|_| Stripe::new()).collect();
-        Front { stripes, walking: Mutex::new(()) }
+        Front { stripes, walking: Mutex::new(()), purges: AtomicUsize::new(0) }
     }
 
     /// The code for this spelling, if this thread has loaded it before and it is still current.
@@ -118,13 +121,28 @@ impl<C: Code> Front<C> {
         drop((outdated, replaced)); // may free images: only out of the lock
     }
 
-    /// Drops every lease of a version that is no longer current.
+    /// Drops what is remembered under this spelling.
+    pub(super) fn forget(&self, spelling: &Spelling<'_>, compat_54: bool) {
+        let mut shelf = self.shelf(compat_54).lock();
+        let forgotten = shelf.table(spelling).remove(spelling.text());
+        drop(shelf);
+        drop(forgotten); // may free images: only out of the lock
+    }
+
+    /// Drops every lease of a version that is no longer current, and every search: what was cleared or
+    /// published may be what it should find now.
     pub(super) fn purge(&self) {
+        self.purges.fetch_add(1, Ordering::AcqRel);
         self.walk(|shelf| {
             for table in shelf.tables() {
-                table.retain(|_, lease| lease.version.is_current());
+                table.retain(|text, lease| lease.version.is_current() && !is_search(text));
             }
         });
+    }
+
+    /// A number that rises with each purge.
+    pub(super) fn purges(&self) -> usize {
+        self.purges.load(Ordering::Acquire)
     }
 
     /// Brings the hits of all versions up to date.
@@ -251,7 +269,7 @@ mod tests {
     fn lease(name: &str) -> Arc<Lease<FakeCode>> {
         let version = version(name, 1);
         let code = version.code_named(c"@x.lua").unwrap();
-        Arc::new(Lease::new(version, code, b"x.lua"))
+        Arc::new(Lease::new(version, code))
     }
 
     fn relative(directory: &str) -> Spelling<'static> {

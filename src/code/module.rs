@@ -3,7 +3,8 @@
 //!
 //! What is remembered leads to code and not to a file: it is good as long as that version is current,
 //! and a search that finds nothing is never remembered. A file that comes to lie earlier in the path is
-//! an edit like any other, seen after a clear.
+//! an edit like any other, seen after a clear, be it of that file alone: whatever is cleared or published
+//! anew, all searches are forgotten.
 //!
 //! A search stands in the front table under a spelling of its own: name, zero byte, path. No file has
 //! such a name.
@@ -14,13 +15,17 @@ use moonhive_lua_sys::lua;
 
 use super::client::{CodeClient, Request};
 use super::key::Spelling;
-use super::loader::{Step, finish};
+use super::loader::finish;
+
+/// Longest name and path together that are remembered, in bytes. They are a script's own to choose, and
+/// no limit of its VM counts what is kept of them.
+const SEARCH_LIMIT_BYTES: usize = 4096;
 
 /// The hook of the searcher of modules; [`CodeClient::install`] sets it. Without a file name it pushes
-/// loader and file name and returns 1, or returns 0; with one it remembers what was found.
+/// the function of the file and returns 1, or returns 0; with one it remembers what was found.
 ///
 /// # Safety
-/// Only Lua calls it: `user_data` is the installed client, `state` a running state of its VM with three
+/// Only Lua calls it: `user_data` is the installed client, `state` a running state of its VM with two
 /// free slots; the strings stay for the call.
 pub(super) unsafe extern "C-unwind" fn find_module(
     user_data: *mut c_void,
@@ -39,28 +44,9 @@ pub(super) unsafe extern "C-unwind" fn find_module(
             client.remember_module(search, CStr::from_ptr(filename).to_bytes(), request);
             return 0;
         }
-        let Some((step, file)) = client.prepare_module(search, request) else { return 0 };
-        push(client, state, step, file)
+        let Some(step) = client.prepare_module(search, request) else { return 0 };
+        c_int::from(finish(client, state, step) == lua::LUA_OK)
     }
-}
-
-/// Pushes what a prepared search found.
-///
-/// # Safety
-/// As [`finish`]; `file` is the text of the lease that the client has parked.
-unsafe fn push(
-    client: &CodeClient,
-    state: *mut lua::lua_State,
-    step: Step,
-    file: *const [u8],
-) -> c_int {
-    // SAFETY: by contract; the lease stays parked until `finish` has pushed the loader.
-    unsafe {
-        lua::lua_pushlstring(state, file.cast(), file.len());
-        finish(client, state, step);
-        lua::lua_rotate(state, -2, 1);
-    }
-    1
 }
 
 /// What `require` looks for, and where.
@@ -71,13 +57,18 @@ pub(super) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The text it stands under in the front table.
-    pub(super) fn text(&self) -> Vec<u8> {
-        [self.name, b"\0", self.path].concat()
+    /// The text it stands under in the front table; `None` if that would be too long.
+    pub(super) fn text(&self) -> Option<Vec<u8>> {
+        let fits = self.name.len().saturating_add(self.path.len()) < SEARCH_LIMIT_BYTES;
+        fits.then(|| [self.name, b"\0", self.path].concat())
     }
 
     /// Whether the search met patterns that start from the working directory before it found the file.
     pub(super) fn is_relative_up_to(&self, filename: &[u8]) -> bool {
+        // Lua puts the name into the path before it takes that apart.
+        if self.name.contains(&b';') {
+            return true;
+        }
         let name: Vec<u8> =
             self.name.iter().map(|&byte| if byte == b'.' { b'/' } else { byte }).collect();
         for pattern in self.path.split(|&byte| byte == b';') {
@@ -91,6 +82,11 @@ impl Search<'_> {
         }
         true
     }
+}
+
+/// Whether a text of the front table is that of a search.
+pub(super) fn is_search(text: &[u8]) -> bool {
+    text.contains(&0)
 }
 
 /// The spelling of a search whose result depends on nothing but its text.
@@ -118,7 +114,20 @@ mod tests {
 
     #[test]
     fn names_and_paths_do_not_run_into_each_other() {
-        let one = Search { name: b"a", path: b"b" }.text();
-        assert_ne!(one, Search { name: b"ab", path: b"" }.text());
+        let one = Search { name: b"a", path: b"b" }.text().unwrap();
+        assert_ne!(Some(&one), Search { name: b"ab", path: b"" }.text().as_ref());
+        assert!(is_search(&one));
+    }
+
+    #[test]
+    fn a_name_that_takes_the_path_apart_counts_as_relative() {
+        let search = Search { name: b"a;b", path: b"/x/?.lua;/init.lua" };
+        assert!(search.is_relative_up_to(b"/init.lua"));
+    }
+
+    #[test]
+    fn long_paths_are_not_remembered() {
+        let path = vec![b'x'; SEARCH_LIMIT_BYTES];
+        assert!(Search { name: b"a", path: &path }.text().is_none());
     }
 }

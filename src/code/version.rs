@@ -139,15 +139,13 @@ impl<C: Code> Version<C> {
 pub(super) struct Lease<C: Code> {
     pub(super) version: Arc<Version<C>>,
     pub(super) code: C,
-    /// The spelling.
-    pub(super) text: Box<[u8]>,
     /// Hits not yet added to the version.
     hits: AtomicU64,
 }
 
 impl<C: Code> Lease<C> {
-    pub(super) fn new(version: Arc<Version<C>>, code: C, text: &[u8]) -> Lease<C> {
-        Lease { version, code, text: Box::from(text), hits: AtomicU64::new(0) }
+    pub(super) fn new(version: Arc<Version<C>>, code: C) -> Lease<C> {
+        Lease { version, code, hits: AtomicU64::new(0) }
     }
 
     /// Counts a hit.
@@ -256,7 +254,7 @@ mod tests {
     #[test]
     fn hits_of_a_lease_reach_its_version() {
         let version = version("m", 1);
-        let lease = Lease::new(version.clone(), version.code_named(c"@x.lua").unwrap(), b"x.lua");
+        let lease = Lease::new(version.clone(), version.code_named(c"@x.lua").unwrap());
         lease.hit();
         lease.settle();
         lease.hit();

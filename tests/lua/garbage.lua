@@ -42,8 +42,8 @@ test("garbage is collected between messages by generations, too", function()
   between_messages "generational"
 end)
 
-test("a collector that is stopped stays so", function()
-  local counts = counts_after({ live = LIVE, collector = "stop" }, 100, never)
+test("a collector that is stopped stays so, also in the middle of a collection", function()
+  local counts = counts_after({ live = LIVE, stops = true }, 100, never)
   equal(counts.outside, 0)
   equal(counts.inside, 0)
 end)
@@ -53,6 +53,21 @@ test("what a finalizer begins between messages runs", function()
     return counts.forked > 0
   end)
   assert(counts.forked > 0, "no fork of a finalizer has run")
+end)
+
+test("a service that a finalizer ends between messages ends then", function()
+  local settings = { live = LIVE, garbage = 600, exits = true }
+  local service <const> = hive.spawn("service.garbage", settings)
+  local ended
+  hive.monitor(service, function()
+    ended = true
+  end)
+  local deadline = hive.now() + 30
+  while not ended and hive.now() < deadline do
+    assert(pcall(service.work, service), "the service lived on until a message came")
+    hive.sleep(0.05)
+  end
+  assert(ended, "the service has not ended")
 end)
 
 check.done()

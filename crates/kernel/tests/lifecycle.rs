@@ -216,6 +216,38 @@ fn a_spare_task_that_has_ended_is_passed_over() {
     assert_eq!(ended.turns(), 1);
 }
 
+#[test]
+fn spare_turns_do_not_keep_a_worker_from_a_task_that_is_stuck_behind_a_long_turn() {
+    let (scheduler, jobs) = start(2);
+    let spare = {
+        let jobs = Arc::clone(&jobs);
+        // Has always a use for the time.
+        Job::new(move |job, _| {
+            jobs.spare.lock().push(Arc::clone(job));
+            Turn::Idle
+        })
+    };
+    jobs.spare.lock().push(Arc::clone(&spare));
+    let woken = Job::new(|_, _| Turn::Idle);
+    let long = {
+        let (woken, spare) = (Arc::clone(&woken), Arc::clone(&spare));
+        Job::new(move |_, context| {
+            wait_until("the other worker is at it", || spare.turns() > 0);
+            context.wake(&woken);
+            wait_until("the woken one has had its turn meanwhile", || woken.turns() > 0);
+            Turn::Idle
+        })
+    };
+    // Both workers go round.
+    (0..2).for_each(|_| scheduler.handle().wake(&Job::new(|_, _| Turn::Idle)));
+    scheduler.handle().wake(&long);
+    wait_until("the long turn ends", || {
+        jobs.panics.load(Ordering::SeqCst) == 0 && woken.turns() > 0
+    });
+    jobs.spare.lock().clear();
+    assert_eq!(jobs.panics.load(Ordering::SeqCst), 0);
+}
+
 /// The types that other layers share between threads.
 #[test]
 fn handles_go_everywhere() {

@@ -195,3 +195,20 @@ fn handles_are_rebuilt_by_the_receiver() {
         assert_eq!(refused, Err(UnpackError::Handle { kind: 8, offset_bytes: 12 }));
     }
 }
+
+#[test]
+fn tables_of_a_message_serve_as_metatables() {
+    let rows =
+        "local rows = {} for i = 1, 5 do rows[i] = { __index = { n = i }, __len = i, x = i } end";
+    let payload = check(&format!("{rows} return rows"));
+    let receiver = Vm::new();
+    receiver.unpack(&payload).expect("a payload");
+    receiver.call(
+        c"local rows = ...
+          for i, row in ipairs(rows) do
+            assert(setmetatable({}, row).n == i)
+            row.__len = function() return 40 + i end
+            assert(#setmetatable({}, row) == 40 + i)
+          end",
+    );
+}

@@ -20,6 +20,9 @@ function Sentinel.__gc()
   local where = is_inside and "inside" or "outside"
   counts[where] = counts[where] + 1
   watch()
+  if settings.exits and not is_inside then
+    hive.exit "a finalizer has had enough"
+  end
   if settings.forks and not is_inside then
     hive.fork(function()
       counts.forked = counts.forked + 1
@@ -27,16 +30,24 @@ function Sentinel.__gc()
   end
 end
 
+-- A change of the collector may collect, and what it finds here is nobody's message.
+is_inside = true
 watch()
 if settings.collector then
   collectgarbage(settings.collector)
 end
+if settings.stops then
+  collectgarbage()
+  collectgarbage "step"
+  collectgarbage "stop"
+end
+counts.inside, is_inside = 0, false
 
 return {
   work = function()
     is_inside = true
     local garbage = {}
-    for i = 1, 60 do
+    for i = 1, settings.garbage or 60 do
       garbage[i] = { i, { i } }
     end
     is_inside = false

@@ -88,7 +88,7 @@ LUA_API void lua_pushrow (lua_State *L, int model) {
     char *block = luaM_newblock(L, luaH_hashbytes(m));
     unsigned i;
     t->lsizenode = m->lsizenode;
-    t->flags = maskflags;  /* no metamethods, and not a dummy any more */
+    t->flags = 0;  /* not a dummy any more, and may get metamethods */
     luaH_usehash(t, block);
     for (i = 0; i < sizenode(t); i++) {
       *gnode(t, i) = *gnode(m, i);

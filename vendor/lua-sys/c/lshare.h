@@ -161,9 +161,9 @@ LUA_API void lua_setfileloader (lua_State *L, lua_FileLoader f, void *ud);
 /*
 ** A host's own way to find the files of modules, with the 'ud' of the file
 ** loader. The searcher of 'require' asks it before the file system, with a
-** NULL 'filename': it pushes the loader and the name of its file and
-** returns 1, or returns 0. What the searcher found and loaded is then told
-** in 'filename'. 'path' is 'package.path'.
+** NULL 'filename': it pushes the function of the file, which carries the
+** file's name, and returns 1, or returns 0. What the searcher found and
+** loaded is then told in 'filename'. 'path' is 'package.path'.
 */
 typedef int (*lua_ModuleFinder) (void *ud, lua_State *L, const char *name,
                                  const char *path, const char *filename);

@@ -306,12 +306,27 @@ LUA_API void lua_setmodulefinder (lua_State *L, lua_ModuleFinder f) {
 */
 #define SEARCHEDPATH	2
 
+/*
+** Push the name of the file that the function on top comes from. (The
+** function keeps it: pushing may collect garbage, and finalizers may load
+** code and clear caches.)
+*/
+static void pushfilename (lua_State *L) {
+  const TString *source = clLvalue(s2v(L->top.p - 1))->p->source;
+  lua_assert(source != NULL && *getstr(source) == '@');
+  lua_pushlstring(L, getstr(source) + 1, tsslen(source) - 1);
+}
+
+
 int luaI_findmodule (lua_State *L, const char *name) {
   SharingVM *vm = &G(L)->sharing;
   if (vm->finder == NULL) return 0;
   lua_settop(L, SEARCHEDPATH - 1);
-  return lua_getfield(L, lua_upvalueindex(1), "path") == LUA_TSTRING &&
-         vm->finder(vm->loaderud, L, name, lua_tostring(L, -1), NULL);
+  if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING ||
+      !vm->finder(vm->loaderud, L, name, lua_tostring(L, -1), NULL))
+    return 0;
+  pushfilename(L);
+  return 1;
 }
 
 

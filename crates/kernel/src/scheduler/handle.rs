@@ -78,7 +78,8 @@ impl<W: Workload> Handle<W> {
         self.shared.idle.send_errand();
     }
 
-    /// True on a worker that has nothing to run after its current turn, as far as it knows.
+    /// True on a worker that has nothing to run after its current turn, as far as it knows, neither of its
+    /// own nor of others.
     pub fn is_quiet(&self) -> bool {
         current::with(&self.shared, Local::is_quiet).unwrap_or(false)
     }

@@ -174,13 +174,16 @@ impl<W: Workload> Local<W> {
         }
     }
 
-    /// Whether there is nothing to run next at hand.
+    /// Whether there is nothing to run: not here, and not at other workers, whose slots count as well,
+    /// since what lies there may be stuck.
     pub(super) fn is_quiet(&self) -> bool {
         let aside = self.aside.take();
         let has_aside = aside.is_some();
         self.aside.set(aside);
-        let has_slot = !self.mark.get().is_multiple_of(2);
-        !has_aside && !has_slot && self.queue.is_empty() && self.shared().injector.is_empty()
+        let shared = self.shared();
+        let are_slots_empty =
+            || shared.remotes.iter().all(|remote| remote.mark().is_multiple_of(2));
+        !has_aside && self.queue.is_empty() && are_slots_empty() && !shared.has_stealable_work()
     }
 
     /// Puts a task that wants another turn behind all others.

@@ -111,8 +111,9 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// be short, and it must not wake tasks.
     fn errand(&self, _worker: &WorkerContext<'_, Self>) {}
 
-    /// The worker has run out of work and is about to look for some elsewhere and to sleep. A task that
-    /// has a use for the time gets a turn, though nobody woke it. Asked again until there is none.
+    /// The worker has run out of work, others have none for it, and it is about to sleep. A task that has
+    /// a use for the time gets a turn, though nobody woke it; others wait for the end of that turn, so it must
+    /// be short and end when [`Handle::is_quiet`] is no longer true. Asked again until there is none.
     fn spare(&self, _worker: &WorkerContext<'_, Self>) -> Option<Arc<Self::Task>> {
         None
     }

@@ -30,7 +30,7 @@ pub(super) fn main<W: Workload>(
         local.read_clock_between_turns();
         searcher.expire_timers();
         let at_hand = local.next().or_else(|| local.steal().map(Next::from));
-        let at_hand = at_hand.or_else(|| spare(&context, workload));
+        let at_hand = at_hand.or_else(|| spare(&local, &context, workload));
         let Some(next) = at_hand.or_else(|| searcher.search()) else { break };
         run_turn(&local, &context, workload, next);
     }
@@ -39,8 +39,14 @@ pub(super) fn main<W: Workload>(
 
 /// A task that has a use for the worker while there is no other. It is owed a turn from now on, unless
 /// somebody else has woken it meanwhile.
-fn spare<W: Workload>(context: &WorkerContext<'_, W>, workload: &W) -> Option<Next<W>> {
-    while let Some(task) = workload.spare(context) {
+fn spare<W: Workload>(
+    local: &Local<W>,
+    context: &WorkerContext<'_, W>,
+    workload: &W,
+) -> Option<Next<W>> {
+    while local.is_quiet()
+        && let Some(task) = workload.spare(context)
+    {
         if task.token().wake() {
             return Some(Next::from(task));
         }
