@@ -149,7 +149,7 @@ fn a_program_in_python_opens_a_dictionary_in_a_file() {
 
 #[test]
 fn the_binding_keeps_a_dictionary_in_a_file() {
-    let Some(luajit) = found("luajit", "apt-get install luajit") else { return };
+    let Some(luajit) = found("luajit", "apt-get install luajit2") else { return };
     let files = Files::new();
     let mut command = Command::new(luajit);
     command.env("LUA_PATH", root().join("lua/ffi/?.lua")).arg(kept("kept.lua")).arg(library());
@@ -165,7 +165,7 @@ fn expect_ready(named: &Named, word: &str) {
 
 #[test]
 fn the_binding_waits_in_a_plain_luajit() {
-    let Some(luajit) = found("luajit", "apt-get install luajit") else { return };
+    let Some(luajit) = found("luajit", "apt-get install luajit2") else { return };
     let named = Named::new("luajit", 1 << 20);
     let (dictionary, options) = (&named.dictionary, SetOptions::default());
     dictionary.set("scalar", 1.into(), options).unwrap();
