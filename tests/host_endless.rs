@@ -140,3 +140,19 @@ fn an_exit_inside_whatever_the_library_calls_ends_the_host() {
         assert_eq!(run(text).code, 7, "{text}");
     }
 }
+
+#[test]
+fn functions_that_would_take_minutes_to_share_are_refused_at_the_turn_limit() {
+    let host = builder().build().unwrap();
+    // Each function names its source, whose name is long.
+    let text = format!(
+        "{PRELUDE}
+         local source = 'return {{' .. ('function() end,'):rep(4000) .. '}}'
+         local functions = load(source, '=' .. ('x'):rep(4 << 20))()
+         return {{ go = function() hive.share.publish('functions', functions) end }}"
+    );
+    let service = host.spawn(Spawn::text("publisher", text), ()).unwrap();
+    let error = host.call_within::<()>(service, "go", (), Some(WATCHDOG)).unwrap_err();
+    assert_eq!(error.fault().map(|fault| fault.code.clone()), Some(Code::TurnLimit));
+    host.shutdown();
+}

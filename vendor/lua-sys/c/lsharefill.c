@@ -123,10 +123,22 @@ static int refuse (Filler *f, size_t where, const TValue *key,
 }
 
 
+/* the VM is to be interrupted: what is half made will not be needed */
+static int isinterrupted (Filler *f) {
+  if (l_likely(atomic_load_explicit(&luaI_pending,
+                                    memory_order_relaxed) == 0) ||
+      lua_interrupted(f->L) == LUA_INTNONE)
+    return 0;
+  f->interrupted = 1;
+  return 1;
+}
+
+
 static int addfunction (Filler *f, size_t where, const TValue *key,
                         const TValue *o) {
   if (!f->takesfunctions)
     return refuse(f, where, key, "a function");
+  if (isinterrupted(f)) return 0;  /* code may take long to share */
   if (luaI_addfunction(f->L, &f->functions, o)) return 1;
   return (f->functions.why[0] == '\0') ? 0
          : refuse(f, where, key, f->functions.why);
@@ -231,17 +243,6 @@ static int visittable (Filler *f, size_t place) {
   measurearray(f, &f->tables[place]);
   measurenodes(&f->tables[place]);
   f->size += tablesize(&f->tables[place]);
-  return 1;
-}
-
-
-/* the VM is to be interrupted: what is half made will not be needed */
-static int isinterrupted (Filler *f) {
-  if (l_likely(atomic_load_explicit(&luaI_pending,
-                                    memory_order_relaxed) == 0) ||
-      lua_interrupted(f->L) == LUA_INTNONE)
-    return 0;
-  f->interrupted = 1;
   return 1;
 }
 

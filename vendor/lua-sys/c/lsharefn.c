@@ -21,6 +21,7 @@
 #include "llex.h"
 #include "lmem.h"
 #include "lobject.h"
+#include "lopcodes.h"
 #include "lsharefn.h"
 #include "lshareimg.h"
 #include "lstate.h"
@@ -79,13 +80,39 @@ static int isglobals (lua_State *L, const TValue *o) {
 }
 
 
+/*
+** Does the code assign to this upvalue of it? (Functions inside are code of
+** the VM that calls, but may have the upvalue as one of their own.)
+*/
+static int assigns (const Proto *p, int upvalue) {
+  int i, j;
+  for (i = 0; i < p->sizecode; i++) {
+    const Instruction code = p->code[i];
+    if (GET_OPCODE(code) == OP_SETUPVAL && GETARG_B(code) == upvalue)
+      return 1;
+  }
+  for (i = 0; i < p->sizep; i++) {
+    const Proto *inner = p->p[i];
+    for (j = 0; j < inner->sizeupvalues; j++) {
+      const Upvaldesc *u = &inner->upvalues[j];
+      if (!u->instack && u->idx == upvalue && assigns(inner, j))
+        return 1;
+    }
+  }
+  return 0;
+}
+
+
 static int checkupvalues (lua_State *L, FunctionSet *s, const LClosure *cl) {
   int i;
   for (i = 0; i < cl->nupvalues; i++) {
     const TString *name = cl->p->upvalues[i].name;
     if (isglobals(L, cl->upvals[i]->v.p)) {
-      if (i == 0 && (name == NULL || strcmp(getstr(name), LUA_ENV) == 0))
+      if (i == 0 && (name == NULL || strcmp(getstr(name), LUA_ENV) == 0)) {
+        if (assigns(cl->p, i))
+          return refuse(s, "a function that changes its globals for others");
         continue;
+      }
     }
     else if (name != NULL && strcmp(getstr(name), LUA_ENV) == 0)
       return refuse(s, "a function with globals of its own");

@@ -154,6 +154,14 @@ fn what_refers_to_more_than_globals_is_refused_with_its_path() {
                 "(function() local n = 0 return { f = function() return print(n) end } end)()",
                 "'f' is a function with the upvalue",
             ),
+            (
+                "{ f = function(env) _ENV = env end }",
+                "'f' is a function that changes its globals for others",
+            ),
+            (
+                "{ f = function() return function(env) _ENV = env end end }",
+                "'f' is a function that changes its globals for others",
+            ),
             ("{ [print] = 1 }", "'[a function]' is a key that is no string, number or boolean"),
         ] {
             let refused = SharedImage::of_table(&state, table, "refused").err().expect(table);
