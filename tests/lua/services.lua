@@ -17,7 +17,6 @@ test("the time of a service is told by handler", function()
   local handlers = stats.own_handlers
   equal(handlers.compute.calls, 3)
   equal(handlers.echo.calls, 1)
-  -- What a handler computes is processor time, and more may pass on the worker meanwhile.
   assert(handlers.compute.time >= 0.027, handlers.compute.time)
   assert(handlers.echo.time < handlers.compute.time)
   assert(handlers["(tasks)"].calls == 0)
