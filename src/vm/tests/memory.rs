@@ -26,6 +26,19 @@ fn garbage_does_not_count_against_the_limit() {
 }
 
 #[test]
+fn buffers_of_the_library_are_collected_for_as_blocks_of_the_core_are() {
+    for mode in ["incremental", "generational"] {
+        let mut vm = limited(&[]);
+        let code = "local mode, kept = ..., {}
+            collectgarbage(mode)
+            for i = 1, 300 do kept[i % 8] = ('x'):rep(100000) end
+            for i = 1, 300 do kept[i % 8] = table.concat({ kept[i % 8], 'y' }) end
+            return #kept[0]";
+        check(&mut vm, &code.replace("...", &format!("'{mode}'")), "100037");
+    }
+}
+
+#[test]
 fn one_refused_allocation_does_not_poison_the_vm() {
     let mut vm = limited(&[]);
     check(

@@ -156,9 +156,12 @@ static Proto *sharedproto (FunctionSet *s, Proto *p) {
   lua_Image *img = imageof(p);
   int ok;
   if (img == NULL) {  /* compiled by this VM alone */
-    img = luaI_makeimage(p);
+    TString *source = p->source;
+    img = luaI_makeimage(p, &s->source);
     if (img == NULL) return NULL;
     p = img->root;
+    s->source.from = source;
+    s->source.to = p->source;
   }
   else {
     lua_retainimage(img);

@@ -44,6 +44,7 @@ typedef struct FunctionSet {
   lua_Image **codes;  /* one reference each */
   AddressMap codemap;  /* places in 'codes' */
   size_t sizecodes;
+  StringPair source;  /* of the last function imaged; an image here has it */
   char why[WHYSIZE];
 } FunctionSet;
 

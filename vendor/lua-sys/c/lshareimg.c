@@ -67,13 +67,6 @@ static void *newblock (size_t size) {
 ** =======================================================
 */
 
-/* a string of the function and its canonical copy */
-typedef struct StringPair {
-  TString *from;
-  TString *to;
-} StringPair;
-
-
 /*
 ** Strings of a function: those that can be keys (short constants), of
 ** which a VM must know one address only, and all others. Each is a hash
@@ -94,6 +87,7 @@ typedef struct Builder {
   char *next;  /* free part of the block */
   lua_Image *img;
   TString *source;  /* new canonical source, or NULL to keep the old one */
+  StringPair known;
 } Builder;
 
 
@@ -197,12 +191,14 @@ static TString *canonicalcopy (TString *ts) {
 
 
 /* get the canonical strings of a set; false when there is no memory */
-static int shareset (lua_Image *img, StringSet *set) {
+static int shareset (Builder *b, StringSet *set) {
+  lua_Image *img = b->img;
   unsigned i;
   for (i = 0; i < set->capacity; i++) {
     StringPair *pair = &set->pairs[i];
     if (pair->from != NULL) {
-      pair->to = canonicalcopy(pair->from);
+      if (pair->from == b->known.from) pair->to = luaI_retainstring(b->known.to);
+      else pair->to = canonicalcopy(pair->from);
       if (pair->to == NULL) return 0;
       img->strings[img->numstrings++] = pair->to;
     }
@@ -378,9 +374,9 @@ static int publishstrings (Builder *b, const char *source) {
   lua_Image *img = b->img;
   int ok;
   luaI_lock();
-  ok = shareset(img, &b->keys);
+  ok = shareset(b, &b->keys);
   img->numkeys = img->numstrings;
-  ok = ok && shareset(img, &b->names);
+  ok = ok && shareset(b, &b->names);
   if (ok && source != NULL) {
     size_t l = strlen(source);
     b->source = luaI_canonical(source, l, luaS_hash(source, l, luaI_seed), 0);
@@ -394,10 +390,12 @@ static int publishstrings (Builder *b, const char *source) {
 }
 
 
-static lua_Image *makeimage (const Proto *f, const char *source) {
+static lua_Image *makeimage (const Proto *f, const char *source,
+                             const StringPair *known) {
   Builder b;
   lua_Image *img = NULL;
   memset(&b, 0, sizeof(Builder));
+  if (known != NULL) b.known = *known;
   if (growset(&b.keys) && growset(&b.names) && collectstrings(&b, f)) {
     img = luaI_newimage(blocksize(f),
                         cast_sizet(b.keys.size) + b.names.size + 1);
@@ -424,8 +422,8 @@ static lua_Image *makeimage (const Proto *f, const char *source) {
 }
 
 
-lua_Image *luaI_makeimage (const Proto *f) {
-  return makeimage(f, NULL);
+lua_Image *luaI_makeimage (const Proto *f, const StringPair *known) {
+  return makeimage(f, NULL, known);
 }
 
 
@@ -435,13 +433,13 @@ LUA_API lua_Image *lua_sharefunction (lua_State *L, int idx) {
     return NULL;
   else {
     const LClosure *cl = cast(const LClosure *, lua_topointer(L, idx));
-    return makeimage(cl->p, NULL);
+    return makeimage(cl->p, NULL, NULL);
   }
 }
 
 
 LUA_API lua_Image *lua_renameimage (lua_Image *img, const char *chunkname) {
-  return makeimage(img->root, chunkname);
+  return makeimage(img->root, chunkname, NULL);
 }
 
 

@@ -77,8 +77,18 @@ LUAI_FUNC lua_Image *luaI_newimage (size_t size, size_t maxstrings);
 LUAI_FUNC void luaI_sealimage (lua_Image *img);
 LUAI_FUNC void luaI_freeimage (lua_Image *img);
 
-/* an image of a function; NULL when there is no memory */
-LUAI_FUNC lua_Image *luaI_makeimage (const Proto *f);
+/* a string of a VM and its canonical copy */
+typedef struct StringPair {
+  TString *from;
+  TString *to;
+} StringPair;
+
+/*
+** An image of a function; NULL when there is no memory. 'known' is one of
+** its strings whose canonical copy somebody holds already (to find that of
+** a long source takes time in proportion to its length), or NULL.
+*/
+LUAI_FUNC lua_Image *luaI_makeimage (const Proto *f, const StringPair *known);
 
 /*
 ** Push a closure over a shared prototype of which the VM knows only the

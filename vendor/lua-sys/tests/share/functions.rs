@@ -94,7 +94,8 @@ fn a_function_can_be_called_in_every_way() {
             ("return debug.setupvalue(t.wait, 1, {})", "nil"),
             ("return pcall(debug.upvaluejoin, t.wait, 1, function() return t end, 1)", "false"),
             ("return pcall(debug.upvaluejoin, function() return t end, 1, t.wait, 1)", "false"),
-            ("return debug.getlocal(t.plain, 1)", "nil"),
+            ("return debug.getlocal(t.plain, 1)", "a"),
+            ("return debug.getlocal(t.plain, 3)", "nil"),
             ("local n = 0 debug.sethook(t.many, '', 1) debug.sethook() return n", "0"),
         ] {
             assert_eq!(state.eval(code), expected, "{code}");
