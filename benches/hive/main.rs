@@ -10,10 +10,11 @@
 //! ```
 //!
 //! Figures that end in `_cpu` are processor time of the whole process per operation: they survive a
-//! busy machine. `docs/benchmarks.md` keeps the results.
+//! busy machine. Each run opens with how fast the machine is just then. `docs/benchmarks.md` keeps the results.
 
 mod modules;
 mod process;
+mod reference;
 
 use moonhive::actor::Host;
 
@@ -37,6 +38,7 @@ fn option(arguments: &[String], name: &str) -> Option<usize> {
 
 fn run(bench: &str, threads: usize, count: Option<usize>, checks: bool) {
     println!("# {bench}, {threads} worker(s)");
+    reference::print_slowdown();
     let scratch = tempfile::tempdir().expect("a folder can be made");
     modules::write(scratch.path()).expect("the folder can be written to");
     let mut host = Host::builder()

@@ -12,8 +12,8 @@ const KEYS: u64 = 10_000;
 const SPAN: Duration = Duration::from_secs(1);
 
 /// What a process does in a round, by name; the number keeps the keys of two processes apart.
-const LOADS: [&str; 5] =
-    ["get", "get of one key", "set", "incr of one key each", "incr of one key"];
+const LOADS: [&str; 6] =
+    ["get", "get of one key", "set", "set of own keys", "incr of one key each", "incr of one key"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -64,6 +64,7 @@ fn run(name: &str, load: &str, number: &str) -> f64 {
     let dictionary = Dictionary::open(name, &Options::default()).expect("it exists");
     let keys: Vec<String> = (0..KEYS).map(key).collect();
     let own = format!("own{number}");
+    let own_keys: Vec<String> = (0..KEYS).map(|key| format!("own{number}:{key:011}")).collect();
     let options = SetOptions::default();
     let mut buffer = Vec::new();
     let mut at = number.parse::<usize>().unwrap_or(0) * 5000;
@@ -76,6 +77,9 @@ fn run(name: &str, load: &str, number: &str) -> f64 {
                 "get" => drop(dictionary.get_into(&keys[at], &mut buffer)),
                 "get of one key" => drop(dictionary.get_into(&keys[0], &mut buffer)),
                 "set" => drop(dictionary.set(&keys[at], "0123456789abcdef".into(), options)),
+                "set of own keys" => {
+                    drop(dictionary.set(&own_keys[at], "0123456789abcdef".into(), options))
+                }
                 "incr of one key" => {
                     drop(dictionary.incr("all", 1.into(), Some(0.into()), options))
                 }

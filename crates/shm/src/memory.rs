@@ -107,6 +107,27 @@ mod mapped {
             unsafe { self.base.add(offset) }
         }
 
+        /// Asks the processor for the cache line of a place that is about to be written: what lies in
+        /// several lines is then on its way all at once. A hint, which changes nothing.
+        #[inline(always)]
+        pub fn expect_write(&self, offset: usize) {
+            // A read hint would not do: it fetches a line that another processor has written without
+            // the right to write to it.
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            // SAFETY: the instruction accesses no memory as the language sees it and never faults,
+            // whatever the address; a processor that does not know it does nothing.
+            unsafe {
+                let place = self.base.as_ptr().wrapping_add(offset);
+                std::arch::asm!(
+                    "prefetchw [{place}]",
+                    place = in(reg) place,
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+            let _ = offset;
+        }
+
         /// Eight bytes.
         #[inline(always)]
         pub fn word(&self, offset: usize) -> &AtomicU64 {
@@ -233,6 +254,9 @@ mod modelled {
         pub fn size_bytes(&self) -> usize {
             self.start + self.words.len() * 8
         }
+
+        /// A hint that changes nothing.
+        pub fn expect_write(&self, _offset: usize) {}
 
         /// Eight bytes.
         pub fn word(&self, offset: usize) -> &AtomicU64 {

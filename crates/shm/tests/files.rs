@@ -22,8 +22,8 @@ const CHECKSUM: usize = 176;
 const CLOCK: u64 = 192;
 /// The first shard, and in it the word of its lock, its sequence, its mark.
 const SHARDS: u64 = 4096 + 32 * 64;
-const SEQUENCE: u64 = SHARDS + 64;
-const DIRTY: u64 = SHARDS + 128;
+const SEQUENCE: u64 = SHARDS + 56;
+const DIRTY: u64 = SHARDS + 40;
 
 /// A folder of one test, removed at its end.
 struct Folder(PathBuf);

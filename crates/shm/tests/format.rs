@@ -1,7 +1,7 @@
 //! The layout, pinned by a segment that an earlier build has written.
 //!
-//! `tests/segments/version-2.bin` is such a segment, as far as its last byte that is not zero. It was made
-//! by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that understands version 2
+//! `tests/segments/version-3.bin` is such a segment, as far as its last byte that is not zero. It was made
+//! by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that understands version 3
 //! must find in it what was stored. A layout that changes needs a new version and a new file.
 
 use std::fs::File;
@@ -16,7 +16,7 @@ use siphasher::sip::SipHasher13;
 const MACHINE: [u64; 6] = [24, 32, 72, 80, 88, 96];
 
 fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/segments/version-2.bin")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/segments/version-3.bin")
 }
 
 fn options() -> Options {
@@ -113,7 +113,7 @@ fn a_segment_of_an_earlier_build_is_understood() {
     let file = File::from(here.as_fd().try_clone_to_owned().expect("a descriptor"));
     file.write_all_at(&bytes, 0).expect("the same size");
     let copy = here.as_fd().try_clone_to_owned().expect("a descriptor");
-    let earlier = Dictionary::from_descriptor(copy, &options()).expect("version 2 is understood");
+    let earlier = Dictionary::from_descriptor(copy, &options()).expect("version 3 is understood");
     verify(&earlier);
     earlier.repair().expect("the lock is free");
     verify(&earlier);

@@ -1,7 +1,8 @@
 //! A host whose services run the loops too. It is told what to run through the dictionary.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use moonhive_shm::{Dictionary, OwnedValue, SetOptions, Value};
 
@@ -9,6 +10,8 @@ use crate::common::{host, root};
 
 /// Longest wait for a loop.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at an answer.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A running host, killed when dropped.
 pub struct Host<'a> {
@@ -38,8 +41,12 @@ impl<'a> Host<'a> {
         let text = format!("{what} {times}");
         let options = SetOptions::default();
         self.dictionary.set(order, Value::Bytes(text.as_bytes()), options).expect("there is room");
-        let changed = self.dictionary.wait(&answer, before, PATIENCE).expect("it is readable");
-        assert!(changed != before, "no answer in time");
+        // Who sleeps until the answer changes is woken by everything that the loop writes near it.
+        let deadline = Instant::now() + PATIENCE;
+        while self.dictionary.version(&answer).expect("it is readable") == before {
+            assert!(Instant::now() < deadline, "no answer in time");
+            thread::sleep(PAUSE);
+        }
         let entry = self.dictionary.get(&answer).expect("it is readable").expect("an answer");
         let OwnedValue::Bytes(bytes) = entry.value else { panic!("an answer is a text") };
         String::from_utf8_lossy(&bytes).into_owned()

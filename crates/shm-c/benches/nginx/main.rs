@@ -18,15 +18,16 @@ use common::Named;
 use host::Host;
 use server::Nginx;
 
-const TIMES: u64 = 200_000;
+const TIMES: u64 = 400_000;
 const ROUNDS: usize = 9;
 /// Attempts to find two workers that take one request each.
 const TRIES: u32 = 20;
 
-const LOOPS: [(&str, &str); 7] = [
+const LOOPS: [(&str, &str); 8] = [
     ("get", "get 16 B, 10k keys"),
     ("hot", "get, one hot key"),
     ("set", "set 16 B, same size"),
+    ("set_own", "set, keys for each worker"),
     ("incr", "incr, one key"),
     ("incr_own", "incr, a key for each worker"),
     ("push_pop", "push and pop, one list"),

@@ -34,12 +34,29 @@ function loops.hot(dict, times)
   end
 end
 
-function loops.set(dict, times)
+local function set(dict, times, names)
   local at = 1
   for _ = 1, times do
     at = (at + 7919) % KEYS
-    dict:set(keys[at + 1], OTHER)
+    dict:set(names[at + 1], OTHER)
   end
+end
+
+function loops.set(dict, times)
+  set(dict, times, keys)
+end
+
+local own_keys
+
+-- (The first run makes the keys; of several runs the median counts.)
+function loops.set_own(dict, times, worker)
+  if not own_keys then
+    own_keys = {}
+    for index = 1, KEYS do
+      own_keys[index] = ("%06d:%09d"):format(worker, index)
+    end
+  end
+  set(dict, times, own_keys)
 end
 
 local function count(dict, times, key)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::geometry::{Geometry, SHARD_BYTES};
 use super::hash::KeyHash;
-use super::shard::Locked;
+use super::shard::{Locked, WRITES};
 use crate::error::{Error, Result};
 use crate::lock::RobustLock;
 use crate::memory::{Memory, Window};
@@ -90,6 +90,20 @@ impl<'a> Core<'a> {
     #[inline]
     pub fn lock(self, shard: u32) -> Result<Locked<'a>> {
         Locked::new(self, shard)
+    }
+
+    /// Takes the lock of the shard of a key in order to store under the key, and has the lines that this
+    /// will write fetched meanwhile.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    #[inline(always)]
+    pub fn lock_to_store(self, key: &Key<'_>) -> Result<Locked<'a>> {
+        self.memory.expect_write(self.geometry.bucket_at(key.shard, key.bucket));
+        self.memory.expect_write(self.geometry.shard_at(key.shard) + WRITES);
+        let locked = self.lock(key.shard)?;
+        locked.expect_spare();
+        Ok(locked)
     }
 
     /// The fields of a shard.

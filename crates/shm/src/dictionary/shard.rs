@@ -1,11 +1,14 @@
 //! A shard: its fields, and the guard of its lock.
 //!
 //! Who writes what: everything by the owner of the lock, but for `RECENCY` (any reader of an exact
-//! dictionary) and `DOORBELL` (whoever waits). Readers without the lock read `SEQUENCE`, `FLUSHED` and
-//! `RECENCY`, which therefore share a line that changes only when entries do.
+//! dictionary) and `DOORBELL` (whoever waits). Readers without the lock read `SEQUENCE`, which changes when
+//! entries do, and `FLUSHED` and `RECENCY`, which seldom change and have a line with the doorbell.
 //!
 //! The sequence is odd while entries are linked, unlinked and given back: between [`Locked::open`] and
 //! [`Locked::close`]. Readers who meet an odd or a changed number try again.
+//!
+//! A line that another processor wrote last costs half as much as the rest of a change. Storing writes two of a
+//! shard: the one of the lock, and the one with its counts of cells.
 //!
 //! `DIRTY` is set while the lock is held. Who finds it set upon locking, or is told by the lock that its
 //! owner died, repairs first. A guard dropped by a panic leaves it set.
@@ -19,58 +22,61 @@ use crate::lock::{LOCK_BYTES, RobustLock, Taken};
 use crate::memory::Window;
 use crate::sync::{Ordering, fence, spin};
 
-/// Even at rest, odd while entries change: u64.
-pub const SEQUENCE: usize = LOCK_BYTES;
-/// Entries whose version is not above this one were flushed: u64.
-pub const FLUSHED: usize = SEQUENCE + 8;
-/// What stamps are taken from: u32.
-pub const RECENCY: usize = SEQUENCE + 16;
-/// Bit 0: somebody may sleep; the rest counts rings: u32.
-pub const DOORBELL: usize = SEQUENCE + 20;
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 
 /// Set while the lock is held: u32.
-pub const DIRTY: usize = SEQUENCE + 64;
-/// Group where the next cell is looked for, as the number of a cell in it: u32.
-pub const NEAR: usize = DIRTY + 4;
+pub const DIRTY: usize = LOCK_BYTES;
+/// Touches that are left until the recency changes: u32. A hint.
+pub const TICKS: usize = DIRTY + 4;
 /// Last version given out: u64.
 pub const VERSION: usize = DIRTY + 8;
-/// Cells that the shard owns: u64. Derived.
-pub const CELLS_USED: usize = DIRTY + 16;
-/// Entries: u64. Derived.
-pub const LIVE: usize = DIRTY + 24;
-/// Elements of lists: u64. Derived.
-pub const ELEMENTS: usize = DIRTY + 32;
-/// Cells that may be taken before the room of the dictionary is reckoned again: u32. A hint.
-pub const CREDIT: usize = DIRTY + 40;
-/// Bucket where eviction looks next: u32. A hint.
-pub const HAND: usize = DIRTY + 44;
-/// Bucket where the sweeper looks next: u32. A hint.
-pub const SWEEP_HAND: usize = DIRTY + 48;
-/// Touches since the recency last changed: u32.
-pub const TICKS: usize = DIRTY + 52;
-/// Link of the first element whose list has ended: u32. Derived.
-pub const DOOMED: usize = DIRTY + 56;
+/// Even at rest, odd while entries change: u64.
+pub const SEQUENCE: usize = DIRTY + 16;
+
+/// Entries whose version is not above this one were flushed: u64.
+pub const FLUSHED: usize = LINE_BYTES;
+/// What stamps are taken from: u32.
+pub const RECENCY: usize = FLUSHED + 8;
+/// Bit 0: somebody may sleep; the rest counts rings: u32.
+pub const DOORBELL: usize = FLUSHED + 12;
 
 /// Stores that succeeded: u64.
-pub const WRITES: usize = DIRTY + 64;
-/// Live entries thrown out: u64.
-pub const EVICTIONS: usize = WRITES + 8;
-/// Expired entries reclaimed: u64.
-pub const EXPIRIES: usize = WRITES + 16;
-/// Repairs: u64.
-pub const REPAIRS: usize = WRITES + 24;
-/// Times that the lock was not free at once: u64.
-pub const LOCK_WAITS: usize = WRITES + 32;
-/// Stores that found no room: u64.
-pub const REFUSALS: usize = WRITES + 40;
-
+pub const WRITES: usize = 2 * LINE_BYTES;
+/// Cells that the shard owns: u64. Derived.
+pub const CELLS_USED: usize = WRITES + 8;
 /// A run that the shard keeps for its next record: cell, and length above it; 0 for none: u64. Derived.
-pub const SPARE_FIRST: usize = WRITES + 48;
+pub const SPARE_FIRST: usize = WRITES + 16;
 /// Another one, kept for longer: u64. Derived.
-pub const SPARE_SECOND: usize = WRITES + 56;
+pub const SPARE_SECOND: usize = WRITES + 24;
+/// Cells that may be taken before the room of the dictionary is reckoned again: u32. A hint.
+pub const CREDIT: usize = WRITES + 32;
+/// Link of the first element whose list has ended: u32. Derived.
+pub const DOOMED: usize = WRITES + 36;
+/// Entries: u64. Derived.
+pub const LIVE: usize = WRITES + 40;
+/// Elements of lists: u64. Derived.
+pub const ELEMENTS: usize = WRITES + 48;
+/// Group where the next cell is looked for, as the number of a cell in it: u32.
+pub const NEAR: usize = WRITES + 56;
+
+/// Live entries thrown out: u64.
+pub const EVICTIONS: usize = 3 * LINE_BYTES;
+/// Expired entries reclaimed: u64.
+pub const EXPIRIES: usize = EVICTIONS + 8;
+/// Repairs: u64.
+pub const REPAIRS: usize = EVICTIONS + 16;
+/// Times that the lock was not free at once: u64.
+pub const LOCK_WAITS: usize = EVICTIONS + 24;
+/// Stores that found no room: u64.
+pub const REFUSALS: usize = EVICTIONS + 32;
+/// Bucket where eviction looks next: u32. A hint.
+pub const HAND: usize = EVICTIONS + 40;
+/// Bucket where the sweeper looks next: u32. A hint.
+pub const SWEEP_HAND: usize = EVICTIONS + 44;
 
 /// Entries that eviction takes next: count u32, then a link, a bucket and a stamp for each. Hints.
-pub const CANDIDATES: usize = WRITES + 64;
+pub const CANDIDATES: usize = 4 * LINE_BYTES;
 
 /// Looks at a lock before a thread sleeps on it. A holder needs about 100 ns, a sleep 30,000; all looks
 /// together take about as long as a sleep.

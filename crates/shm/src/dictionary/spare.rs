@@ -27,6 +27,15 @@ fn run_of(word: u64) -> Run {
 }
 
 impl Locked<'_> {
+    /// The run that was kept last will be taken soon, and another process may have been its owner.
+    #[inline(always)]
+    pub fn expect_spare(&self) {
+        let run = run_of(self.field(SPARE_FIRST));
+        if run.cell < self.core.geometry.cells {
+            self.core.memory.expect_write(self.core.geometry.cell_at(run.cell));
+        }
+    }
+
     /// Takes a kept run of just that length.
     #[inline(always)]
     pub fn take_spare(&mut self, wanted: u64) -> Option<Run> {

@@ -7,10 +7,10 @@
 //! epoch and readers write nothing that other readers of other entries read.
 
 use super::core::Core;
-use super::shard::{LIVE, Locked, RECENCY, TICKS};
+use super::shard::{CELLS_USED, LIVE, Locked, RECENCY, TICKS};
 use crate::sync::Ordering;
 
-/// An epoch ends after this part of the entries was written.
+/// Epochs in the time after which an entry that nobody uses is thrown out.
 const EPOCHS_PER_TURN: u64 = 64;
 
 impl Core<'_> {
@@ -55,13 +55,22 @@ impl Locked<'_> {
     #[inline(always)]
     pub fn touch(&mut self, cell: u32) {
         if !self.core.geometry.exact {
-            let ticks = self.half(TICKS).wrapping_add(1);
-            let is_over = u64::from(ticks) > self.field(LIVE) / EPOCHS_PER_TURN;
-            self.set_half(TICKS, if is_over { 0 } else { ticks });
-            if is_over {
-                self.set_half(RECENCY, self.half(RECENCY).wrapping_add(1));
+            match self.half(TICKS) {
+                0 => self.begin_epoch(),
+                left => self.set_half(TICKS, left - 1),
             }
         }
         self.core.touch(self.shard, cell);
+    }
+
+    /// The free part of the shard's share is written to before anything is thrown out, and then every
+    /// entry once: with much room an epoch is long, and entries in use are seldom marked anew.
+    #[cold]
+    fn begin_epoch(&mut self) {
+        let geometry = &self.core.geometry;
+        let share = u64::from(geometry.usable_cells / geometry.shards);
+        let turn = share.saturating_sub(self.field(CELLS_USED)).saturating_add(self.field(LIVE));
+        self.set_half(RECENCY, self.half(RECENCY).wrapping_add(1));
+        self.set_half(TICKS, (turn / EPOCHS_PER_TURN).min(share) as u32);
     }
 }

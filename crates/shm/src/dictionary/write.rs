@@ -54,7 +54,7 @@ impl<'a> Core<'a> {
         options: SetOptions,
         condition: Condition,
     ) -> Result<Stored> {
-        let mut shard = self.lock(key.shard)?;
+        let mut shard = self.lock_to_store(key)?;
         let old = shard.old(key);
         let live = old.filter(|old| old.is_live);
         if let Err(error) = demand(condition, live.map(|old| old.version)) {

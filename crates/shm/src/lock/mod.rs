@@ -5,8 +5,9 @@ mod model;
 #[cfg(not(any(loom, miri)))]
 mod robust;
 
-/// Room that a lock takes in a segment: one cache line, larger than any C library's mutex.
-pub const LOCK_BYTES: usize = 64;
+/// Room that a lock takes in a segment: the mutex of the C library. What its owner writes each time comes right
+/// behind it, in the same cache line.
+pub const LOCK_BYTES: usize = 40;
 
 /// How a lock was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

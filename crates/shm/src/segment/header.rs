@@ -20,7 +20,7 @@ pub const HEADER_BYTES: usize = 4096;
 pub const PARAMETERS: usize = 8;
 
 /// Version of everything that lies in a segment; another one is refused.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// `"MOONSHM1"` as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"MOONSHM1");
