@@ -110,13 +110,18 @@ fn median(figures: &[Figure], of: impl Fn(&Figure) -> f64) -> f64 {
     values[values.len() / 2]
 }
 
-/// One row for each loop.
+/// One row for each loop. A host with two workers runs each loop in one service, too: the machine changes its
+/// speed between the parts with one worker and with two.
 fn compare(contestants: &[Contestant<'_>], workers: usize, rounds: usize) {
     for (what, title) in LOOPS {
         let mut figures = vec![Vec::new(); contestants.len()];
+        let mut alone = Vec::new();
         for _ in 0..rounds {
             for (contestant, figures) in contestants.iter().zip(&mut figures) {
                 figures.push(figure(*contestant, workers, what));
+                if workers > 1 && matches!(contestant, Contestant::Host(_)) {
+                    alone.push(figure(*contestant, 1, what));
+                }
             }
         }
         let rate = |figures: &Vec<Figure>| median(figures, |it| it.million_per_s);
@@ -125,6 +130,9 @@ fn compare(contestants: &[Contestant<'_>], workers: usize, rounds: usize) {
         figures.iter().for_each(|them| print!(" {:.0} |", median(them, |it| it.cpu_ns)));
         figures.iter().for_each(|them| print!(" {:.2} |", rate(them)));
         figures[1..].iter().for_each(|them| print!(" {:.2} |", rate(them) / own));
+        if let (false, Some(host)) = (alone.is_empty(), figures.get(2)) {
+            print!(" {:.2} |", rate(host) / rate(&alone));
+        }
         println!();
     }
 }
@@ -134,8 +142,8 @@ fn print_head(contestants: usize) {
     let column = |unit: &str| names.iter().map(|name| format!(" {name}, {unit} |")).collect();
     let (cpu, rate): (String, String) = (column("ns"), column("M op/s"));
     let shares: String = names[1..].iter().map(|name| format!(" {name} / nginx |")).collect();
-    println!("| | workers |{cpu}{rate}{shares}");
-    println!("|---|---|{}", "---|".repeat(3 * contestants - 1));
+    println!("| | workers |{cpu}{rate}{shares} host, by two / by one |");
+    println!("|---|---|{}", "---|".repeat(3 * contestants));
 }
 
 fn main() {

@@ -8,4 +8,5 @@ mod loop_variables;
 mod models;
 mod state;
 mod stock_module;
+mod strings;
 mod tables;
