@@ -26,6 +26,23 @@ fn a_main_service_runs_as_it_is_and_abort_ends_the_host_with_0() {
 }
 
 #[test]
+fn the_path_of_a_service_is_where_its_name_begins() {
+    let main = "skynet.start(function()
+          print(skynet.call(skynet.newservice 'world/zone', 'lua'))
+          skynet.abort()
+        end)";
+    let zone = format!(
+        "{SKYNET}skynet.start(function()
+          skynet.dispatch('lua', function() skynet.retpack(SERVICE_NAME, SERVICE_PATH) end)
+        end)"
+    );
+    let scratch = scratch("skynet_path", main);
+    scratch.file("world/zone.lua", &zone);
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "world/zone\t./\n");
+}
+
+#[test]
 fn the_host_lives_on_when_the_main_service_exits() {
     let main = "local mode = ...
         if mode == 'worker' then

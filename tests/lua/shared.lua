@@ -58,7 +58,7 @@ test("a number as a key is its text, and an integral float the integer's", funct
   dict:set("1.5", "b")
   are({ "b" }, dict:get(1.5))
   dict:set(-0.0, "c")
-  are({ "c" }, dict:get "0")
+  are({ "c" }, dict:get "-0")
 end)
 
 test("any other value as a key is what tostring makes of it", function()

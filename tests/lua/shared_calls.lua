@@ -21,7 +21,7 @@ return function(dict, sleep, write)
       end
       return "{" .. table.concat(t, ",") .. "}"
     end
-    return tostring(v)
+    return type(v) == "userdata" and "userdata" or tostring(v)
   end
   local case = 0
   local function pack(...)
@@ -511,4 +511,42 @@ return function(dict, sleep, write)
   c("replace", "new2", ("x"):rep(100))
   c("incr", "num", 1, 0)
   c("get", "new")
+  new("odd keys")
+  for _, key in ipairs { 0.1, -0.5, 1 / 3, 1e100, 1e-5, 12345.678, 100000.5, 0 / 0, 0.0 * -1 } do
+    c("set", key, 1)
+    c("get_keys")
+    c("delete", key)
+  end
+  new("odd flags")
+  for _, flags in ipairs { 3e9, 2 ^ 31, 2 ^ 32, -1, -2 ^ 31, -2 ^ 40, 1e300, 0 / 0, 1.9, -1.9 } do
+    c("set", "x", 1, 0, flags)
+    c("get", "x")
+  end
+  new("odd ends")
+  for _, seconds in ipairs { math.huge, 1e300, 1e17 } do
+    c("set", "x", 1, seconds)
+    c("get", "x")
+    c("ttl", "x")
+    c("expire", "x", seconds)
+    c("ttl", "x")
+  end
+  new("order of checks")
+  c("expire", "", -1)
+  c("expire", long, -1)
+  c("expire", nil, {})
+  c("lpush", io.stdout, 1)
+  c("get_keys", io.stdout)
+  new("an end is no use")
+  n = 0
+  while dict:safe_set("f" .. n, ("x"):rep(100)) do
+    n = n + 1
+  end
+  c("expire", "f0", 100)
+  c("expire", "f1", 100)
+  c("expire", "f1", 200)
+  c("set", "new", ("x"):rep(100))
+  c("get", "f0")
+  c("set", "new2", ("x"):rep(100))
+  c("get", "f1")
+  c("get", "f2")
 end

@@ -6,6 +6,9 @@ local core = require "skynet.core"
 -- The services: `address` once one runs, `launching` while it starts; tasks wait for the record.
 local known = {}
 
+-- Why the last start of a name has failed, until it is started again.
+local failures = {}
+
 local function record(name)
   local found = known[name]
   if found and found.address and not core.alive(found.address) then
@@ -32,7 +35,7 @@ function command.launch(name, code, ...)
   elseif service.launching then
     return wait_for(service)
   end
-  service.launching = true
+  service.launching, failures[name] = true, nil
   local ok, result = pcall(core.newcell, name, code, ...)
   if ok and not result then
     ok, result = false, ("the service %s exited while it started"):format(name)
@@ -40,7 +43,7 @@ function command.launch(name, code, ...)
   if ok then
     service.address = result
   else
-    service.failure, known[name] = result, nil
+    service.failure, known[name], failures[name] = result, nil, result
   end
   while skynet.wakeup(service) do
   end
@@ -48,6 +51,9 @@ function command.launch(name, code, ...)
 end
 
 function command.query(name)
+  if failures[name] then
+    error(failures[name], 0)
+  end
   local service = record(name)
   return service.address or wait_for(service)
 end

@@ -7,6 +7,9 @@ local is_alive = require("skynet.core").alive
 -- that wait for a service wait for its record.
 local known = {}
 
+-- Why the last start of a name has failed, until it is started again.
+local failures = {}
+
 local function record(name)
   local found = known[name]
   if found and found.address and not is_alive(found.address) then
@@ -57,13 +60,13 @@ function command.LAUNCH(...)
   elseif service.launching then
     return wait_for(service)
   end
-  service.launching = true
+  service.launching, failures[key] = true, nil
   local ok, result = pcall(start, ...)
   if ok and result then
     service.address = result
   else
     service.failure, service.is_gone = not ok and result or nil, ok
-    known[key] = nil
+    known[key], failures[key] = nil, service.failure
   end
   while skynet.wakeup(service) do
   end
@@ -74,7 +77,11 @@ function command.LAUNCH(...)
 end
 
 function command.QUERY(...)
-  local service = record(key_of(...))
+  local key = key_of(...)
+  if failures[key] then
+    error(failures[key], 0)
+  end
+  local service = record(key)
   return service.address or wait_for(service)
 end
 
@@ -82,6 +89,9 @@ function command.LIST()
   local list = {}
   for name, service in pairs(known) do
     list[name] = service.address and skynet.address(service.address) or "starting"
+  end
+  for name, failure in pairs(failures) do
+    list[name] = "Error: " .. failure
   end
   return list
 end

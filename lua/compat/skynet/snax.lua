@@ -19,11 +19,12 @@ skynet.register_protocol {
 -- What the file of a service defines, by its name.
 local interfaces = {}
 
--- The names of a service's functions, by group.
+-- The name of a service, and those of its functions by group.
 function snax.interface(name)
   local interface = interfaces[name]
   if not interface then
     interface = loader.interface(name)
+    interface.name = name
     interfaces[name] = interface
   end
   return interface

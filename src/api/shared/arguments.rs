@@ -13,11 +13,17 @@ const KEY: i32 = 2;
 /// Milliseconds of the shortest time to live: less than that must not mean "for ever".
 const TTL_LEAST_MS: u64 = 1;
 
+/// From so many milliseconds on a time to live is for ever: nginx cannot count them, either.
+const TTL_LIMIT_MS: f64 = i64::MAX as f64;
+
+/// Significant digits of a float in a key.
+const DIGITS: usize = 14;
+
 /// Why a table with a service or a task in it is refused.
 const LOCAL: &str = "value: it holds a service, a task or another address of this process";
 
 /// Makes the key a string of a fitting length; what is wrong with it otherwise. Keys of other types
-/// count as what `tostring` makes of them, and 1.0 is the key "1".
+/// count as what `tostring` makes of them, and floats as what LuaJIT's does: 1.0 is the key "1".
 #[inline]
 pub fn fit_key(stack: &mut Stack<'_>) -> Option<&'static str> {
     match stack.bytes(KEY).map(<[u8]>::len) {
@@ -39,11 +45,36 @@ fn convert_key(stack: &mut Stack<'_>) -> Option<&'static str> {
 }
 
 fn text_of(stack: &mut Stack<'_>) -> String {
-    let float = stack.number(KEY).filter(|_| stack.kind(KEY) == Kind::Number);
-    match float.filter(|float| float.fract() == 0.0 && float.abs() < i64::MAX as f64) {
-        Some(float) if !stack.is_integer(KEY) => (float as i64).to_string(),
+    match stack.number(KEY).filter(|_| stack.kind(KEY) == Kind::Number) {
+        Some(float) if !stack.is_integer(KEY) => text_of_float(float),
         _ => stack.text(KEY),
     }
+}
+
+/// A whole float has all its digits, as the integer that equals it; others are written as LuaJIT writes
+/// them, so that its programs find the same entry: `%.14g`.
+fn text_of_float(float: f64) -> String {
+    if float.is_nan() {
+        return "nan".to_owned();
+    }
+    if float.fract() == 0.0 && float.abs() < i64::MAX as f64 {
+        // Minus zero keeps its sign there.
+        return format!("{float:.0}");
+    }
+    let exponential = format!("{float:.*e}", DIGITS - 1);
+    let Some((digits, exponent)) = exponential.split_once('e') else { return exponential };
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..DIGITS as i32).contains(&exponent) {
+        let decimals = (DIGITS as i32 - 1 - exponent) as usize;
+        return without_zeros(&format!("{float:.decimals$}")).to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", without_zeros(digits), exponent.abs())
+}
+
+/// A decimal fraction without the zeros at its end.
+fn without_zeros(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
 #[cold]
@@ -63,8 +94,15 @@ fn fault_of_key(stack: &Stack<'_>) -> Option<&'static str> {
 pub fn fit_list_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
     match stack.kind(KEY) {
         Kind::String | Kind::Number | Kind::Nil | Kind::None => Ok(fit_key(stack)),
-        _ => Err(stack.type_error(KEY, "string")),
+        _ => Err(unexpected(stack, KEY, "string")),
     }
+}
+
+/// An error for an argument of another type, which is named as Lua 5.1 does: without `__name`.
+#[cold]
+pub fn unexpected(stack: &Stack<'_>, argument: i32, wanted: &str) -> Raise {
+    let seen = stack.kind(argument).name();
+    Raise::argument(argument, format!("{wanted} expected, got {seen}"))
 }
 
 /// The key, once it fits.
@@ -87,7 +125,8 @@ pub fn ttl_ms(stack: &Stack<'_>, argument: i32) -> Result<u64, Raise> {
     }
 }
 
-/// Seconds in milliseconds, cut; what is more than nothing stays so.
+/// Seconds in milliseconds, cut; what is more than nothing stays so. What no clock counts to, infinity
+/// for one, is for ever.
 ///
 /// # Errors
 /// A negative number.
@@ -95,8 +134,12 @@ pub fn span_ms(seconds: f64, name: &str) -> Result<u64, Raise> {
     if seconds < 0.0 {
         return Err(bad(name));
     }
+    let ms = seconds * 1000.0;
+    if ms >= TTL_LIMIT_MS {
+        return Ok(0);
+    }
     let is_some = seconds > 0.0;
-    Ok(((seconds * 1000.0) as u64).max(if is_some { TTL_LEAST_MS } else { 0 }))
+    Ok((ms as u64).max(if is_some { TTL_LEAST_MS } else { 0 }))
 }
 
 /// The flags of a store: a number whose fraction is cut.
@@ -108,12 +151,23 @@ pub fn flags(stack: &Stack<'_>, argument: i32) -> Result<u32, Raise> {
     match stack.kind(argument) {
         Kind::None | Kind::Nil => Ok(0),
         Kind::Boolean => Ok(stack.truth(argument).into()),
-        Kind::Number => Ok(stack.check_number(argument)? as i64 as u32),
+        Kind::Number => Ok(int_of(stack.check_number(argument)?) as u32),
         kind => {
-            let text = format!("cannot convert '{}' to 'int'", kind.name());
+            let seen = match kind {
+                Kind::Userdata | Kind::LightUserdata => "void *",
+                kind => kind.name(),
+            };
+            let text = format!("cannot convert '{seen}' to 'int'");
             Err(Raise::argument(argument, text))
         }
     }
+}
+
+/// A number as a C int, cut; what is none becomes the least one, as the processor has it.
+fn int_of(number: f64) -> i32 {
+    let cut = number.trunc();
+    let is_int = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&cut);
+    if is_int { cut as i32 } else { i32::MIN }
 }
 
 /// Flags as they come back: nginx keeps them in a C int.

@@ -268,12 +268,12 @@ fn expire(stack: &mut Stack<'_>) -> NativeResult {
     if !stack.truth(3) {
         return Err(bad("exptime"));
     }
-    let seconds = stack.number(3).filter(|_| stack.kind(3) != Kind::Boolean);
-    let seconds = seconds.ok_or_else(|| not_arithmetic(stack))?;
-    let ttl_ms = span_ms(seconds, "exptime")?;
     if let Some(fault) = fit_key(stack) {
         return refuse(stack, fault);
     }
+    let seconds = stack.number(3).filter(|_| stack.kind(3) != Kind::Boolean);
+    let seconds = seconds.ok_or_else(|| not_arithmetic(stack))?;
+    let ttl_ms = span_ms(seconds, "exptime")?;
     let dict = dict(stack)?;
     dict.note_end(ttl_ms);
     match dict.expire(key(stack), ttl_ms) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use moonhive_shm::{Cursor, Error, Item, Statistics};
 
+use super::arguments::unexpected;
 use super::dict::{Dict, dict};
 use super::errand::{self, Report};
 use super::failure::{bad, raise};
@@ -80,7 +81,8 @@ fn limit(stack: &Stack<'_>) -> Result<Option<i64>, Raise> {
     if stack.top() < 2 {
         return Ok(None);
     }
-    Ok(Some(stack.check_number(2)? as i64))
+    let most = stack.number(2).ok_or_else(|| unexpected(stack, 2, "number"))?;
+    Ok(Some(most as i64))
 }
 
 fn check_count(stack: &Stack<'_>) -> Result<(), Raise> {
@@ -95,7 +97,7 @@ fn check_count(stack: &Stack<'_>) -> Result<(), Raise> {
 fn no_dict(stack: &Stack<'_>) -> Raise {
     match stack.kind(1) {
         Kind::Table => Raise::message("bad user data for the ngx_shm_zone_t pointer"),
-        _ => stack.type_error(1, "table"),
+        _ => unexpected(stack, 1, "table"),
     }
 }
 

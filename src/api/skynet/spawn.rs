@@ -67,11 +67,7 @@ pub(super) fn set_service_name(stack: &mut Stack<'_>, state: &State) {
         stack.raw_set_field(-3, "SERVICE_NAME");
     }
     stack.pop(1);
-    let directory = state.skynet.file().and_then(Path::parent).map(Path::to_string_lossy);
-    let directory = match directory.as_deref() {
-        None | Some("") => "./".to_owned(),
-        Some(directory) => format!("{directory}/"),
-    };
+    let directory = service_path(state);
     stack.push_str(&directory);
     stack.raw_set_field(-2, "SERVICE_PATH");
     if has_own_folder(state) && stack.raw_get_field(-1, "package") == Kind::Table {
@@ -82,6 +78,20 @@ pub(super) fn set_service_name(stack: &mut Stack<'_>, state: &State) {
         stack.raw_set_field(-2, "path");
     }
     stack.set_top(top);
+}
+
+/// The folder in which the service's name leads to its file, with a slash behind it: of `world/zone`
+/// the one that holds `world`. For a service with a folder of its own, that folder.
+fn service_path(state: &State) -> String {
+    let Some(file) = state.skynet.file() else { return "./".to_owned() };
+    let named = file.with_extension("");
+    let named = named.to_string_lossy();
+    let above = named.strip_suffix(state.service.name());
+    let directory = match above.filter(|above| above.is_empty() || above.ends_with('/')) {
+        Some(above) => above.to_owned(),
+        None => format!("{}/", file.parent().unwrap_or(Path::new(".")).display()),
+    };
+    if directory.is_empty() { "./".to_owned() } else { directory }
 }
 
 /// True if the service's file lies in a folder that is called like the service, in which its modules

@@ -39,6 +39,11 @@ skynet.start(function()
     equal(found[2], skynet.self())
   end)
 
+  test("an address is no name", function()
+    refuses("it is an address", skynet.register, ":00000010")
+    refuses("it is an address", skynet.name, ":00000010", skynet.self())
+  end)
+
   test("there is one node", function()
     refuses("one node", harbor.connect, 2)
     equal(select("#", harbor.link(2)), 0)

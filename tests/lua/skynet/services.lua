@@ -127,6 +127,8 @@ skynet.start(function()
 
   test("a unique service that fails tells why, and can be tried again", function()
     refuses("in the start", skynet.uniqueservice, "skynet/fails", "fail")
+    refuses("in the start", skynet.queryservice, "skynet/fails")
+    match(skynet.call(".service", "lua", "LIST")["skynet/fails"], "^Error: .*in the start")
     local s = skynet.uniqueservice("skynet/fails", "work")
     equal(skynet.call(s, "lua"), "works")
     skynet.kill(s)

@@ -102,6 +102,7 @@ skynet.start(function()
 
   test("what a service file may not define is refused where it is read", function()
     refuses("accept.twice is defined twice", snax.interface, "skynet/bad_snax")
+    equal(snax.interface(COUNTING).name, COUNTING)
     equal(rawget(_G, "accept"), nil)
   end)
 

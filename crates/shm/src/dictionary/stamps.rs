@@ -42,6 +42,17 @@ impl Core<'_> {
         u32::from(stamp.load(Ordering::Relaxed))
     }
 
+    /// Says when an entry was used last, for one that takes the place of another.
+    pub fn set_stamp(&self, cell: u32, stamp: u32) {
+        if self.geometry.exact {
+            let place = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
+            place.store(stamp, Ordering::Relaxed);
+            return;
+        }
+        let place = self.memory.byte(self.geometry.stamps_at + cell as usize);
+        place.store(stamp as u8, Ordering::Relaxed);
+    }
+
     /// How long ago an entry was used; larger is longer.
     pub fn age(&self, shard: u32, cell: u32) -> u32 {
         let now = self.memory.load_half(self.geometry.shard_at(shard) + RECENCY);

@@ -97,7 +97,11 @@ impl<'a> Core<'a> {
         if expiry_us == 0 {
             return Ok(());
         }
-        shard.rewrite(key, old, old.record.shape.kind(), None, expiry_us)
+        let stamp = self.stamp(old.record.cell);
+        let new = shard.rewrite(key, old, old.record.shape.kind(), None, expiry_us)?;
+        // No use of the entry: it is thrown out when it would have been.
+        self.set_stamp(new.cell, stamp);
+        Ok(())
     }
 
     /// Adds to a number. Without an entry it begins with `initial`, if there is one.
@@ -266,7 +270,8 @@ impl<'a> Locked<'a> {
         version
     }
 
-    /// Builds an entry anew with the words it has, but another kind, word or end. What a list owns stays.
+    /// Builds an entry anew with the words it has, but another kind, word or end; the new one. What a list
+    /// owns stays.
     fn rewrite(
         &mut self,
         key: &Key<'_>,
@@ -274,7 +279,7 @@ impl<'a> Locked<'a> {
         new_kind: u8,
         word: Option<u64>,
         expiry_us: u64,
-    ) -> Result<()> {
+    ) -> Result<Record<'a>> {
         let record = old.record;
         let words = record.value().ok_or(Error::Damaged { what: "an entry" })?;
         let content = Content {
@@ -293,6 +298,6 @@ impl<'a> Locked<'a> {
         let built = self.build(&content, permit)?;
         self.publish(key, &built, Some((record, old.link_at)));
         self.release_record(&record);
-        Ok(())
+        Ok(built.record)
     }
 }
