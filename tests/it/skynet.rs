@@ -43,6 +43,22 @@ fn the_path_of_a_service_is_where_its_name_begins() {
 }
 
 #[test]
+fn the_path_of_a_service_is_here_if_its_file_is_in_no_folder() {
+    let scratch = Scratch::new("skynet_path_here");
+    scratch.file("config", "luaservice = '?_service.lua'\nstart = 'm'\n").file(
+        "m_service.lua",
+        &format!(
+            "{SKYNET}skynet.start(function()
+              print(SERVICE_NAME, SERVICE_PATH)
+              skynet.abort()
+            end)"
+        ),
+    );
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stdout, "m\t./\n");
+}
+
+#[test]
 fn the_host_lives_on_when_the_main_service_exits() {
     let main = "local mode = ...
         if mode == 'worker' then

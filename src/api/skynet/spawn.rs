@@ -88,10 +88,13 @@ fn service_path(state: &State) -> String {
     let named = named.to_string_lossy();
     let above = named.strip_suffix(state.service.name());
     let directory = match above.filter(|above| above.is_empty() || above.ends_with('/')) {
-        Some(above) => above.to_owned(),
-        None => format!("{}/", file.parent().unwrap_or(Path::new(".")).display()),
+        Some(above) => Path::new(above),
+        None => file.parent().unwrap_or(Path::new("")),
     };
-    if directory.is_empty() { "./".to_owned() } else { directory }
+    if directory.as_os_str().is_empty() {
+        return "./".to_owned();
+    }
+    format!("{}/", directory.to_string_lossy().trim_end_matches('/'))
 }
 
 /// True if the service's file lies in a folder that is called like the service, in which its modules

@@ -131,6 +131,8 @@ skynet.start(function()
     match(skynet.call(".service", "lua", "LIST")["skynet/fails"], "^Error: .*in the start")
     local s = skynet.uniqueservice("skynet/fails", "work")
     equal(skynet.call(s, "lua"), "works")
+    equal(skynet.queryservice "skynet/fails", s)
+    equal(skynet.call(".service", "lua", "LIST")["skynet/fails"], skynet.address(s))
     skynet.kill(s)
   end)
 
