@@ -24,7 +24,8 @@ fn sleeps() -> u64 {
     status.filter_map(count).sum()
 }
 
-fn cpu_time() -> Duration {
+/// Processor time of this process so far.
+pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

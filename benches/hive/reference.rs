@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::process::cpu_time;
 
 const OPERATIONS: u32 = 500_000;
 /// The fastest of these counts: something else may have the processor for a while.
@@ -15,11 +16,6 @@ const ROUNDS: usize = 7;
 /// What they cost on the machine where the bars were set, in nanoseconds.
 const CLOCK_READ_NS: f64 = 22.0;
 const LOCKED_DEQUE_NS: f64 = 21.0;
-
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
-}
 
 /// Processor time of one operation, in nanoseconds.
 fn cost_ns(mut operation: impl FnMut(u32)) -> f64 {

@@ -1,5 +1,6 @@
 -- What LuaJIT has to know of the library: the structures and functions of moonhive_shm.h that the
 -- binding uses, in the same order. Requiring this twice is harmless, declaring twice is not.
+-- Flags have a sign here, as nginx gives them back; the library keeps their bits.
 
 local ffi = require("ffi")
 
@@ -13,10 +14,10 @@ typedef struct {
 } mhshm_value;
 typedef struct {
   uint32_t struct_bytes, type; int64_t integer; double number;
-  uint64_t length_bytes, version; uint32_t flags, is_stale;
+  uint64_t length_bytes, version; int32_t flags; uint32_t is_stale;
 } mhshm_entry;
 typedef struct {
-  uint32_t struct_bytes, flags; uint64_t ttl_ms; uint32_t never_evict, reserved;
+  uint32_t struct_bytes; int32_t flags; uint64_t ttl_ms; uint32_t never_evict, reserved;
 } mhshm_store_options;
 typedef struct { uint32_t struct_bytes, forcible; uint64_t version; } mhshm_stored;
 typedef struct {

@@ -4,7 +4,7 @@ local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
 local error, ipairs, tonumber = error, ipairs, tonumber
-local huge, sort = math.huge, table.sort
+local floor, huge, sort = math.floor, math.huge, table.sort
 local new, text_of = ffi.new, ffi.string
 
 local OK, TOO_SMALL = common.OK, common.TOO_SMALL
@@ -67,7 +67,8 @@ end
 function methods.get_keys(self, most)
   local handle = handle_of(self)
   local limit = most and number_of(most, "max_count") or KEYS_USUAL
-  limit = limit > 0 and limit or huge
+  -- nginx takes a whole number: what is left of a fraction below one is no limit.
+  limit = limit >= 1 and floor(limit) or huge
   local found, cursor = {}, new("uint64_t[1]")
   -- The oldest may be met last: all are looked at.
   while cursor[0] ~= ALL_BITS do

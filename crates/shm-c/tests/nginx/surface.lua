@@ -86,6 +86,11 @@ return function(dict)
   call("get_stale", "flagged")
   call("safe_set", "flagged", "y", false, nil)
   call("get", "flagged")
+  for _, flags in ipairs({ -1, -7.9, 2 ^ 31 - 1, -2 ^ 31, 3e9 }) do
+    call("set", "flagged", "x", 0, flags)
+    call("get", "flagged")
+    call("get_stale", "flagged")
+  end
   call("delete", "flagged")
   call("delete", "flagged")
 
@@ -187,7 +192,7 @@ return function(dict)
   call("set", "b", 2)
   call("set", "c", 3)
   call("get", "a")
-  for _, most in ipairs({ 0, 2, -1 }) do
+  for _, most in ipairs({ 0, 2, -1, 0.0004, 1.9, -0.5 }) do
     lines[#lines + 1] = table.concat(dict:get_keys(most), " ")
   end
   call("flush_all")
