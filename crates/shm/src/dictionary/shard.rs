@@ -7,8 +7,8 @@
 //! The sequence is odd while entries are linked, unlinked and given back: between [`Locked::open`] and
 //! [`Locked::close`]. Readers who meet an odd or a changed number try again.
 //!
-//! A line that another processor wrote last costs half as much as the rest of a change. Storing writes two of a
-//! shard: the one of the lock, and the one with its counts of cells.
+//! A line that another processor wrote last has to be fetched from it, which takes 100 ns and more. Storing writes
+//! two of a shard: the one of the lock, and the one with its counts of cells.
 //!
 //! `DIRTY` is set while the lock is held. Who finds it set upon locking, or is told by the lock that its
 //! owner died, repairs first. A guard dropped by a panic leaves it set.
