@@ -156,6 +156,7 @@ static void capturetable (Capture *c, int i, Table *t) {
   unsigned n = (isdummy(t)) ? 0 : sizenode(t);
   unsigned k;
   Node *nodes = cast(Node *, block(c, n * sizeof(Node)));
+  if (isdeferred(t)) c->ok = 0;  /* the libraries of Lua have none */
   blanks[i].n = n;
   blanks[i].u.nodes = nodes;
   if (nodes == NULL) return;

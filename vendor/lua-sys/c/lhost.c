@@ -12,6 +12,7 @@
 #include "lua.h"
 
 #include "lapi.h"
+#include "ldefer.h"
 #include "lgc.h"
 #include "lhost.h"
 #include "lobject.h"
@@ -94,8 +95,9 @@ static int findmethod (lua_State *L, int ref, TString *key, int chain,
   TValue o;
   lu_byte tag = luaH_getint(hvalue(&G(L)->l_registry), ref, &o);
   while (!tagisempty(tag) && ttistable(&o) && chain-- > 0) {
-    const Table *t = hvalue(&o);
-    tag = luaH_getstr(hvalue(&o), key, f);
+    Table *t = hvalue(&o);
+    luaI_undefer(L, t);
+    tag = luaH_getstr(t, key, f);
     if (novariant(tag) == LUA_TFUNCTION)
       return 1;
     if (t->metatable == NULL)

@@ -14,6 +14,7 @@
 #include "lua.h"
 
 #include "ldebug.h"
+#include "ldefer.h"
 #include "lgc.h"
 #include "lmem.h"
 #include "lmodel.h"
@@ -24,33 +25,23 @@
 #include "ltable.h"
 
 
-/*
-** Any allocation may collect everything it does not find and may turn what
-** it finds old: so a table is in its place before it gets parts, and each
-** part is in the table before the next one is asked for. Strings of images
-** and numbers need no barrier.
-*/
-
-static void copyparts (lua_State *L, Table *t, const ModelTable *m) {
-  if (m->nodebytes > 0) {
-    char *block = luaM_newblock(L, m->nodebytes);
-    t->lsizenode = m->t.lsizenode;
-    t->flags = m->t.flags;  /* (not a dummy any more) */
-    luaH_usehash(t, block);
-    memcpy(t->node, m->t.node, sizeof(Node) << t->lsizenode);
-  }
-  if (m->t.asize > 0) {
-    size_t size = modelarray(cast_sizet(m->t.asize));
-    char *block = luaM_newblock(L, size);
-    memcpy(block, m->t.array - m->t.asize, size);
-    t->array = cast(Value *, cast_voidp(block)) + m->t.asize;
-    t->asize = m->t.asize;
-  }
+void luaI_usenodes (Table *t, const ModelTable *m, char *block) {
+  t->lsizenode = m->t.lsizenode;
+  t->flags = m->t.flags;  /* (not a dummy any more) */
+  luaH_usehash(t, block);
+  memcpy(t->node, m->t.node, sizeof(Node) << t->lsizenode);
 }
 
 
-/* put a table into the one around it */
-static void placetable (lua_State *L, Table *around, int slot, Table *t) {
+void luaI_usearray (Table *t, const ModelTable *m, char *block) {
+  memcpy(block, m->t.array - m->t.asize,
+         modelarray(cast_sizet(m->t.asize)));
+  t->array = cast(Value *, cast_voidp(block)) + m->t.asize;
+  t->asize = m->t.asize;
+}
+
+
+void luaI_placetable (lua_State *L, Table *around, int slot, Table *t) {
   if (slot >= 0)
     sethvalue(L, gval(gnode(around, slot)), t)
   else {
@@ -62,22 +53,58 @@ static void placetable (lua_State *L, Table *around, int slot, Table *t) {
 
 
 /*
+** Any allocation may collect everything it does not find and may turn what
+** it finds old: so a table is in its place before it gets parts, and each
+** part is in the table before the next one is asked for. Strings of images
+** and numbers need no barrier.
+*/
+
+static void copyparts (lua_State *L, Table *t, const ModelTable *m) {
+  if (m->nodebytes > 0)
+    luaI_usenodes(t, m, luaM_newblock(L, m->nodebytes));
+  if (m->t.asize > 0)
+    luaI_usearray(t, m, luaM_newblock(L, modelarray(cast_sizet(m->t.asize))));
+}
+
+
+/*
+** Registers that would hold tables inside a deferred one hold nothing:
+** what a constructor leaves behind is not read again.
+*/
+static void skipinner (CallInfo *ci, const ModelTable *m) {
+  int i;
+  for (i = 1; i < m->count; i++) {
+    if (m[i].reg >= 0)
+      setnilvalue(s2v(ci->func.p + 1 + m[i].reg));
+  }
+}
+
+
+/*
 ** The collector may step between two tables, as it may after each
 ** OP_NEWTABLE. (What a finalizer does cannot reach these tables, but it
 ** can move the stack.)
 */
 static void copytables (lua_State *L, CallInfo *ci, const Model *m) {
   Table *around[MAXMODELDEPTH];
-  int i;
-  for (i = 0; i < m->ntables; i++) {
+  int i = 0;
+  while (i < m->ntables) {
     const ModelTable *mt = &m->tables[i];
     Table *t = luaH_new(L);
     if (mt->reg >= 0)
       sethvalue2s(L, ci->func.p + 1 + mt->reg, t);
     if (mt->depth > 0)
-      placetable(L, around[mt->depth - 1], mt->slot, t);
+      luaI_placetable(L, around[mt->depth - 1], mt->slot, t);
     around[mt->depth] = t;
-    copyparts(L, t, mt);
+    if (mt->deferred) {
+      luaI_defer(t, mt);
+      skipinner(ci, mt);
+      i += mt->count;
+    }
+    else {
+      copyparts(L, t, mt);
+      i++;
+    }
     luaC_checkGC(L);
   }
 }

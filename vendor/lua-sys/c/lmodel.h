@@ -41,6 +41,11 @@ typedef struct ModelTable {
   int depth;	/* how many tables are around it */
   int slot;	/* its place there: a node, or ~index in the array part */
   int reg;	/* register that has it in the end, or -1 */
+  int ninner;	/* tables right in it */
+  int count;	/* tables in it, at any depth, and itself */
+  lu_byte deferred;	/* it is filled later (see ldefer.h) */
+  size_t bytes;	/* of its parts, and of all tables in it */
+  Proto *root;	/* main function of the image */
   Node *lastfree;	/* while it is made: all nodes from here on are taken */
 } ModelTable;
 
@@ -64,6 +69,14 @@ typedef struct Model {
 /* tables inside each other */
 #define MAXMODELDEPTH	16
 
+/*
+** A table whose contents take fewer bytes is not worth filling later. (The
+** fields of a small record are in a hash part of 96 bytes.)
+*/
+#if !defined(MINDEFERRED)
+#define MINDEFERRED	128
+#endif
+
 /* bytes of an array part */
 #define modelarray(n)  \
 	((n) == 0 ? 0 : (n) * (sizeof(Value) + 1) + sizeof(unsigned))
@@ -76,6 +89,14 @@ typedef struct Model {
 */
 LUAI_FUNC const Instruction *luaI_copymodel (lua_State *L, CallInfo *ci,
                                              const Instruction *extra);
+
+/* give a table that has no such part a copy of its model's, in a block */
+LUAI_FUNC void luaI_usenodes (Table *t, const ModelTable *m, char *block);
+LUAI_FUNC void luaI_usearray (Table *t, const ModelTable *m, char *block);
+
+/* put a table into the one around it */
+LUAI_FUNC void luaI_placetable (lua_State *L, Table *around, int slot,
+                                Table *t);
 
 /* an instruction as it is without models */
 LUAI_FUNC Instruction luaI_plaininst (const Proto *p, int pc);
@@ -150,10 +171,16 @@ LUAI_FUNC int luaI_runhash (const Proto *p, int pc, const Effect *e,
                             int isroot);
 
 /*
+** Does the code from 'pc' on store into the table in a register? (Only a
+** guess, as with the fields: it does not follow jumps.)
+*/
+LUAI_FUNC int luaI_iswritten (const Proto *p, int pc, int reg);
+
+/*
 ** Fill a block with the models of these runs, and note them in the code.
 ** Returns how many tables are in them.
 */
-LUAI_FUNC size_t luaI_fillmodels (const Runs *runs, const Proto *root,
+LUAI_FUNC size_t luaI_fillmodels (const Runs *runs, Proto *root,
                                   char *block);
 
 /* undo what the function above notes at an instruction, if it does */

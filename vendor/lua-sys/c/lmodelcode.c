@@ -145,7 +145,7 @@ int luaI_effect (const Proto *p, const KnownRegs *regs, int pc, Effect *e) {
 
 /*
 ** {======================================================
-** Room for fields that come later
+** What comes later
 ** =======================================================
 */
 
@@ -188,6 +188,21 @@ static unsigned countfields (const Proto *p, int pc, int reg) {
                              ttisshrstring(&p->k[GETARG_Bx(i)]));
   }
   return n;
+}
+
+
+int luaI_iswritten (const Proto *p, int pc, int reg) {
+  for (; pc < p->sizecode; pc++) {
+    Instruction i = p->code[pc];
+    switch (GET_OPCODE(i)) {
+      case OP_SETFIELD: case OP_SETI: case OP_SETTABLE: case OP_SETLIST:
+        if (GETARG_A(i) == reg) return 1;
+        break;
+      default: break;
+    }
+    if (setsregister(i, reg)) return 0;
+  }
+  return 0;
 }
 
 

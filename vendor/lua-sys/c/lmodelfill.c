@@ -25,7 +25,8 @@
 /* a run at work; it takes its memory from a block with enough of it */
 typedef struct Filler {
   const Run *run;
-  int isroot;
+  Proto *root;  /* of the image */
+  int isroot;  /* the run is in it */
   Model *m;
   char *next;
   KnownRegs regs;
@@ -315,6 +316,37 @@ static void keepregisters (Filler *f) {
 }
 
 
+/*
+** What a main function makes is there for all who load the module; what
+** other functions make is most often read at once. What is written next
+** would be filled at once, too.
+*/
+static int tobedeferred (const Filler *f, const ModelTable *mt) {
+  return f->isroot && mt->bytes >= MINDEFERRED &&
+         !(mt->depth == 0 && luaI_iswritten(f->run->p, f->run->end, mt->reg));
+}
+
+
+/* (tables inside others come behind them) */
+static void sumup (Filler *f) {
+  Model *m = f->m;
+  int i;
+  for (i = m->ntables - 1; i >= 0; i--) {
+    ModelTable *mt = &m->tables[i];
+    mt->root = f->root;
+    mt->count++;
+    mt->bytes += mt->nodebytes + modelarray(cast_sizet(mt->t.asize));
+    mt->deferred = cast_byte(tobedeferred(f, mt));
+    if (i > 0) {
+      ModelTable *around = &m->tables[mt->around];
+      around->ninner++;
+      around->count += mt->count;
+      around->bytes += mt->bytes + sizeof(Table);
+    }
+  }
+}
+
+
 /* false if the run does something that a model cannot tell */
 static int fillmodel (Filler *f) {
   const Run *run = f->run;
@@ -336,6 +368,7 @@ static int fillmodel (Filler *f) {
   }
   if (pc != run->end || !linkall(m)) return 0;
   keepregisters(f);
+  sumup(f);
   return 1;
 }
 
@@ -348,12 +381,13 @@ static void notemodel (const Run *run, size_t number) {
 
 
 /* (the code is marked when nothing reads it any more) */
-size_t luaI_fillmodels (const Runs *runs, const Proto *root, char *block) {
+size_t luaI_fillmodels (const Runs *runs, Proto *root, char *block) {
   size_t ntables = 0;
   Filler f;
   Model *models = cast(Model *, cast_voidp(block));
   size_t i;
   f.next = block + runs->n * sizeof(Model);
+  f.root = root;
   for (i = 0; i < runs->n; i++) {
     char *begin = f.next;
     f.run = &runs->v[i];

@@ -16,6 +16,7 @@
 #include "lua.h"
 
 #include "lapi.h"
+#include "ldefer.h"
 #include "lgc.h"
 #include "lobject.h"
 #include "lsharefn.h"
@@ -90,6 +91,7 @@ static void *growblock (void *block, size_t *size, size_t each) {
 
 static int addtable (Filler *f, Table *h, size_t parent) {
   Found *t;
+  if (isdeferred(h) && !luaI_tryfill(f->L, h)) return 0;
   if (!luaI_addkey(&f->tablemap, h)) return 0;
   if (f->tablemap.used == f->numtables) return 1;  /* already there */
   if (!growlist(f->tables, f->numtables, f->sizetables, Found)) {

@@ -180,6 +180,11 @@ LUAI_FUNC void luaI_freethin (lua_State *L, struct Proto *p);
 LUAI_FUNC void luaI_ownclosure (lua_State *L, union StackValue *func);
 LUAI_FUNC void luaI_forgetowns (struct global_State *g);
 
+/* tables that are filled later (see ldefer.h) */
+LUAI_FUNC void luaI_filldeferred (lua_State *L, struct Table *t);
+LUAI_FUNC void luaI_notedeferred (struct global_State *g,
+                                  const struct Table *t);
+
 /* shared tables ('lua_Unsigned' as in 'luaH_getn') */
 LUAI_FUNC lua_Unsigned luaI_getn (const struct Table *h);
 LUAI_FUNC l_noret luaI_readonly (lua_State *L, const struct Table *h,

@@ -13,6 +13,7 @@
 
 #include "lua.h"
 
+#include "ldefer.h"
 #include "lgc.h"
 #include "lobject.h"
 #include "lstate.h"
@@ -38,6 +39,7 @@ static StkId slotat (lua_State *L, int idx) {
 static Table *tableat (lua_State *L, int idx) {
   const TValue *o = s2v(slotat(L, idx));
   lua_assert(ttistable(o));
+  luaI_undefer(L, hvalue(o));
   return hvalue(o);
 }
 
@@ -100,7 +102,7 @@ LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots) {
 
 LUA_API size_t lua_walkborder (lua_State *L, const void *table) {
   Table *t = cast(Table *, cast(size_t, table));  /* 'luaH_getn' notes a hint in it */
-  if (t->asize == 0 && isdummy(t))
+  if (t->asize == 0 && isdummy(t) && !isdeferred(t))
     return 0;
   return border(L, t);
 }

@@ -2,9 +2,10 @@
 //! and no copy on the stack.
 //!
 //! They are read and written at the places that `c/lquick.c` checks against Lua's own headers. Invariants:
-//! whoever reads a table sees to it that nothing changes or frees it meanwhile: no Lua code runs and nothing
-//! is allocated in its VM. Only values that the collector does not know are written, so it need not hear of it.
+//! whoever reads a table sees to it that nothing changes or frees it meanwhile: no Lua code runs, and nothing
+//! is allocated in its VM but what deferred tables are filled with. Only values that the collector does not know are written, so it need not hear of it.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 
 use mlua_sys::lua_State;
@@ -13,15 +14,15 @@ use crate::external::Long;
 use crate::quick::{self, Plain, tag};
 use crate::walk::lua_walkborder;
 
-/// A table of Lua, its own or shared.
+/// A table of Lua, its own or shared. What Lua fills while a reference to it lives is in cells.
 #[repr(C)]
 pub struct Table {
     header: [u8; 11],
-    log_nodes: u8,
-    slots: u32,
+    log_nodes: Cell<u8>,
+    slots: Cell<u32>,
     /// Values lie below this address, tags above it, with an integer between.
-    array: *const u64,
-    nodes: *const Node,
+    array: Cell<*const u64>,
+    nodes: Cell<*const Node>,
     metatable: *const c_void,
 }
 
@@ -114,7 +115,8 @@ impl Table {
         !self.metatable.is_null()
     }
 
-    /// Its border, as `#` finds it without metamethods.
+    /// Its border, as `#` finds it without metamethods. This comes first: a table that Lua has put off
+    /// filling looks empty before.
     ///
     /// # Safety
     /// It is one of the VM of `state`, or shared.
@@ -127,7 +129,7 @@ impl Table {
     /// Slots of the array part.
     #[inline]
     pub fn slots(&self) -> usize {
-        self.slots as usize
+        self.slots.get() as usize
     }
 
     /// The value in a slot of the array part, from 0.
@@ -139,15 +141,15 @@ impl Table {
         debug_assert!(place < self.slots());
         // SAFETY: by contract; values lie below the address, in falling order, and tags above it.
         unsafe {
-            let tag = *self.array.cast::<u8>().add(TAGS_OFFSET_BYTES + place);
-            Item::of(tag, *self.array.sub(place + 1))
+            let tag = *self.array.get().cast::<u8>().add(TAGS_OFFSET_BYTES + place);
+            Item::of(tag, *self.array.get().sub(place + 1))
         }
     }
 
     /// Places of the hash part.
     #[inline]
     pub fn nodes(&self) -> usize {
-        1 << self.log_nodes
+        1 << self.log_nodes.get()
     }
 
     /// The key and the value at a place of the hash part, from 0, if there is an entry.
@@ -159,7 +161,7 @@ impl Table {
         debug_assert!(place < self.nodes());
         // SAFETY: by contract; an entry with a value has a live key.
         unsafe {
-            let node = &*self.nodes.add(place);
+            let node = &*self.nodes.get().add(place);
             if node.tag & TYPE_BITS == 0 {
                 return None;
             }
@@ -230,10 +232,10 @@ impl Fresh {
     pub unsafe fn set_slot(self, place: usize, bare: Bare) -> bool {
         // SAFETY: the table lives; values lie below the address, in falling order, and tags above it.
         unsafe {
-            if place >= (*self.0).slots as usize {
+            if place >= (*self.0).slots.get() as usize {
                 return false;
             }
-            let array = (*self.0).array.cast_mut();
+            let array = (*self.0).array.get().cast_mut();
             *array.cast::<u8>().add(TAGS_OFFSET_BYTES + place) = bare.tag;
             *array.sub(place + 1) = bare.value;
         }
@@ -256,10 +258,10 @@ impl Fresh {
         // SAFETY: by contract; the place is checked, and a table without entries has one that is shared
         // and has no key.
         unsafe {
-            if place >= 1 << (*self.0).log_nodes {
+            if place >= 1 << (*self.0).log_nodes.get() {
                 return false;
             }
-            let node = (*self.0).nodes.cast_mut().add(place);
+            let node = (*self.0).nodes.get().cast_mut().add(place);
             let (key_tag, key) = quick::slot_at(state, key);
             if key_tag != tag::SHORT_STRING || (*node).key_tag != key_tag || (*node).key != key {
                 return false;

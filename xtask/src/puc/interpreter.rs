@@ -112,6 +112,8 @@ fn stand_alone_program(suite: &Suite, build: Build) -> Result<CProgram> {
     if build.read_only {
         program.flags.push("-DLUAI_SHARE_READONLY".into());
     }
+    // The suite's tables are small: all that main functions make are filled later here.
+    program.flags.push("-DMINDEFERRED=1".into());
     Ok(program)
 }
 

@@ -1,11 +1,8 @@
 //! Models of constant tables: a VM cannot tell a copy from a table made field by field.
 
-use std::ffi::c_void;
-use std::ptr;
-
 use moonhive_lua_sys::lua as ffi;
 
-use crate::state::{SharedImage, State, alone};
+use crate::state::{Limited, SharedImage, State, alone};
 
 /// Lua functions that compare: `same(a, b)` for values, `ordered(a, b)` for the order of `next` as
 /// well, and `both(source, how)` for what the chunk gives shared and privately.
@@ -285,50 +282,18 @@ fn finalizers_run_between_the_tables_of_a_copy() {
     }
 }
 
-/// An allocator that counts, and refuses what goes beyond a limit.
-#[derive(Default)]
-struct Limited {
-    used: usize,
-    limit: usize,
-}
-
-unsafe extern "C" fn allocate(
-    limited: *mut c_void,
-    block: *mut c_void,
-    old: usize,
-    new: usize,
-) -> *mut c_void {
-    // SAFETY: the states of the test are made with a `Limited` that outlives them, and `realloc` and
-    // `free` get what they gave.
-    unsafe {
-        let limited = &mut *limited.cast::<Limited>();
-        let old = if block.is_null() { 0 } else { old };
-        if new > old && limited.used - old + new > limited.limit {
-            return ptr::null_mut();
-        }
-        limited.used = limited.used - old + new;
-        if new == 0 {
-            libc::free(block);
-            return ptr::null_mut();
-        }
-        libc::realloc(block, new)
-    }
-}
-
 #[test]
 fn memory_may_end_at_any_allocation_of_a_copy() {
     let _alone = alone();
     let image = SharedImage::compile(
-        "local t = { { 1, 2, a = { 'x' } }, b = { c = 1, d = 2, e = 3, f = 4, g = {} } } return t",
+        "return (function()
+           local t = { { 1, 2, a = { 'x' } }, b = { c = 1, d = 2, e = 3, f = 4, g = {} } } return t
+         end)()",
     );
     assert_eq!(image.tables(), 5);
     for mode in ["incremental", "generational"] {
-        let mut limited = Limited { used: 0, limit: usize::MAX };
-        let limited: *mut Limited = &raw mut limited;
-        // SAFETY: the allocator and its figures outlive the state; the seed is of no matter.
-        let state = State(unsafe { ffi::lua_newstate(allocate, limited.cast(), 1) });
-        // SAFETY: the state is open and `Limited` is only used by this thread.
-        unsafe { ffi::luaL_openlibs(state.0) };
+        let limited = Limited::new();
+        let state = limited.state();
         state.clone_as("chunk", &image);
         state.eval(&format!("collectgarbage('{mode}') ok, t = pcall(chunk) t = nil"));
         state.eval("function attempt() ok, t = pcall(chunk) end attempt()");
@@ -337,14 +302,13 @@ fn memory_may_end_at_any_allocation_of_a_copy() {
             state.eval("t = nil");
             state.collect();
             state.collect();
-            // SAFETY: as above; nothing runs in the state.
-            let base = unsafe { (*limited).used };
+            let base = limited.used();
             // SAFETY: the function and its stack are there; what it needs otherwise is the test.
             unsafe {
                 ffi::lua_getglobal(state.0, c"attempt".as_ptr());
-                (*limited).limit = base + room;
+                limited.set_limit(base + room);
                 let status = ffi::lua_pcall(state.0, 0, 0, 0);
-                (*limited).limit = usize::MAX;
+                limited.set_limit(usize::MAX);
                 if status != ffi::LUA_OK {
                     ffi::lua_pop(state.0, 1);
                     state.eval("ok, t = false, 'not enough memory'");
@@ -358,8 +322,7 @@ fn memory_may_end_at_any_allocation_of_a_copy() {
             }
             state.eval("t = nil");
             state.collect();
-            // SAFETY: as above.
-            assert!(unsafe { (*limited).used } <= base + 64, "a block is lost at {room}");
+            assert!(limited.used() <= base + 64, "a block is lost at {room}");
         }
         assert!((50..200).contains(&failures), "{failures} failures");
     }

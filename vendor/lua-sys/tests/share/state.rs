@@ -1,6 +1,7 @@
 //! A state and an image with Rust's ownership, for tests that speak the raw API.
 
-use std::ffi::CString;
+use std::cell::Cell;
+use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -210,5 +211,60 @@ impl Drop for SharedImage {
     fn drop(&mut self) {
         // SAFETY: this value owns one reference.
         unsafe { share::lua_releaseimage(self.0) };
+    }
+}
+
+/// Memory that counts, and refuses what goes beyond a limit. It outlives the states that it is for.
+pub struct Limited {
+    used: Cell<usize>,
+    limit: Cell<usize>,
+}
+
+impl Limited {
+    pub fn new() -> Box<Self> {
+        Box::new(Self { used: Cell::new(0), limit: Cell::new(usize::MAX) })
+    }
+
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    pub fn set_limit(&self, bytes: usize) {
+        self.limit.set(bytes);
+    }
+
+    /// A state with all libraries that has its memory from here.
+    pub fn state(&self) -> State {
+        let owner = ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: whoever asks keeps the figures as long as the state; the seed is of no matter.
+        unsafe {
+            let state = ffi::lua_newstate(allocate, owner, 1);
+            ffi::luaL_openlibs(state);
+            State(state)
+        }
+    }
+}
+
+unsafe extern "C" fn allocate(
+    limited: *mut c_void,
+    block: *mut c_void,
+    old: usize,
+    new: usize,
+) -> *mut c_void {
+    // SAFETY: the states of a test are made with a `Limited` that outlives them, and `realloc` and
+    // `free` get what they gave.
+    unsafe {
+        let limited = &*limited.cast::<Limited>();
+        let old = if block.is_null() { 0 } else { old };
+        let used = limited.used.get() - old + new;
+        if new > old && used > limited.limit.get() {
+            return ptr::null_mut();
+        }
+        limited.used.set(used);
+        if new == 0 {
+            libc::free(block);
+            return ptr::null_mut();
+        }
+        libc::realloc(block, new)
     }
 }

@@ -1,0 +1,17 @@
+-- A service with ten modules of 500 lines that reads every row of their data when it starts.
+
+local read = 0
+for i = 1, 10 do
+  for _, row in ipairs(require("module_" .. i).rows) do
+    read = read + row.id + #row.tags
+  end
+end
+assert(read > 0)
+
+return {
+  memory = function()
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage "count" * 1024
+  end,
+}

@@ -1,0 +1,41 @@
+/*
+** ldefer.h
+** Constant tables that get their contents when something looks into them
+** (Moonhive's addition to Lua; see docs/shared-code.md)
+*/
+
+#ifndef ldefer_h
+#define ldefer_h
+
+#include "lobject.h"
+#include "lstate.h"
+#include "ltable.h"
+
+
+/*
+** A module with data makes tables of which most services read few. So what
+** a main function makes by copying a model (see lmodel.h) are deferred
+** tables where the model is large: an object of the VM, as ever, but with
+** no parts, no metatable, and the address of its model in the place of the
+** array. Who does not know of them takes one for an empty table, finds
+** nothing, and comes to where a metamethod would be looked for. There, and
+** wherever raw access begins, the table is filled. Tables in it are then
+** deferred in their turn.
+**
+** A deferred table keeps the image of its model. It is no metatable and
+** has none.
+*/
+struct ModelTable;
+
+/* make a new table a deferred one */
+LUAI_FUNC void luaI_defer (Table *t, const struct ModelTable *m);
+
+/* fill a deferred table; 0, and nothing is changed, without memory */
+LUAI_FUNC int luaI_tryfill (lua_State *L, Table *t);
+
+/* make a table that may be deferred an ordinary one (a shared table is never
+   deferred) */
+#define luaI_undefer(L,t)  \
+	{ if (l_unlikely(isdeferred(t))) luaI_filldeferred(L, t); }
+
+#endif
