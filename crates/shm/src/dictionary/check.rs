@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use super::core::Core;
 use super::handle::Dictionary;
 use super::list::List;
-use super::record::{ENTRY, Record, state_of};
-use super::shard::{CELLS_USED, ELEMENTS, LIVE, Locked, SEQUENCE, VERSION};
+use super::record::{ENTRY, Record, VERSION_MOST, state_of};
+use super::shard::{CELLS_USED, ELEMENTS, FLUSHED, LIVE, Locked, SEQUENCE, VERSION};
 use super::survey::Survey;
 use super::value::Side;
 use crate::error::Result;
@@ -129,6 +129,10 @@ impl<'a> Core<'a> {
         for cell in &hollow {
             report.note(Some(*cell), "a head without a record");
         }
+        // One finding: there may be as many of them as cells.
+        if let Some(cell) = survey.strays.first() {
+            report.note(Some(*cell), "cells of shards that there are not");
+        }
         let kept: u64 = spares.iter().map(|run| u64::from(run.length)).sum();
         let known = doomed.cells + kept + hollow.len() as u64;
         report.expect(survey.lost().count() as u64 == known, "cells that nobody reaches");
@@ -145,6 +149,8 @@ impl<'a> Locked<'a> {
             (survey.used() + doomed.cells, survey.elements() + doomed.heads.len() as u64);
         report.expect(self.field(SEQUENCE) & 1 == 0, "an odd sequence at rest");
         report.expect(self.field(VERSION) >= survey.version, "a version from the future");
+        report.expect(self.field(VERSION) <= VERSION_MOST, "a version beyond the last one");
+        report.expect(self.field(FLUSHED) <= self.field(VERSION), "a flush from the future");
         report.expect(self.field(CELLS_USED) == cells, "a wrong count of cells");
         report.expect(self.field(LIVE) == survey.entries.len() as u64, "a wrong count of entries");
         report.expect(self.field(ELEMENTS) == elements, "a wrong count of elements");
@@ -153,9 +159,10 @@ impl<'a> Locked<'a> {
     /// The index leads to each entry once, and to nothing else.
     fn check_index(&self, survey: &Survey<'a>, report: &mut Report) {
         let mut missing: HashSet<u32> = survey.entries.iter().map(|record| record.cell).collect();
-        let mut key = Vec::new();
+        let (mut key, mut is_torn) = (Vec::new(), false);
         for bucket in 0..self.core.geometry.buckets {
-            for (record, _) in self.bucket(bucket) {
+            let mut chain = self.bucket(bucket);
+            for (record, _) in chain.by_ref() {
                 if !missing.remove(&record.cell) {
                     report.note(Some(record.cell), "a link to what is no entry, or a second link");
                     break;
@@ -165,7 +172,9 @@ impl<'a> Locked<'a> {
                     report.note(Some(record.cell), "an entry in the wrong bucket");
                 }
             }
+            is_torn |= chain.is_torn();
         }
+        report.expect(!is_torn, "links that lead nowhere");
         for cell in missing {
             report.note(Some(cell), "an entry that the index does not lead to");
         }

@@ -114,6 +114,11 @@ impl Draft {
     pub fn cell(&self) -> u32 {
         self.head.cell
     }
+
+    /// Cells claimed for it.
+    pub fn cells(&self) -> u64 {
+        self.cells
+    }
 }
 
 impl<'a> Locked<'a> {

@@ -37,11 +37,12 @@ const RECLAIM_BUCKETS: u32 = 1 << 15;
 const _: () =
     assert!(CANDIDATES + 4 + CANDIDATES_MOST * CANDIDATE_BYTES <= super::geometry::SHARD_BYTES);
 
-/// An entry that may go.
+/// An entry that may go: how long ago it was used, and the stamp that said so.
 #[derive(Clone, Copy, Debug, Default)]
 struct Candidate {
     age: u32,
     cell: u32,
+    stamp: u32,
 }
 
 /// The oldest entries met so far, oldest last.
@@ -82,20 +83,42 @@ impl<'a> Locked<'a> {
         if is_free || self.sweep_buckets(SWEPT_BUCKETS, spared) > 0 {
             return Some(false);
         }
-        for _ in 0..2 {
-            while let Some(record) = self.next_candidate() {
-                if Some(record.cell) == spared {
-                    continue;
-                }
-                let is_live = !self.is_over(&record, version_of(record.commit()));
-                if self.remove_cell(&record) {
-                    self.count(if is_live { EVICTIONS } else { EXPIRIES }, 1);
-                    return Some(is_live);
-                }
+        // What was noted before, what a walk notes now, and in the end, lest readers who use all that
+        // there is make it last for ever, the same whoever has used it meanwhile.
+        for (may_be_used, is_last) in [(false, false), (false, false), (true, true)] {
+            if let Some(is_live) = self.evict_candidate(spared, may_be_used) {
+                return Some(is_live);
             }
-            self.collect_candidates();
+            if !is_last {
+                self.collect_candidates();
+            }
         }
         None
+    }
+
+    /// Throws out the oldest candidate. True if it was live.
+    fn evict_candidate(&mut self, spared: Option<u32>, may_be_used: bool) -> Option<bool> {
+        while let Some(record) = self.next_candidate(may_be_used) {
+            if Some(record.cell) == spared {
+                continue;
+            }
+            let is_live = !self.is_over(&record, version_of(record.commit()));
+            if self.remove_cell(&record) {
+                self.count(if is_live { EVICTIONS } else { EXPIRIES }, 1);
+                self.shorten_epoch();
+                return Some(is_live);
+            }
+        }
+        None
+    }
+
+    /// An entry goes on in another cell, and is as old as before.
+    pub fn follow_candidate(&self, from: u32, to: u32) {
+        let count = self.half(CANDIDATES).min(CANDIDATES_MOST as u32) as usize;
+        let mut places = (0..count).map(|index| CANDIDATES + 4 + index * CANDIDATE_BYTES);
+        if let Some(at) = places.find(|at| self.half(*at) == link_to(from)) {
+            self.set_half(at, link_to(to));
+        }
     }
 
     /// True if an entry of this shard begins in a cell.
@@ -104,8 +127,8 @@ impl<'a> Locked<'a> {
             && state_of(record.commit()) == ENTRY
     }
 
-    /// Takes the last candidate that is still what it was.
-    fn next_candidate(&mut self) -> Option<Record<'a>> {
+    /// Takes the last candidate that is still what it was, and that nobody has used since unless it may be.
+    fn next_candidate(&mut self, may_be_used: bool) -> Option<Record<'a>> {
         let mut count = self.half(CANDIDATES).min(CANDIDATES_MOST as u32);
         while count > 0 {
             count -= 1;
@@ -113,7 +136,7 @@ impl<'a> Locked<'a> {
             let at = CANDIDATES + 4 + count as usize * CANDIDATE_BYTES;
             let Some(record) = self.core.record_at(self.half(at)) else { continue };
             let is_unused = self.core.stamp(record.cell) == self.half(at + 4);
-            if is_unused && self.is_entry(&record) {
+            if (is_unused || may_be_used) && self.is_entry(&record) {
                 return Some(record);
             }
         }
@@ -147,11 +170,11 @@ impl<'a> Locked<'a> {
     }
 
     fn consider(&self, oldest: &mut Oldest, cell: u32) {
-        let age = self.core.age(self.shard, cell);
+        let (age, stamp) = self.core.age(self.shard, cell);
         let commit = self.core.memory.load(self.core.geometry.cell_at(cell));
         // An element of a list goes with its list, not alone.
         if oldest.wants(age) && state_of(commit) == ENTRY {
-            oldest.add(Candidate { age, cell });
+            oldest.add(Candidate { age, cell, stamp });
         }
     }
 
@@ -159,7 +182,8 @@ impl<'a> Locked<'a> {
         for (index, candidate) in candidates.iter().enumerate() {
             let at = CANDIDATES + 4 + index * CANDIDATE_BYTES;
             self.set_half(at, link_to(candidate.cell));
-            self.set_half(at + 4, self.core.stamp(candidate.cell));
+            // The stamp that made it old: who has used it since the walk came by is not taken.
+            self.set_half(at + 4, candidate.stamp);
         }
         self.set_half(CANDIDATES, candidates.len() as u32);
     }

@@ -142,6 +142,7 @@ impl Geometry {
             && cells.is_multiple_of(u64::from(GROUP_CELLS))
             && usable <= cells
             && (1..=cells * 4).contains(&buckets)
+            && buckets <= u64::from(u32::MAX)
             && capacity_bytes <= usable * CELL_BYTES as u64;
         if !fine {
             return Err(Error::Damaged { what: "the numbers of the dictionary" });

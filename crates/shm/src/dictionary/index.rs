@@ -121,6 +121,14 @@ pub struct Bucket<'a> {
     steps: u32,
 }
 
+impl Bucket<'_> {
+    /// True if the walk ended where it should have gone on: the next link leads to nothing.
+    pub fn is_torn(&self) -> bool {
+        let link = self.core.memory.load_half(self.link_at);
+        link != 0 && self.core.record_at(link).is_none()
+    }
+}
+
 impl<'a> Iterator for Bucket<'a> {
     type Item = (Record<'a>, usize);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::core::{Core, Key};
 use super::doomed::WITH_A_STORE;
 use super::handle::Dictionary;
-use super::record::{Record, version_of};
+use super::record::{ENTRY, Record, state_of, version_of};
 use super::shard::{EXPIRIES, FLUSHED, LIVE, Locked, WRITES};
 use super::walk::Cursor;
 use crate::clock::now_us;
@@ -169,7 +169,7 @@ impl<'a> Locked<'a> {
         for bucket in 0..self.core.geometry.buckets {
             entries.extend(self.bucket(bucket).map(|(record, _)| Used {
                 record,
-                age: self.core.age(self.shard, record.cell),
+                age: self.core.age(self.shard, record.cell).0,
                 is_over: self.is_over(&record, version_of(record.commit())),
             }));
         }
@@ -179,7 +179,9 @@ impl<'a> Locked<'a> {
 
     /// Gives back the entries of a bucket that ended before a moment; how many.
     fn reclaim_bucket(&mut self, bucket: u32, before_us: u64) -> u64 {
-        let is_due = |record: &Record<'_>| (1..=before_us).contains(&record.expiry_us());
+        let is_due = |record: &Record<'_>| {
+            state_of(record.commit()) == ENTRY && (1..=before_us).contains(&record.expiry_us())
+        };
         let mut freed = 0;
         loop {
             let due = self.bucket(bucket).find(|(record, _)| is_due(record));

@@ -76,6 +76,9 @@ pub fn commit_word(version: u64, state: u64) -> u64 {
     version << 2 | state
 }
 
+/// The last version that a commit word can hold.
+pub const VERSION_MOST: u64 = u64::MAX >> 2;
+
 /// The version in a commit word.
 pub fn version_of(commit: u64) -> u64 {
     commit >> 2

@@ -4,10 +4,10 @@
 //! was dropped before is dropped already. The sequence is odd all the time, so that readers wait.
 
 use super::cells::Run;
-use super::record::{FREE, NEXT, PREVIOUS, link_to};
+use super::record::{FREE, NEXT, PREVIOUS, VERSION_MOST, link_to};
 use super::shard::{
-    CANDIDATES, CELLS_USED, CREDIT, DOOMED, ELEMENTS, LIVE, Locked, NEAR, REPAIRS, SPARE_FIRST,
-    SPARE_SECOND, VERSION,
+    CANDIDATES, CELLS_USED, CREDIT, DOOMED, ELEMENTS, FLUSHED, LIVE, Locked, NEAR, REPAIRS,
+    SPARE_FIRST, SPARE_SECOND, TICKS, VERSION,
 };
 use super::survey::Survey;
 use crate::fault;
@@ -18,8 +18,7 @@ impl<'a> Locked<'a> {
     pub fn repair(&mut self) {
         self.open();
         let survey = Survey::new(self.core, self.shard);
-        self.set_field(VERSION, self.field(VERSION).max(survey.version));
-        fault::point();
+        self.repair_versions(&survey);
         for (record, _) in &survey.dropped {
             record.set_commit(FREE);
         }
@@ -29,6 +28,18 @@ impl<'a> Locked<'a> {
         self.free_lost(&survey);
         self.count(REPAIRS, 1);
         self.close();
+    }
+
+    /// New versions are above all that were given out. Where damage has flushed what is still to come, what
+    /// is there was flushed: better lost than back from the dead.
+    fn repair_versions(&mut self, survey: &Survey<'a>) {
+        let believed = |number: u64| if number <= VERSION_MOST { number } else { 0 };
+        let flushed = believed(self.field(FLUSHED));
+        let version = believed(self.field(VERSION)).max(survey.version).max(flushed);
+        self.set_field(VERSION, version);
+        fault::point();
+        self.set_field(FLUSHED, flushed);
+        fault::point();
     }
 
     fn rebuild_index(&mut self, survey: &Survey<'a>) {
@@ -64,6 +75,7 @@ impl<'a> Locked<'a> {
         self.set_field(LIVE, survey.entries.len() as u64);
         self.set_field(ELEMENTS, survey.elements());
         self.set_half(CREDIT, 0);
+        self.set_half(TICKS, 0);
         self.set_half(CANDIDATES, 0);
         self.set_half(DOOMED, 0);
         self.set_field(SPARE_FIRST, 0);
@@ -74,7 +86,7 @@ impl<'a> Locked<'a> {
 
     /// Frees cells that nobody reaches, and finds those that a dead owner gave back without saying so.
     fn free_lost(&mut self, survey: &Survey<'a>) {
-        for cell in survey.lost() {
+        for cell in survey.lost().chain(survey.strays.iter().copied()) {
             self.core.release(Run { cell, length: 1 });
         }
         self.core.note_room_everywhere();

@@ -3,8 +3,13 @@
 //! A dictionary promises its size to entries; beyond that it has a reserve. A record that replaces
 //! another one of the same key counts only by what it is larger, and takes cells of the reserve until the
 //! old one is gone: so overwriting works in a full dictionary, and the old value stays until the new one
-//! is committed. Only where the reserve is too small for that (a value of more than a hundredth of all),
-//! and nothing else is free, the old value is thrown out first, as any entry may be.
+//! is committed. Where the reserve is too small for that (a value of more than a hundredth of all), and
+//! nothing else is free, a store that may throw out others throws out the old value first, as any entry
+//! may be; a store that may not is refused, and the old value stays.
+//!
+//! So that the reserve is there when it is needed, all that entries take is reckoned: what shards have been
+//! lent and not yet taken, and what records in pieces take beyond their length. A quarter of the
+//! reserve is for the pieces of new entries, another one for those of entries that are replaced.
 //!
 //! Nothing is thrown out for a record that could not fit into an empty dictionary.
 
@@ -13,11 +18,16 @@ use super::doomed::WITH_A_STORE;
 use super::draft::{Content, Draft};
 use super::geometry::CELL_BYTES;
 use super::record::Record;
-use super::shard::{CREDIT, Locked, REFUSALS};
+use super::shard::{CELLS_USED, CREDIT, Locked, REFUSALS};
 use crate::error::{Error, Result};
+use crate::sync::spin;
 
 /// Cells a shard may take before it reckons again what is left for all.
 const CREDIT_LIMIT_CELLS: u64 = 64;
+
+/// Looks for room that others are just giving back, before a store is refused. The last one waits for
+/// about 10 microseconds.
+const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
 
 /// Victims from the own shard before the others have to give, too.
 const OWN_VICTIMS: u32 = 8;
@@ -29,7 +39,7 @@ pub struct Permit<'a> {
     pub evict: bool,
     /// The record that will be replaced; never thrown out for its successor.
     pub old: Option<Record<'a>>,
-    /// The old record may go first if there is no other way.
+    /// If others may be thrown out, so may the old record, before the new one is there.
     pub may_take_over: bool,
 }
 
@@ -53,13 +63,26 @@ struct Effort {
     made_room: bool,
     victims: u32,
     old_is_gone: bool,
+    looks: u32,
+}
+
+impl Effort {
+    /// Others hold what there is for the moment. False after some time.
+    fn waits(&mut self) -> bool {
+        if self.looks == LOOKS {
+            return false;
+        }
+        (0..1 << self.looks).for_each(|_| spin());
+        self.looks += 1;
+        true
+    }
 }
 
 impl<'a> Locked<'a> {
     /// Builds a record, making room for it within the permit.
     ///
     /// # Errors
-    /// [`Error::NoMemory`]: nothing was built, and the old record is in place.
+    /// [`Error::NoMemory`]: nothing was built, and the old record is in place, unless it was taken over.
     #[inline(always)]
     pub fn build(&mut self, content: &Content<'_>, permit: Permit<'a>) -> Result<Built<'a>> {
         let replaced = permit.old.map_or(0, |old| old.cells());
@@ -141,7 +164,23 @@ impl<'a> Locked<'a> {
             self.make_room(permit, effort)?;
         }
         let draft = self.claim_all(content, permit, effort)?;
+        // In pieces it takes more than was reckoned.
+        while draft.cells() > need && self.is_overdrawn(replaced_cells, effort) {
+            if self.make_room(permit, effort).is_none() {
+                self.give_up(&draft);
+                return None;
+            }
+        }
         Some(self.fill_draft(&draft, content))
+    }
+
+    /// True if entries take more than they may, once the replaced one is gone.
+    fn is_overdrawn(&self, replaced_cells: u64, effort: &Effort) -> bool {
+        let going = if effort.old_is_gone { 0 } else { replaced_cells };
+        let (cells, usable) = (self.core.geometry.cells, self.core.geometry.usable_cells);
+        let part = if replaced_cells == 0 { 4 } else { 2 };
+        let most = usable + (cells - usable) / part;
+        self.core.sum(CELLS_USED).saturating_sub(going) > u64::from(most)
     }
 
     /// Claims every cell of a record, or none.
@@ -178,26 +217,48 @@ impl<'a> Locked<'a> {
     }
 
     fn reckon_room(&mut self, net: u64) -> bool {
-        let free = self.core.free_cells();
+        self.set_half(CREDIT, 0);
+        let lent = self.core.sum_of_halves(CREDIT);
+        let mut free = self.core.free_cells().saturating_sub(lent);
+        if free < net && lent > 0 {
+            self.call_in_credits();
+            free = self.core.free_cells().saturating_sub(self.core.sum_of_halves(CREDIT));
+        }
         let shards = u64::from(self.core.geometry.shards);
         // A dictionary of one shard reckons each time, exactly; others share what is left.
-        let spare = free.saturating_sub(net) / (shards * 2);
-        let credit = if shards == 1 || free < net { 0 } else { spare.min(CREDIT_LIMIT_CELLS) };
+        let share = free.saturating_sub(net) / (shards * 2);
+        let credit = if shards == 1 { 0 } else { share.min(CREDIT_LIMIT_CELLS) };
         self.set_half(CREDIT, credit as u32);
         free >= net
     }
 
-    /// Cells are reckoned to be there but are in use for the moment: the old record goes first, if it
-    /// may, else others.
+    /// Takes back what other shards were lent and have not taken.
+    #[cold]
+    fn call_in_credits(&self) {
+        for distance in 1..self.core.geometry.shards {
+            if let Some(shard) = self.neighbour(distance) {
+                shard.set_half(CREDIT, 0);
+            }
+        }
+    }
+
+    /// Cells are reckoned to be there but are in use for the moment: what is kept goes, then the old record
+    /// if it may, then others.
     #[cold]
     fn make_way(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
-        self.release_spares();
-        if let Some(old) = permit.old.filter(|_| permit.may_take_over && !effort.old_is_gone) {
-            effort.old_is_gone = true;
-            self.remove_cell(&old);
+        if self.keeps_runs() {
+            self.release_spares();
             return Some(());
         }
-        self.make_room(permit, effort)
+        let may_take_over = permit.evict && permit.may_take_over && !effort.old_is_gone;
+        if let Some(old) = permit.old.filter(|_| may_take_over) {
+            effort.old_is_gone = true;
+            self.remove_cell(&old);
+            self.release_spares();
+            return Some(());
+        }
+        let made = self.make_room(permit, effort);
+        made.or_else(|| effort.waits().then_some(()))
     }
 
     /// Throws out one entry, an expired one if there is no permit for others. `None` if there is none.
@@ -207,7 +268,13 @@ impl<'a> Locked<'a> {
         if !permit.evict {
             return self.reclaim_somewhere(spared).then_some(());
         }
-        let was_live = self.evict_somewhere(spared, effort.victims)?;
+        let was_live = loop {
+            match self.evict_somewhere(spared, effort.victims) {
+                Some(was_live) => break was_live,
+                // Whoever has entries may be locked just now.
+                None => effort.waits().then_some(())?,
+            }
+        };
         effort.victims += 1;
         effort.forcible |= was_live;
         Some(())

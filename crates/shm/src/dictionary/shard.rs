@@ -29,10 +29,10 @@ const LINE_BYTES: usize = 64;
 pub const DIRTY: usize = LOCK_BYTES;
 /// Touches that are left until the recency changes: u32. A hint.
 pub const TICKS: usize = DIRTY + 4;
-/// Last version given out: u64.
-pub const VERSION: usize = DIRTY + 8;
-/// Even at rest, odd while entries change: u64.
-pub const SEQUENCE: usize = DIRTY + 16;
+/// Even at rest, odd while entries change: u64, the last of the line.
+pub const SEQUENCE: usize = LINE_BYTES - 8;
+/// Last version given out: u64. In the line of the lock where that leaves room.
+pub const VERSION: usize = if LOCK_BYTES == 40 { DIRTY + 8 } else { REFUSALS + 16 };
 
 /// Entries whose version is not above this one were flushed: u64.
 pub const FLUSHED: usize = LINE_BYTES;
@@ -70,12 +70,12 @@ pub const REPAIRS: usize = EVICTIONS + 16;
 pub const LOCK_WAITS: usize = EVICTIONS + 24;
 /// Stores that found no room: u64.
 pub const REFUSALS: usize = EVICTIONS + 32;
-/// Bucket where eviction looks next: u32. A hint.
+/// Word of owners where eviction looks next: u32. A hint.
 pub const HAND: usize = EVICTIONS + 40;
 /// Bucket where the sweeper looks next: u32. A hint.
 pub const SWEEP_HAND: usize = EVICTIONS + 44;
 
-/// Entries that eviction takes next: count u32, then a link, a bucket and a stamp for each. Hints.
+/// Entries that eviction takes next: count u32, then a link and a stamp for each. Hints.
 pub const CANDIDATES: usize = 4 * LINE_BYTES;
 
 /// Looks at a lock before a thread sleeps on it. A holder needs about 100 ns, a sleep 30,000; all looks

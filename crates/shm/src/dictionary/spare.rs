@@ -98,6 +98,11 @@ impl Locked<'_> {
         }
     }
 
+    /// True if there is something that [`release_spares`](Self::release_spares) gives back, or may.
+    pub fn keeps_runs(&self) -> bool {
+        [SPARE_FIRST, SPARE_SECOND].into_iter().any(|field| self.field(field) != 0)
+    }
+
     /// Gives back everything that is kept: cells are scarce.
     pub fn release_spares(&mut self) {
         for field in [SPARE_FIRST, SPARE_SECOND] {

@@ -23,7 +23,8 @@ impl Core<'_> {
             let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
             if stamp.load(Ordering::Relaxed) != now || now == 0 {
                 let next = recency.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-                stamp.store(next, Ordering::Relaxed);
+                // Whoever sees this stamp sees a count that is not behind it.
+                stamp.store(next, Ordering::Release);
             }
             return;
         }
@@ -36,7 +37,8 @@ impl Core<'_> {
     /// The stamp of a cell.
     pub fn stamp(&self, cell: u32) -> u32 {
         if self.geometry.exact {
-            return self.memory.load_half(self.geometry.stamps_at + cell as usize * 4);
+            let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
+            return stamp.load(Ordering::Acquire);
         }
         let stamp = self.memory.byte(self.geometry.stamps_at + cell as usize);
         u32::from(stamp.load(Ordering::Relaxed))
@@ -53,11 +55,13 @@ impl Core<'_> {
         place.store(stamp as u8, Ordering::Relaxed);
     }
 
-    /// How long ago an entry was used; larger is longer.
-    pub fn age(&self, shard: u32, cell: u32) -> u32 {
+    /// How long ago an entry was used (larger is longer), and the stamp that says so. The stamp is read
+    /// first: a count that is behind it would make the youngest the oldest.
+    pub fn age(&self, shard: u32, cell: u32) -> (u32, u32) {
+        let stamp = self.stamp(cell);
         let now = self.memory.load_half(self.geometry.shard_at(shard) + RECENCY);
-        let age = now.wrapping_sub(self.stamp(cell));
-        if self.geometry.exact { age } else { age & 0xff }
+        let age = now.wrapping_sub(stamp);
+        (if self.geometry.exact { age } else { age & 0xff }, stamp)
     }
 }
 
@@ -74,14 +78,24 @@ impl Locked<'_> {
         self.core.touch(self.shard, cell);
     }
 
-    /// The free part of the shard's share is written to before anything is thrown out, and then every
-    /// entry once: with much room an epoch is long, and entries in use are seldom marked anew.
+    /// What is free is written to before anything is thrown out, and then every entry once: with much room an
+    /// epoch is long, and entries in use are seldom marked anew. The shard gets its part of what is free,
+    /// filled with entries like those that it has.
     #[cold]
     fn begin_epoch(&mut self) {
-        let geometry = &self.core.geometry;
-        let share = u64::from(geometry.usable_cells / geometry.shards);
-        let turn = share.saturating_sub(self.field(CELLS_USED)).saturating_add(self.field(LIVE));
+        let (live, used) = (self.field(LIVE), self.field(CELLS_USED).max(1));
+        let free = self.core.free_cells() / u64::from(self.core.geometry.shards);
+        let turn = live.saturating_add(free.saturating_mul(live) / used);
+        let most = u64::from(self.core.geometry.cells);
         self.set_half(RECENCY, self.half(RECENCY).wrapping_add(1));
-        self.set_half(TICKS, (turn / EPOCHS_PER_TURN).min(share) as u32);
+        self.set_half(TICKS, (turn / EPOCHS_PER_TURN).min(most) as u32);
+    }
+
+    /// Entries are thrown out: there is no free room to write to, whatever was there when the epoch began.
+    pub fn shorten_epoch(&mut self) {
+        let most = (self.field(LIVE) / EPOCHS_PER_TURN) as u32;
+        if !self.core.geometry.exact && self.half(TICKS) > most {
+            self.set_half(TICKS, most);
+        }
     }
 }

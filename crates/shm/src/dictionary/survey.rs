@@ -26,6 +26,8 @@ pub struct Survey<'a> {
     pub hollow: Vec<u32>,
     /// Cells that the shard owns.
     pub owned: Vec<u32>,
+    /// Cells with an owner that no shard is; the first shard answers for them.
+    pub strays: Vec<u32>,
     /// Highest version seen.
     pub version: u64,
     /// A bit for each cell that a kept record takes.
@@ -43,6 +45,7 @@ impl<'a> Survey<'a> {
             dropped: Vec::new(),
             hollow: Vec::new(),
             owned: Vec::new(),
+            strays: Vec::new(),
             version: 0,
             taken: vec![0; core.geometry.cells.div_ceil(64) as usize],
         };
@@ -69,8 +72,20 @@ impl<'a> Survey<'a> {
                 }
                 lanes &= lanes - 1;
             }
+            if self.shard == 0 && word != 0 {
+                self.note_strays(first, word);
+            }
         }
         heads
+    }
+
+    fn note_strays(&mut self, first: u32, word: u64) {
+        let most = Core::owner_byte(self.core.geometry.shards - 1);
+        for (cell, owner) in (first..).zip(word.to_le_bytes()) {
+            if owner != 0 && !(1..=most).contains(&(owner & !HEAD)) {
+                self.strays.push(cell);
+            }
+        }
     }
 
     fn find_records(&mut self, heads: &[u32]) -> Vec<Record<'a>> {
@@ -104,6 +119,9 @@ impl<'a> Survey<'a> {
         let Some(runs) = self.runs_of(record) else { return Some("a record that is cut off") };
         if record.computed_sum(is_element) != Some(record.half(SUM)) {
             return Some("a wrong checksum");
+        }
+        if record.cells() != runs.iter().map(|(_, length)| u64::from(*length)).sum::<u64>() {
+            return Some("a wrong count of its cells");
         }
         let fits = match (is_element, record.shape.kind()) {
             (true, kind::LIST) => false,

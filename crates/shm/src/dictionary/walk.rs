@@ -99,7 +99,8 @@ impl<'a> Core<'a> {
                 if shard.is_over(&record, version) || !record.read_key(&mut key) {
                     continue;
                 }
-                let (flags, age) = (record.half(FLAGS), self.age(shard.shard, record.cell));
+                let flags = record.half(FLAGS);
+                let (age, _) = self.age(shard.shard, record.cell);
                 items.push(Item { key, flags, version, age });
             }
             items.len() >= wanted

@@ -101,6 +101,7 @@ impl<'a> Core<'a> {
         let new = shard.rewrite(key, old, old.record.shape.kind(), None, expiry_us)?;
         // No use of the entry: it is thrown out when it would have been.
         self.set_stamp(new.cell, stamp);
+        shard.follow_candidate(old.record.cell, new.cell);
         Ok(())
     }
 

@@ -19,6 +19,10 @@ const SLICE: Duration = Duration::from_millis(100);
 /// Part of the lock word that holds the owner's thread number.
 const THREAD_MASK: u32 = 0x3fff_ffff;
 
+/// Where the lock word lies: first with glibc (`__lock` of `__pthread_mutex_s`), behind the type with musl
+/// (`_m_lock` in its `pthread_impl.h`).
+const OWNER_AT: usize = if cfg!(target_env = "musl") { 4 } else { 0 };
+
 const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= LOCK_BYTES);
 
 /// Which C library, and how large its mutex is: two libraries must not work on one lock.
@@ -98,7 +102,7 @@ impl<'a> RobustLock<'a> {
 
     /// The number of the thread that holds it, 0 if none.
     pub fn owner_thread(self) -> u32 {
-        self.0.load_half(0) & THREAD_MASK
+        self.0.load_half(OWNER_AT) & THREAD_MASK
     }
 }
 

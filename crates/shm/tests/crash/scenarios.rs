@@ -120,4 +120,9 @@ pub const SCENARIOS: &[Scenario] = &[
         act: |it| set(it, "a", Value::Bytes(&[2; 20_000])),
         evicts: true,
     },
+    plain(
+        "refused",
+        |it| set(it, "a", Value::Bytes(&[1; 20_000])),
+        |it| _ = it.set("a", Value::Bytes(&[2; 20_000]), OPTIONS.never_evict()),
+    ),
 ];

@@ -1,0 +1,131 @@
+//! Full dictionaries: what a store that is refused leaves, who goes for one that is not, and that nobody is
+//! refused while there is somebody to throw out.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
+
+const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false };
+const SAFE: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: true };
+
+fn dictionary(size_bytes: u64) -> Dictionary {
+    Dictionary::create_unnamed("room", &Options::new(size_bytes)).expect("memory")
+}
+
+/// Stores numbers under `{prefix}0` and so on until there is no room; how many.
+fn fill(dictionary: &Dictionary, prefix: &str) -> i64 {
+    (0..)
+        .find(|n| dictionary.set(format!("{prefix}{n}"), Value::Integer(*n), SAFE).is_err())
+        .expect("it is full some time")
+}
+
+fn is_refused<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::NoMemory { .. }))
+}
+
+#[test]
+fn a_store_that_may_throw_out_nothing_leaves_the_old_value_when_it_is_refused() {
+    let dictionary = dictionary(64 << 10);
+    let old = vec![1; 40_000];
+    dictionary.set("large", Value::Bytes(&old), SAFE).expect("there is room");
+    assert!(is_refused(dictionary.set("large", Value::Bytes(&[2; 40_000]), SAFE)));
+    let entry = dictionary.get("large").expect("locks are free").expect("it is there");
+    assert_eq!(entry.value, Value::Bytes(&old).to_owned());
+    dictionary.set("large", Value::Bytes(&[2; 40_000]), PLAIN).expect("the old value may go");
+    assert_eq!(dictionary.check(), Ok(vec![]));
+}
+
+#[test]
+fn scattered_memory_is_no_reason_to_lose_a_value() {
+    let dictionary = dictionary(64 << 10);
+    dictionary.set("victim", Value::Bytes(&[1; 150]), SAFE).expect("there is room");
+    let count = fill(&dictionary, "k");
+    for number in (0..count).step_by(2) {
+        dictionary.delete(format!("k{number}")).expect("locks are free");
+    }
+    let mut size_bytes = dictionary.free_bytes() as usize;
+    while is_refused(dictionary.set("pieces", Value::Bytes(&vec![2; size_bytes]), SAFE)) {
+        size_bytes -= 64;
+    }
+    fill(&dictionary, "rest");
+    let statistics = dictionary.statistics();
+    let reserve_bytes = 4096;
+    assert!(statistics.used_bytes <= statistics.capacity_bytes + reserve_bytes / 4);
+    for length in [150, 90, 10] {
+        dictionary.set("victim", Value::Bytes(&vec![3; length]), SAFE).expect("it is no larger");
+    }
+    assert_eq!(dictionary.check(), Ok(vec![]));
+}
+
+#[test]
+fn what_shards_were_lent_is_not_promised_twice() {
+    let dictionary = dictionary(16 << 20);
+    for number in 0..2000 {
+        dictionary.set(format!("first{number}"), Value::Integer(number), SAFE).expect("room");
+    }
+    for (size_bytes, name) in [(50_000, "large"), (1000, "medium"), (16, "small")] {
+        let value = vec![1; size_bytes];
+        let _ = (0..)
+            .find(|n| dictionary.set(format!("{name}{n}"), Value::Bytes(&value), SAFE).is_err());
+    }
+    // Each shard may have something left that it was lent.
+    for number in 0..100 {
+        let _ = dictionary.set(format!("more{number}"), Value::Integer(number), SAFE);
+    }
+    let statistics = dictionary.statistics();
+    assert!(statistics.used_bytes <= statistics.capacity_bytes, "{statistics:?}");
+    assert!(statistics.free_bytes < 1000 * 64, "it is full: {statistics:?}");
+    for number in 0..2000 {
+        let value = Value::Bytes(b"text");
+        dictionary.set(format!("first{number}"), value, SAFE).expect("there is the reserve");
+    }
+}
+
+#[test]
+fn a_store_that_may_throw_out_others_is_not_refused_beside_readers() {
+    let dictionary = dictionary(4096);
+    let keys: Vec<String> = (0..66).map(|n| format!("k{n}")).collect();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for key in &keys {
+                        dictionary.get(key).expect("locks are free");
+                    }
+                }
+            });
+        }
+        for key in keys.iter().cycle().take(40_000) {
+            let stored = dictionary.set(key, Value::Bytes(b"value"), PLAIN);
+            stored.expect("there is somebody to throw out");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(dictionary.statistics().evictions > 1000);
+}
+
+#[test]
+fn a_new_end_is_no_use_in_an_exact_dictionary() {
+    let dictionary = dictionary(4096);
+    (0..64).for_each(|n| _ = dictionary.set(format!("k{n:02}"), Value::Bytes(b"v"), PLAIN));
+    // From here on it is noted who goes next.
+    dictionary.set("new0", Value::Bytes(b"v"), PLAIN).expect("k00 goes");
+    dictionary.expire("k01", 3_600_000).expect("it is there");
+    (1..10).for_each(|n| _ = dictionary.set(format!("new{n}"), Value::Bytes(b"v"), PLAIN));
+    let is_gone = |n: &i32| dictionary.version(format!("k{n:02}")) == Ok(None);
+    assert_eq!((0..64).filter(is_gone).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_entry_in_use_stays_whatever_the_size_of_the_values() {
+    let dictionary = dictionary(4 << 20);
+    let value = vec![1; 6000];
+    dictionary.set("hot", Value::Bytes(&value), PLAIN).expect("there is room");
+    for number in 0..3000 {
+        assert!(dictionary.get("hot").expect("locks are free").is_some(), "gone at {number}");
+        dictionary.set(format!("k{number}"), Value::Bytes(&value), PLAIN).expect("others go");
+    }
+    assert!(dictionary.statistics().evictions > 1000);
+}
