@@ -149,12 +149,13 @@ impl<'a> Locked<'a> {
         let is_exact = self.core.geometry.exact;
         let words = self.core.geometry.cells / 8;
         let own = Core::owner_byte(self.shard) | HEAD;
+        let now = self.core.recency(self.shard);
         let mut hand = self.half(HAND) % words;
         let mut seen = 0;
         for _ in 0..words.min(WINDOW_WORDS) {
             let mut lanes = equal_lanes(self.core.owner_word(hand * 8), own);
             while lanes != 0 {
-                self.consider(&mut oldest, hand * 8 + lanes.trailing_zeros());
+                self.consider(&mut oldest, now, hand * 8 + lanes.trailing_zeros());
                 lanes &= lanes - 1;
                 seen += 1;
             }
@@ -169,8 +170,9 @@ impl<'a> Locked<'a> {
         self.note_candidates(&oldest.found[oldest.count.saturating_sub(share)..oldest.count]);
     }
 
-    fn consider(&self, oldest: &mut Oldest, cell: u32) {
-        let (age, stamp) = self.core.age(self.shard, cell);
+    fn consider(&self, oldest: &mut Oldest, now: u32, cell: u32) {
+        let stamp = self.core.stamp(cell);
+        let age = self.core.age(now, stamp);
         let commit = self.core.memory.load(self.core.geometry.cell_at(cell));
         // An element of a list goes with its list, not alone.
         if oldest.wants(age) && state_of(commit) == ENTRY {

@@ -169,7 +169,7 @@ impl<'a> Locked<'a> {
         for bucket in 0..self.core.geometry.buckets {
             entries.extend(self.bucket(bucket).map(|(record, _)| Used {
                 record,
-                age: self.core.age(self.shard, record.cell).0,
+                age: self.core.age(self.core.recency(self.shard), self.core.stamp(record.cell)),
                 is_over: self.is_over(&record, version_of(record.commit())),
             }));
         }

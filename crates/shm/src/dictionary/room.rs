@@ -218,11 +218,10 @@ impl<'a> Locked<'a> {
 
     fn reckon_room(&mut self, net: u64) -> bool {
         self.set_half(CREDIT, 0);
-        let lent = self.core.sum_of_halves(CREDIT);
-        let mut free = self.core.free_cells().saturating_sub(lent);
-        if free < net && lent > 0 {
+        let mut free = self.unpromised_cells();
+        if free < net && self.core.free_cells() > free {
             self.call_in_credits();
-            free = self.core.free_cells().saturating_sub(self.core.sum_of_halves(CREDIT));
+            free = self.unpromised_cells();
         }
         let shards = u64::from(self.core.geometry.shards);
         // A dictionary of one shard reckons each time, exactly; others share what is left.
@@ -230,6 +229,16 @@ impl<'a> Locked<'a> {
         let credit = if shards == 1 { 0 } else { share.min(CREDIT_LIMIT_CELLS) };
         self.set_half(CREDIT, credit as u32);
         free >= net
+    }
+
+    /// Cells that entries may take beyond what shards were lent.
+    fn unpromised_cells(&self) -> u64 {
+        let (memory, geometry) = (&self.core.memory, &self.core.geometry);
+        let promised = (0..geometry.shards).map(|shard| {
+            let at = geometry.shard_at(shard);
+            memory.load(at + CELLS_USED).wrapping_add(u64::from(memory.load_half(at + CREDIT)))
+        });
+        u64::from(geometry.usable_cells).saturating_sub(promised.fold(0, u64::wrapping_add))
     }
 
     /// Takes back what other shards were lent and have not taken.

@@ -13,6 +13,10 @@ use crate::sync::Ordering;
 /// Epochs in the time after which an entry that nobody uses is thrown out.
 const EPOCHS_PER_TURN: u64 = 64;
 
+/// Uses of an exact dictionary while somebody looks at its entries, at most: stamps so far ahead of the
+/// moment at which the look began are later ones, not old ones.
+const USES_AHEAD: u32 = 1 << 28;
+
 impl Core<'_> {
     /// Marks an entry as used now. Any thread, at any time.
     #[inline(always)]
@@ -23,8 +27,7 @@ impl Core<'_> {
             let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
             if stamp.load(Ordering::Relaxed) != now || now == 0 {
                 let next = recency.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-                // Whoever sees this stamp sees a count that is not behind it.
-                stamp.store(next, Ordering::Release);
+                stamp.store(next, Ordering::Relaxed);
             }
             return;
         }
@@ -37,8 +40,7 @@ impl Core<'_> {
     /// The stamp of a cell.
     pub fn stamp(&self, cell: u32) -> u32 {
         if self.geometry.exact {
-            let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
-            return stamp.load(Ordering::Acquire);
+            return self.memory.load_half(self.geometry.stamps_at + cell as usize * 4);
         }
         let stamp = self.memory.byte(self.geometry.stamps_at + cell as usize);
         u32::from(stamp.load(Ordering::Relaxed))
@@ -55,13 +57,20 @@ impl Core<'_> {
         place.store(stamp as u8, Ordering::Relaxed);
     }
 
-    /// How long ago an entry was used (larger is longer), and the stamp that says so. The stamp is read
-    /// first: a count that is behind it would make the youngest the oldest.
-    pub fn age(&self, shard: u32, cell: u32) -> (u32, u32) {
-        let stamp = self.stamp(cell);
-        let now = self.memory.load_half(self.geometry.shard_at(shard) + RECENCY);
+    /// What [`age`](Self::age) reckons from.
+    pub fn recency(&self, shard: u32) -> u32 {
+        self.memory.load_half(self.geometry.shard_at(shard) + RECENCY)
+    }
+
+    /// How long before that moment an entry was used; larger is longer. An entry that has been used since is
+    /// as young as one can be.
+    #[inline(always)]
+    pub fn age(&self, now: u32, stamp: u32) -> u32 {
         let age = now.wrapping_sub(stamp);
-        (if self.geometry.exact { age } else { age & 0xff }, stamp)
+        if !self.geometry.exact {
+            return age & 0xff;
+        }
+        if age > u32::MAX - USES_AHEAD { 0 } else { age }
     }
 }
 

@@ -106,14 +106,6 @@ impl Core<'_> {
         values.fold(0, u64::wrapping_add)
     }
 
-    /// The same for a field of four bytes.
-    pub fn sum_of_halves(&self, field: usize) -> u64 {
-        let shards = 0..self.geometry.shards;
-        let values =
-            shards.map(|shard| self.memory.load_half(self.geometry.shard_at(shard) + field).into());
-        values.fold(0, u64::wrapping_add)
-    }
-
     /// Cells that new entries can take: what is free beyond the reserve.
     pub fn free_cells(&self) -> u64 {
         u64::from(self.geometry.usable_cells).saturating_sub(self.sum(CELLS_USED))

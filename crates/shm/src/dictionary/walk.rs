@@ -100,7 +100,7 @@ impl<'a> Core<'a> {
                     continue;
                 }
                 let flags = record.half(FLAGS);
-                let (age, _) = self.age(shard.shard, record.cell);
+                let age = self.age(self.recency(shard.shard), self.stamp(record.cell));
                 items.push(Item { key, flags, version, age });
             }
             items.len() >= wanted
