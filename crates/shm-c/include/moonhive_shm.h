@@ -292,7 +292,10 @@ int mhshm_unlink(const char *name);
    has its struct_bytes set. `count` tells how many there are, which may be more. */
 int mhshm_list(mhshm_object *objects, size_t capacity, size_t *count);
 
-/* ---- Entries. Each may also fail with EMPTY_KEY, KEY_TOO_LONG, LOCK_TIMEOUT, LOCK_BROKEN ---------- */
+/* ---- Entries. Each may also fail with EMPTY_KEY, KEY_TOO_LONG, LOCK_TIMEOUT, LOCK_BROKEN ----------
+   Where the order of use is exact (up to a mebibyte) and there are up to 256 entries, operations on keys and
+   lists give up to two expired entries back on their way, those that have been used longest ago, as nginx's
+   do; get_stale, version, ttl, expire and range do not. */
 
 /* The live entry of a key; mhshm_get_stale: also one whose time is over, as long as nobody needed its
    memory. MHSHM_NOT_FOUND, MHSHM_VALUE_IS_LIST, MHSHM_TOO_SMALL (the entry is written then). */

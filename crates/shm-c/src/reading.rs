@@ -41,7 +41,7 @@ exported! {
         capacity_bytes: usize,
         entry: Out<'_, Entry>,
     ) {
-        let (dictionary, key) = (dictionary.get()?, key.get(key_bytes)?);
+        let (dictionary, key) = (dictionary.tidied()?, key.get(key_bytes)?);
         scratch::with(|scratch| {
             let found = dictionary.get_into(key, scratch)?.ok_or(Failure::Absent)?;
             deliver(&found, buffer, capacity_bytes, entry)?;

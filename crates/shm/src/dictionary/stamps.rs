@@ -33,6 +33,15 @@ impl Core<'_> {
         }
     }
 
+    /// Marks an entry whose time is over as used: to nginx, whose order of use it is, finding it is a use.
+    /// Elsewhere it had better be thrown out soon.
+    #[inline]
+    pub fn touch_dead(&self, shard: u32, cell: u32) {
+        if self.geometry.exact {
+            self.touch(shard, cell);
+        }
+    }
+
     /// The stamp of a cell.
     pub fn stamp(&self, cell: u32) -> u32 {
         if self.geometry.exact {
@@ -55,9 +64,15 @@ impl Core<'_> {
 
     /// How long ago an entry was used; larger is longer.
     pub fn age(&self, shard: u32, cell: u32) -> u32 {
+        self.stamp_and_age(shard, cell).1
+    }
+
+    /// The stamp of a cell, and what it says now.
+    pub fn stamp_and_age(&self, shard: u32, cell: u32) -> (u32, u32) {
+        let stamp = self.stamp(cell);
         let now = self.memory.load_half(self.geometry.shard_at(shard) + RECENCY);
-        let age = now.wrapping_sub(self.stamp(cell));
-        if self.geometry.exact { age } else { age & 0xff }
+        let age = now.wrapping_sub(stamp);
+        (stamp, if self.geometry.exact { age } else { age & 0xff })
     }
 }
 

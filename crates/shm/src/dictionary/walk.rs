@@ -145,6 +145,7 @@ impl<'a> Core<'a> {
             locked.open();
             locked.set_field(FLUSHED, locked.field(VERSION));
             locked.close();
+            locked.forget_hints();
         }
         Ok(())
     }
