@@ -313,6 +313,12 @@ int mhshm_entry_version(const mhshm_dictionary *dictionary, const void *key, siz
 int mhshm_ttl(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
               uint64_t *ttl_us);
 
+/* How long ago the time of an entry or a list was over that was not reclaimed yet, or MHSHM_FLUSHED.
+   MHSHM_NOT_FOUND if it lives or is gone. Since version 2. */
+#define MHSHM_FLUSHED UINT64_MAX
+int mhshm_overdue(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                  uint64_t *past_us);
+
 /* Waits until a key has another version than this one, where 0 stands for no live entry; `now` is the
    version it has then. Sleeps; expiry is noticed within 100 ms. MHSHM_TIMEOUT. */
 int mhshm_wait(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,

@@ -4,7 +4,8 @@ local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
 local error, tonumber, type = error, tonumber, type
-local ceil = math.ceil
+local ceil, floor, max = math.ceil, math.floor, math.max
+local time = os.time
 
 local OK, NOT_FOUND, EXISTS, NO_MEMORY, OVERFLOW, CHANGED = 0, 1, 2, 3, 7, 8
 local INTEGER, DOUBLE = common.INTEGER, common.DOUBLE
@@ -261,7 +262,22 @@ function methods.incr(self, key, by, init, init_ttl)
   return sum_of(first)
 end
 
--- How many seconds an entry still lives; 0 if for ever.
+-- As ttl, of what does not live: less than nothing while it can still be read.
+local function negative_ttl(handle, name)
+  local code = library.mhshm_overdue(handle, name, #name, number)
+  if code == NOT_FOUND then
+    return nil, "not found"
+  elseif code ~= OK then
+    return nil, message()
+  elseif number[0] == ALL_BITS then
+    -- nginx lets an entry that is flushed end a millisecond after the beginning of 1970.
+    return 1 / MILLISECONDS - time()
+  end
+  return -max(floor(tonumber(number[0]) / MILLISECONDS), 1) / MILLISECONDS
+end
+
+-- How many seconds an entry still lives; 0 if for ever, negative for what has expired and was not
+-- given back.
 function methods.ttl(self, key)
   local handle = handle_of(self)
   local name, problem = key_of(key)
@@ -270,7 +286,7 @@ function methods.ttl(self, key)
   end
   local code = library.mhshm_ttl(handle, name, #name, number)
   if code == NOT_FOUND then
-    return nil, "not found"
+    return negative_ttl(handle, name)
   elseif code ~= OK then
     return nil, message()
   end
