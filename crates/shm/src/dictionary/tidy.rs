@@ -171,7 +171,7 @@ impl<'a> Locked<'a> {
 
     /// The next operation looks, whatever was known.
     pub fn forget_hints(&self) {
-        self.set_hints(0, None);
+        self.set_field(DUE, 0);
     }
 
     /// All entries, the least recently used first.
