@@ -185,7 +185,7 @@ function Dict:llen(key) end
 --- Ends every entry.
 function Dict:flush_all() end
 
---- Gives expired entries back.
+--- Gives expired entries back; in a small dictionary those first that have been used longest ago.
 ---@param max? integer
 ---@return integer freed
 function Dict:flush_expired(max) end

@@ -1,5 +1,5 @@
-//! The dictionaries beside those of a real nginx: `tests/lua/shared_calls.lua` runs in both, and all
-//! results must agree. Skipped where nginx and its Lua module are missing.
+//! The dictionaries beside those of a real nginx: the calls of `tests/lua/shared_calls.lua` and
+//! `shared_patterns.lua` run in both, and all results must agree. Skipped where nginx and its Lua module are missing.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,18 +11,27 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Scratch, WATCHDOG, skip};
 
-const CALLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lua/shared_calls.lua");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lua");
 const MODULES: &str = "/usr/lib/nginx/modules";
+
+/// Runs all calls on a dictionary: the folder of the scripts, the dictionary, how to sleep, how to write a line.
+const RUN: &str = r#"
+local scripts, dict, sleep, write = ...
+local recording = assert(loadfile(scripts .. "/shared_recording.lua"))()
+for _, calls in ipairs { "shared_calls", "shared_patterns" } do
+  assert(loadfile(scripts .. "/" .. calls .. ".lua"))()(dict, sleep, write, recording)
+end
+"#;
 
 /// Runs the calls in a service of ours; prints their lines.
 const OURS: &str = r#"
-local calls = ...
+local run, scripts = ...
 local hive = require "hive"
 local shared = require "shared"
 local name = "it-calls-" .. tostring({}):match "0x(%x+)"
 local dict = shared.create(name, { size = "512k" })
 shared.unlink(name)
-assert(loadfile(calls))()(dict, hive.sleep, print)
+assert(loadfile(run))(scripts, dict, hive.sleep, print)
 "#;
 
 fn configuration(folder: &Path, port: u16) -> String {
@@ -38,7 +47,7 @@ fn configuration(folder: &Path, port: u16) -> String {
            fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
            scgi_temp_path {folder}/scgi;
            server {{ listen 127.0.0.1:{port}; location / {{ content_by_lua_block {{
-             assert(loadfile(\"{CALLS}\"))()(ngx.shared.calls, ngx.sleep, ngx.say)
+             assert(loadfile(\"{folder}/run.lua\"))(\"{SCRIPTS}\", ngx.shared.calls, ngx.sleep, ngx.say)
            }} }} }}
          }}"
     )
@@ -70,6 +79,7 @@ fn a_thousand_calls_answer_what_nginx_answers() {
     let scratch = Scratch::new("shm_nginx");
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (folder, file) = (scratch.path(""), scratch.path("nginx.conf"));
+    scratch.file("run.lua", RUN);
     fs::write(&file, configuration(&folder, port)).unwrap();
     let mut nginx =
         Command::new("nginx").arg("-p").arg(&folder).arg("-c").arg(&file).spawn().unwrap();
@@ -77,10 +87,10 @@ fn a_thousand_calls_answer_what_nginx_answers() {
     nginx.kill().unwrap();
     nginx.wait().unwrap();
     scratch.file("ours.lua", OURS);
-    let ours = scratch.run(["run", "ours.lua", CALLS]).expect_code(0).stdout;
+    let ours = scratch.run(["run", "ours.lua", "run.lua", SCRIPTS]).expect_code(0).stdout;
     let pairs = theirs.lines().zip(ours.lines());
     let different: Vec<_> = pairs.filter(|(theirs, ours)| theirs != ours).collect();
     assert!(different.is_empty(), "nginx and we differ: {different:#?}");
     assert_eq!(theirs.lines().count(), ours.lines().count());
-    assert!(ours.lines().count() > 900, "{} calls only", ours.lines().count());
+    assert!(ours.lines().count() > 1300, "{} calls only", ours.lines().count());
 }

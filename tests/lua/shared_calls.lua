@@ -1,57 +1,15 @@
--- A thousand calls whose results are compared with those of nginx: the same file runs in both and
--- writes a line for each call. Written for LuaJIT and for us.
-return function(dict, sleep, write)
-  local function show(v)
-    if type(v) == "number" then
-      if v ~= v then
-        return "nan"
-      end
-      return ("%.14g"):format(v)
-    end
-    if type(v) == "string" then
-      if #v > 60 then
-        return "string of " .. #v
-      end
-      return ("%q"):format(v)
-    end
-    if type(v) == "table" then
-      local t = {}
-      for i = 1, #v do
-        t[i] = show(v[i])
-      end
-      return "{" .. table.concat(t, ",") .. "}"
-    end
-    return type(v) == "userdata" and "userdata" or tostring(v)
+-- A thousand calls whose results are compared with those of nginx: the same file runs in both, by
+-- LuaJIT and by us, and writes a line for each call (`shared_recording.lua`).
+return function(dict, sleep, write, recording)
+  local record = recording(dict, write)
+  local function line(...)
+    record:line(...)
   end
-  local case = 0
-  local function pack(...)
-    return { n = select("#", ...), ... }
+  local function c(...)
+    record:call(...)
   end
-  local function line(name, r)
-    local t = {}
-    if r[1] == false and r.raised then
-      t[1] = "raises " .. tostring(r[2]):gsub("^.-:%d+: ", "")
-    else
-      for i = 2, r.n do
-        t[#t + 1] = show(r[i])
-      end
-    end
-    write(case .. " " .. name .. " -> " .. table.concat(t, ", "))
-  end
-  local function c(name, ...)
-    local args = pack(...)
-    local r = pack(pcall(dict[name], dict, ...))
-    r.raised = not r[1]
-    local t = {}
-    for i = 1, args.n do
-      t[i] = show(args[i])
-    end
-    line(name .. "(" .. table.concat(t, ", ") .. ")", r)
-  end
-  local function new(name)
-    dict:flush_all()
-    dict:flush_expired()
-    case = name
+  local function new(case)
+    record:new(case)
   end
   local long, fits = ("k"):rep(65536), ("k"):rep(65535)
   local keyed = {
@@ -95,18 +53,10 @@ return function(dict, sleep, write)
     c("get", "k")
     c(m, "k", nil)
     c(m, "k", 1)
-    local r = pack(pcall(dict[m], {}, "k", 1))
-    r.raised = not r[1]
-    line("on {}", r)
-    r = pack(pcall(dict[m], nil, "k", 1))
-    r.raised = not r[1]
-    line("on nil", r)
-    r = pack(pcall(dict[m], "x", nil, 1))
-    r.raised = not r[1]
-    line("on string", r)
-    r = pack(pcall(dict[m]))
-    r.raised = not r[1]
-    line("on nothing", r)
+    line("on {}", pcall(dict[m], {}, "k", 1))
+    line("on nil", pcall(dict[m], nil, "k", 1))
+    line("on string", pcall(dict[m], "x", nil, 1))
+    line("on nothing", pcall(dict[m]))
   end
   for _, m in ipairs { "lpush", "rpush", "lpop", "rpop", "llen" } do
     new("lists-" .. m)
@@ -132,21 +82,11 @@ return function(dict, sleep, write)
     c(m, "l", 1.5)
     c(m, "l", "")
     c("llen", "l")
-    local r = pack(pcall(dict[m], {}, "k", 1))
-    r.raised = not r[1]
-    line("on {}", r)
-    r = pack(pcall(dict[m], {}, "k"))
-    r.raised = not r[1]
-    line("on {}", r)
-    r = pack(pcall(dict[m], 5, "k", 1))
-    r.raised = not r[1]
-    line("on 5", r)
-    r = pack(pcall(dict[m], 5, "k"))
-    r.raised = not r[1]
-    line("on 5", r)
-    r = pack(pcall(dict[m]))
-    r.raised = not r[1]
-    line("on nothing", r)
+    line("on {}", pcall(dict[m], {}, "k", 1))
+    line("on {}", pcall(dict[m], {}, "k"))
+    line("on 5", pcall(dict[m], 5, "k", 1))
+    line("on 5", pcall(dict[m], 5, "k"))
+    line("on nothing", pcall(dict[m]))
     c("set", "s", 1)
     c(m, "s", 1)
     c(m, "s")
@@ -179,15 +119,9 @@ return function(dict, sleep, write)
     c(m, {})
     c(m, true)
     c(m, nil)
-    local r = pack(pcall(dict[m], {}))
-    r.raised = not r[1]
-    line("on {}", r)
-    r = pack(pcall(dict[m], 5))
-    r.raised = not r[1]
-    line("on 5", r)
-    r = pack(pcall(dict[m]))
-    r.raised = not r[1]
-    line("on nothing", r)
+    line("on {}", pcall(dict[m], {}))
+    line("on 5", pcall(dict[m], 5))
+    line("on nothing", pcall(dict[m]))
     c("get", "a")
     c("get_stale", "a")
     c("get_keys")

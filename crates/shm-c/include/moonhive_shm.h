@@ -292,7 +292,10 @@ int mhshm_unlink(const char *name);
    has its struct_bytes set. `count` tells how many there are, which may be more. */
 int mhshm_list(mhshm_object *objects, size_t capacity, size_t *count);
 
-/* ---- Entries. Each may also fail with EMPTY_KEY, KEY_TOO_LONG, LOCK_TIMEOUT, LOCK_BROKEN ---------- */
+/* ---- Entries. Each may also fail with EMPTY_KEY, KEY_TOO_LONG, LOCK_TIMEOUT, LOCK_BROKEN ----------
+   Where the order of use is exact (up to a mebibyte) and there are up to 256 entries, operations on keys and
+   lists give up to two expired entries back on their way, those that have been used longest ago, as nginx's
+   do; get_stale, version, ttl, expire and range do not. */
 
 /* The live entry of a key; mhshm_get_stale: also one whose time is over, as long as nobody needed its
    memory. MHSHM_NOT_FOUND, MHSHM_VALUE_IS_LIST, MHSHM_TOO_SMALL (the entry is written then). */
@@ -309,6 +312,12 @@ int mhshm_entry_version(const mhshm_dictionary *dictionary, const void *key, siz
 #define MHSHM_FOREVER UINT64_MAX
 int mhshm_ttl(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
               uint64_t *ttl_us);
+
+/* How long ago the time of an entry or a list was over that was not reclaimed yet, or MHSHM_FLUSHED.
+   MHSHM_NOT_FOUND if it lives or is gone. Since version 2. */
+#define MHSHM_FLUSHED UINT64_MAX
+int mhshm_overdue(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                  uint64_t *past_us);
 
 /* Waits until a key has another version than this one, where 0 stands for no live entry; `now` is the
    version it has then. Sleeps; expiry is noticed within 100 ms. MHSHM_TIMEOUT. */

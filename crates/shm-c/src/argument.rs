@@ -28,6 +28,14 @@ impl<'c> Handle<'c> {
         unsafe { self.0.as_ref() }.ok_or(Failure::Argument("the dictionary is null"))
     }
 
+    /// The dictionary, for an operation on a key that gives expired entries back on the way.
+    #[inline]
+    pub fn tidied(self) -> Outcome<&'c Dictionary> {
+        let dictionary = self.get()?;
+        dictionary.tidy();
+        Ok(dictionary)
+    }
+
     /// Takes the dictionary back from C.
     pub fn take(self) -> Option<Box<Dictionary>> {
         let pointer = self.0.cast_mut();

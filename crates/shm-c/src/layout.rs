@@ -15,6 +15,9 @@ pub const ABI_VERSION: u32 = 2;
 /// What `mhshm_ttl` says of an entry that does not expire.
 pub const FOREVER: u64 = u64::MAX;
 
+/// What `mhshm_overdue` says of an entry that was flushed.
+pub const FLUSHED: u64 = u64::MAX;
+
 /// Types of values.
 pub mod kind {
     /// No value, as a value.

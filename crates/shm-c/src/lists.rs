@@ -32,7 +32,7 @@ exported! {
         options: In<'_, StoreOptions>,
         length: Place<'_, u64>,
     ) {
-        let (dictionary, key) = (dictionary.get()?, key.get(key_bytes)?);
+        let (dictionary, key) = (dictionary.tidied()?, key.get(key_bytes)?);
         let options = options.get()?.into();
         length.write(dictionary.push(key, value.get()?, side_of(side)?, options)?);
         Ok(())
@@ -49,7 +49,7 @@ exported! {
         entry: Out<'_, Entry>,
     ) {
         entry.check()?;
-        let (dictionary, key) = (dictionary.get()?, key.get(key_bytes)?);
+        let (dictionary, key) = (dictionary.tidied()?, key.get(key_bytes)?);
         scratch::with(|scratch| {
             let value = dictionary.pop_into(key, side_of(side)?, scratch)?;
             deliver(value.ok_or(Failure::Absent)?, buffer, capacity_bytes, entry)?;
@@ -87,7 +87,7 @@ exported! {
         key_bytes: usize,
         length: Place<'_, u64>,
     ) {
-        length.write(dictionary.get()?.length(key.get(key_bytes)?)?);
+        length.write(dictionary.tidied()?.length(key.get(key_bytes)?)?);
         Ok(())
     }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use moonhive_shm::Remaining;
+use moonhive_shm::{Overdue, Remaining};
 
 use crate::argument::{Buffer, Bytes, Handle, Out, Place};
 use crate::failure::{Failure, Outcome};
-use crate::layout::{Entry, FOREVER};
+use crate::layout::{Entry, FLUSHED, FOREVER};
 use crate::scratch;
 
 /// Hands an entry to C: first what it is, so that the caller learns how many bytes he needs.
@@ -41,7 +41,7 @@ exported! {
         capacity_bytes: usize,
         entry: Out<'_, Entry>,
     ) {
-        let (dictionary, key) = (dictionary.get()?, key.get(key_bytes)?);
+        let (dictionary, key) = (dictionary.tidied()?, key.get(key_bytes)?);
         scratch::with(|scratch| {
             let found = dictionary.get_into(key, scratch)?.ok_or(Failure::Absent)?;
             deliver(&found, buffer, capacity_bytes, entry)?;
@@ -111,6 +111,25 @@ exported! {
         let timeout = Duration::from_millis(timeout_ms);
         let found = dictionary.get()?.wait(key.get(key_bytes)?, known, timeout)?;
         now.write(found.unwrap_or(0));
+        Ok(())
+    }
+}
+
+exported! {
+    since "MOONHIVE_SHM_2";
+
+    /// How long ago the time of an entry or a list was over.
+    fn mhshm_overdue(
+        dictionary: Handle<'_>,
+        key: Bytes<'_>,
+        key_bytes: usize,
+        past_us: Place<'_, u64>,
+    ) {
+        let overdue = dictionary.get()?.overdue(key.get(key_bytes)?)?;
+        past_us.write(match overdue.ok_or(Failure::Absent)? {
+            Overdue::Flushed => FLUSHED,
+            Overdue::For(past) => u64::try_from(past.as_micros()).unwrap_or(FLUSHED - 1),
+        });
         Ok(())
     }
 }

@@ -5,11 +5,12 @@
 use std::ffi::{CStr, c_int};
 use std::mem::transmute_copy;
 use std::ptr::{null, null_mut};
+use std::time::{Duration, Instant};
 
-use moonhive_shm::{Dictionary, Error, Options};
+use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
 
 use crate::failure::{CODES, Failure, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, OK, TOO_SMALL, guard};
-use crate::layout::{Entry, ErrorText, InValue, StoreOptions, Stored, kind};
+use crate::layout::{Entry, ErrorText, FLUSHED, InValue, StoreOptions, Stored, kind};
 use crate::{failure, lists, reading, scratch, writing};
 
 /// An argument: a pointer as one of the types of `argument`.
@@ -168,4 +169,29 @@ fn every_error_of_the_dictionary_has_a_code_of_its_own() {
         let known = CODES.iter().any(|(_, name)| name.to_bytes() == word.as_bytes());
         assert!(known, "{word} has no number");
     }
+}
+
+fn overdue(dictionary: &Dictionary) -> (c_int, u64) {
+    let mut past_us = 0;
+    let (key, place) = (argument(b"key".as_ptr()), argument(&raw mut past_us));
+    (reading::mhshm_overdue(argument(&raw const *dictionary), key, 3, place), past_us)
+}
+
+#[test]
+fn how_long_an_entry_is_over_is_told_as_long_as_it_is_there() {
+    let dictionary = dictionary();
+    let value = bytes_value(b"x");
+    set(&dictionary, &value, null());
+    assert_eq!(overdue(&dictionary), (NOT_FOUND, 0), "it lives");
+    dictionary.flush_all().unwrap();
+    assert_eq!(overdue(&dictionary), (OK, FLUSHED));
+    let brief = SetOptions::default().ttl_ms(1);
+    dictionary.set("key", Value::Integer(1), brief).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while overdue(&dictionary).1 == 0 {
+        assert!(Instant::now() < deadline, "it does not end");
+    }
+    assert!(overdue(&dictionary).1 < 20_000_000);
+    dictionary.tidy();
+    assert_eq!(overdue(&dictionary), (NOT_FOUND, 0), "it is gone");
 }

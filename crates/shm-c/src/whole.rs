@@ -42,7 +42,10 @@ exported! {
 
     /// Ends every entry.
     fn mhshm_flush_all(dictionary: Handle<'_>) {
-        Ok(dictionary.get()?.flush_all()?)
+        let dictionary = dictionary.get()?;
+        dictionary.flush_all()?;
+        dictionary.tidy_flushed();
+        Ok(())
     }
 
     /// Gives expired entries back.

@@ -30,7 +30,7 @@ impl Store<'_> {
             SetOptions,
         ) -> moonhive_shm::Result<moonhive_shm::Stored>,
     ) -> Outcome {
-        let (dictionary, key) = (self.dictionary.get()?, self.key.get(self.key_bytes)?);
+        let (dictionary, key) = (self.dictionary.tidied()?, self.key.get(self.key_bytes)?);
         let options = self.options.get()?.into();
         self.stored.check()?;
         let done = act(dictionary, key, self.value.get()?, options);
@@ -110,7 +110,7 @@ exported! {
         key_bytes: usize,
         was_live: Place<'_, c_int>,
     ) {
-        let deleted = dictionary.get()?.delete(key.get(key_bytes)?)?;
+        let deleted = dictionary.tidied()?.delete(key.get(key_bytes)?)?;
         was_live.write(c_int::from(deleted));
         Ok(())
     }
@@ -126,7 +126,7 @@ exported! {
         sum: Out<'_, Sum>,
     ) {
         sum.check()?;
-        let (dictionary, key) = (dictionary.get()?, key.get(key_bytes)?);
+        let (dictionary, key) = (dictionary.tidied()?, key.get(key_bytes)?);
         let initial = initial.optional()?.map(|value| number_of(&value)).transpose()?;
         let done = dictionary.incr(key, number_of(&by.get()?)?, initial, options.get()?.into());
         if let Err(Error::NoMemory { forcible, .. }) = done {

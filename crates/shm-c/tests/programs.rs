@@ -194,8 +194,13 @@ fn inspected(tool: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// What came with version 2 of the functions.
-const SECOND: [&str; 4] =
-    ["mhshm_create_file", "mhshm_open_file", "mhshm_open_or_create_file", "mhshm_sync"];
+const SECOND: [&str; 5] = [
+    "mhshm_create_file",
+    "mhshm_open_file",
+    "mhshm_open_or_create_file",
+    "mhshm_overdue",
+    "mhshm_sync",
+];
 
 /// A function as the dynamic linker knows it: with the version that brought it.
 fn versioned(name: &str) -> String {

@@ -81,7 +81,7 @@ fn use_everything(file: &File) {
     let _ = dictionary.items(Cursor::default(), usize::MAX);
     let _ = dictionary.check();
     let _ = dictionary.reclaim(Cursor::default(), u64::MAX, Duration::ZERO);
-    let _ = dictionary.reclaim_oldest(u64::MAX);
+    dictionary.tidy();
     let _ = dictionary.flush_expired(u64::MAX);
     if dictionary.repair().is_ok() {
         let findings = dictionary.check().expect("the lock was free just now");

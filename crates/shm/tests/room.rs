@@ -129,3 +129,36 @@ fn an_entry_in_use_stays_whatever_the_size_of_the_values() {
     }
     assert!(dictionary.statistics().evictions > 1000);
 }
+
+/// Lets an entry end that has its place among many others.
+fn end(dictionary: &Dictionary, key: &str) {
+    dictionary.expire(key, 1).expect("it is there");
+    while dictionary.ttl(key).is_ok() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_has_ended_is_found_before_a_store_is_refused_wherever_it_is() {
+    for size_bytes in [64 << 10, 2 << 20] {
+        let dictionary = dictionary(size_bytes);
+        dictionary.set("brief", Value::Integer(1), SAFE.ttl_ms(3_600_000)).expect("room");
+        dictionary.set("long", Value::Integer(1), SAFE.ttl_ms(7_200_000)).expect("room");
+        fill(&dictionary, "k");
+        for round in 0..3 {
+            let new = format!("new{round}");
+            assert!(is_refused(dictionary.set(&new, Value::Integer(1), SAFE)));
+            let ends = ["brief", "long", "new1"][round];
+            end(&dictionary, ends);
+            dictionary.set(&new, Value::Integer(1), SAFE.ttl_ms(3_600_000)).expect("its room");
+            assert!(is_refused(dictionary.set("no", Value::Integer(1), SAFE)));
+            assert_eq!(dictionary.version(ends), Ok(None));
+        }
+        dictionary.repair().expect("locks are free");
+        end(&dictionary, "new0");
+        dictionary.set("after repair", Value::Integer(1), SAFE).expect("its room");
+        dictionary.flush_all().expect("locks are free");
+        dictionary.set("after flush", Value::Integer(1), SAFE).expect("their room");
+        assert_eq!(dictionary.check(), Ok(vec![]));
+    }
+}

@@ -7,15 +7,18 @@
 local ffi = require("ffi")
 require("moonhive_shm.declarations")
 
-local error, getmetatable, tonumber, tostring, type = error, getmetatable, tonumber, tostring, type
+local error, rawget, select = error, rawget, select
+local tonumber, tostring, type = tonumber, tostring, type
+local getinfo = debug.getinfo
 local floor = math.floor
-local new, text_of = ffi.new, ffi.string
+local istype, new, text_of = ffi.istype, ffi.new, ffi.string
 
 local OK, NOT_FOUND, TOO_SMALL = 0, 1, 12
 local BOOLEAN, INTEGER, DOUBLE, BYTES, TABLE = 1, 2, 3, 4, 5
 local LEFT, RIGHT = 0, 1
 local KEY_LIMIT_BYTES = 65535
 local EXACT_LIMIT = 2 ^ 53
+local TIME_LIMIT_MS = 2 ^ 63
 -- All bits set: minus one, by way of an integer, since a double would not get there.
 local ALL_BITS = ffi.cast("uint64_t", new("int64_t", -1))
 local MILLISECONDS = 1000
@@ -79,15 +82,81 @@ local function message()
 end
 common.message = message
 
--- The handle of a dictionary; raises if it is something else, or closed.
+local handle_type = ffi.typeof("mhshm_dictionary *")
+
+local function is_handle(x)
+  return type(x) == "cdata" and istype(handle_type, x)
+end
+
+-- The handle of a dictionary, or of what inherits from one; raises if it is something else, or
+-- closed.
 local function handle_of(self)
-  local handle = type(self) == "table" and getmetatable(self) == dictionary and self[1]
-  if not handle then
+  local handle = type(self) == "table" and self[1]
+  if not is_handle(handle) then
     error('bad "zone" argument', 3)
   end
   return handle
 end
 common.handle_of = handle_of
+
+-- Raises for an argument of the method at that level of the stack, by the name that it was called
+-- by and with the number that its caller sees, as functions in C do. Methods call what does their
+-- work last, so that it has their place on the stack.
+local function argument_error(position, text, level)
+  local called = getinfo(level, "n")
+  if called.namewhat == "method" then
+    position = position - 1
+  end
+  error(("bad argument #%d to '%s' (%s)"):format(position, called.name or "?", text), level + 1)
+end
+common.argument_error = argument_error
+
+-- The methods that are functions in C in nginx count their arguments, self included, and take no
+-- dictionary but one itself. The others leave out and pass over arguments as functions in Lua do.
+
+-- The handle that the arguments of a method for lists begin with; raises for another number of
+-- them.
+local function list_handle_of(wanted, ...)
+  local seen = select("#", ...)
+  if seen ~= wanted then
+    error("expecting " .. wanted .. " arguments, but only seen " .. seen, 3)
+  end
+  local self = ...
+  local handle = type(self) == "table" and rawget(self, 1)
+  if not is_handle(handle) then
+    error('bad "zone" argument', 3)
+  end
+  return handle
+end
+common.list_handle_of = list_handle_of
+
+local INT = ffi.typeof("int32_t")
+
+-- What a method is given that takes a dictionary and a limit: the handle, and the limit as a whole
+-- number or nil without one.
+local function handle_and_limit_of(...)
+  local seen = select("#", ...)
+  if seen < 1 or seen > 2 then
+    error("expecting 1 or 2 argument(s), but saw " .. seen, 3)
+  end
+  local self, most = ...
+  if type(self) ~= "table" then
+    argument_error(1, "table expected, got " .. type(self), 3)
+  end
+  local handle = rawget(self, 1)
+  if not is_handle(handle) then
+    error("bad user data for the ngx_shm_zone_t pointer", 3)
+  end
+  if seen == 1 then
+    return handle
+  end
+  local limit = type(most) ~= "cdata" and tonumber(most)
+  if not limit then
+    argument_error(2, "number expected, got " .. type(most), 3)
+  end
+  return handle, tonumber(ffi.cast(INT, ffi.cast("int64_t", limit)))
+end
+common.handle_and_limit_of = handle_and_limit_of
 
 -- A key as a string, or nil and what is wrong with it.
 local function key_of(key)
@@ -111,25 +180,27 @@ common.key_of = key_of
 local function list_key_of(key)
   local kind = type(key)
   if kind ~= "string" and kind ~= "number" and key ~= nil then
-    error("bad argument #1 (string expected, got " .. kind .. ")", 3)
+    argument_error(2, "string expected, got " .. kind, 3)
   end
   return key_of(key)
 end
 common.list_key_of = list_key_of
 
--- Milliseconds of a time in seconds; whatever is not for ever lasts one at least.
-local function milliseconds(seconds)
+-- Milliseconds of a time in seconds; whatever is not for ever lasts one at least. Raises at that
+-- level of the stack.
+local function milliseconds(seconds, level)
   if not seconds or seconds == 0 then
     return 0
   end
   if seconds < 0 then
-    error('bad "exptime" argument', 3)
+    error('bad "exptime" argument', level)
   end
   local ms = floor(seconds * MILLISECONDS)
   if ms < 1 then
     return 1
   end
-  return ms < EXACT_LIMIT and ms or EXACT_LIMIT
+  -- What no clock counts to is for ever.
+  return ms < TIME_LIMIT_MS and ms or 0
 end
 common.milliseconds = milliseconds
 

@@ -55,6 +55,7 @@ int mhshm_get(const mhshm_dictionary *, const char *, size_t, char *, size_t, mh
 int mhshm_get_stale(const mhshm_dictionary *, const char *, size_t, char *, size_t, mhshm_entry *);
 int mhshm_entry_version(const mhshm_dictionary *, const char *, size_t, uint64_t *version);
 int mhshm_ttl(const mhshm_dictionary *, const char *, size_t, uint64_t *ttl_us);
+int mhshm_overdue(const mhshm_dictionary *, const char *, size_t, uint64_t *past_us);
 int mhshm_wait(const mhshm_dictionary *, const char *, size_t, uint64_t version,
                uint64_t timeout_ms, uint64_t *now);
 int mhshm_set(const mhshm_dictionary *, const char *, size_t, const mhshm_value *,

@@ -3,8 +3,9 @@
 local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
-local error, tonumber = error, tonumber
-local ceil = math.ceil
+local error, tonumber, type = error, tonumber, type
+local ceil, floor, max = math.ceil, math.floor, math.max
+local time = os.time
 
 local OK, NOT_FOUND, EXISTS, NO_MEMORY, OVERFLOW, CHANGED = 0, 1, 2, 3, 7, 8
 local INTEGER, DOUBLE = common.INTEGER, common.DOUBLE
@@ -12,7 +13,8 @@ local ALL_BITS = common.ALL_BITS
 local MILLISECONDS, MICROSECONDS = common.MILLISECONDS, 1e6
 local BUFFER_BYTES = common.BUFFER_BYTES
 
-local handle_of, key_of, message = common.handle_of, common.key_of, common.message
+local argument_error, handle_of = common.argument_error, common.handle_of
+local key_of, message = common.key_of, common.message
 local milliseconds, number_of = common.milliseconds, common.number_of
 local put_number, put_value, value_of = common.put_number, common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
@@ -57,11 +59,18 @@ function methods.get_stale(self, key)
   return found, entry.flags ~= 0 and tonumber(entry.flags) or nil, entry.is_stale ~= 0
 end
 
--- Makes the options of a store ready. Raises for times and flags that are none.
-local function put_options(exptime, flags, never_evict)
-  options.ttl_ms = milliseconds(exptime)
-  options.flags = flags or 0
-  options.never_evict = never_evict
+-- Makes the flags of a store ready: numbers without their fraction, booleans. Raises at that level
+-- of the stack, for an argument of that number.
+local function put_flags(flags, position, level)
+  local kind = type(flags)
+  if kind == "number" or kind == "boolean" or kind == "cdata" then
+    options.flags = flags
+  elseif flags == nil then
+    options.flags = 0
+  else
+    local name = kind == "userdata" and "void *" or kind
+    argument_error(position, "cannot convert '" .. name .. "' to 'int'", level)
+  end
 end
 
 -- What a store returns after its code.
@@ -87,17 +96,20 @@ local function delete(handle, name)
   return true, nil, false
 end
 
+-- Flags come last in all of these, as in nginx: they are looked at once everything else is right.
 local function set(handle, key, x, exptime, flags, never_evict)
-  put_options(exptime, flags, never_evict)
+  options.ttl_ms = milliseconds(exptime, 3)
+  options.never_evict = never_evict
   local name, problem = key_of(key)
   if not name then
     return nil, problem
   end
+  if x ~= nil and not put_value(x) then
+    return nil, "bad value type"
+  end
+  put_flags(flags, 5, 3)
   if x == nil then
     return delete(handle, name)
-  end
-  if not put_value(x) then
-    return nil, "bad value type"
   end
   return outcome(library.mhshm_set(handle, name, #name, value, options, stored))
 end
@@ -112,17 +124,23 @@ function methods.safe_set(self, key, x, exptime, flags)
   return set(handle_of(self), key, x, exptime, flags, 1)
 end
 
--- Makes everything ready for a store that takes no nil; the key, or nil and what is wrong.
-local function prepare(key, x, exptime, flags, never_evict)
-  put_options(exptime, flags, never_evict)
+-- Makes everything ready for a store that takes no nil; the key, or nil and what is wrong. The
+-- flags are the argument of that number.
+local function prepare(key, x, exptime, flags, never_evict, position)
+  options.ttl_ms = milliseconds(exptime, 4)
+  options.never_evict = never_evict
   local name, problem = key_of(key)
-  if name and x == nil then
-    return nil, "attempt to add or replace nil values"
+  if not name then
+    return nil, problem
   end
-  if name and not put_value(x) then
+  if x ~= nil and not put_value(x) then
     return nil, "bad value type"
   end
-  return name, problem
+  put_flags(flags, position, 4)
+  if x == nil then
+    return nil, "attempt to add or replace nil values"
+  end
+  return name
 end
 
 -- What a store that did not begin returns.
@@ -134,7 +152,7 @@ local function refused(problem)
 end
 
 local function add(handle, key, x, exptime, flags, never_evict)
-  local name, problem = prepare(key, x, exptime, flags, never_evict)
+  local name, problem = prepare(key, x, exptime, flags, never_evict, 5)
   if not name then
     return refused(problem)
   end
@@ -154,7 +172,7 @@ end
 -- Stores a value if a live entry has the key.
 function methods.replace(self, key, x, exptime, flags)
   local handle = handle_of(self)
-  local name, problem = prepare(key, x, exptime, flags, 0)
+  local name, problem = prepare(key, x, exptime, flags, 0, 5)
   if not name then
     return refused(problem)
   end
@@ -164,7 +182,7 @@ end
 -- Stores a value if the live entry has this version, which is what version() has returned.
 function methods.cas(self, key, version, x, exptime, flags)
   local handle = handle_of(self)
-  local name, problem = prepare(key, x, exptime, flags, 0)
+  local name, problem = prepare(key, x, exptime, flags, 0, 6)
   if not name then
     return refused(problem)
   end
@@ -186,6 +204,9 @@ local function put_initial(init, init_ttl)
   options.flags = 0
   options.never_evict = 0
   options.ttl_ms = 0
+  if init then
+    put_number(initial, number_of(init, "init"))
+  end
   if init_ttl ~= nil then
     local seconds = number_of(init_ttl, "init_ttl")
     if seconds < 0 then
@@ -194,13 +215,9 @@ local function put_initial(init, init_ttl)
     if not init then
       error('must provide "init" when providing "init_ttl"', 3)
     end
-    options.ttl_ms = milliseconds(seconds)
+    options.ttl_ms = milliseconds(seconds, 3)
   end
-  if not init then
-    return nil
-  end
-  put_number(initial, number_of(init, "init"))
-  return initial
+  return init and initial or nil
 end
 
 -- Doubles for integers: what nginx's own would have added.
@@ -228,7 +245,11 @@ function methods.incr(self, key, by, init, init_ttl)
   if not name then
     return nil, problem
   end
-  put_number(value, number_of(by, "value"))
+  local step = tonumber(by)
+  if not step then
+    error("cannot convert 'nil' to 'double'", 2)
+  end
+  put_number(value, step)
   local first = put_initial(init, init_ttl)
   local code = library.mhshm_incr(handle, name, #name, value, first, options, sum)
   if code == OVERFLOW then
@@ -241,7 +262,22 @@ function methods.incr(self, key, by, init, init_ttl)
   return sum_of(first)
 end
 
--- How many seconds an entry still lives; 0 if for ever.
+-- As ttl, of what does not live: less than nothing while it can still be read.
+local function negative_ttl(handle, name)
+  local code = library.mhshm_overdue(handle, name, #name, number)
+  if code == NOT_FOUND then
+    return nil, "not found"
+  elseif code ~= OK then
+    return nil, message()
+  elseif number[0] == ALL_BITS then
+    -- nginx lets an entry that is flushed end a millisecond after the beginning of 1970.
+    return 1 / MILLISECONDS - time()
+  end
+  return -max(floor(tonumber(number[0]) / MILLISECONDS), 1) / MILLISECONDS
+end
+
+-- How many seconds an entry still lives; 0 if for ever, negative for what has expired and was not
+-- given back.
 function methods.ttl(self, key)
   local handle = handle_of(self)
   local name, problem = key_of(key)
@@ -250,7 +286,7 @@ function methods.ttl(self, key)
   end
   local code = library.mhshm_ttl(handle, name, #name, number)
   if code == NOT_FOUND then
-    return nil, "not found"
+    return negative_ttl(handle, name)
   elseif code ~= OK then
     return nil, message()
   end
@@ -267,11 +303,12 @@ function methods.expire(self, key, exptime)
   if not exptime then
     error('bad "exptime" argument', 2)
   end
-  local ttl_ms = milliseconds(exptime)
   local name, problem = key_of(key)
   if not name then
     return nil, problem
   end
+  -- A number in a string is one here, and the error for what is none is Lua's.
+  local ttl_ms = milliseconds(exptime * 1, 3)
   if library.mhshm_expire(handle, name, #name, ttl_ms) ~= OK then
     return nil, message()
   end

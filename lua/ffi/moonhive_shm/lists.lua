@@ -3,7 +3,7 @@
 local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
-local error, select, tonumber, type = error, select, tonumber, type
+local tonumber, type = tonumber, type
 local text_of = ffi.string
 
 local OK, TOO_SMALL = common.OK, common.TOO_SMALL
@@ -13,7 +13,8 @@ local LEFT, RIGHT = common.LEFT, common.RIGHT
 local BUFFER_BYTES, TABLE_REFUSED = common.BUFFER_BYTES, common.TABLE_REFUSED
 local ELEMENT_BYTES = ffi.sizeof("mhshm_element")
 
-local handle_of, list_key_of, message = common.handle_of, common.list_key_of, common.message
+local handle_of, list_handle_of = common.handle_of, common.list_handle_of
+local list_key_of, message = common.list_key_of, common.message
 local number_of, place_of = common.number_of, common.place_of
 local put_value, value_of = common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
@@ -22,10 +23,7 @@ local options, size, value = common.options, common.size, common.value
 local library
 local methods = {}
 
-local function push(handle, key, x, side, ...)
-  if select("#", ...) > 0 then
-    error("expecting 3 arguments", 3)
-  end
+local function push(side, handle, _, key, x)
   local name, problem = list_key_of(key)
   if not name then
     return nil, problem
@@ -42,14 +40,14 @@ local function push(handle, key, x, side, ...)
   return tonumber(number[0])
 end
 
--- Adds an element at the beginning of a list; its length.
-function methods.lpush(self, key, x, ...)
-  return push(handle_of(self), key, x, LEFT, ...)
+-- lpush(key, value): adds an element at the beginning of a list; its length.
+function methods.lpush(...)
+  return push(LEFT, list_handle_of(3, ...), ...)
 end
 
--- Adds an element at the end of a list; its length.
-function methods.rpush(self, key, x, ...)
-  return push(handle_of(self), key, x, RIGHT, ...)
+-- rpush(key, value): adds an element at the end of a list; its length.
+function methods.rpush(...)
+  return push(RIGHT, list_handle_of(3, ...), ...)
 end
 
 -- Takes the element at an end: one nil if there is none.
@@ -57,7 +55,7 @@ local function take(handle, name, side)
   return value_of(library.mhshm_pop(handle, name, #name, side, buffer, BUFFER_BYTES, entry))
 end
 
-local function pop(handle, key, side)
+local function pop(side, handle, _, key)
   local name, problem = list_key_of(key)
   if not name then
     return nil, problem
@@ -65,19 +63,17 @@ local function pop(handle, key, side)
   return take(handle, name, side)
 end
 
--- Takes the first element of a list.
-function methods.lpop(self, key)
-  return pop(handle_of(self), key, LEFT)
+-- lpop(key): takes the first element of a list.
+function methods.lpop(...)
+  return pop(LEFT, list_handle_of(2, ...), ...)
 end
 
--- Takes the last element of a list.
-function methods.rpop(self, key)
-  return pop(handle_of(self), key, RIGHT)
+-- rpop(key): takes the last element of a list.
+function methods.rpop(...)
+  return pop(RIGHT, list_handle_of(2, ...), ...)
 end
 
--- Elements of a list; 0 without one.
-function methods.llen(self, key)
-  local handle = handle_of(self)
+local function length(handle, _, key)
   local name, problem = list_key_of(key)
   if not name then
     return nil, problem
@@ -86,6 +82,11 @@ function methods.llen(self, key)
     return nil, message()
   end
   return tonumber(number[0])
+end
+
+-- llen(key): elements of a list; 0 without one.
+function methods.llen(...)
+  return length(list_handle_of(2, ...), ...)
 end
 
 -- The elements of packed records; nil and a text for one that has no form here.

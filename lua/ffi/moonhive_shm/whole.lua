@@ -4,7 +4,7 @@ local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
 local error, ipairs, tonumber = error, ipairs, tonumber
-local floor, huge, sort = math.floor, math.huge, table.sort
+local huge, sort = math.huge, table.sort
 local new, text_of = ffi.new, ffi.string
 
 local OK, TOO_SMALL = common.OK, common.TOO_SMALL
@@ -14,8 +14,9 @@ local BUFFER_BYTES = common.BUFFER_BYTES
 local KEYS_STEP = 1000
 local KEYS_USUAL = 1024
 
-local growing, handle_of, message = common.growing, common.handle_of, common.message
-local number_of, place_of = common.number_of, common.place_of
+local growing, handle_of = common.growing, common.handle_of
+local handle_and_limit_of, message = common.handle_and_limit_of, common.message
+local place_of = common.place_of
 local buffer, number, size = common.buffer, common.number, common.size
 
 local library
@@ -28,10 +29,10 @@ function methods.flush_all(self)
   end
 end
 
--- Gives expired entries back, up to so many; how many.
-function methods.flush_expired(self, most)
-  local handle = handle_of(self)
-  local limit = most and number_of(most, "max_count") or 0
+-- flush_expired([max]): gives expired entries back, up to so many; how many.
+function methods.flush_expired(...)
+  local handle, limit = handle_and_limit_of(...)
+  limit = limit or 0
   if library.mhshm_flush_expired(handle, limit > 0 and limit or 0, number) ~= OK then
     error(message(), 2)
   end
@@ -63,12 +64,12 @@ local function is_older(a, b)
   return a.age > b.age
 end
 
--- Keys of live entries, least recently used first: 1024 of them, so many, or all (0).
-function methods.get_keys(self, most)
-  local handle = handle_of(self)
-  local limit = most and number_of(most, "max_count") or KEYS_USUAL
-  -- nginx takes a whole number: what is left of a fraction below one is no limit.
-  limit = limit >= 1 and floor(limit) or huge
+-- get_keys([max]): keys of live entries, least recently used first: 1024 of them, so many, or all
+-- (0).
+function methods.get_keys(...)
+  local handle, limit = handle_and_limit_of(...)
+  limit = limit or KEYS_USUAL
+  limit = limit > 0 and limit or huge
   local found, cursor = {}, new("uint64_t[1]")
   -- The oldest may be met last: all are looked at.
   while cursor[0] ~= ALL_BITS do

@@ -4,7 +4,6 @@
 //! lead to another object after somebody has removed the first one. What tells objects apart is their
 //! inode. The lock here is a leaf; no system call is made while it is held.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,18 +15,12 @@ use super::sweeper::{self, Plan};
 /// The dictionaries that are open. Those that have been closed are noticed at the next opening.
 static OPEN: Mutex<Vec<Weak<Opened>>> = Mutex::new(Vec::new());
 
-/// Entries that one operation gives back.
-const TIDIED_AT_ONCE: u64 = 2;
-
 /// A dictionary that this process has open.
 pub struct Opened {
     /// The dictionary.
     pub dictionary: Dictionary,
     name: String,
     identity: (u64, u64),
-    /// When an operation is to give back what has expired, in a small dictionary; in milliseconds of
-    /// the sweeper, `u64::MAX` for never.
-    tidy_ms: AtomicU64,
     /// When the sweeper looks at it.
     pub(super) plan: Plan,
 }
@@ -42,46 +35,13 @@ impl Opened {
     #[inline]
     pub fn note_end(&self, ttl_ms: u64) {
         if ttl_ms != 0 {
-            let end_ms = sweeper::now_ms().saturating_add(ttl_ms);
-            if end_ms < self.tidy_ms.load(Ordering::Relaxed) && self.is_exact() {
-                self.tidy_ms.fetch_min(end_ms, Ordering::Relaxed);
-            }
-            sweeper::note(self, end_ms);
+            sweeper::note(self, sweeper::now_ms().saturating_add(ttl_ms));
         }
     }
 
     /// True if the order of use is exact, so that the least recently used entry is known.
     pub fn is_exact(&self) -> bool {
         self.dictionary.capacity_bytes() <= EXACT_LIMIT_BYTES
-    }
-
-    /// All entries have just ended.
-    pub fn note_flush(&self) {
-        self.tidy_ms.store(0, Ordering::Relaxed);
-    }
-
-    /// Gives back up to two expired entries at the end of the order of use, as nginx does with each
-    /// operation. In a dictionary where nothing has expired it is one look at a number.
-    #[inline]
-    pub fn tidy(&self) {
-        if self.tidy_ms.load(Ordering::Relaxed) != u64::MAX {
-            self.tidy_if_due();
-        }
-    }
-
-    #[cold]
-    fn tidy_if_due(&self) {
-        let now_ms = sweeper::now_ms();
-        if now_ms < self.tidy_ms.load(Ordering::Relaxed) {
-            return;
-        }
-        self.tidy_ms.store(u64::MAX, Ordering::Relaxed);
-        // What cannot be locked now is tried again when the next entry ends.
-        let reclaimed = self.dictionary.reclaim_oldest(TIDIED_AT_ONCE).unwrap_or_default();
-        if let Some(soonest) = reclaimed.soonest {
-            let next_ms = now_ms.saturating_add(soonest.as_millis() as u64);
-            self.tidy_ms.fetch_min(next_ms, Ordering::Relaxed);
-        }
     }
 }
 
@@ -104,7 +64,6 @@ pub fn unite(name: &str, dictionary: Dictionary) -> Result<Arc<Opened>, Error> {
         dictionary,
         name: name.to_owned(),
         identity,
-        tidy_ms: AtomicU64::new(u64::MAX),
         plan: Plan::new(own.clone()),
     });
     open.push(Arc::downgrade(&opened));

@@ -112,10 +112,14 @@ fn store(stack: &mut Stack<'_>, store: Store, options: SetOptions) -> NativeResu
         return refuse_argument(stack, fault);
     }
     let given = Given::at(stack, 3);
-    if !matches!(given, Given::Plain | Given::Table(_)) {
-        return store_nothing(stack, store, given);
+    if let Given::Refused(detail) = given {
+        dict(stack)?;
+        return refuse_value(stack, detail);
     }
     let flags = flags(stack, 5).map_err(|raise| or_zone(stack, raise))?;
+    if matches!(given, Given::Nil) {
+        return store_nothing(stack, store);
+    }
     let options = options.flags(flags);
     let dict = tidy_dict(stack)?;
     dict.note_end(options.ttl_ms);
@@ -139,13 +143,12 @@ fn succeed(stack: &mut Stack<'_>, forcible: bool) -> NativeResult {
     Ok(Outcome::Return(3))
 }
 
-/// Nil removes, or is refused; what no dictionary holds is refused.
+/// Nil removes, or is refused.
 #[cold]
-fn store_nothing(stack: &mut Stack<'_>, store: Store, given: Given) -> NativeResult {
+fn store_nothing(stack: &mut Stack<'_>, store: Store) -> NativeResult {
     dict(stack)?;
-    match given {
-        Given::Refused(detail) => refuse_value(stack, detail),
-        _ if store == Store::Set => remove(stack),
+    match store {
+        Store::Set => remove(stack),
         _ => refuse_store(stack, "attempt to add or replace nil values", false),
     }
 }

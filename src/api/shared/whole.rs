@@ -30,9 +30,6 @@ pub(super) const NATIVES: [(&str, Native); 1] = [("scan", Native::new(scan))];
 /// Keys that `get_keys` returns unless told otherwise.
 const KEYS_USUAL: usize = 1024;
 
-/// Entries that a flush of a few gives back at once, as nginx does.
-const FLUSHED_AT_ONCE: u64 = 3;
-
 /// Keys that one step of a walk asks for.
 const STEP_KEYS: usize = 1024;
 
@@ -44,9 +41,8 @@ fn flush_all(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 fn flush(dict: &Opened) -> Result<(), Error> {
-    dict.dictionary.flush_all()?;
-    dict.reclaim_oldest(FLUSHED_AT_ONCE)?;
-    dict.note_flush();
+    dict.flush_all()?;
+    dict.tidy_flushed();
     Ok(())
 }
 
@@ -76,13 +72,13 @@ fn get_keys(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// The argument of the two above: a number whose fraction is cut.
+/// The argument of the two above: a number whose fraction is cut, of which a C int is left.
 fn limit(stack: &Stack<'_>) -> Result<Option<i64>, Raise> {
     if stack.top() < 2 {
         return Ok(None);
     }
     let most = stack.number(2).ok_or_else(|| unexpected(stack, 2, "number"))?;
-    Ok(Some(most as i64))
+    Ok(Some(i64::from(most as i64 as i32)))
 }
 
 fn check_count(stack: &Stack<'_>) -> Result<(), Raise> {

@@ -116,6 +116,22 @@ fn our_methods_answer_as_those_of_nginx() {
     let Some(nginx) = Nginx::start(&named.name, 1, "1m") else { return };
     let ours = nginx.ask("/surface?which=ours").unwrap();
     let theirs = nginx.ask("/surface?which=own").unwrap();
+    expect_same(&ours, &theirs, 200);
+}
+
+#[test]
+fn the_calls_that_hosts_are_compared_by_are_answered_as_by_nginx() {
+    let named = Named::new("nginx-calls", 512 << 10);
+    let Some(nginx) = Nginx::start(&named.name, 1, "512k") else { return };
+    for (calls, least) in [("shared_calls", 1000), ("shared_patterns", 350)] {
+        let lines_of = |which| nginx.ask(&format!("/calls?which={which}&calls={calls}")).unwrap();
+        expect_same(&lines_of("ours"), &lines_of("own"), least);
+    }
+}
+
+/// Lines of cases, of which there are more than so many.
+#[track_caller]
+fn expect_same(ours: &str, theirs: &str, least: usize) {
     let differing: Vec<String> = ours
         .lines()
         .zip(theirs.lines())
@@ -125,7 +141,7 @@ fn our_methods_answer_as_those_of_nginx() {
         .collect();
     assert!(differing.is_empty(), "{}", differing.join("\n"));
     assert_eq!(ours.lines().count(), theirs.lines().count());
-    assert!(ours.lines().count() > 200);
+    assert!(ours.lines().count() > least, "{} cases only", ours.lines().count());
 }
 
 /// Waits until a worker writes, lets it write for a while, and kills it.

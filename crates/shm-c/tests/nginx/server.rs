@@ -148,14 +148,16 @@ fn settings_text(folder: &Path, name: &str, workers: u32, size: &str) -> String 
     let template =
         fs::read_to_string(scripts.join("nginx.conf")).expect("it lies beside this file");
     let lua = root().join("lua/ffi");
+    let calls = root().join("tests/lua");
     let fill = |text: String, name: &str, value: &dyn std::fmt::Display| {
         text.replace(&format!("@{name}@"), &value.to_string())
     };
-    let values: [(&str, &dyn std::fmt::Display); 8] = [
+    let values: [(&str, &dyn std::fmt::Display); 9] = [
         ("FOLDER", &folder.display()),
         ("LIBRARY", &library().display()),
         ("LUA", &lua.display()),
         ("SCRIPTS", &scripts.display()),
+        ("CALLS", &calls.display()),
         ("MODULES", &MODULES),
         ("NAME", &name),
         ("WORKERS", &workers),

@@ -121,6 +121,7 @@ impl<'a> Core<'a> {
     pub fn initialise(&self) {
         for shard in 0..self.geometry.shards {
             self.lock_of(shard).initialise();
+            self.note_no_ends(shard);
         }
         self.note_room_everywhere();
     }

@@ -11,7 +11,7 @@ use super::cells::{HEAD, equal_lanes};
 use super::core::Core;
 use super::index::Bucket;
 use super::record::{ENTRY, Record, link_to, state_of, version_of};
-use super::shard::{CANDIDATES, EVICTIONS, EXPIRIES, HAND, Locked, SWEEP_HAND};
+use super::shard::{CANDIDATES, EVICTIONS, EXPIRIES, HAND, Locked};
 
 /// Candidates that one walk collects.
 const CANDIDATES_MOST: usize = 46;
@@ -26,13 +26,10 @@ const WINDOW_HEADS: u32 = 512;
 const WINDOW_WORDS: u32 = 1 << 17;
 
 /// Elements of ended lists that go before anything else.
-const RECLAIMED_ELEMENTS: u64 = 64;
+pub const RECLAIMED_ELEMENTS: u64 = 64;
 
 /// Buckets that are searched for expired entries before a live one goes.
 const SWEPT_BUCKETS: u32 = 2;
-
-/// Buckets that are searched for expired entries before a store is refused.
-const RECLAIM_BUCKETS: u32 = 1 << 15;
 
 const _: () =
     assert!(CANDIDATES + 4 + CANDIDATES_MOST * CANDIDATE_BYTES <= super::geometry::SHARD_BYTES);
@@ -80,7 +77,7 @@ impl<'a> Locked<'a> {
     /// Throws out one entry other than the spared one. True if it was live; `None` if there is none.
     pub fn evict(&mut self, spared: Option<u32>) -> Option<bool> {
         let is_free = self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0;
-        if is_free || self.sweep_buckets(SWEPT_BUCKETS, spared) > 0 {
+        if is_free || (self.may_have_ended() && self.sweep_buckets(SWEPT_BUCKETS, spared) > 0) {
             return Some(false);
         }
         // What was noted before, what a walk notes now, and in the end, lest readers who use all that
@@ -208,52 +205,5 @@ impl<'a> Locked<'a> {
         let mut key = Vec::new();
         let is_whole = record.read_key(&mut key);
         is_whole && self.remove_from(self.core.place(&key).bucket, record)
-    }
-
-    /// Gives back expired entries, from where the last search ended; true if there was one.
-    pub fn reclaim(&mut self, spared: Option<u32>) -> bool {
-        if self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0 {
-            return true;
-        }
-        let mut left = RECLAIM_BUCKETS.min(self.core.geometry.buckets);
-        while left > 0 {
-            let step = left.min(64);
-            if self.sweep_buckets(step, spared) > 0 {
-                return true;
-            }
-            left -= step;
-        }
-        false
-    }
-
-    /// Gives back the expired entries of the next buckets; how many.
-    pub fn sweep_buckets(&mut self, count: u32, spared: Option<u32>) -> u64 {
-        let buckets = self.core.geometry.buckets;
-        let mut hand = self.half(SWEEP_HAND) % buckets;
-        let mut freed = 0;
-        for _ in 0..count {
-            freed += self.sweep_bucket(hand, spared, u64::MAX);
-            hand = (hand + 1) % buckets;
-        }
-        self.set_half(SWEEP_HAND, hand);
-        freed
-    }
-
-    /// Gives back at most `most` expired entries of one bucket; how many.
-    pub fn sweep_bucket(&mut self, bucket: u32, spared: Option<u32>, most: u64) -> u64 {
-        let mut freed = 0;
-        while freed < most {
-            let mut chain = self.bucket(bucket);
-            let dead = chain.find(|(record, _)| {
-                Some(record.cell) != spared
-                    && state_of(record.commit()) == ENTRY
-                    && self.is_over(record, version_of(record.commit()))
-            });
-            let Some((record, link_at)) = dead else { return freed };
-            self.remove(&record, link_at);
-            self.count(EXPIRIES, 1);
-            freed += 1;
-        }
-        freed
     }
 }

@@ -522,13 +522,19 @@ impl Dictionary {
         Ok(())
     }
 
-    /// Gives expired entries back, up to `most` of them; how many.
+    /// Gives expired entries back, up to `most` of them; how many. Where the order of use is exact, those
+    /// go first that have been used longest ago.
     ///
     /// # Errors
     /// A lock that could not be had.
     pub fn flush_expired(&self, most: u64) -> Result<u64> {
-        let freed = self.core().sweep(Cursor::default(), u64::MAX, most)?.freed;
-        self.core().sweep_doomed()?;
+        let core = self.core();
+        let freed = if self.parts.geometry.exact && most != u64::MAX {
+            core.lock(0)?.give_back_oldest(most)
+        } else {
+            core.sweep(Cursor::default(), u64::MAX, most)?.freed
+        };
+        core.sweep_doomed()?;
         Ok(freed)
     }
 

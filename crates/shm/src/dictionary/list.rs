@@ -233,6 +233,7 @@ impl<'a> Locked<'a> {
     pub fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, usize)>> {
         let Some((record, link_at)) = self.find(key) else { return Ok(None) };
         if self.is_over(&record, version_of(record.commit())) {
+            self.core.touch_dead(self.shard, record.cell);
             return Ok(None);
         }
         self.touch(record.cell);

@@ -29,6 +29,7 @@
 //! | [`statistics`], `usage` | figures |
 //! | [`room`], [`evict`], [`doomed`] | what happens when it is full |
 //! | [`survey`], [`repair`], [`check`] | what happens after a death |
+//! | `reclaim`, `tidy` | giving back what has expired: in steps, and with each operation |
 //! | `renew` | what happens to a file after a start of the machine |
 
 #[cfg(not(loom))]
@@ -56,6 +57,8 @@ pub(crate) mod spare;
 pub(crate) mod stamps;
 pub(crate) mod statistics;
 pub(crate) mod survey;
+mod sweep;
+mod tidy;
 #[cfg(not(loom))]
 mod usage;
 pub(crate) mod value;

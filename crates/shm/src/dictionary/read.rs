@@ -39,6 +39,14 @@ struct Seen {
     is_stale: bool,
 }
 
+impl Seen {
+    #[inline(always)]
+    fn entry(self, buffer: &[u8]) -> Entry<'_> {
+        let Seen { flags, version, is_stale, .. } = self;
+        Entry { value: decode(self.kind, self.word, buffer), flags, version, is_stale }
+    }
+}
+
 /// The outcome of one attempt.
 enum Attempt<T> {
     /// It counts if the sequence is unchanged.
@@ -148,20 +156,35 @@ impl<'a> Core<'a> {
         wants_stale: bool,
         buffer: &'b mut Vec<u8>,
     ) -> Result<Option<Entry<'b>>> {
-        let seen = self.seen(key, buffer)?;
-        let Some(seen) = seen.filter(|seen| wants_stale || !seen.is_stale) else {
+        let Some(seen) = self.seen(key, buffer)? else {
             self.tally(Counter::Miss);
             return Ok(None);
         };
-        if !seen.is_stale {
-            self.touch(key.shard, seen.cell);
+        if seen.is_stale {
+            return self.read_stale(key, seen, wants_stale, buffer);
         }
+        self.touch(key.shard, seen.cell);
         if seen.kind == kind::LIST {
             return Err(Error::ValueIsList);
         }
-        self.tally(if seen.is_stale { Counter::Miss } else { Counter::Hit });
-        let Seen { flags, version, is_stale, .. } = seen;
-        Ok(Some(Entry { value: decode(seen.kind, seen.word, buffer), flags, version, is_stale }))
+        self.tally(Counter::Hit);
+        Ok(Some(seen.entry(buffer)))
+    }
+
+    #[cold]
+    fn read_stale<'b>(
+        self,
+        key: &Key<'_>,
+        seen: Seen,
+        is_wanted: bool,
+        buffer: &'b [u8],
+    ) -> Result<Option<Entry<'b>>> {
+        self.touch_dead(key.shard, seen.cell);
+        if is_wanted && seen.kind == kind::LIST {
+            return Err(Error::ValueIsList);
+        }
+        self.tally(Counter::Miss);
+        Ok(is_wanted.then(|| seen.entry(buffer)))
     }
 
     /// The version of a live entry of any kind; `None` if there is none.

@@ -7,7 +7,7 @@ use super::core::{Core, Key};
 use super::doomed::WITH_A_STORE;
 use super::handle::Dictionary;
 use super::record::{ENTRY, Record, state_of, version_of};
-use super::shard::{EXPIRIES, FLUSHED, LIVE, Locked, WRITES};
+use super::shard::{EXPIRIES, FLUSHED, Locked, WRITES};
 use super::walk::Cursor;
 use crate::clock::now_us;
 use crate::error::{Error, Result};
@@ -22,12 +22,6 @@ pub struct Reclaimed {
     /// When the first of the entries that were left can be given back; `None` if none of them ends.
     pub soonest: Option<Duration>,
 }
-
-/// Up to so many entries [`Dictionary::reclaim_oldest`] looks at: all of them, under the lock.
-const FEW_ENTRIES: u64 = 256;
-
-/// When to look again at expired entries that have been used later than a live one.
-const LATER: Duration = Duration::from_millis(5);
 
 /// The unreclaimed rest of an entry whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +39,6 @@ impl Dictionary {
     /// A lock that could not be had.
     pub fn reclaim(&self, cursor: Cursor, buckets: u64, grace: Duration) -> Result<Reclaimed> {
         self.core().reclaim(cursor, buckets, u64::try_from(grace.as_micros()).unwrap_or(u64::MAX))
-    }
-
-    /// Gives back up to `most` expired entries that have not been used for longer than any live one, as
-    /// nginx does with each operation; only where few entries are in exact order of use. `soonest` tells
-    /// when there may be more.
-    ///
-    /// # Errors
-    /// A lock that could not be had.
-    pub fn reclaim_oldest(&self, most: u64) -> Result<Reclaimed> {
-        self.core().reclaim_oldest(most)
     }
 
     /// What is left of an entry whose time is over; `None` if it lives, or nothing is left.
@@ -92,28 +76,6 @@ impl<'a> Core<'a> {
         Ok(Reclaimed { freed, next, soonest })
     }
 
-    fn reclaim_oldest(self, most: u64) -> Result<Reclaimed> {
-        if !self.geometry.exact {
-            return Ok(Reclaimed::default());
-        }
-        let mut shard = self.lock(0)?;
-        if shard.field(LIVE) > FEW_ENTRIES {
-            return Ok(Reclaimed { soonest: Some(LATER), ..Reclaimed::default() });
-        }
-        let mut entries = shard.in_order_of_use();
-        let dead = entries.iter().take_while(|entry| entry.is_over).take(most as usize).count();
-        for entry in entries.drain(..dead) {
-            shard.remove_cell(&entry.record);
-            shard.count(EXPIRIES, 1);
-        }
-        let freed = dead as u64;
-        let soonest = match freed == most {
-            true => Some(Duration::ZERO),
-            false => entries.iter().filter_map(|entry| entry.left()).min(),
-        };
-        Ok(Reclaimed { freed, next: None, soonest })
-    }
-
     fn overdue(self, key: &Key<'_>) -> Result<Option<Overdue>> {
         let mut shard = self.lock(key.shard)?;
         let Some((record, _)) = shard.find(key) else { return Ok(None) };
@@ -144,39 +106,7 @@ impl<'a> Core<'a> {
     }
 }
 
-/// An entry and what decides whether it is given back.
-struct Used<'a> {
-    record: Record<'a>,
-    age: u32,
-    is_over: bool,
-}
-
-impl Used<'_> {
-    /// How long until it may be given back; `None` if it does not end.
-    fn left(&self) -> Option<Duration> {
-        match self.record.expiry_us() {
-            _ if self.is_over => Some(LATER),
-            0 => None,
-            end_us => Some(Duration::from_micros(end_us.saturating_sub(now_us()))),
-        }
-    }
-}
-
 impl<'a> Locked<'a> {
-    /// All entries, the least recently used first.
-    fn in_order_of_use(&mut self) -> Vec<Used<'a>> {
-        let mut entries = Vec::new();
-        for bucket in 0..self.core.geometry.buckets {
-            entries.extend(self.bucket(bucket).map(|(record, _)| Used {
-                record,
-                age: self.core.age(self.core.recency(self.shard), self.core.stamp(record.cell)),
-                is_over: self.is_over(&record, version_of(record.commit())),
-            }));
-        }
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.age));
-        entries
-    }
-
     /// Gives back the entries of a bucket that ended before a moment; how many.
     fn reclaim_bucket(&mut self, bucket: u32, before_us: u64) -> u64 {
         let is_due = |record: &Record<'_>| {

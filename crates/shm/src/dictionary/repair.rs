@@ -80,6 +80,8 @@ impl<'a> Locked<'a> {
         self.set_half(DOOMED, 0);
         self.set_field(SPARE_FIRST, 0);
         self.set_field(SPARE_SECOND, 0);
+        self.forget_hints();
+        self.note_ends_of(&survey.entries);
         self.set_half(NEAR, self.half(NEAR).min(self.core.geometry.cells - 1));
         fault::point();
     }

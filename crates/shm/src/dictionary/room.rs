@@ -32,6 +32,9 @@ const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
 /// Victims from the own shard before the others have to give, too.
 const OWN_VICTIMS: u32 = 8;
 
+/// Buckets that are searched for expired entries before a store is refused: a millisecond or two.
+const SEARCHED_BUCKETS: u32 = 1 << 14;
+
 /// What may be done to make room.
 #[derive(Clone, Copy, Debug)]
 pub struct Permit<'a> {
@@ -255,7 +258,7 @@ impl<'a> Locked<'a> {
     /// if it may, then others.
     #[cold]
     fn make_way(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
-        if self.keeps_runs() {
+        if self.core.keeps_runs(self.shard) {
             self.release_spares();
             return Some(());
         }
@@ -305,18 +308,27 @@ impl<'a> Locked<'a> {
         was_live
     }
 
-    fn reclaim_for_another(&mut self) -> bool {
-        let found = self.reclaim(None);
+    fn reclaim_for_another(&mut self, left: &mut u32) -> bool {
+        let found = self.reclaim(None, left);
         self.release_spares();
         found
     }
 
+    /// Gives back what has expired here or elsewhere, searching a part of the buckets: who comes next goes on
+    /// from there.
     fn reclaim_somewhere(&mut self, spared: Option<u32>) -> bool {
         let shards = self.core.geometry.shards;
-        (0..shards).any(|distance| match distance {
-            0 => self.reclaim(spared),
-            _ => self.neighbour(distance).is_some_and(|mut shard| shard.reclaim_for_another()),
-        })
+        let mut left = SEARCHED_BUCKETS;
+        if self.reclaim(spared, &mut left) {
+            return true;
+        }
+        let others = (1..shards).map(|distance| (distance, (self.shard + distance) % shards));
+        others
+            .filter(|(_, shard)| self.core.may_give_back(*shard) || self.core.keeps_runs(*shard))
+            .any(|(distance, _)| {
+                let shard = self.neighbour(distance);
+                shard.is_some_and(|mut shard| shard.reclaim_for_another(&mut left))
+            })
     }
 
     /// Another shard, if its lock is free: two owners who wait for each other would wait for ever.

@@ -2,7 +2,7 @@
 //!
 //! Who writes what: everything by the owner of the lock, but for `RECENCY` (any reader of an exact
 //! dictionary) and `DOORBELL` (whoever waits). Readers without the lock read `SEQUENCE`, which changes when
-//! entries do, and `FLUSHED` and `RECENCY`, which seldom change and have a line with the doorbell.
+//! entries do, and `FLUSHED`, `RECENCY` and `DUE`, which have a line with the doorbell.
 //!
 //! The sequence is odd while entries are linked, unlinked and given back: between [`Locked::open`] and
 //! [`Locked::close`]. Readers who meet an odd or a changed number try again.
@@ -40,6 +40,19 @@ pub const FLUSHED: usize = LINE_BYTES;
 pub const RECENCY: usize = FLUSHED + 8;
 /// Bit 0: somebody may sleep; the rest counts rings: u32.
 pub const DOORBELL: usize = FLUSHED + 12;
+/// When an operation is to look for expired entries, in microseconds; 0 for at once: u64. A hint.
+pub const DUE: usize = FLUSHED + 16;
+/// Link of the live entry that what has expired lies behind, 0 without one: u32. A hint.
+pub const BLOCKER: usize = FLUSHED + 24;
+/// Its stamp: u32. A hint.
+pub const BLOCKER_STAMP: usize = FLUSHED + 28;
+/// Its commit word: u64. A hint.
+pub const BLOCKER_COMMIT: usize = FLUSHED + 32;
+/// No entry ends before, in microseconds; 0 where that is not known: u64. A hint.
+pub const FIRST_END: usize = FLUSHED + 40;
+/// The same of what the sweep has seen in this round over the buckets, and of what was stored meanwhile: u64. A
+/// hint.
+pub const ROUND_END: usize = FLUSHED + 48;
 
 /// Stores that succeeded: u64.
 pub const WRITES: usize = 2 * LINE_BYTES;

@@ -26,6 +26,14 @@ fn run_of(word: u64) -> Run {
     Run { cell: word as u32, length: (word >> 32) as u32 }
 }
 
+impl Core<'_> {
+    /// True if a shard may have kept runs. Needs no lock: it is a guess then.
+    pub fn keeps_runs(&self, shard: u32) -> bool {
+        let fields = self.fields_of(shard);
+        [SPARE_FIRST, SPARE_SECOND].into_iter().any(|field| fields.load(field) != 0)
+    }
+}
+
 impl Locked<'_> {
     /// The run that was kept last will be taken soon, and another process may have been its owner.
     #[inline(always)]
@@ -96,11 +104,6 @@ impl Locked<'_> {
         if self.is_spare(run) {
             self.core.release(run);
         }
-    }
-
-    /// True if there is something that [`release_spares`](Self::release_spares) gives back, or may.
-    pub fn keeps_runs(&self) -> bool {
-        [SPARE_FIRST, SPARE_SECOND].into_iter().any(|field| self.field(field) != 0)
     }
 
     /// Gives back everything that is kept: cells are scarce.

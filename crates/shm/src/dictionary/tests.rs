@@ -543,22 +543,3 @@ fn an_entry_is_removed_only_if_it_is_the_one_that_was_seen() {
     assert_eq!(dictionary.remove("key", version), Err(Error::NotFound));
     check(&dictionary);
 }
-
-#[test]
-fn of_few_entries_the_expired_ones_at_the_end_of_the_order_of_use_are_given_back() {
-    let dictionary = dictionary(64 << 10);
-    for key in ["a", "b", "c"] {
-        dictionary.set(key, Value::Integer(1), plain().ttl_ms(1)).unwrap();
-    }
-    dictionary.set("live", Value::Integer(1), plain()).unwrap();
-    dictionary.set("d", Value::Integer(1), plain().ttl_ms(1)).unwrap();
-    ["a", "b", "c", "d"].iter().for_each(|key| wait_until_gone(&dictionary, key));
-    let first = dictionary.reclaim_oldest(2).unwrap();
-    assert_eq!((first.freed, first.soonest), (2, Some(Duration::ZERO)));
-    let second = dictionary.reclaim_oldest(2).unwrap();
-    assert_eq!(second.freed, 1, "d was used later than an entry that lives");
-    assert!(second.soonest.is_some());
-    assert_eq!(dictionary.flush_expired(u64::MAX), Ok(1));
-    assert_eq!(dictionary.reclaim_oldest(2).unwrap().soonest, None);
-    check(&dictionary);
-}

@@ -144,8 +144,10 @@ impl<'a> Core<'a> {
         for shard in 0..self.geometry.shards {
             let mut locked = self.lock(shard)?;
             locked.open();
+            locked.forget_ends();
             locked.set_field(FLUSHED, locked.field(VERSION));
             locked.close();
+            locked.forget_hints();
         }
         Ok(())
     }

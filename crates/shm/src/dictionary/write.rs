@@ -92,6 +92,7 @@ impl<'a> Core<'a> {
         let expiry_us = end_of(ttl_ms);
         if let Some(place) = old.record.expiry_place() {
             shard.set_word(&old.record, place, expiry_us);
+            shard.note_end(expiry_us);
             return Ok(());
         }
         if expiry_us == 0 {
@@ -123,7 +124,11 @@ impl<'a> Core<'a> {
             let value = shard.add_to(key, live, by)?;
             return Ok(Incremented { value, forcible: false });
         }
-        let value = sum(initial.ok_or(Error::NotFound)?, by)?;
+        let Some(initial) = initial else {
+            old.into_iter().for_each(|old| self.touch_dead(key.shard, old.record.cell));
+            return Err(Error::NotFound);
+        };
+        let value = sum(initial, by)?;
         let content = Content::new(key, value.into(), 0, end_of(options.ttl_ms));
         let stored = shard.put(key, &content, old, !options.never_evict)?;
         Ok(Incremented { value, forcible: stored.forcible })
@@ -267,6 +272,7 @@ impl<'a> Locked<'a> {
         }
         self.close();
         self.touch(built.record.cell);
+        self.note_end(built.record.expiry_us());
         self.count(WRITES, 1);
         version
     }
