@@ -79,8 +79,8 @@ fn push_with_options(stack: &mut Stack<'_>, side: Side, options: SetOptions) -> 
         given => given,
     };
     let dict = dict(stack)?;
-    dict.note_end(ttl_ms);
     let pushed = dict.push(key(stack), given.value(stack, 3), side, options.ttl_ms(ttl_ms));
+    dict.note_end(ttl_ms);
     answer_push(stack, pushed)
 }
 

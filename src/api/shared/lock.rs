@@ -71,9 +71,10 @@ fn try_lock(stack: &mut Stack<'_>) -> NativeResult {
         return refuse(stack, fault);
     }
     let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();
-    opened.note_end(ttl_ms);
     let key = key(stack).to_vec();
-    match take(&opened, &key, SetOptions::default().ttl_ms(ttl_ms)) {
+    let taken = take(&opened, &key, SetOptions::default().ttl_ms(ttl_ms));
+    opened.note_end(ttl_ms);
+    match taken {
         Ok(Some(version)) => {
             stack.push_userdata(Lock { dict: opened, key, version: Cell::new(version) });
         }
@@ -160,9 +161,10 @@ fn unlock(stack: &mut Stack<'_>) -> NativeResult {
 fn renew(stack: &mut Stack<'_>) -> NativeResult {
     let options = SetOptions::default().ttl_ms(ttl_ms(stack, 2)?);
     let lock = stack.check_userdata::<Lock>(1)?;
-    lock.dict.note_end(options.ttl_ms);
     let owner = Value::Bytes(own_mark().as_bytes());
-    match lock.dict.cas(&lock.key, lock.version.get(), owner, options) {
+    let stored = lock.dict.cas(&lock.key, lock.version.get(), owner, options);
+    lock.dict.note_end(options.ttl_ms);
+    match stored {
         Ok(stored) => {
             lock.version.set(stored.version);
             stack.push_bool(true);

@@ -31,7 +31,8 @@ impl Opened {
         &self.name
     }
 
-    /// An entry is about to get an end, so many milliseconds from now; 0 for none.
+    /// An entry has got an end, so many milliseconds from now; 0 for none. Before it has, the sweeper might
+    /// come by, find nothing and forget about it.
     #[inline]
     pub fn note_end(&self, ttl_ms: u64) {
         if ttl_ms != 0 {

@@ -122,13 +122,13 @@ fn store(stack: &mut Stack<'_>, store: Store, options: SetOptions) -> NativeResu
     }
     let options = options.flags(flags);
     let dict = tidy_dict(stack)?;
-    dict.note_end(options.ttl_ms);
     let (key, value) = (key(stack), given.value(stack, 3));
     let stored = match store {
         Store::Set => dict.set(key, value, options),
         Store::Add => dict.add(key, value, options),
         Store::Replace => dict.replace(key, value, options),
     };
+    dict.note_end(options.ttl_ms);
     match stored {
         Ok(Stored { forcible, .. }) => succeed(stack, forcible),
         Err(error) => answer_store(stack, &error),
@@ -186,9 +186,10 @@ fn incr(stack: &mut Stack<'_>) -> NativeResult {
     let numbers = increments(stack).map_err(|raise| or_zone(stack, raise));
     let (by, init, ttl_ms) = numbers?;
     let dict = tidy_dict(stack)?;
-    dict.note_end(ttl_ms);
     let options = SetOptions::default().ttl_ms(ttl_ms);
-    match dict.incr(key(stack), by, init, options) {
+    let result = dict.incr(key(stack), by, init, options);
+    dict.note_end(ttl_ms);
+    match result {
         Ok(Incremented { value, forcible }) => {
             push_value(stack, &Value::from(value))?;
             if init.is_none() {
@@ -278,8 +279,9 @@ fn expire(stack: &mut Stack<'_>) -> NativeResult {
     let seconds = seconds.ok_or_else(|| not_arithmetic(stack))?;
     let ttl_ms = span_ms(seconds, "exptime")?;
     let dict = dict(stack)?;
+    let result = dict.expire(key(stack), ttl_ms);
     dict.note_end(ttl_ms);
-    match dict.expire(key(stack), ttl_ms) {
+    match result {
         Ok(()) => {
             stack.push_bool(true);
             Ok(Outcome::Return(1))

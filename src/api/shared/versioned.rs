@@ -67,12 +67,12 @@ fn cas(stack: &mut Stack<'_>) -> NativeResult {
         given => given,
     };
     let dict = dict(stack)?;
-    dict.note_end(options.ttl_ms);
     let (key, value) = (key(stack), given.value(stack, 4));
     let stored = match expected {
         Some(version) => dict.cas(key, version as u64, value, options),
         None => dict.add(key, value, options),
     };
+    dict.note_end(options.ttl_ms);
     match stored {
         Ok(stored) => {
             stack.push_integer(stored.version as i64);
