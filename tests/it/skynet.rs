@@ -345,3 +345,66 @@ fn a_hangup_opens_the_log_file_anew() {
     assert!(before.contains("before") && !before.contains("after"), "{before}");
     assert!(after.contains("after"), "{after}");
 }
+
+#[test]
+fn the_host_lives_on_when_the_main_service_is_killed() {
+    let main = "local mode, victim = ...
+        skynet.start(function()
+          if mode ~= 'worker' then
+            skynet.newservice('main', 'worker', skynet.self())
+            return
+          end
+          skynet.timeout(1, function()
+            skynet.kill(tonumber(victim))
+            skynet.sleep(1)
+            print(pcall(skynet.call, tonumber(victim), 'lua') == false)
+            skynet.exit()
+          end)
+        end)";
+    let ended = scratch("skynet_main_killed", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "true\n");
+}
+
+#[test]
+fn abort_closes_nothing_but_what_the_running_task_leaves() {
+    let main = "local function on_close(name)
+          return setmetatable({}, { __close = function() print(name) end })
+        end
+        skynet.start(function()
+          local _ <close> = on_close 'running'
+          skynet.fork(function()
+            local _ <close> = on_close 'waiting'
+            skynet.wait()
+          end)
+          skynet.yield()
+          skynet.abort()
+          print 'goes on'
+        end)";
+    let ended = scratch("skynet_abort_closes", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "goes on\nrunning\n");
+}
+
+#[test]
+fn a_monitor_is_not_told_of_the_end_of_the_host() {
+    let main = "skynet.start(function()
+          skynet.monitor 'monitor'
+          for _ = 1, 9 do skynet.newservice 'waits' end
+          skynet.kill(skynet.newservice 'waits')
+          skynet.sleep(1)
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_monitor_abort", main);
+    scratch.file("waits.lua", &format!("{SKYNET}skynet.start(function() end)"));
+    scratch.file(
+        "monitor.lua",
+        &format!(
+            "{SKYNET}skynet.register_protocol {{
+              name = 'client', id = skynet.PTYPE_CLIENT,
+              unpack = function() end,
+              dispatch = function() print 'dead' end,
+            }}
+            skynet.start(function() end)"
+        ),
+    );
+    assert_eq!(scratch.run(["run", "main.lua"]).expect_code(0).stdout, "dead\n");
+}

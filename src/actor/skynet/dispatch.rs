@@ -2,8 +2,10 @@
 //! the worker finds the handler and unpacks straight onto the stack of a pooled coroutine.
 
 use super::{Form, Handler, Origin, Protocol};
+use crate::actor::alarm::Alarm;
+use crate::actor::begin::keep_function;
 use crate::actor::fault::{Code, Fault};
-use crate::actor::message::Caller;
+use crate::actor::message::{Caller, Message};
 use crate::actor::request::Terms;
 use crate::actor::serve::{fault_of, no_memory};
 use crate::actor::slots::Key;
@@ -189,8 +191,29 @@ impl Turn<'_, '_> {
         let arguments = stack.top() - 1;
         let mut task = Task::new(Stage::Running, Role::Start);
         task.caller = caller;
-        self.begin(task, coroutine, arguments);
+        if self.state.skynet.starts_late.get() {
+            self.begin_behind_messages(task, coroutine);
+        } else {
+            self.begin(task, coroutine, arguments);
+        }
         self.serve_early();
+    }
+
+    /// Lets a task wait with what is on its stack until the messages are handled that have come.
+    fn begin_behind_messages(&mut self, mut task: Task, coroutine: Coroutine) {
+        task.stage = Stage::Armed;
+        task.function = Some(keep_function(&mut self.stack.in_coroutine(&coroutine), 1));
+        self.stack.recycle(coroutine);
+        match self.state.insert(task) {
+            Ok(key) => {
+                self.state.service.post(Message::Alarm(Alarm::Begin(key.to_bits())));
+            }
+            Err((fault, mut task)) => {
+                let caller = task.caller.take();
+                self.state.release_task(self.stack, task);
+                self.main_failed(caller, fault);
+            }
+        }
     }
 
     /// Takes back what the task that ran until now was lent, and stops its watch.
@@ -224,9 +247,11 @@ impl Turn<'_, '_> {
     /// The start function has returned: whoever spawned the service learns that it is there.
     pub(in crate::actor) fn started(&mut self, caller: Option<Caller>) {
         self.stack.settle();
-        if let Some(caller) = caller {
-            caller.answer(Payload::EMPTY);
-        }
+        let Some(caller) = caller else { return };
+        match self.state.start_in_vain() {
+            None => caller.answer(Payload::EMPTY),
+            Some(fault) => caller.fail(fault),
+        };
     }
 }
 
