@@ -149,7 +149,7 @@ fn a_configuration_of_skynet_says_what_runs() {
             "root = './app/'\nluaservice = root .. 'service/?.lua;' .. root .. '?/main.lua'\n\
              lua_path = root .. 'lib/?.lua'\nlua_cpath = root .. 'c/?.so'\n",
         )
-        .file("app/preload.lua", "PRELOADED = SERVICE_NAME .. select('#', ...)")
+        .file("app/preload.lua", "PRELOADED = table.concat({ SERVICE_NAME, ... }, ' ')")
         .file("app/lib/greet.lua", "return function(who) return 'hello ' .. who end")
         .file("app/other/part.lua", "return 'a part'")
         .file(
@@ -160,6 +160,7 @@ fn a_configuration_of_skynet_says_what_runs() {
                   print(word, SERVICE_NAME, SERVICE_PATH, PRELOADED)
                   print(require 'greet' (skynet.getenv 'home'))
                   print(skynet.getenv 'thread', skynet.getenv 'switch', skynet.getenv 'nothing')
+                  print(skynet.getenv 'profile', skynet.getenv 'bootstrap')
                   print((package.cpath:match '^[^;]+'))
                   print(skynet.call(skynet.newservice 'other', 'lua'))
                   skynet.abort()
@@ -180,7 +181,8 @@ fn a_configuration_of_skynet_says_what_runs() {
     let ended = Running::start(command).wait().expect_code(0);
     assert_eq!(
         ended.stdout,
-        "hello\tboot\t./app/service/\tboot1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
+        "hello\tboot\t./app/service/\tboot boot hello\nhello world\n2\ttrue\tnil\n\
+         true\tsnlua bootstrap\n./app/c/?.so\n\
          a part\t./app/other/\n"
     );
     let warnings: Vec<&str> = ended.stderr.lines().collect();

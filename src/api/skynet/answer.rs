@@ -58,11 +58,15 @@ fn ignoreret(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.context()`: session and source of the running request.
+/// `skynet.context()`: session and source of the running request, nil and nil without one.
 fn context(stack: &mut Stack<'_>) -> NativeResult {
-    let Some(origin) = State::of(stack)?.origin() else { return Ok(Outcome::Return(0)) };
-    stack.push_integer(origin.session);
-    stack.push_integer(origin.source);
+    if let Some(origin) = State::of(stack)?.origin() {
+        stack.push_integer(origin.session);
+        stack.push_integer(origin.source);
+    } else {
+        stack.push_nil();
+        stack.push_nil();
+    }
     Ok(Outcome::Return(2))
 }
 

@@ -32,7 +32,7 @@ end
 function course.answers_in_start()
   local ok = pcall(skynet.retpack, "too early")
   skynet.sleep(1)
-  answer(("%s %s"):format(ok, (skynet.context())))
+  answer(("%s %d"):format(ok, select("#", skynet.context())))
 end
 
 function course.calls_back()
@@ -63,7 +63,7 @@ function course.inject()
   local counters = { n = 1 }
   skynet.dispatch("lua", function()
     counters.n = counters.n + 1
-    skynet.retpack(counters.n)
+    skynet.retpack(assert(counters.n))
   end)
 end
 

@@ -186,6 +186,28 @@ skynet.start(function()
     refuses("in the cell", service.query, "failing")
   end)
 
+  test("a service that begins with a function needs no start function", function()
+    local service = require "skynet.service"
+    local address = service.new("plain cell", function(...)
+      local own = require "skynet"
+      local arguments = ...
+      own.sleep(1)
+      own.dispatch("lua", function()
+        own.retpack(arguments, own.task "init")
+      end)
+    end, { "a table" })
+    local arguments, starting = skynet.call(address, "lua")
+    equal(arguments[1], "a table")
+    equal(starting, nil)
+    equal(skynet.call(address, "lua")[1], "a table")
+    equal(service.close "plain cell", true)
+    refuses("in the start", service.new, "bad cell", function()
+      require("skynet").start(function()
+        error "in the start"
+      end)
+    end)
+  end)
+
   test("skynet.coroutine is Lua's own, and waits", function()
     local co = require "skynet.coroutine"
     local task = coroutine.running()
