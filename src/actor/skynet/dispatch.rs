@@ -13,7 +13,7 @@ use crate::actor::state::State;
 use crate::actor::task::{Deadlines, Role, Stage, Task};
 use crate::actor::turn::Turn;
 use crate::message::Payload;
-use crate::vm::{Coroutine, Reference, Stack};
+use crate::vm::{Coroutine, Kind, Reference, Stack};
 
 /// Runs functions before the start function.
 const START_TEXT: &str = include_str!("../../../lua/boot/start.lua");
@@ -110,12 +110,9 @@ impl Turn<'_, '_> {
         let number = forwarded.unwrap_or(incoming.protocol);
         let protocol = protocols.numbered(number);
         let lazy = match protocol.map(|protocol| &protocol.handler) {
-            Some(Handler::Function(handler)) => {
-                stack.push_kept(handler);
-                None
-            }
             Some(Handler::Lazy(make)) => Some(*make),
-            Some(Handler::None) | None => {
+            handler if push_handler(stack, handler) => None,
+            _ => {
                 let unknown = protocols.unknown_request.as_ref();
                 // A request is refused, so that its caller learns that nobody handles it.
                 let unknown = unknown.filter(|_| incoming.origin().session == 0);
@@ -253,6 +250,24 @@ impl Turn<'_, '_> {
             Some(fault) => caller.fail(fault),
         };
     }
+}
+
+/// Pushes the function that handles messages; false if there is none.
+fn push_handler(stack: &mut Stack<'_>, handler: Option<&Handler>) -> bool {
+    match handler {
+        Some(Handler::Function(handler)) => stack.push_kept(handler),
+        Some(Handler::Described(table)) => {
+            stack.push_kept(table);
+            let kind = stack.raw_get_field(-1, "dispatch");
+            if kind != Kind::Function {
+                stack.pop(2);
+                return false;
+            }
+            stack.remove(stack.top() - 1);
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// Why a message finds no handler.

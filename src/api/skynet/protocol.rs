@@ -99,7 +99,8 @@ fn described(stack: &mut Stack<'_>) -> Result<Protocol, Raise> {
     let handler = match stack.raw_get_field(1, "dispatch") {
         Kind::Nil => {
             stack.pop(1);
-            Handler::None
+            stack.push_value(1);
+            Handler::Described(stack.keep())
         }
         Kind::Function => Handler::Function(stack.keep()),
         _ => return Err(Raise::argument(1, "field 'dispatch' is not a function")),
@@ -146,6 +147,10 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     if stack.is_none_or_nil(2) {
         match protocol.as_ref().map(|protocol| &protocol.handler) {
             Ok(Handler::Function(handler)) => stack.push_kept(handler),
+            Ok(Handler::Described(table)) => {
+                stack.push_kept(table);
+                stack.raw_get_field(-1, "dispatch");
+            }
             Ok(Handler::None | Handler::Lazy(_)) | Err(_) => stack.push_nil(),
         }
         return Ok(Outcome::Return(1));
@@ -159,6 +164,11 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
         Some(Handler::Function(before)) => {
             stack.push_kept(&before);
             stack.release(before);
+        }
+        Some(Handler::Described(table)) => {
+            stack.push_kept(&table);
+            stack.release(table);
+            stack.raw_get_field(-1, "dispatch");
         }
         _ => stack.push_nil(),
     }

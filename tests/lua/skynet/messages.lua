@@ -219,6 +219,76 @@ skynet.start(function()
     skynet.dispatch_unknown_request(before)
   end)
 
+  test("a protocol may be given its handler through the table that described it", function()
+    local described = { name = "late", id = 77, pack = skynet.pack, unpack = skynet.unpack }
+    skynet.register_protocol(described)
+    equal(skynet.dispatch "late", nil)
+    refuses("does not handle", skynet.call, skynet.self(), "late", 1)
+    function described.dispatch(_, _, ...)
+      skynet.retpack("handled", ...)
+    end
+    equal(skynet.dispatch "late", described.dispatch)
+    equal(select(2, skynet.call(skynet.self(), "late", 1)), 1)
+    local before = skynet.dispatch("late", function()
+      skynet.retpack "replaced"
+    end)
+    equal(before, described.dispatch)
+    equal(skynet.call(skynet.self(), "late"), "replaced")
+  end)
+
+  test("a gate takes frames in their order, also when it waits while it handles one", function()
+    local netpack = require "skynet.netpack"
+    local seen, queue = {}, nil
+    local event = {}
+    function event.data(connection, msg, sz)
+      local text = netpack.tostring(msg, sz)
+      if text == "wait" then
+        skynet.sleep(1)
+      end
+      seen[#seen + 1] = connection .. text
+    end
+    function event.more()
+      for connection, msg, sz in netpack.pop, queue do
+        skynet.fork(event.more)
+        event.data(connection, msg, sz)
+      end
+    end
+    function event.close(connection)
+      seen[#seen + 1] = "closed " .. connection
+    end
+    skynet.register_protocol {
+      name = "socket",
+      id = skynet.PTYPE_SOCKET,
+      unpack = function(msg, sz)
+        return netpack.filter(queue, msg, sz)
+      end,
+      dispatch = function(_, _, frames, name, ...)
+        queue = frames
+        if name then
+          event[name](...)
+        end
+      end,
+    }
+    local function receive(...)
+      skynet.redirect(skynet.self(), 0, "socket", 0, skynet.pack(...))
+    end
+    local function frame(text)
+      return netpack.tostring(netpack.pack(text))
+    end
+    local split = frame "split"
+    for i = 1, #split - 1 do
+      receive("data", 1, split:sub(i, i))
+    end
+    receive("data", 2, frame "wait" .. frame "" .. frame "b")
+    receive("data", 1, split:sub(-1) .. frame "c")
+    receive("data", 3, frame "lost":sub(1, 3))
+    receive("close", 3)
+    receive("data", 3, frame "new")
+    skynet.sleep(3)
+    equal(table.concat(seen, " "), "2 2b 1split 1c closed 3 3new 2wait")
+    equal(netpack.pop(queue), nil)
+  end)
+
   check.done()
   skynet.abort()
 end)
