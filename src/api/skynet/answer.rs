@@ -58,14 +58,17 @@ fn ignoreret(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.context()`: session and source of the running request, nil and nil without one.
+/// `skynet.context()`: session and source of the running request, nil where there is none. One that was
+/// answered has no session.
 fn context(stack: &mut Stack<'_>) -> NativeResult {
-    if let Some(origin) = State::of(stack)?.origin() {
-        stack.push_integer(origin.session);
-        stack.push_integer(origin.source);
-    } else {
-        stack.push_nil();
-        stack.push_nil();
+    let origin = State::of(stack)?.origin();
+    match origin.and_then(|(session, _)| session) {
+        Some(session) => stack.push_integer(session),
+        None => stack.push_nil(),
+    }
+    match origin {
+        Some((_, source)) => stack.push_integer(source),
+        None => stack.push_nil(),
     }
     Ok(Outcome::Return(2))
 }

@@ -219,6 +219,25 @@ skynet.start(function()
     skynet.dispatch_unknown_request(before)
   end)
 
+  test("a request that was answered has no session, but a source", function()
+    local session, source, count
+    local before = skynet.dispatch("lua", function()
+      skynet.retpack()
+      session, source = skynet.context()
+      skynet.fork(function()
+        count = select("#", skynet.context())
+      end)
+    end)
+    skynet.call(skynet.self(), "lua")
+    skynet.yield()
+    equal(session, nil)
+    equal(source, skynet.self())
+    equal(count, 2)
+    if before then
+      skynet.dispatch("lua", before)
+    end
+  end)
+
   test("a protocol may be given its handler through the table that described it", function()
     local described = { name = "late", id = 77, pack = skynet.pack, unpack = skynet.unpack }
     skynet.register_protocol(described)

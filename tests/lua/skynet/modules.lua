@@ -40,6 +40,7 @@ skynet.start(function()
     skynet.yield()
     assert(skynet.stat "cpu" >= 0.01)
     equal(type(profile.wrap), "function")
+    equal(profile.yield, coroutine.yield)
   end)
 
   test("a queue lets one task in at a time, in the order of arrival", function()
