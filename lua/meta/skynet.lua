@@ -63,7 +63,8 @@ function skynet.init(f) end
 ---@return any
 function skynet.require(name) end
 
---- Starts a service and waits until its start function has ended. Arguments keep their types.
+--- Starts a service and waits until its start function has ended. Texts and numbers arrive as
+--- words.
 ---@param name string
 ---@param ... any
 ---@return integer? address nothing for a service that has exited until then
@@ -226,7 +227,7 @@ function skynet.wakeup(token) end
 --- Ends this service. Does not return.
 function skynet.exit() end
 
---- Ends another service at once; its callers are told.
+--- Ends a service at once; its callers are told. The own one goes on until it waits.
 ---@param address skynet.Address
 function skynet.kill(address) end
 

@@ -369,8 +369,11 @@ impl Core {
         self.exit_monitor.store(service.address().number(), Ordering::Release);
     }
 
-    /// Tells it.
+    /// Tells it, unless the host ends.
     pub(crate) fn tell_exit_monitor(self: &Arc<Self>, ended: Address) {
+        if self.warden.is_shutting_down() {
+            return;
+        }
         let monitor = Address::from_number(self.exit_monitor.load(Ordering::Acquire));
         let Some(monitor) = monitor.and_then(|monitor| self.table.get(monitor)) else { return };
         if let Ok(outside) = self.outside() {

@@ -97,7 +97,8 @@ impl Turn<'_, '_> {
 
 /// Closes every coroutine, so that `__close` methods run. They cannot wait.
 fn close_coroutines(stack: &mut Stack<'_>, state: &State) {
-    let keys = state.tasks.borrow().keys();
+    let mut keys = state.tasks.borrow().keys();
+    state.skynet.put_leaver_last(&mut keys);
     for key in keys {
         let mut tasks = state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { continue };
@@ -131,13 +132,15 @@ pub(super) fn bury_vm(
     at_once: bool,
 ) {
     let memory_bytes = vm.memory().used_bytes;
-    let callers = worker::with_vm(&mut vm, |stack| {
-        let Some(state) = stack.data::<State>() else { return Vec::new() };
-        if !at_once {
+    let is_aborted = service.core().warden.is_aborting();
+    let (callers, drops_suspended) = worker::with_vm(&mut vm, |stack| {
+        let Some(state) = stack.data::<State>() else { return (Vec::new(), false) };
+        let drops_suspended = is_aborted && state.skynet.is_started();
+        if !at_once && !drops_suspended {
             close_coroutines(stack, state);
         }
         state.core.totals.note_profile(service.name(), &state.profile.borrow());
-        state.take_callers()
+        (state.take_callers(), drops_suspended)
     });
     let obituary = bury(service, batch, end, memory_bytes);
     for caller in callers.into_iter().filter(Caller::waits) {
@@ -145,6 +148,9 @@ pub(super) fn bury_vm(
     }
     if at_once {
         vm.kill();
+    }
+    if drops_suspended {
+        vm.drop_suspended();
     }
     worker::close(vm);
     service.core().note_freed(memory_bytes);

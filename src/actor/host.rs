@@ -162,7 +162,8 @@ impl HostBuilder {
         self
     }
 
-    /// A Lua file that runs in every service before its own file, with the same arguments.
+    /// A Lua file that runs in every service before its own file, with the name of the service, which
+    /// services for skynet have, and the same arguments.
     pub fn preload(mut self, file: impl Into<PathBuf>) -> HostBuilder {
         self.settings.preload = Some(file.into());
         self
@@ -433,6 +434,8 @@ pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
     service.figures.leave(Leaving::Killed);
     let alive = service.control(Message::Kill(Box::new(End::Killed(reason))));
     if alive {
+        // Its names are free at once, so that whoever replaces it may take them.
+        service.core().names.forget(service);
         service.core().warden.hurry();
     }
     alive

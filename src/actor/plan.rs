@@ -1,5 +1,6 @@
 //! What a new service will run, and where it is found.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Code, Fault};
@@ -24,6 +25,16 @@ pub struct Spawn {
     pub(crate) mailbox_messages: Option<usize>,
     pub(crate) when_full: Option<WhenFull>,
     pub(crate) cache_mode: Option<Mode>,
+    lookup: Lookup,
+}
+
+/// Where the file of a service is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lookup {
+    /// As modules are.
+    Modules,
+    /// As skynet does first: the name stands in patterns as it is, whatever it holds.
+    Patterns,
 }
 
 impl Spawn {
@@ -38,7 +49,13 @@ impl Spawn {
             mailbox_messages: None,
             when_full: None,
             cache_mode: None,
+            lookup: Lookup::Modules,
         }
+    }
+
+    /// A service by the name that skynet would find it by.
+    pub(crate) fn by_skynet_name(name: impl Into<String>) -> Spawn {
+        Spawn { lookup: Lookup::Patterns, ..Spawn::named(name) }
     }
 
     /// A service whose file is this text.
@@ -84,16 +101,33 @@ impl Spawn {
         let source = match (&self.text, settings.standard_service(&self.name)) {
             (Some(text), _) => Source::Text(text.clone()),
             (None, Some(text)) => Source::Standard(text),
-            (None, None) => {
-                Source::File(find_file(&self.name, &settings.service_patterns, &settings.path)?)
-            }
+            (None, None) => Source::File(self.file(settings)?),
+        };
+        let name = match self.lookup {
+            Lookup::Modules => short_name(&self.name),
+            Lookup::Patterns => self.name.clone(),
         };
         Ok(Plan {
             source,
-            name: short_name(&self.name),
+            name,
             memory_limit_bytes: self.memory_limit_bytes,
             cache_mode: self.cache_mode,
         })
+    }
+
+    fn file(&self, settings: &Settings) -> Result<PathBuf, Fault> {
+        let name = &self.name;
+        let by_pattern = settings.service_patterns.iter().map(|pattern| pattern.replace('?', name));
+        let mut candidates: Vec<PathBuf> = by_pattern.map(PathBuf::from).collect();
+        if self.lookup == Lookup::Patterns {
+            candidates.extend(by_usual_patterns(name, &settings.path));
+        }
+        candidates.extend(if is_path(name) {
+            paths_of(name, &settings.path)
+        } else {
+            files_of(name, &settings.path)
+        });
+        find_file(name, candidates)
     }
 }
 
@@ -147,11 +181,10 @@ fn is_path(name: &str) -> bool {
     name.contains('/') || name.ends_with(".lua")
 }
 
-/// The file of a service.
-fn find_file(name: &str, patterns: &[String], path: &[PathBuf]) -> Result<PathBuf, Fault> {
-    let by_pattern = patterns.iter().map(|pattern| PathBuf::from(pattern.replace('?', name)));
-    let in_path = if is_path(name) { paths_of(name, path) } else { files_of(name, path) };
-    let candidates: Vec<PathBuf> = by_pattern.chain(in_path).collect();
+/// The file of a service, the first of these that is one.
+fn find_file(name: &str, mut candidates: Vec<PathBuf>) -> Result<PathBuf, Fault> {
+    let mut seen = HashSet::new();
+    candidates.retain(|file| seen.insert(file.clone()));
     if let Some(found) = candidates.iter().find(|file| file.is_file()) {
         return Ok(found.clone());
     }
@@ -163,6 +196,14 @@ fn find_file(name: &str, patterns: &[String], path: &[PathBuf]) -> Result<PathBu
     };
     let text = format!("service `{name}` not found{}{hint}", tried.concat());
     Err(Fault::new(Code::NotFound, text))
+}
+
+/// Where the services of a program for skynet lie that has no patterns of its own.
+fn by_usual_patterns(name: &str, path: &[PathBuf]) -> Vec<PathBuf> {
+    let places = |directory: &PathBuf| {
+        [".lua", "/main.lua", "/init.lua"].map(|end| directory.join(format!("{name}{end}")))
+    };
+    path.iter().flat_map(places).collect()
 }
 
 /// Where a service may lie that is named by a path: there, or below the directories.
@@ -202,19 +243,28 @@ mod tests {
         assert_eq!(files, expected.map(PathBuf::from));
     }
 
+    /// Why there is no service of that name.
+    fn refused(name: &str, patterns: &[&str], directory: &str) -> Fault {
+        let settings = Settings {
+            service_patterns: patterns.iter().map(ToString::to_string).collect(),
+            path: vec![PathBuf::from(directory)],
+            ..Settings::default()
+        };
+        Spawn::named(name).file(&settings).unwrap_err()
+    }
+
     #[test]
     fn a_missing_service_is_reported_with_the_places_that_were_tried() {
-        let fault = find_file("nobody", &[], &[PathBuf::from("/nowhere")]).unwrap_err();
+        let fault = refused("nobody", &[], "/nowhere");
         assert_eq!(fault.code, Code::NotFound);
         assert!(fault.message.contains("no file '/nowhere/nobody.lua'"), "{fault}");
-        let fault = find_file("nobody", &[], &[]).unwrap_err();
+        let fault = Spawn::named("nobody").file(&Settings::default()).unwrap_err();
         assert!(fault.message.contains("hint: name a directory with --path"), "{fault}");
     }
 
     #[test]
     fn patterns_come_before_directories() {
-        let patterns = ["./service/?.lua".to_owned(), "./?/main.lua".to_owned()];
-        let fault = find_file("game/agent", &patterns, &[PathBuf::from("a")]).unwrap_err();
+        let fault = refused("game/agent", &["./service/?.lua", "./?/main.lua"], "a");
         let places = ["./service/game/agent.lua", "./game/agent/main.lua", "game/agent", "a/game"];
         let place_of = |place| fault.message.find(&format!("no file '{place}")).unwrap();
         let found = places.map(place_of);

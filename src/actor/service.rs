@@ -90,6 +90,11 @@ pub(crate) enum Leaving {
 }
 
 impl Figures {
+    /// True once it must end at once.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.leaving() == Leaving::Killed
+    }
+
     pub(crate) fn leaving(&self) -> Leaving {
         match self.leaving.load(Ordering::Acquire) {
             0 => Leaving::No,

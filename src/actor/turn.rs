@@ -314,7 +314,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             let Some(key) = self.state.next_ready() else { break };
             self.steps += 1;
             self.run_ready_task(key);
-            let is_wanted_elsewhere = self.state.service.mailbox().control_waits();
+            let is_wanted_elsewhere =
+                self.state.service.mailbox().control_waits() || self.state.skynet.is_leaving();
             if self.over.is_some() || is_wanted_elsewhere || self.is_used_up() {
                 break;
             }
@@ -418,7 +419,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     pub(super) fn gone(&self) -> Progress {
         let end = self.state.leaving.borrow_mut().take().unwrap_or(End::Returned);
-        Progress::Over { end: Box::new(end), at_once: false }
+        let at_once = matches!(end, End::Killed(_));
+        Progress::Over { end: Box::new(end), at_once }
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Vm {
     context: NonNull<Context>,
     /// Only `close` sets it, and nothing but `drop` follows.
     is_closed: bool,
+    drops_suspended: bool,
 }
 
 // SAFETY: state and context are reached through the `Vm` alone, so they move with it; what scripts
@@ -70,7 +71,7 @@ impl Vm {
             drop(unsafe { Box::from_raw(context.as_ptr()) });
             return Err(VmError::OutOfMemory);
         };
-        let mut vm = Vm { state, context, is_closed: false };
+        let mut vm = Vm { state, context, is_closed: false, drops_suspended: false };
         vm.attach();
         vm.set_options(&builder.options);
         vm.open_libraries(&builder.options)?;
@@ -201,6 +202,12 @@ impl Vm {
         unsafe { share::lua_interrupt(self.state(), share::INTERRUPT_KILL) };
     }
 
+    /// Coroutines that are suspended when the VM ends are dropped without their `__close` methods, as
+    /// Lua itself drops them.
+    pub fn drop_suspended(&mut self) {
+        self.drops_suspended = true;
+    }
+
     /// True once the VM was killed, by [`Vm::kill`], by an interruption or by `os.exit`.
     pub fn is_killed(&self) -> bool {
         // SAFETY: the state is live and this thread has it.
@@ -214,7 +221,7 @@ impl Vm {
             return;
         }
         // A killed VM runs nothing any more, and what is suspended would not notice.
-        if !self.is_killed() {
+        if !self.is_killed() && !self.drops_suspended {
             self.stack().close_suspended();
         }
         let context = self.context();

@@ -149,7 +149,7 @@ fn a_configuration_of_skynet_says_what_runs() {
             "root = './app/'\nluaservice = root .. 'service/?.lua;' .. root .. '?/main.lua'\n\
              lua_path = root .. 'lib/?.lua'\nlua_cpath = root .. 'c/?.so'\n",
         )
-        .file("app/preload.lua", "PRELOADED = SERVICE_NAME .. select('#', ...)")
+        .file("app/preload.lua", "PRELOADED = table.concat({ SERVICE_NAME, ... }, ' ')")
         .file("app/lib/greet.lua", "return function(who) return 'hello ' .. who end")
         .file("app/other/part.lua", "return 'a part'")
         .file(
@@ -160,6 +160,7 @@ fn a_configuration_of_skynet_says_what_runs() {
                   print(word, SERVICE_NAME, SERVICE_PATH, PRELOADED)
                   print(require 'greet' (skynet.getenv 'home'))
                   print(skynet.getenv 'thread', skynet.getenv 'switch', skynet.getenv 'nothing')
+                  print(skynet.getenv 'profile', skynet.getenv 'bootstrap')
                   print((package.cpath:match '^[^;]+'))
                   print(skynet.call(skynet.newservice 'other', 'lua'))
                   skynet.abort()
@@ -180,7 +181,8 @@ fn a_configuration_of_skynet_says_what_runs() {
     let ended = Running::start(command).wait().expect_code(0);
     assert_eq!(
         ended.stdout,
-        "hello\tboot\t./app/service/\tboot1\nhello world\n2\ttrue\tnil\n./app/c/?.so\n\
+        "hello\tboot\t./app/service/\tboot boot hello\nhello world\n2\ttrue\tnil\n\
+         true\tsnlua bootstrap\n./app/c/?.so\n\
          a part\t./app/other/\n"
     );
     let warnings: Vec<&str> = ended.stderr.lines().collect();
@@ -344,4 +346,67 @@ fn a_hangup_opens_the_log_file_anew() {
     let (before, after) = (read("host.log.1"), read("host.log"));
     assert!(before.contains("before") && !before.contains("after"), "{before}");
     assert!(after.contains("after"), "{after}");
+}
+
+#[test]
+fn the_host_lives_on_when_the_main_service_is_killed() {
+    let main = "local mode, victim = ...
+        skynet.start(function()
+          if mode ~= 'worker' then
+            skynet.newservice('main', 'worker', skynet.self())
+            return
+          end
+          skynet.timeout(1, function()
+            skynet.kill(tonumber(victim))
+            skynet.sleep(1)
+            print(pcall(skynet.call, tonumber(victim), 'lua') == false)
+            skynet.exit()
+          end)
+        end)";
+    let ended = scratch("skynet_main_killed", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "true\n");
+}
+
+#[test]
+fn abort_closes_nothing_but_what_the_running_task_leaves() {
+    let main = "local function on_close(name)
+          return setmetatable({}, { __close = function() print(name) end })
+        end
+        skynet.start(function()
+          local _ <close> = on_close 'running'
+          skynet.fork(function()
+            local _ <close> = on_close 'waiting'
+            skynet.wait()
+          end)
+          skynet.yield()
+          skynet.abort()
+          print 'goes on'
+        end)";
+    let ended = scratch("skynet_abort_closes", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "goes on\nrunning\n");
+}
+
+#[test]
+fn a_monitor_is_not_told_of_the_end_of_the_host() {
+    let main = "skynet.start(function()
+          skynet.monitor 'monitor'
+          for _ = 1, 9 do skynet.newservice 'waits' end
+          skynet.kill(skynet.newservice 'waits')
+          skynet.sleep(1)
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_monitor_abort", main);
+    scratch.file("waits.lua", &format!("{SKYNET}skynet.start(function() end)"));
+    scratch.file(
+        "monitor.lua",
+        &format!(
+            "{SKYNET}skynet.register_protocol {{
+              name = 'client', id = skynet.PTYPE_CLIENT,
+              unpack = function() end,
+              dispatch = function() print 'dead' end,
+            }}
+            skynet.start(function() end)"
+        ),
+    );
+    assert_eq!(scratch.run(["run", "main.lua"]).expect_code(0).stdout, "dead\n");
 }

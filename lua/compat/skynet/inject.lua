@@ -13,7 +13,7 @@ local function collect(into, f, seen)
     local name, value = debug.getupvalue(f, i)
     if not name then
       return
-    elseif type(value) == "table" and name ~= "_ENV" then
+    elseif type(value) == "table" then
       into[name] = value
     elseif type(value) == "function" then
       collect(into, value, seen)

@@ -83,10 +83,10 @@ function command.QUERY() end
 skynet.start(function()
   skynet.dispatch("lua", function(session, _, name, ...)
     local f = command[type(name) == "string" and name:upper()]
-    if not f then
-      error(("the launcher has no command %s"):format(tostring(name)), 0)
+    local result = { "Unknown command" }
+    if f then
+      result = f(...)
     end
-    local result = f(...)
     if session ~= 0 then
       skynet.retpack(result)
     end

@@ -4,6 +4,7 @@
 local profile = {
   resume = coroutine.resume,
   wrap = coroutine.wrap,
+  yield = coroutine.yield,
 }
 
 --- Begins to measure the running task.

@@ -41,15 +41,15 @@ impl State {
         }
     }
 
-    /// Session and source of the request that the running task serves; session 0 once it was
-    /// answered.
-    pub(crate) fn origin(&self) -> Option<Origin> {
+    /// Session and source of the request that the running task serves; no session once it was answered.
+    pub(crate) fn origin(&self) -> Option<(Option<i64>, i64)> {
         let mut tasks = self.tasks.borrow_mut();
         let task = tasks.get(self.current.get()?).filter(|task| serves(task))?;
-        if let Some(origin) = &task.origin {
-            return Some(**origin);
-        }
-        task.caller.as_ref().map(Origin::of)
+        let origin = match &task.origin {
+            Some(origin) => **origin,
+            None => task.caller.as_ref().map(Origin::of)?,
+        };
+        Some((Some(origin.session).filter(|_| !task.answered), origin.source))
     }
 
     /// Leaves the answer of the running request to a later [`State::send_as`] in the caller's name.

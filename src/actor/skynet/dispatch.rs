@@ -2,8 +2,10 @@
 //! the worker finds the handler and unpacks straight onto the stack of a pooled coroutine.
 
 use super::{Form, Handler, Origin, Protocol};
+use crate::actor::alarm::Alarm;
+use crate::actor::begin::keep_function;
 use crate::actor::fault::{Code, Fault};
-use crate::actor::message::Caller;
+use crate::actor::message::{Caller, Message};
 use crate::actor::request::Terms;
 use crate::actor::serve::{fault_of, no_memory};
 use crate::actor::slots::Key;
@@ -11,7 +13,7 @@ use crate::actor::state::State;
 use crate::actor::task::{Deadlines, Role, Stage, Task};
 use crate::actor::turn::Turn;
 use crate::message::Payload;
-use crate::vm::{Coroutine, Reference, Stack};
+use crate::vm::{Coroutine, Kind, Reference, Stack};
 
 /// Runs functions before the start function.
 const START_TEXT: &str = include_str!("../../../lua/boot/start.lua");
@@ -108,12 +110,9 @@ impl Turn<'_, '_> {
         let number = forwarded.unwrap_or(incoming.protocol);
         let protocol = protocols.numbered(number);
         let lazy = match protocol.map(|protocol| &protocol.handler) {
-            Some(Handler::Function(handler)) => {
-                stack.push_kept(handler);
-                None
-            }
             Some(Handler::Lazy(make)) => Some(*make),
-            Some(Handler::None) | None => {
+            handler if push_handler(stack, handler) => None,
+            _ => {
                 let unknown = protocols.unknown_request.as_ref();
                 // A request is refused, so that its caller learns that nobody handles it.
                 let unknown = unknown.filter(|_| incoming.origin().session == 0);
@@ -189,8 +188,29 @@ impl Turn<'_, '_> {
         let arguments = stack.top() - 1;
         let mut task = Task::new(Stage::Running, Role::Start);
         task.caller = caller;
-        self.begin(task, coroutine, arguments);
+        if self.state.skynet.starts_late.get() {
+            self.begin_behind_messages(task, coroutine);
+        } else {
+            self.begin(task, coroutine, arguments);
+        }
         self.serve_early();
+    }
+
+    /// Lets a task wait with what is on its stack until the messages are handled that have come.
+    fn begin_behind_messages(&mut self, mut task: Task, coroutine: Coroutine) {
+        task.stage = Stage::Armed;
+        task.function = Some(keep_function(&mut self.stack.in_coroutine(&coroutine), 1));
+        self.stack.recycle(coroutine);
+        match self.state.insert(task) {
+            Ok(key) => {
+                self.state.service.post(Message::Alarm(Alarm::Begin(key.to_bits())));
+            }
+            Err((fault, mut task)) => {
+                let caller = task.caller.take();
+                self.state.release_task(self.stack, task);
+                self.main_failed(caller, fault);
+            }
+        }
     }
 
     /// Takes back what the task that ran until now was lent, and stops its watch.
@@ -224,10 +244,30 @@ impl Turn<'_, '_> {
     /// The start function has returned: whoever spawned the service learns that it is there.
     pub(in crate::actor) fn started(&mut self, caller: Option<Caller>) {
         self.stack.settle();
-        if let Some(caller) = caller {
-            caller.answer(Payload::EMPTY);
-        }
+        let Some(caller) = caller else { return };
+        match self.state.start_in_vain() {
+            None => caller.answer(Payload::EMPTY),
+            Some(fault) => caller.fail(fault),
+        };
     }
+}
+
+/// Pushes the function that handles messages; false if there is none.
+fn push_handler(stack: &mut Stack<'_>, handler: Option<&Handler>) -> bool {
+    match handler {
+        Some(Handler::Function(handler)) => stack.push_kept(handler),
+        Some(Handler::Described(table)) => {
+            stack.push_kept(table);
+            let kind = stack.raw_get_field(-1, "dispatch");
+            if kind != Kind::Function {
+                stack.pop(2);
+                return false;
+            }
+            stack.remove(stack.top() - 1);
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// Why a message finds no handler.

@@ -13,6 +13,7 @@ mod blocks;
 mod boards;
 mod channels;
 mod dispatch;
+mod ends;
 mod filter;
 mod protocols;
 mod send;
@@ -37,6 +38,7 @@ use watch::Watch;
 use super::message::{Caller, Message};
 use super::request::{RequestId, Terms};
 use super::service::Service;
+use super::slots::Key;
 use crate::message::Payload;
 use crate::vm::Reference;
 
@@ -94,12 +96,21 @@ pub(crate) struct Skynet {
     woken: Cell<usize>,
     /// Ready tasks that ran since the last message.
     ran: Cell<u32>,
+    /// The service has decided to end.
+    is_leaving: Cell<bool>,
+    /// The task that decided it, if it does not go on from there.
+    leaver: Cell<Option<Key>>,
+    /// The file has sent its own service messages: those that come before it asked for its start function
+    /// are handled before that runs.
+    has_early: Cell<bool>,
+    starts_late: Cell<bool>,
 }
 
 impl Skynet {
     /// The service lives until it exits, and `function` runs once its file has returned.
     pub(crate) fn set_start(&self, function: Reference) -> Option<Reference> {
         self.started.set(true);
+        self.starts_late.set(self.has_early.get());
         self.start.replace(Some(function))
     }
 

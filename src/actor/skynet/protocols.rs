@@ -23,6 +23,9 @@ pub(crate) enum Handler {
     None,
     /// A function of the program.
     Function(Reference),
+    /// What the table by which the program described the protocol has in its field `dispatch`: nothing
+    /// yet.
+    Described(Reference),
     /// A native that returns the function, called when the first message comes.
     Lazy(Native),
 }

@@ -2,11 +2,14 @@
 //! task that is woken goes on before all others that are ready, and what waits for no time at all goes
 //! on behind the messages that have come until then.
 
+use std::sync::Arc;
+
 use super::Skynet;
 use crate::actor::alarm::Alarm;
 use crate::actor::begin::keep_function;
 use crate::actor::fault::{Code, Fault};
 use crate::actor::message::Message;
+use crate::actor::service::Service;
 use crate::actor::slots::Key;
 use crate::actor::state::State;
 use crate::actor::task::{Role, Stage, Task, Wait};
@@ -35,6 +38,15 @@ impl State {
     /// True once the service's file has returned.
     pub(crate) fn has_started(&self) -> bool {
         self.main_done.get()
+    }
+
+    /// A message goes to `target`: if that is this service while its file runs, it comes before the start
+    /// function.
+    #[inline]
+    pub(crate) fn note_sent(&self, target: &Arc<Service>) {
+        if !self.has_started() && Arc::ptr_eq(target, &self.service) {
+            self.skynet.has_early.set(true);
+        }
     }
 
     /// Pushes the coroutine of a task that has one, or nil.
@@ -106,6 +118,7 @@ impl State {
         task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
         self.service.post(Message::Alarm(Alarm::Begin(key.to_bits())));
+        self.note_sent(&self.service);
         Ok(key)
     }
 

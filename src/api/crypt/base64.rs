@@ -1,5 +1,6 @@
 //! Base64 as skynet reads and writes it: the standard alphabet with padding; reading skips every
-//! byte outside the alphabet (line breaks above all) and accepts texts one behind the other.
+//! byte outside the alphabet (line breaks above all) and accepts texts one behind the other. Of bytes that
+//! lie behind the last group, skynet accepts none; here that may be white space.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine};
@@ -9,6 +10,10 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 }
 
 pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let text = text.trim_ascii_end();
+    if let Some(&last) = text.last().filter(|&&byte| !is_known(byte)) {
+        return Err(DecodeError::InvalidByte(text.len() - 1, last));
+    }
     let text: Vec<u8> = text.iter().copied().filter(|&byte| is_known(byte)).collect();
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let mut rest = text.as_slice();
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn broken_texts_are_refused() {
-        for text in ["a", "aG", "aGk", "a===", "====", "aGl=", "aR==", "aG=k"] {
+        for text in ["!!!", "aGk=!", "a", "aG", "aGk", "a===", "====", "aGl=", "aR==", "aG=k"] {
             assert!(decode(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -157,7 +157,9 @@ impl Reader<'_> {
             Leaf::Argument(number) => {
                 let number = c_int::try_from(number).unwrap_or(c_int::MAX);
                 if number > self.places.extra_count {
-                    return Err(Raise::message(format!("absent extra argument #{number}")));
+                    return Err(Raise::message(format!(
+                        "reference to absent extra argument #{number}"
+                    )));
                 }
                 stack.push_value(self.places.extra + number - 1);
             }

@@ -87,7 +87,7 @@ pub(super) fn check(stack: &mut Stack<'_>, index: c_int) -> Result<Part, Raise> 
             push_with_value(stack, Part::new(Tree::Runtime(1, Part::new(Tree::True))))?;
         }
         Kind::Table => grammar::push(stack, index)?,
-        _ => return Err(stack.type_error(index, "pattern")),
+        _ => return Err(stack.type_error(index, "lpeg-pattern")),
     }
     stack.replace(index);
     stack.check_userdata::<Pattern>(index).map(|pattern| pattern.part.clone())

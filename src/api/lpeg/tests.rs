@@ -162,13 +162,13 @@ fn grammars_that_would_never_end_are_refused() {
 #[test]
 fn wrong_arguments_are_refused() {
     check_all(&[
-        ("why(P, io.stdout):match 'pattern expected'", "pattern expected"),
+        ("why(P, io.stdout):match 'lpeg.pattern expected'", "lpeg-pattern expected"),
         ("why(R, 'abc'):match 'range must have two characters'", "range must have two characters"),
         (
             "why(B, P'a'^1):match 'fixed length', why(B, C'a'):match 'captures'",
             "fixed length captures",
         ),
-        ("why(m.match, Carg(3), '', 1, 'p')", "absent extra argument #3"),
+        ("why(m.match, Carg(3), '', 1, 'p')", "reference to absent extra argument #3"),
         ("why(m.match, Cb'n', '')", "back reference 'n' not found"),
         ("why(m.match, C'a' / '%9', 'a')", "invalid capture index (9) in replacement string"),
         ("why(m.match, (C'a' * C'b') / 3, 'ab')", "no capture '3'"),

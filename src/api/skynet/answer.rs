@@ -58,11 +58,18 @@ fn ignoreret(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.context()`: session and source of the running request.
+/// `skynet.context()`: session and source of the running request, nil where there is none. One that was
+/// answered has no session.
 fn context(stack: &mut Stack<'_>) -> NativeResult {
-    let Some(origin) = State::of(stack)?.origin() else { return Ok(Outcome::Return(0)) };
-    stack.push_integer(origin.session);
-    stack.push_integer(origin.source);
+    let origin = State::of(stack)?.origin();
+    match origin.and_then(|(session, _)| session) {
+        Some(session) => stack.push_integer(session),
+        None => stack.push_nil(),
+    }
+    match origin {
+        Some((_, source)) => stack.push_integer(source),
+        None => stack.push_nil(),
+    }
     Ok(Outcome::Return(2))
 }
 

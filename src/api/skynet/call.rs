@@ -30,8 +30,8 @@ const ANSWERED: Continuation = Continuation::new(answered, KEPT);
 const ANSWERED_BY_PROTOCOL: Continuation = Continuation::new(answered_by_protocol, KEPT);
 
 /// Protocols of answers.
-const RESPONSE: u8 = 1;
-const ERROR: u8 = 7;
+pub(super) const RESPONSE: u8 = 1;
+pub(super) const ERROR: u8 = 7;
 
 /// `skynet.call(address, protocol, ...)`.
 fn call(stack: &mut Stack<'_>) -> NativeResult {
@@ -129,7 +129,10 @@ fn deliver(
     payload: Payload,
 ) -> NativeResult {
     let sent = match target {
-        Target::Found(service) => state.send_by(protocol, &service, payload),
+        Target::Found(service) => {
+            state.note_sent(&service);
+            state.send_by(protocol, &service, payload)
+        }
         Target::Missing(_) => return Ok(Outcome::Return(0)),
     };
     sent_to(stack, sent, 0)
@@ -156,6 +159,7 @@ fn redirect(stack: &mut Stack<'_>) -> NativeResult {
     let session = stack.check_integer(4)?;
     let payload = block::take(stack, state, 5)?;
     let Target::Found(service) = target else { return Ok(Outcome::Return(0)) };
+    state.note_sent(&service);
     let sent = match number {
         RESPONSE => {
             state.answer_as(&service, session, Ok(payload));

@@ -27,7 +27,11 @@ fn getenv(stack: &mut Stack<'_>) -> NativeResult {
 /// Settings that every program for skynet finds.
 fn default(state: &State, key: &str) -> Option<String> {
     match key {
+        "bootstrap" => Some("snlua bootstrap".to_owned()),
+        "cpath" => Some("./cservice/?.so".to_owned()),
         "harbor" => Some("0".to_owned()),
+        "logservice" => Some("logger".to_owned()),
+        "profile" => Some("true".to_owned()),
         "thread" => Some(state.core.handle.workers().to_string()),
         _ => None,
     }

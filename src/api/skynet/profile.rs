@@ -10,12 +10,12 @@ const NATIVES: [(&str, Native); 2] = [("start", Native::new(start)), ("stop", Na
 
 fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.set_top(0);
-    stack.push_table(0, 4);
+    stack.push_table(0, 5);
     stack.set_natives(&NATIVES);
     // Coroutines of a program are part of the task that runs them.
     stack.push_globals();
     if stack.raw_get_field(-1, "coroutine") == Kind::Table {
-        for name in ["resume", "wrap"] {
+        for name in ["resume", "wrap", "yield"] {
             stack.raw_get_field(-1, name);
             stack.raw_set_field(1, name);
         }

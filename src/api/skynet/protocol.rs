@@ -24,6 +24,10 @@ pub(super) const NATIVES: [(&str, Native); 9] = [
 /// The protocol of skynet's debugging commands.
 pub(super) const DEBUG: u8 = 9;
 
+/// Protocols that the host itself speaks in every service: of answers, and of failures.
+const OWN_NAMES: [&[u8]; 2] = [b"response", b"error"];
+const OWN_NUMBERS: [u8; 2] = [super::call::RESPONSE, super::call::ERROR];
+
 /// Gives a service the protocols that every service of skynet has.
 pub(super) fn register_own(state: &State) {
     let mut protocols = state.skynet.protocols.borrow_mut();
@@ -58,7 +62,10 @@ fn register_protocol(stack: &mut Stack<'_>) -> NativeResult {
     stack.check_kind(1, Kind::Table)?;
     let protocol = described(stack)?;
     let mut protocols = protocols(state);
-    if protocols.named(&protocol.name).is_some() || protocols.numbered(protocol.number).is_some() {
+    let is_own = OWN_NAMES.contains(&&*protocol.name) || OWN_NUMBERS.contains(&protocol.number);
+    let is_known =
+        protocols.named(&protocol.name).is_some() || protocols.numbered(protocol.number).is_some();
+    if is_own || is_known {
         let name = String::from_utf8_lossy(&protocol.name);
         return Err(Raise::message(format!(
             "the protocol \"{name}\" ({}) is registered already",
@@ -92,7 +99,8 @@ fn described(stack: &mut Stack<'_>) -> Result<Protocol, Raise> {
     let handler = match stack.raw_get_field(1, "dispatch") {
         Kind::Nil => {
             stack.pop(1);
-            Handler::None
+            stack.push_value(1);
+            Handler::Described(stack.keep())
         }
         Kind::Function => Handler::Function(stack.keep()),
         _ => return Err(Raise::argument(1, "field 'dispatch' is not a function")),
@@ -139,6 +147,10 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     if stack.is_none_or_nil(2) {
         match protocol.as_ref().map(|protocol| &protocol.handler) {
             Ok(Handler::Function(handler)) => stack.push_kept(handler),
+            Ok(Handler::Described(table)) => {
+                stack.push_kept(table);
+                stack.raw_get_field(-1, "dispatch");
+            }
             Ok(Handler::None | Handler::Lazy(_)) | Err(_) => stack.push_nil(),
         }
         return Ok(Outcome::Return(1));
@@ -152,6 +164,11 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
         Some(Handler::Function(before)) => {
             stack.push_kept(&before);
             stack.release(before);
+        }
+        Some(Handler::Described(table)) => {
+            stack.push_kept(&table);
+            stack.release(table);
+            stack.raw_get_field(-1, "dispatch");
         }
         _ => stack.push_nil(),
     }

@@ -140,15 +140,39 @@ fn launch(stack: &mut Stack<'_>) -> NativeResult {
 
 /// Spawns the service whose name is in that argument, with the arguments behind it.
 fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
-    let name = stack.check_str(argument)?.to_owned();
-    let mut words = name.split_ascii_whitespace();
-    let spawn =
-        Spawn::named(words.next().unwrap_or_default()).mailbox_messages(SKYNET_MAILBOX_MESSAGES);
-    for (place, word) in (argument + 1..).zip(words) {
-        stack.push_str(word);
-        stack.insert(place);
+    stack.check_str(argument)?;
+    let words = push_words(stack, argument);
+    let first = stack.top() - words + 1;
+    let name = stack.check_str(if words > 0 { first } else { argument })?;
+    let spawn = Spawn::by_skynet_name(name).mailbox_messages(SKYNET_MAILBOX_MESSAGES);
+    spawn_and_wait(stack, state, &spawn, first + i32::from(words > 0), true)
+}
+
+/// Pushes the values from `first` on as a service of skynet gets them: texts and numbers as one line
+/// that is split into words, everything else as it is. Returns how many that are.
+fn push_words(stack: &mut Stack<'_>, first: i32) -> i32 {
+    let last = stack.top();
+    for argument in first..=last {
+        match stack.kind(argument) {
+            Kind::String => {
+                let text = stack.bytes(argument).unwrap_or_default().to_vec();
+                for word in text.split(|byte| is_space(*byte)).filter(|word| !word.is_empty()) {
+                    stack.push_bytes(word);
+                }
+            }
+            Kind::Number => {
+                let text = stack.text(argument);
+                stack.push_str(&text);
+            }
+            _ => stack.push_value(argument),
+        }
     }
-    spawn_and_wait(stack, state, &spawn, argument + 1, true)
+    stack.top() - last
+}
+
+/// What separates words in C.
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
 }
 
 fn newcell(stack: &mut Stack<'_>) -> NativeResult {
@@ -215,13 +239,16 @@ fn has_exited(stack: &Stack<'_>, state: &State) -> bool {
     obituary.is_some_and(|obituary| matches!(obituary.end, End::Exited(_)))
 }
 
-/// `skynet.kill(address)`: ends a service at once; its callers are told.
+/// `skynet.kill(address)`: ends a service at once; its callers are told. A service that kills itself
+/// goes on until it waits. The host lives on without its main service.
 fn kill(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let Target::Found(service) = target(stack, state, 1)? else { return Ok(Outcome::Return(0)) };
-    kill_service(&service, None);
+    state.core.let_main_go(&service);
     if service.address() == state.service.address() {
-        return stop_here(stack);
+        state.kill_own();
+    } else {
+        kill_service(&service, None);
     }
     Ok(Outcome::Return(0))
 }
@@ -229,8 +256,7 @@ fn kill(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.exit()`: ends this service; does not return.
 fn exit(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    state.core.let_main_go(&state.service);
-    state.leave(End::Exited(None));
+    state.exit_own();
     stop_here(stack)
 }
 

@@ -19,7 +19,8 @@ function course.arguments(_, ...)
   for i, value in ipairs { ... } do
     types[i] = math.type(value) or type(value)
   end
-  answer(#types, table.concat(types, " "))
+  local line = types[1] == "string" and table.concat({ ... }, " ")
+  answer(#types, table.concat(types, " "), line)
 end
 
 function course.slow()
@@ -31,7 +32,7 @@ end
 function course.answers_in_start()
   local ok = pcall(skynet.retpack, "too early")
   skynet.sleep(1)
-  answer(("%s %s"):format(ok, (skynet.context())))
+  answer(("%s %d"):format(ok, select("#", skynet.context())))
 end
 
 function course.calls_back()
@@ -62,7 +63,7 @@ function course.inject()
   local counters = { n = 1 }
   skynet.dispatch("lua", function()
     counters.n = counters.n + 1
-    skynet.retpack(counters.n)
+    skynet.retpack(assert(counters.n))
   end)
 end
 
@@ -76,6 +77,38 @@ end
 
 function course.kills_itself()
   skynet.kill(skynet.self())
+  skynet.fork(skynet.send, target, "lua", "fork")
+  skynet.send(target, "lua", "killed")
+end
+
+function course.exits_in_fork()
+  skynet.timeout(2, function()
+    skynet.fork(function()
+      skynet.send(target, "lua", "exits")
+      skynet.exit()
+    end)
+    skynet.fork(skynet.send, target, "lua", "never")
+  end)
+end
+
+local function on_close(what)
+  return setmetatable({}, {
+    __close = function()
+      skynet.send(target, "lua", what)
+    end,
+  })
+end
+
+-- Exits with the first request, while another task waits.
+function course.open()
+  skynet.dispatch("lua", function()
+    local _ <close> = on_close "exits"
+    skynet.exit()
+  end)
+  skynet.fork(function()
+    local _ <close> = on_close "waits"
+    skynet.wait()
+  end)
 end
 
 function course.init() end
@@ -97,6 +130,24 @@ elseif mode == "init" then
     end)
   end
   function course.init()
+    order[#order + 1] = "start"
+    answer(table.concat(order, " "))
+  end
+end
+
+if mode == "early" then
+  local order = {}
+  skynet.init(function()
+    order[#order + 1] = "init"
+  end)
+  skynet.dispatch("lua", function(_, _, what)
+    order[#order + 1] = what
+  end)
+  skynet.send(skynet.self(), "lua", "message")
+  skynet.timeout(0, function()
+    order[#order + 1] = "timer"
+  end)
+  function course.early()
     order[#order + 1] = "start"
     answer(table.concat(order, " "))
   end

@@ -166,6 +166,8 @@ skynet.start(function()
   test("protocols have one name and one number", function()
     refuses("registered already", skynet.register_protocol, { name = "text", id = 99 })
     refuses("registered already", skynet.register_protocol, { name = "other", id = 10 })
+    refuses("registered already", skynet.register_protocol, { name = "response", id = 99 })
+    refuses("registered already", skynet.register_protocol, { name = "other", id = 7 })
     refuses("0 to 255", skynet.register_protocol, { name = "other", id = 256 })
     refuses("name", skynet.register_protocol, { id = 99 })
   end)
@@ -215,6 +217,95 @@ skynet.start(function()
     refuses("does not handle", skynet.rawcall, skynet.self(), "unheard", "y")
     equal(table.concat(seen, " "), "xunheard of no protocol202")
     skynet.dispatch_unknown_request(before)
+  end)
+
+  test("a request that was answered has no session, but a source", function()
+    local session, source, count
+    local before = skynet.dispatch("lua", function()
+      skynet.retpack()
+      session, source = skynet.context()
+      skynet.fork(function()
+        count = select("#", skynet.context())
+      end)
+    end)
+    skynet.call(skynet.self(), "lua")
+    skynet.yield()
+    equal(session, nil)
+    equal(source, skynet.self())
+    equal(count, 2)
+    if before then
+      skynet.dispatch("lua", before)
+    end
+  end)
+
+  test("a protocol may be given its handler through the table that described it", function()
+    local described = { name = "late", id = 77, pack = skynet.pack, unpack = skynet.unpack }
+    skynet.register_protocol(described)
+    equal(skynet.dispatch "late", nil)
+    refuses("does not handle", skynet.call, skynet.self(), "late", 1)
+    function described.dispatch(_, _, ...)
+      skynet.retpack("handled", ...)
+    end
+    equal(skynet.dispatch "late", described.dispatch)
+    equal(select(2, skynet.call(skynet.self(), "late", 1)), 1)
+    local before = skynet.dispatch("late", function()
+      skynet.retpack "replaced"
+    end)
+    equal(before, described.dispatch)
+    equal(skynet.call(skynet.self(), "late"), "replaced")
+  end)
+
+  test("a gate takes frames in their order, also when it waits while it handles one", function()
+    local netpack = require "skynet.netpack"
+    local seen, queue = {}, nil
+    local event = {}
+    function event.data(connection, msg, sz)
+      local text = netpack.tostring(msg, sz)
+      if text == "wait" then
+        skynet.sleep(1)
+      end
+      seen[#seen + 1] = connection .. text
+    end
+    function event.more()
+      for connection, msg, sz in netpack.pop, queue do
+        skynet.fork(event.more)
+        event.data(connection, msg, sz)
+      end
+    end
+    function event.close(connection)
+      seen[#seen + 1] = "closed " .. connection
+    end
+    skynet.register_protocol {
+      name = "socket",
+      id = skynet.PTYPE_SOCKET,
+      unpack = function(msg, sz)
+        return netpack.filter(queue, msg, sz)
+      end,
+      dispatch = function(_, _, frames, name, ...)
+        queue = frames
+        if name then
+          event[name](...)
+        end
+      end,
+    }
+    local function receive(...)
+      skynet.redirect(skynet.self(), 0, "socket", 0, skynet.pack(...))
+    end
+    local function frame(text)
+      return netpack.tostring(netpack.pack(text))
+    end
+    local split = frame "split"
+    for i = 1, #split - 1 do
+      receive("data", 1, split:sub(i, i))
+    end
+    receive("data", 2, frame "wait" .. frame "" .. frame "b")
+    receive("data", 1, split:sub(-1) .. frame "c")
+    receive("data", 3, frame "lost":sub(1, 3))
+    receive("close", 3)
+    receive("data", 3, frame "new")
+    skynet.sleep(3)
+    equal(table.concat(seen, " "), "2 2b 1split 1c closed 3 3new 2wait")
+    equal(netpack.pop(queue), nil)
   end)
 
   check.done()

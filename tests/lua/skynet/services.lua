@@ -11,17 +11,43 @@ local function start(mode, ...)
 end
 
 skynet.start(function()
-  test("a service gets its arguments as they are", function()
-    local s = start("arguments", 1, true, "text", 2.5, { 1 })
-    local n, types = skynet.call(s, "lua")
-    equal(n, 5)
-    equal(types, "integer boolean string float table")
+  test("a service gets its arguments as the words of a line", function()
+    local s = start("arguments", 1, "two words", "", 2.5, "\t")
+    local n, types, line = skynet.call(s, "lua")
+    equal(n, 4)
+    equal(types, "string string string string")
+    equal(line, "1 two words 2.5")
+    skynet.kill(s)
+    s = skynet.newservice "skynet/life arguments  a b"
+    equal(select(3, skynet.call(s, "lua")), "a b")
+    skynet.kill(s)
+  end)
+
+  test("arguments that no line can hold arrive as they are", function()
+    local s = start("arguments", true, { 1 })
+    local _, types = skynet.call(s, "lua")
+    equal(types, "boolean table")
+    skynet.kill(s)
+  end)
+
+  test("a service is found by a name with a point in front, and in a folder of its own", function()
+    local s = skynet.newservice("./skynet/life", "plain")
+    equal(skynet.call(s, "lua"), "plain")
+    match(
+      skynet.call(".launcher", "lua", "LIST")[skynet.address(s)],
+      "^snlua %./skynet/life plain$"
+    )
+    skynet.kill(s)
+    s = skynet.newservice "skynet/folder"
+    local name, path = skynet.call(s, "lua")
+    equal(name, "skynet/folder")
+    match(path, "/skynet/folder/$")
     skynet.kill(s)
   end)
 
   test("a start function serves no request", function()
     local s = start "answers_in_start"
-    equal(skynet.call(s, "lua"), "false nil")
+    equal(skynet.call(s, "lua"), "false 2")
     skynet.kill(s)
   end)
 
@@ -60,7 +86,43 @@ skynet.start(function()
     equal(skynet.uniqueservice("skynet/life", "exits_in_start"), nil)
     skynet.sleep(1)
     equal(queried, nil)
-    refuses("was killed", start, "kills_itself")
+  end)
+
+  test("a service that kills itself goes on until it waits", function()
+    local told = {}
+    skynet.dispatch("lua", function(_, _, what)
+      told[#told + 1] = what
+    end)
+    refuses("was killed", start, "kills_itself", skynet.self())
+    skynet.yield()
+    equal(table.concat(told, " "), "killed")
+  end)
+
+  test("no other task of a service runs when one has called exit", function()
+    local told = {}
+    skynet.dispatch("lua", function(_, _, what)
+      told[#told + 1] = what
+    end)
+    local s = start("exits_in_fork", skynet.self())
+    refuses("it exited", skynet.call, s, "debug", "LINK")
+    skynet.yield()
+    equal(table.concat(told, " "), "exits")
+  end)
+
+  test("what is open is closed when a service exits, that of its last task last", function()
+    local told = {}
+    skynet.dispatch("lua", function(_, _, what)
+      told[#told + 1] = what
+    end)
+    refuses("it exited", skynet.call, start("open", skynet.self()), "lua")
+    skynet.yield()
+    equal(table.concat(told, " "), "waits exits")
+  end)
+
+  test("what a file sends its own service comes before the start function", function()
+    local s = start "early"
+    equal(skynet.call(s, "lua"), "message timer init start")
+    skynet.kill(s)
   end)
 
   test("init functions run before the start function, in order", function()
@@ -162,7 +224,19 @@ skynet.start(function()
     skynet.sleep(1)
     equal(skynet.call(".launcher", "lua", "LIST")[address], nil)
     equal(skynet.call(".launcher", "lua", "LAUNCHOK"), nil)
-    refuses("no command", skynet.call, ".launcher", "lua", "NOTHING")
+    equal(skynet.call(".launcher", "lua", "NOTHING")[1], "Unknown command")
+  end)
+
+  test("a service that was killed is not listed, and leaves its name to others", function()
+    local first, second = start "busy", start "plain"
+    skynet.name(".successor", first)
+    skynet.send(first, "lua")
+    skynet.kill(first)
+    skynet.name(".successor", second)
+    equal(skynet.localname ".successor", second)
+    equal(skynet.call(".launcher", "lua", "LIST")[skynet.address(first)], nil)
+    skynet.kill(second)
+    equal(skynet.localname ".successor", nil)
   end)
 
   test("every service answers debugging commands", function()
@@ -192,6 +266,8 @@ skynet.start(function()
     equal(output, "1\targument")
     equal(ok, true)
     equal(skynet.call(s, "lua"), 101)
+    source = "print(_P.lua._ENV.SERVICE_NAME, _U.counters == _P.lua.counters)"
+    equal(select(2, skynet.call(s, "debug", "RUN", source)), "skynet/life\ttrue")
     ok, output = skynet.call(s, "debug", "RUN", "error 'oops'")
     equal(ok, false)
     match(output, "oops")
@@ -204,6 +280,7 @@ skynet.start(function()
   test("settings are strings that are made once", function()
     equal(skynet.getenv "color", "green")
     equal(skynet.getenv "nothing", nil)
+    equal(skynet.getenv "logservice", "logger")
     equal(skynet.getenv "thread", "2")
     equal(skynet.getenv "harbor", "0")
     skynet.setenv("answer", 42)
