@@ -63,8 +63,7 @@ function skynet.init(f) end
 ---@return any
 function skynet.require(name) end
 
---- Starts a service and waits until its start function has ended. Texts and numbers arrive as
---- words.
+--- Starts a service and waits until its start function has ended. Arguments keep their types.
 ---@param name string
 ---@param ... any
 ---@return integer? address nothing for a service that has exited until then

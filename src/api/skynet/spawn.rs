@@ -138,41 +138,23 @@ fn launch(stack: &mut Stack<'_>) -> NativeResult {
     begin(stack, state, 1)
 }
 
-/// Spawns the service whose name is in that argument, with the arguments behind it.
+/// Spawns the service whose name is in that argument, with the words behind the name and the
+/// arguments behind it.
 fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
-    stack.check_str(argument)?;
-    let words = push_words(stack, argument);
-    let first = stack.top() - words + 1;
-    let name = stack.check_str(if words > 0 { first } else { argument })?;
-    let spawn = Spawn::by_skynet_name(name).mailbox_messages(SKYNET_MAILBOX_MESSAGES);
-    spawn_and_wait(stack, state, &spawn, first + i32::from(words > 0), true)
-}
-
-/// Pushes the values from `first` on as a service of skynet gets them: texts and numbers as one line
-/// that is split into words, everything else as it is. Returns how many that are.
-fn push_words(stack: &mut Stack<'_>, first: i32) -> i32 {
-    let last = stack.top();
-    for argument in first..=last {
-        match stack.kind(argument) {
-            Kind::String => {
-                let text = stack.bytes(argument).unwrap_or_default().to_vec();
-                for word in text.split(|byte| is_space(*byte)).filter(|word| !word.is_empty()) {
-                    stack.push_bytes(word);
-                }
-            }
-            Kind::Number => {
-                let text = stack.text(argument);
-                stack.push_str(&text);
-            }
-            _ => stack.push_value(argument),
-        }
+    let line = stack.check_str(argument)?.to_owned();
+    let mut words = line.split(is_space).filter(|word| !word.is_empty());
+    let spawn = Spawn::by_skynet_name(words.next().unwrap_or_default())
+        .mailbox_messages(SKYNET_MAILBOX_MESSAGES);
+    for (place, word) in (argument + 1..).zip(words) {
+        stack.push_str(word);
+        stack.insert(place);
     }
-    stack.top() - last
+    spawn_and_wait(stack, state, &spawn, argument + 1, true)
 }
 
 /// What separates words in C.
-fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
+fn is_space(letter: char) -> bool {
+    letter.is_ascii_whitespace() || letter == '\x0b'
 }
 
 fn newcell(stack: &mut Stack<'_>) -> NativeResult {

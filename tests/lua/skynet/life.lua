@@ -19,8 +19,7 @@ function course.arguments(_, ...)
   for i, value in ipairs { ... } do
     types[i] = math.type(value) or type(value)
   end
-  local line = types[1] == "string" and table.concat({ ... }, " ")
-  answer(#types, table.concat(types, " "), line)
+  answer(#types, table.concat(types, " "))
 end
 
 function course.slow()
