@@ -14,6 +14,7 @@ pub(super) enum Cause {
         ancestor_depth: usize,
     },
     Depth,
+    Memory,
     Size(usize),
     Pairs(String),
     Stack,
@@ -62,6 +63,7 @@ impl Fault {
                 PackError::Cycle { ancestor: path.ancestor(ancestor_depth), path }
             }
             Cause::Depth => PackError::Depth { path, limit: MAX_DEPTH },
+            Cause::Memory => PackError::Memory { path },
             Cause::Size(limit_bytes) => PackError::Size { path, limit_bytes },
             Cause::Pairs(message) => PackError::Pairs { path, message },
             Cause::Stack => PackError::Stack { path },

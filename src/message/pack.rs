@@ -1,14 +1,16 @@
 //! From the Lua stack to bytes, in one pass and without a tree in between.
 //!
-//! Only raw access is used: nothing here calls a metamethod, allocates in the VM or raises an error
-//! of Lua, so no `longjmp` can cross these frames and no finalizer can change a table while it is
-//! being walked. The one exception, `__pairs`, lives in [`pairs`](super::pairs) and runs protected.
+//! Only raw access is used: nothing here calls a metamethod or raises an error of Lua, so no `longjmp`
+//! can cross these frames and no finalizer can change a table while it is being walked. What is allocated
+//! in the VM are the contents of deferred tables of constants, which may be refused and runs no
+//! collection. The one exception, `__pairs`, lives in [`pairs`](super::pairs) and runs protected.
 
 use std::ffi::c_int;
 
 use moonhive_lua_sys::external::Long;
 use moonhive_lua_sys::lua::{self, LUA_TUSERDATA, lua_State};
 use moonhive_lua_sys::quick;
+use moonhive_lua_sys::walk::NO_MEMORY;
 
 use super::error::PackError;
 use super::fault::{Cause, Fault};
@@ -291,6 +293,9 @@ impl<'a> Packer<'a> {
         // SAFETY: the caller vouches for table and slots.
         let mut walk = unsafe { Walk::new(self.state, index, slot) };
         let elements = walk.elements();
+        if elements == NO_MEMORY {
+            return Err(Fault::new(Cause::Memory));
+        }
         if elements > self.limit_bytes {
             return Err(Fault::new(Cause::Size(self.limit_bytes)));
         }

@@ -4,8 +4,8 @@
 //! deep a nesting, a metatable that may have `__pairs`, elements that lie in the hash part. The long way
 //! ([`pack`](super::pack)) then begins from the start. Both write the same bytes.
 //!
-//! Invariant: nothing here runs code of the VM or allocates in it, so that no table changes and no
-//! string moves while it is read.
+//! Invariant: nothing here runs code of the VM, and all that is allocated in it are the contents of
+//! deferred tables, so that no table changes that was looked into and no string moves while it is read.
 
 use std::ffi::c_int;
 

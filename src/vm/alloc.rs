@@ -14,6 +14,8 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
 
+use moonhive_lua_sys::host;
+
 use crate::message::Heap;
 
 /// Alignment of every block. Lua's own objects need no more than a pointer does.
@@ -106,9 +108,15 @@ impl Memory {
         self.keep.get().addr().wrapping_sub(block.addr()) < bytes
     }
 
-    /// Whether a block may grow to a size that a block may have.
-    fn admits(&self, old: usize, new: usize) -> bool {
-        new <= old || self.suspended.get() || self.left_bytes.get() >= (new - old) as isize
+    /// Whether a block may grow to a size that a block may have. Of the kinds of new blocks two say more than
+    /// what they are for.
+    fn admits(&self, kind: usize, old: usize, new: usize) -> bool {
+        let is_granted = match kind {
+            host::BLOCK_MUST => true,
+            host::BLOCK_TRY => false,
+            _ => self.suspended.get(),
+        };
+        new <= old || is_granted || self.left_bytes.get() >= (new - old) as isize
     }
 
     /// True for a block that this machine cannot hold. The system would promise it all the same, and
@@ -178,15 +186,15 @@ unsafe extern "C" fn allocate_with_care(
     new_bytes: usize,
 ) -> *mut c_void {
     // For a new block Lua passes the kind of object in `old_bytes`.
-    let old_bytes = if block.is_null() { 0 } else { old_bytes };
+    let (kind, old_bytes) = if block.is_null() { (old_bytes, 0) } else { (0, old_bytes) };
     let is_refused = new_bytes > MAX_BLOCK_BYTES || memory.is_absurd(new_bytes);
-    if is_refused || !memory.admits(old_bytes, new_bytes) {
+    if is_refused || !memory.admits(kind, old_bytes, new_bytes) {
         return ptr::null_mut();
     }
     // SAFETY: by contract, and `new_bytes` is neither zero nor above the maximum.
     let grown = unsafe { resize(block, old_bytes, new_bytes) };
     if grown.is_null() {
-        if memory.suspended.get() {
+        if memory.suspended.get() && kind != host::BLOCK_TRY {
             // A null would make Lua jump over Rust frames that own something.
             handle_alloc_error(layout(new_bytes));
         }

@@ -289,6 +289,38 @@ test("a message that does not fit into the memory of a service is refused", func
   hive.kill(small)
 end)
 
+test(
+  "data that nobody has looked into is sent whole, or not at all where memory does not hold it",
+  function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write("return {", ("{" .. ("nil,"):rep(1000) .. "1},"):rep(900), "}")
+    file:close()
+    assert(loadfile(path)) -- compiled here: a small service could not
+    local target = hive.spawn "service.echo"
+    local small = hive.spawn { "service.echo", memory_limit = 4 << 20 }
+    local sent, sending, called, calling, after = small:send_data(path, target)
+    equal(sent, false)
+    match(sending, "%[1%]%[%d+%]: not enough memory to read this table")
+    equal(called, false)
+    match(calling, "not enough memory to read this table")
+    equal(after, "after")
+    equal(#target:seen(), 0)
+    local large = hive.spawn "service.echo"
+    sent, sending, called, calling, after = large:send_data(path, target)
+    equal(sent, true)
+    equal(sending, "nil")
+    equal(called, true)
+    match(calling, "^table: ")
+    equal(after, "after")
+    equal(#target:seen()[1], 900)
+    hive.kill(small)
+    hive.kill(large)
+    hive.kill(target)
+    os.remove(path)
+  end
+)
+
 test("an answer that does not fit into the memory of the caller is an error of the call", function()
   local small = hive.spawn { "service.echo", memory_limit = 1 << 20 }
   local large = hive.spawn "service.echo"

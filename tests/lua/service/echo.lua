@@ -41,6 +41,13 @@ local handlers = {
   note = function(value)
     seen[#seen + 1] = value
   end,
+  -- Sends what a file of data holds and has never been looked at.
+  send_data = function(path, target)
+    local data = assert(loadfile(path))()
+    local sent, sending = pcall(hive.send, target, "note", data)
+    local called, calling = pcall(hive.call, target, "echo", data)
+    return sent, tostring(sending), called, tostring(calling), target:echo "after"
+  end,
   seen = function()
     local list = seen
     seen = {}

@@ -16,9 +16,11 @@
 #include "ldefer.h"
 #include "ldo.h"
 #include "lgc.h"
+#include "lhost.h"
 #include "lmem.h"
 #include "lmodel.h"
 #include "lobject.h"
+#include "lsharelib.h"
 #include "lstate.h"
 #include "ltable.h"
 
@@ -38,18 +40,35 @@ void luaI_notedeferred (global_State *g, const Table *t) {
 }
 
 
-/* everything that a deferred table gets, before it is its own */
+/*
+** Everything that a deferred table gets, before it is its own. 'kind' is 0
+** or that of its blocks (LUA_BLOCK*).
+*/
 typedef struct Contents {
+  int kind;
   char *nodes;
   char *array;
   Table *inner;  /* one for each table in it, as a list */
 } Contents;
 
 
+/* (without a kind the collector is called when memory ends) */
+static void *newblock (lua_State *L, int kind, size_t size) {
+  global_State *g = G(L);
+  void *block;
+  if (kind == 0)
+    return luaM_realloc_(L, NULL, 0, size);
+  block = (*g->frealloc)(g->ud, NULL, cast_sizet(kind), size);
+  if (block != NULL)
+    g->GCdebt -= cast(l_mem, size);
+  return block;
+}
+
+
 /* (an empty part has no block) */
-static int getblock (lua_State *L, size_t size, char **block) {
-  *block = (size == 0) ? NULL : cast_charp(luaM_realloc_(L, NULL, 0, size));
-  return size == 0 || *block != NULL;
+static int getpart (lua_State *L, int kind, size_t size, char **part) {
+  *part = (size == 0) ? NULL : cast_charp(newblock(L, kind, size));
+  return size == 0 || *part != NULL;
 }
 
 
@@ -67,7 +86,7 @@ static void freecontents (lua_State *L, const ModelTable *m, Contents *c) {
 static int getinner (lua_State *L, const ModelTable *m, Contents *c) {
   int n;
   for (n = m->ninner; n > 0; n--) {
-    Table *t = cast(Table *, luaM_realloc_(L, NULL, 0, sizeof(Table)));
+    Table *t = cast(Table *, newblock(L, c->kind, sizeof(Table)));
     if (t == NULL) return 0;
     t->next = cast(GCObject *, cast_voidp(c->inner));
     c->inner = t;
@@ -77,9 +96,9 @@ static int getinner (lua_State *L, const ModelTable *m, Contents *c) {
 
 
 static int getcontents (lua_State *L, const ModelTable *m, Contents *c) {
-  memset(c, 0, sizeof(Contents));
-  if (getblock(L, m->nodebytes, &c->nodes) &&
-      getblock(L, modelarray(cast_sizet(m->t.asize)), &c->array) &&
+  size_t arraybytes = modelarray(cast_sizet(m->t.asize));
+  if (getpart(L, c->kind, m->nodebytes, &c->nodes) &&
+      getpart(L, c->kind, arraybytes, &c->array) &&
       getinner(L, m, c))
     return 1;
   freecontents(L, m, c);
@@ -120,9 +139,9 @@ static void placeinner (lua_State *L, Table *t, const ModelTable *m,
 ** as deferred as before. The collector comes by only when memory ends, and
 ** must find the table.
 */
-int luaI_tryfill (lua_State *L, Table *t) {
+static int fill (lua_State *L, Table *t, int kind) {
   const ModelTable *m = modelof(t);
-  Contents c;
+  Contents c = {kind, NULL, NULL, NULL};
   int ok;
   lua_assert(isdeferred(t));
   sethvalue2s(L, L->top.p, t);  /* anchor 't' */
@@ -140,6 +159,31 @@ int luaI_tryfill (lua_State *L, Table *t) {
 
 
 void luaI_filldeferred (lua_State *L, Table *t) {
-  if (!luaI_tryfill(L, t))
+  if (!fill(L, t, 0))
     luaM_error(L);
+}
+
+
+void luaI_mustfill (lua_State *L, Table *t) {
+  if (l_unlikely(!fill(L, t, LUA_BLOCKMUST)))
+    luaI_filldeferred(L, t);  /* the machine has no more of it */
+}
+
+
+int luaI_tryfill (lua_State *L, Table *t) {
+  return fill(L, t, LUA_BLOCKTRY);
+}
+
+
+void luaI_fillat (lua_State *L, int idx) {
+  const TValue *o = s2v(L->ci->func.p + idx);
+  lua_assert(0 < idx && L->ci->func.p + idx < L->top.p);
+  if (ttistable(o) && isdeferred(hvalue(o)))
+    luaI_filldeferred(L, hvalue(o));
+}
+
+
+int luaI_isdeferredtop (lua_State *L) {
+  const TValue *o = s2v(L->top.p - 1);
+  return ttistable(o) && isdeferred(hvalue(o));
 }

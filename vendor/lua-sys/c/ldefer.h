@@ -30,12 +30,20 @@ struct ModelTable;
 /* make a new table a deferred one */
 LUAI_FUNC void luaI_defer (Table *t, const struct ModelTable *m);
 
-/* fill a deferred table; 0, and nothing is changed, without memory */
+/*
+** Fill a deferred table. Code of Lua may be refused the memory, and gets an
+** error ('luaI_filldeferred'). Functions of the C API that raise no error
+** get what they need beyond any limit ('luaI_mustfill'): they fill one
+** table a call, and whoever called them may ask whether it was too much.
+** Who walks over whole trees is told, and nothing is changed
+** ('luaI_tryfill' returns 0); the collector does not come by.
+*/
+LUAI_FUNC void luaI_mustfill (lua_State *L, Table *t);
 LUAI_FUNC int luaI_tryfill (lua_State *L, Table *t);
 
 /* make a table that may be deferred an ordinary one (a shared table is never
    deferred) */
 #define luaI_undefer(L,t)  \
-	{ if (l_unlikely(isdeferred(t))) luaI_filldeferred(L, t); }
+	{ if (l_unlikely(isdeferred(t))) luaI_mustfill(L, t); }
 
 #endif

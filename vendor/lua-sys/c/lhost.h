@@ -49,6 +49,15 @@ LUA_API void lua_gcgrant (lua_State *L, size_t bytes);
 LUA_API void lua_gcsettle (lua_State *L);
 
 /*
+** What an allocator is told in the place of the kind of object, for blocks
+** of a table that is filled when it is looked at (see ldefer.h): this one is
+** needed whatever the limit; this one may be refused even where the host has
+** asked that nothing is.
+*/
+#define LUA_BLOCKMUST		64
+#define LUA_BLOCKTRY		65
+
+/*
 ** Finds what serves a method: the function that the table at 'ref' of the
 ** registry holds under the string at index 'name'; if it holds none, the
 ** table behind it by '__index', through at most 'chain' tables. Copies it to

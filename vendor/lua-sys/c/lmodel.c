@@ -68,8 +68,8 @@ static void copyparts (lua_State *L, Table *t, const ModelTable *m) {
 
 
 /*
-** Registers that would hold tables inside a deferred one hold nothing:
-** what a constructor leaves behind is not read again.
+** Registers that would hold tables inside a deferred one hold nothing. (No
+** variable is among them, see 'isvariable'.)
 */
 static void skipinner (CallInfo *ci, const ModelTable *m) {
   int i;

@@ -43,6 +43,7 @@ typedef struct ModelTable {
   int reg;	/* register that has it in the end, or -1 */
   int ninner;	/* tables right in it */
   int count;	/* tables in it, at any depth, and itself */
+  lu_byte hasvariable;	/* a table in it is a local variable, too */
   lu_byte deferred;	/* it is filled later (see ldefer.h) */
   size_t bytes;	/* of its parts, and of all tables in it */
   Proto *root;	/* main function of the image */

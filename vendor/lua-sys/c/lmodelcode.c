@@ -191,8 +191,12 @@ static unsigned countfields (const Proto *p, int pc, int reg) {
 }
 
 
+/* instructions that are looked at: what comes later is not next */
+#define MAXLOOK		1000
+
 int luaI_iswritten (const Proto *p, int pc, int reg) {
-  for (; pc < p->sizecode; pc++) {
+  int end = (p->sizecode - pc > MAXLOOK) ? pc + MAXLOOK : p->sizecode;
+  for (; pc < end; pc++) {
     Instruction i = p->code[pc];
     switch (GET_OPCODE(i)) {
       case OP_SETFIELD: case OP_SETI: case OP_SETTABLE: case OP_SETLIST:

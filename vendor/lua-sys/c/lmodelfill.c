@@ -13,6 +13,7 @@
 
 #include "lua.h"
 
+#include "lfunc.h"
 #include "lgc.h"
 #include "lmodel.h"
 #include "lobject.h"
@@ -317,12 +318,25 @@ static void keepregisters (Filler *f) {
 
 
 /*
+** Is a table inside another one in the register of a local variable, too? A
+** deferred one would not be there. (Where names are gone nobody can tell; what
+** a constructor leaves in other registers is not read again.)
+*/
+static int isvariable (const Filler *f, const ModelTable *mt) {
+  const Proto *p = f->run->p;
+  return mt->depth > 0 && mt->reg >= 0 &&
+         (p->sizelineinfo == 0 ||
+          luaF_getlocalname(p, mt->reg + 1, f->run->end) != NULL);
+}
+
+
+/*
 ** What a main function makes is there for all who load the module; what
 ** other functions make is most often read at once. What is written next
 ** would be filled at once, too.
 */
 static int tobedeferred (const Filler *f, const ModelTable *mt) {
-  return f->isroot && mt->bytes >= MINDEFERRED &&
+  return f->isroot && mt->bytes >= MINDEFERRED && !mt->hasvariable &&
          !(mt->depth == 0 && luaI_iswritten(f->run->p, f->run->end, mt->reg));
 }
 
@@ -342,6 +356,7 @@ static void sumup (Filler *f) {
       around->ninner++;
       around->count += mt->count;
       around->bytes += mt->bytes + sizeof(Table);
+      around->hasvariable |= cast_byte(mt->hasvariable | isvariable(f, mt));
     }
   }
 }

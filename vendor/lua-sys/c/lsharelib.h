@@ -43,4 +43,11 @@ LUAI_FUNC int luaI_loadmodule (lua_State *L, const char *name,
 #define luaI_poll(L)		{ if (luaI_anypending()) luaI_polled(L); }
 #define luaI_pollcore(L)	{ if (luaI_anypending()) luaI_polledcore(L); }
 
+/* fill the table at a positive index, if there is one that is deferred (see
+   ldefer.h) */
+LUAI_FUNC void luaI_fillat (lua_State *L, int idx);
+
+/* is the value on top a deferred table? It holds constants only. */
+LUAI_FUNC int luaI_isdeferredtop (lua_State *L);
+
 #endif

@@ -39,7 +39,6 @@ static StkId slotat (lua_State *L, int idx) {
 static Table *tableat (lua_State *L, int idx) {
   const TValue *o = s2v(slotat(L, idx));
   lua_assert(ttistable(o));
-  luaI_undefer(L, hvalue(o));
   return hvalue(o);
 }
 
@@ -95,6 +94,9 @@ static size_t border (lua_State *L, Table *t) {
 
 LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots) {
   Table *t = tableat(L, idx);
+  *slots = 0;
+  if (isdeferred(t) && !luaI_tryfill(L, t))
+    return LUA_WALKNOMEMORY;
   *slots = t->asize;
   return border(L, t);
 }
@@ -102,8 +104,12 @@ LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots) {
 
 LUA_API size_t lua_walkborder (lua_State *L, const void *table) {
   Table *t = cast(Table *, cast(size_t, table));  /* 'luaH_getn' notes a hint in it */
-  if (t->asize == 0 && isdummy(t) && !isdeferred(t))
-    return 0;
+  if (t->asize == 0 && isdummy(t)) {
+    if (!isdeferred(t))
+      return 0;
+    if (!luaI_tryfill(L, t))
+      return LUA_WALKNOMEMORY;
+  }
   return border(L, t);
 }
 

@@ -36,11 +36,15 @@ LUA_API void lua_see (lua_State *L, int idx, lua_Seen *seen);
 
 /*
 ** The border of the table at 'idx' (its raw length), and in '*slots'
-** how many values its array part has room for.
+** how many values its array part has room for. This comes first: it fills a
+** table that is deferred (see ldefer.h), and returns LUA_WALKNOMEMORY where
+** that would take more memory than there may be.
 */
+#define LUA_WALKNOMEMORY	((size_t)-1)
+
 LUA_API size_t lua_walkshape (lua_State *L, int idx, unsigned *slots);
 
-/* The border of a table of this VM, by its address. */
+/* The border of a table of this VM, by its address; as lua_walkshape. */
 LUA_API size_t lua_walkborder (lua_State *L, const void *table);
 
 /*

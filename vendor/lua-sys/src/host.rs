@@ -7,6 +7,11 @@ use mlua_sys::lua_State;
 /// The host's bit in the word of [`lua_gcstopword`].
 pub const GC_HOLD: u8 = 1 << 6;
 
+/// What an allocator is told for a new block in the place of the kind of object: needed whatever the limit.
+pub const BLOCK_MUST: usize = 64;
+/// The same for a block that may be refused even where the host has asked that nothing is.
+pub const BLOCK_TRY: usize = 65;
+
 /// Upvalues of [`lua_requiremodule`], in the order of `c/lrequire.h`.
 pub const REQUIRE_UPVALUES: c_int = 6;
 

@@ -17,7 +17,7 @@ use crate::walk::lua_walkborder;
 /// A table of Lua, its own or shared. What Lua fills while a reference to it lives is in cells.
 #[repr(C)]
 pub struct Table {
-    header: [u8; 11],
+    header: Cell<[u8; 11]>,
     log_nodes: Cell<u8>,
     slots: Cell<u32>,
     /// Values lie below this address, tags above it, with an integer between.
@@ -116,7 +116,7 @@ impl Table {
     }
 
     /// Its border, as `#` finds it without metamethods. This comes first: a table that Lua has put off
-    /// filling looks empty before.
+    /// filling looks empty before. [`NO_MEMORY`](crate::walk::NO_MEMORY) if there is none to fill it.
     ///
     /// # Safety
     /// It is one of the VM of `state`, or shared.

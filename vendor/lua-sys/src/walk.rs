@@ -55,13 +55,16 @@ impl std::fmt::Debug for Seen {
     }
 }
 
+/// As a border: there is no memory to fill the table, which Lua has put off.
+pub const NO_MEMORY: usize = usize::MAX;
+
 // All indices are positive and stand for values or slots of the running function below the top.
 unsafe extern "C-unwind" {
     /// Looks at a value.
     pub fn lua_see(state: *mut lua_State, index: c_int, seen: *mut Seen);
-    /// The border of a table (its raw length); in `slots` what its array part has room for.
+    /// The border of a table (its raw length) or [`NO_MEMORY`]; in `slots` what its array part has room for.
     pub fn lua_walkshape(state: *mut lua_State, index: c_int, slots: *mut c_uint) -> usize;
-    /// The border of a table of the VM, by its address.
+    /// The border of a table of the VM, by its address, or [`NO_MEMORY`].
     pub fn lua_walkborder(state: *mut lua_State, table: *const c_void) -> usize;
     /// Copies the value at a place (from 0) of the array part to the stack slot `to`; nil where
     /// there is none.

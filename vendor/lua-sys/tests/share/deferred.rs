@@ -102,6 +102,7 @@ fn every_way_to_look_into_a_table_finds_what_is_in_it() {
         ("local text = tostring(t) local _ = t[1] return tostring(t) == text", "true"),
         ("table.sort(t, function(a, b) return tostring(a) < tostring(b) end) return t[1]", "first"),
         ("return #table.pack(table.unpack(t, 1, 5))", "5"),
+        ("debug.traceback('x') return t.key", "value"),
         ("return t.key.x", "nil"),
         ("return t.absent.x", "test:1: attempt to index a nil value (field 'absent')"),
     ] {
@@ -227,4 +228,103 @@ fn what_the_function_writes_next_is_made_at_once() {
         state.eval("local t = fresh() return #t .. t[1] .. t[60] .. t[61]"),
         "61item 0item 59last"
     );
+}
+
+#[test]
+fn a_table_that_is_a_variable_as_well_is_made_at_once() {
+    let _alone = alone();
+    let list: String = (0..20).map(|i| format!("{i},")).collect();
+    for store in
+        ["t[1] = inner", "t.a = inner t.b = inner", "t.a = { inner }", "do t[1] = inner end"]
+    {
+        let (state, _image) = state_with(&format!(
+            "local t = {{ {list} }} local inner = {{ {list} {{ {list} }} }} {store}
+             local again = inner return again, t, inner"
+        ));
+        state.eval(
+            "local again, t, inner = fresh()
+             assert(again == inner and #inner == 21 and #inner[21] == 20)
+             local found = t[1] == inner or t.a == inner or t.a[1] == inner
+             assert(found and #t == 20)",
+        );
+    }
+}
+
+#[test]
+fn a_metatable_may_go_while_a_table_behind_it_is_filled() {
+    let _alone = alone();
+    let image = SharedImage::compile(DATA);
+    let limited = Limited::new();
+    let state = limited.state();
+    state.clone_as("fresh", &image);
+    state.eval(
+        "function object()
+           local weak = setmetatable({}, { __mode = 'v' })
+           weak.__index = setmetatable({}, { __index = fresh() })
+           weak.__mode = 'v'
+           return setmetatable({}, setmetatable(weak, weak))
+         end
+         function look() return o.key end",
+    );
+    for room in (0..1500).step_by(16) {
+        state.eval("o = object()");
+        // SAFETY: the function and its stack are there; the error is a value of the state.
+        unsafe {
+            ffi::lua_getglobal(state.0, c"look".as_ptr());
+            limited.set_limit(limited.used() + room);
+            let status = ffi::lua_pcall(state.0, 0, 1, 0);
+            limited.set_limit(usize::MAX);
+            assert!(status == ffi::LUA_OK || status == ffi::LUA_ERRMEM);
+            ffi::lua_pop(state.0, 1);
+        }
+    }
+}
+
+#[test]
+fn raw_access_from_c_is_refused_no_memory() {
+    let _alone = alone();
+    let image = SharedImage::compile(DATA);
+    let limited = Limited::new();
+    let state = limited.state();
+    state.clone_as("fresh", &image);
+    let reads: [fn(*mut ffi::lua_State) -> bool; 4] = [
+        |state| unsafe { ffi::lua_rawlen(state, -1) == 5 },
+        |state| unsafe { ffi::lua_rawgeti(state, -1, 1) == ffi::LUA_TSTRING },
+        |state| unsafe {
+            ffi::lua_pushnil(state);
+            ffi::lua_next(state, -2) == 1
+        },
+        |state| unsafe {
+            ffi::lua_pushnil(state);
+            ffi::lua_setmetatable(state, -2) == 1
+        },
+    ];
+    for read in reads {
+        state.eval("t = fresh()");
+        state.collect();
+        // SAFETY: the table is there, and the stack has room for what is read.
+        unsafe {
+            ffi::lua_getglobal(state.0, c"t".as_ptr());
+            let base = limited.used();
+            limited.set_limit(base);
+            assert!(read(state.0), "outside any protected call");
+            limited.set_limit(usize::MAX);
+            assert!(limited.used() > base, "it was filled");
+            ffi::lua_settop(state.0, 0);
+        }
+    }
+    for code in ["next(t)", "rawlen(t)", "rawget(t, 1)", "rawset(t, 1, 2)", "setmetatable(t, nil)"]
+    {
+        state.eval(&format!("function look() {code} end t = fresh()"));
+        (0..3).for_each(|_| state.collect());
+        // SAFETY: as above.
+        unsafe {
+            ffi::lua_getglobal(state.0, c"look".as_ptr());
+            limited.set_limit(limited.used());
+            let status = ffi::lua_pcall(state.0, 0, 0, 0);
+            limited.set_limit(usize::MAX);
+            assert_eq!(status, ffi::LUA_ERRMEM, "{code}: code of Lua is refused memory");
+            ffi::lua_settop(state.0, 0);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use moonhive_lua_sys::host::BLOCK_MUST;
 use moonhive_lua_sys::lua as ffi;
 use moonhive_lua_sys::share::{self, Image, ShareStats};
 
@@ -255,9 +256,10 @@ unsafe extern "C" fn allocate(
     // `free` get what they gave.
     unsafe {
         let limited = &*limited.cast::<Limited>();
+        let is_needed = block.is_null() && old == BLOCK_MUST;
         let old = if block.is_null() { 0 } else { old };
         let used = limited.used.get() - old + new;
-        if new > old && used > limited.limit.get() {
+        if new > old && used > limited.limit.get() && !is_needed {
             return ptr::null_mut();
         }
         limited.used.set(used);
