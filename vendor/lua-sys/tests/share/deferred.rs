@@ -280,6 +280,42 @@ fn a_metatable_may_go_while_a_table_behind_it_is_filled() {
     }
 }
 
+/// Reads the table on top of the stack.
+///
+/// # Safety
+/// There is one, and room for two values.
+unsafe fn reads_length(state: *mut ffi::lua_State) -> bool {
+    // SAFETY: by contract.
+    unsafe { ffi::lua_rawlen(state, -1) == 5 }
+}
+
+/// # Safety
+/// As [`reads_length`].
+unsafe fn reads_item(state: *mut ffi::lua_State) -> bool {
+    // SAFETY: by contract.
+    unsafe { ffi::lua_rawgeti(state, -1, 1) == ffi::LUA_TSTRING }
+}
+
+/// # Safety
+/// As [`reads_length`].
+unsafe fn reads_next(state: *mut ffi::lua_State) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        ffi::lua_pushnil(state);
+        ffi::lua_next(state, -2) == 1
+    }
+}
+
+/// # Safety
+/// As [`reads_length`].
+unsafe fn takes_metatable(state: *mut ffi::lua_State) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        ffi::lua_pushnil(state);
+        ffi::lua_setmetatable(state, -2) == 1
+    }
+}
+
 #[test]
 fn raw_access_from_c_is_refused_no_memory() {
     let _alone = alone();
@@ -287,18 +323,8 @@ fn raw_access_from_c_is_refused_no_memory() {
     let limited = Limited::new();
     let state = limited.state();
     state.clone_as("fresh", &image);
-    let reads: [fn(*mut ffi::lua_State) -> bool; 4] = [
-        |state| unsafe { ffi::lua_rawlen(state, -1) == 5 },
-        |state| unsafe { ffi::lua_rawgeti(state, -1, 1) == ffi::LUA_TSTRING },
-        |state| unsafe {
-            ffi::lua_pushnil(state);
-            ffi::lua_next(state, -2) == 1
-        },
-        |state| unsafe {
-            ffi::lua_pushnil(state);
-            ffi::lua_setmetatable(state, -2) == 1
-        },
-    ];
+    let reads: [unsafe fn(*mut ffi::lua_State) -> bool; 4] =
+        [reads_length, reads_item, reads_next, takes_metatable];
     for read in reads {
         state.eval("t = fresh()");
         state.collect();
