@@ -30,6 +30,15 @@ const BENCHES: [&str; 13] = [
 /// Those of whole processes.
 const PROCESSES: [(&str, fn()); 2] = [("idle", process::idle), ("end", process::end)];
 
+/// What `--help` prints, before the names.
+const HELP: &str = "\
+Usage: cargo bench --bench hive -- [NAME]... [--threads N] [--count N] [--check]
+
+Runs the benchmarks with these names, or all of them, with N workers, or with one and with two.
+`--count` sets how much each does, `--check` makes growth in `reload` a failure.
+
+Names:";
+
 /// The value of an option of ours; cargo adds some of its own.
 fn option(arguments: &[String], name: &str) -> Option<usize> {
     let at = arguments.iter().position(|argument| argument == name)?;
@@ -62,6 +71,11 @@ fn run(bench: &str, threads: usize, count: Option<usize>, checks: bool) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        let processes = PROCESSES.iter().map(|(name, _)| name);
+        let names: Vec<&str> = BENCHES.iter().chain(processes).copied().collect();
+        return println!("{HELP} {}", names.join(" "));
+    }
     let is_name = |name: &str| {
         BENCHES.contains(&name) || PROCESSES.iter().any(|(process, _)| *process == name)
     };

@@ -1,5 +1,7 @@
 -- A service with ten modules of 500 lines that reads every row of their data when it starts.
 
+local worker = require "worker"
+
 local read = 0
 for i = 1, 10 do
   for _, row in ipairs(require("module_" .. i).rows) do
@@ -8,10 +10,4 @@ for i = 1, 10 do
 end
 assert(read > 0)
 
-return {
-  memory = function()
-    collectgarbage()
-    collectgarbage()
-    return collectgarbage "count" * 1024
-  end,
-}
+return worker
