@@ -110,6 +110,10 @@ impl Tool {
         lua_sources::with_compatibility(&mut program);
         program.sources.push(workspace::root().join("vendor/lua-sys/tests/c/share_stress.c"));
         program.flags.extend(self.flags().iter().map(|flag| (*flag).to_owned()));
+        // Threads that replace strings give others the time to publish some.
+        program
+            .flags
+            .extend(["-include", "unistd.h", "-Dluai_sharepause()=usleep(200)"].map(String::from));
         Ok(program)
     }
 }

@@ -107,7 +107,7 @@ static int getcontents (lua_State *L, const ModelTable *m, Contents *c) {
 
 
 /* make a block a table without parts, which the collector knows */
-static void link (global_State *g, Table *t) {
+static void linktable (global_State *g, Table *t) {
   luaH_initempty(t);
   t->tt = LUA_VTABLE;
   t->marked = luaC_white(g);
@@ -123,7 +123,7 @@ static void placeinner (lua_State *L, Table *t, const ModelTable *m,
   const ModelTable *im = m + 1;  /* the first one, if there is one */
   for (n = m->ninner; n > 0; n--) {
     Table *next = cast(Table *, cast_voidp(inner->next));
-    link(G(L), inner);
+    linktable(G(L), inner);
     if (im->nodebytes > 0 || im->t.asize > 0)
       luaI_defer(inner, im);
     luaI_placetable(L, t, im->slot, inner);

@@ -43,6 +43,11 @@
 
 #define canonicalof(ts)		((ts)->u.hnext)
 
+/* a pause in which others may publish, for tests of threads */
+#if !defined(luai_sharepause)
+#define luai_sharepause()	((void)0)
+#endif
+
 #define isreplaced(ts)  \
 	(strisshr(ts) && isshared(ts) && canonicalof(ts) != NULL)
 
@@ -69,9 +74,10 @@ static int countcopies (global_State *g) {
 
 /*
 ** Take at most 'max' such strings out of the VM's table, into its list of
-** replaced ones.
+** replaced ones. False if there may be more: other threads publish
+** meanwhile, so that any of those that were counted may be left.
 */
-static void detachcopies (global_State *g, int max) {
+static int detachcopies (global_State *g, int max) {
   SharingVM *vm = &g->sharing;
   int i;
   for (i = 0; i < g->strt.size; i++) {
@@ -82,8 +88,7 @@ static void detachcopies (global_State *g, int max) {
       if (shared == NULL)
         p = &ts->u.hnext;
       else {
-        lua_assert(max > 0);
-        if (max-- == 0) return;
+        if (max-- == 0) return 0;
         *p = ts->u.hnext;
         g->strt.nuse--;
         if (isdead(g, ts)) changewhite(ts);  /* resurrect it */
@@ -93,6 +98,7 @@ static void detachcopies (global_State *g, int max) {
       }
     }
   }
+  return 1;
 }
 
 
@@ -179,13 +185,14 @@ void luaI_replacecopies (lua_State *L) {
   global_State *g = G(L);
   SharingVM *vm = &g->sharing;
   unsigned long long known = luaI_publications();
-  int n = countcopies(g);
-  if (n > 0) {
+  int n, all = 0;
+  while (!all && (n = countcopies(g)) > 0) {
     if (vm->compiling > 0)
       luaG_runerror(L, "cannot take a shared table while a chunk is "
                        "being compiled");
     growreplaced(L, n);
-    detachcopies(g, n);
+    luai_sharepause();
+    all = detachcopies(g, n);
     replaceall(g);
   }
   vm->born = known;
