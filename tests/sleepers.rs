@@ -90,13 +90,14 @@ fn host_with(directory: &tempfile::TempDir, module: &str) -> (Host, ServiceId) {
     (host, clearer)
 }
 
-/// Asks until that many VMs use retired versions.
-fn wait_for_users(host: &Host, clearer: ServiceId, expected: u64) -> u64 {
+/// Asks until so many retired versions are there, used by so many VMs. (The last one to use a version gives
+/// it back before it is freed.)
+fn wait_for(host: &Host, clearer: ServiceId, expected: (u64, u64)) {
     let began = Instant::now();
     loop {
         let (versions, users): (u64, u64) = host.call(clearer, "retired", ()).expect("figures");
-        if users == expected {
-            return versions;
+        if (versions, users) == expected {
+            return;
         }
         assert!(began.elapsed() < WATCHDOG, "{users} users of {versions} retired versions");
         std::thread::sleep(Duration::from_millis(50));
@@ -115,10 +116,10 @@ fn replaced_code_is_freed_while_the_services_that_used_it_sleep() {
     assert_eq!(host.call::<u64>(clearer, "clear", (&file,)).expect("it is cached"), 1);
     let (versions, users): (u64, u64) = host.call(clearer, "retired", ()).expect("figures");
     assert!(versions == 1 && users > 20, "{users} users of {versions} retired versions");
-    wait_for_users(&host, clearer, 1);
+    wait_for(&host, clearer, (1, 1));
     assert_eq!(host.call::<i64>(keeper, "answer", ()).expect("an answer"), 42);
     host.kill(keeper, "by the test");
-    assert_eq!(wait_for_users(&host, clearer, 0), 0, "nobody keeps the version");
+    wait_for(&host, clearer, (0, 0));
     host.shutdown();
 }
 
