@@ -1,11 +1,11 @@
 //! Kill points: places where the crash tests let a process die.
 //!
 //! Without the feature `fault-injection` a point is nothing. With it, each point that is passed counts
-//! one down, and the process kills itself with SIGKILL at the one that [`arm`] chose. Random kills hit
+//! one down, and the process kills itself with SIGKILL at the one that [`arm`] chose, or panics. Random kills hit
 //! a critical section in a twentieth of the cases; these hit each step of each operation.
 
 #[cfg(feature = "fault-injection")]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Points left to pass; 0 is never reached again.
 #[cfg(feature = "fault-injection")]
@@ -15,9 +15,21 @@ static LEFT: AtomicU64 = AtomicU64::new(0);
 #[cfg(feature = "fault-injection")]
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
+/// Whether the chosen point panics instead.
+#[cfg(feature = "fault-injection")]
+static PANICS: AtomicBool = AtomicBool::new(false);
+
 /// The process dies at the `nth` point from now, from 1; 0 disarms.
 #[cfg(feature = "fault-injection")]
 pub fn arm(nth: u64) {
+    PANICS.store(false, Ordering::SeqCst);
+    LEFT.store(nth, Ordering::SeqCst);
+}
+
+/// The thread that passes the `nth` point from now, from 1, panics there.
+#[cfg(feature = "fault-injection")]
+pub fn arm_panic(nth: u64) {
+    PANICS.store(true, Ordering::SeqCst);
     LEFT.store(nth, Ordering::SeqCst);
 }
 
@@ -37,6 +49,7 @@ pub fn point() {
         if left > 0 {
             LEFT.store(left - 1, Ordering::SeqCst);
             if left == 1 {
+                assert!(!PANICS.load(Ordering::SeqCst), "a panic at a chosen point");
                 let own = rustix::process::getpid();
                 let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
             }

@@ -183,15 +183,16 @@ impl<'a> Locked<'a> {
         Ok(())
     }
 
-    /// Repairs what a dead owner, or a panic, has left.
+    /// Repairs what a dead owner, or a panic, has left. From here on `DIRTY` says what is to be done, to the
+    /// next owner, too: a lock given back by a panic while it still told of the death would be lost for good.
     #[cold]
     fn rescue(&mut self, taken: Taken) -> Result<()> {
         self.set_half(DIRTY, 1);
-        self.repair();
         if taken == Taken::OwnerDied {
             let shard = self.shard;
             self.lock.make_consistent().map_err(|errno| Error::LockBroken { shard, errno })?;
         }
+        self.repair();
         Ok(())
     }
 

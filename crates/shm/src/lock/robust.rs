@@ -83,7 +83,8 @@ impl<'a> RobustLock<'a> {
         }
     }
 
-    /// Declares that what the lock guards is whole again after its owner died.
+    /// Takes note of the death of the last owner: from here on the lock tells nobody of it, and is like any other.
+    /// A lock that is given back without is lost for good.
     pub fn make_consistent(self) -> Result<(), Errno> {
         // SAFETY: as in `try_lock`; the caller holds the lock, which the call itself checks.
         match unsafe { libc::pthread_mutex_consistent(self.raw()) } {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use moonhive_shm::{Dictionary, Error, Remaining, fault};
 
@@ -23,9 +24,23 @@ pub fn act(dictionary: &Dictionary, arguments: &str) {
     fault::arm(step);
     match index {
         "repair" => drop(dictionary.length("any")),
+        "panic" => panic_in_repair(dictionary, step),
         _ => (SCENARIOS[index.parse::<usize>().expect("a number")].act)(dictionary),
     }
     fault::arm(0);
+}
+
+/// What a child's exit code says of a panic.
+const PANICKED: i32 = 3;
+
+/// Panics at a step of the repair of what another has left, and ends; goes on without a panic.
+fn panic_in_repair(dictionary: &Dictionary, step: u64) {
+    fault::arm_panic(step);
+    let length = catch_unwind(AssertUnwindSafe(|| drop(dictionary.length("any"))));
+    fault::arm(0);
+    if length.is_err() {
+        std::process::exit(PANICKED);
+    }
 }
 
 /// True if a child came to its end alive, false if it died by our signal.
@@ -126,4 +141,26 @@ fn a_repairer_may_die_at_any_step_too() {
     }
     println!("{deaths} deaths of repairers");
     assert!(deaths > 200, "{deaths}: the points are there");
+}
+
+#[test]
+fn a_repairer_may_panic_at_any_step_and_the_lock_can_be_had_again() {
+    let index = SCENARIOS.iter().position(|it| it.name == "overwrite a list");
+    let index = index.expect("it is there");
+    let scenario = &SCENARIOS[index];
+    let expected = states(scenario);
+    let mut panics = 0;
+    for step in 1..STEPS_MOST {
+        let named = Named::new("panics", scenario.size_bytes);
+        (scenario.prepare)(&named.dictionary);
+        assert!(!survives(&named, &index.to_string(), 1), "it dies at its first step");
+        let arguments = format!("panic {step}");
+        let status = start("victim", &named.name, &arguments).wait().expect("it is ours");
+        verify(&named, scenario, &expected, &format!("a panic at step {step} of the repair"));
+        match status.code() {
+            Some(PANICKED) => panics += 1,
+            _ => break,
+        }
+    }
+    assert!(panics > 10, "{panics}: the points are there");
 }
