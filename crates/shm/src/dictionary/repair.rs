@@ -49,7 +49,8 @@ impl<'a> Locked<'a> {
         }
         fault::point();
         let mut key = Vec::new();
-        for record in &survey.entries {
+        let core = self.core;
+        for record in core.fetching(&survey.entries, |record| record.cell) {
             record.read_key(&mut key);
             let bucket = self.core.place(&key).bucket;
             self.link(bucket, record);

@@ -1,7 +1,8 @@
 //! What really lies in the cells of a shard: the ground on which repair rebuilds and check compares.
 //!
 //! A survey believes owner bytes, commit words and checksums, and nothing that is derived. It costs a look
-//! at every owner byte of the dictionary (a thousandth of its size) and at every record of the shard.
+//! at every owner byte of the dictionary (a thousandth of its size) and at every record of the shard. Those lie
+//! anywhere: each is a cache miss, and often one of the page tables, so many are fetched at once.
 
 use std::collections::HashMap;
 
@@ -9,6 +10,27 @@ use super::cells::{HEAD, equal_lanes};
 use super::core::Core;
 use super::geometry::CELL_WORDS;
 use super::record::{ELEMENT, ENTRY, LENGTH, Record, SUM, kind, state_of, version_of};
+
+/// Cells that are on their way from memory while one is looked at.
+const AHEAD: usize = 16;
+
+impl Core<'_> {
+    /// Walks over what lies in some cells, and has the next of them fetched meanwhile.
+    pub fn fetching<'s, T>(
+        &self,
+        items: &'s [T],
+        cell_of: impl Fn(&T) -> u32,
+    ) -> impl Iterator<Item = &'s T> {
+        let fetch = move |item: &T| {
+            self.memory.expect_read(self.geometry.cell_at(cell_of(item)));
+        };
+        items.iter().take(AHEAD).for_each(&fetch);
+        items.iter().enumerate().map(move |(index, item)| {
+            items.get(index + AHEAD).into_iter().for_each(&fetch);
+            item
+        })
+    }
+}
 
 /// The records and cells of one shard.
 #[derive(Debug)]
@@ -51,7 +73,7 @@ impl<'a> Survey<'a> {
         };
         let heads = survey.find_cells();
         let records = survey.find_records(&heads);
-        survey.keep_newest(records);
+        survey.keep_newest(&records);
         survey.join_lists();
         survey
     }
@@ -90,7 +112,8 @@ impl<'a> Survey<'a> {
 
     fn find_records(&mut self, heads: &[u32]) -> Vec<Record<'a>> {
         let mut records = Vec::new();
-        for cell in heads {
+        let core = self.core;
+        for cell in core.fetching(heads, |cell| *cell) {
             let at = self.core.geometry.cell_at(*cell);
             let state = state_of(self.core.memory.load(at));
             if state != ENTRY && state != ELEMENT {
@@ -166,9 +189,10 @@ impl<'a> Survey<'a> {
     }
 
     /// Keeps the newest entry of each key that belongs to this shard.
-    fn keep_newest(&mut self, records: Vec<Record<'a>>) {
-        let mut newest: HashMap<Vec<u8>, Record<'a>> = HashMap::new();
-        for record in records {
+    fn keep_newest(&mut self, records: &[Record<'a>]) {
+        let mut newest: HashMap<Vec<u8>, Record<'a>> = HashMap::with_capacity(records.len());
+        let core = self.core;
+        for &record in core.fetching(records, |record| record.cell) {
             self.version = self.version.max(version_of(record.commit()));
             if let Some(element) = self.core.element_of(&record) {
                 self.lists.entry(element.list).or_default().push((element.position, record));
