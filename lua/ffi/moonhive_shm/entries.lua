@@ -59,6 +59,22 @@ function methods.get_stale(self, key)
   return found, entry.flags ~= 0 and tonumber(entry.flags) or nil, entry.is_stale ~= 0
 end
 
+-- The value of a key with its version, which cas() and wait() take, and its flags; nil without one.
+function methods.get_versioned(self, key)
+  local handle = handle_of(self)
+  local name, problem = key_of(key)
+  if not name then
+    return nil, problem
+  end
+  local found, wrong = value_of(library.mhshm_get(handle, name, #name, buffer, BUFFER_BYTES, entry))
+  if wrong then
+    return nil, wrong
+  elseif found == nil then
+    return nil
+  end
+  return found, entry.version, tonumber(entry.flags)
+end
+
 -- Makes the flags of a store ready: numbers without their fraction, booleans. Raises at that level
 -- of the stack, for an argument of that number.
 local function put_flags(flags, position, level)
@@ -179,14 +195,19 @@ function methods.replace(self, key, x, exptime, flags)
   return outcome(library.mhshm_replace(handle, name, #name, value, options, stored))
 end
 
--- Stores a value if the live entry has this version, which is what version() has returned.
+-- Stores a value if the live entry has this version, which is what version() and get_versioned()
+-- have returned; nil: if there is no live entry.
 function methods.cas(self, key, version, x, exptime, flags)
   local handle = handle_of(self)
   local name, problem = prepare(key, x, exptime, flags, 0, 6)
   if not name then
     return refused(problem)
   end
-  return outcome(library.mhshm_cas(handle, name, #name, version, value, options, stored))
+  if version ~= nil then
+    return outcome(library.mhshm_cas(handle, name, #name, version, value, options, stored))
+  end
+  local code = library.mhshm_add(handle, name, #name, value, options, stored)
+  return outcome(code == EXISTS and CHANGED or code)
 end
 
 -- Ends an entry or a list.
