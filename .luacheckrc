@@ -15,6 +15,7 @@ files["lua/ffi"] = { std = "luajit" }
 files["crates/shm-c/tests/binding"] = { std = "luajit" }
 files["crates/shm-c/tests/kept"] = { std = "luajit" }
 files["crates/shm-c/tests/nginx"] = { std = "ngx_lua" }
+files["crates/shm-c/tests/nginx/host"] = { std = "lua54" }
 -- A snax service fills groups of functions that its loader gives it.
 local snax = { globals = { "accept", "response", "init", "exit" } }
 files["tests/lua/skynet/counting.lua"] = snax
