@@ -197,7 +197,10 @@ local function clear_table(t)
   end
 end
 
+-- What resty.core adds to nginx the dictionaries have already.
 local MODULES = {
+  ["resty.core"] = new_table,
+  ["resty.core.shdict"] = new_table,
   ffi = function()
     return require "compat.ngx.ffi"
   end,
@@ -209,12 +212,17 @@ local MODULES = {
   end,
 }
 
--- Makes `ngx` and `jit` globals of this service, and lets `require` find ffi, table.new and
--- table.clear unless the program brings its own. The dictionaries are those of `ngx.shared`: each
--- one that is open, or the options by which `shared.dict` opens it. Returns `ngx`.
+-- Makes `ngx` and `jit` globals of this service, and lets `require` find ffi, table.new,
+-- table.clear and resty.core unless the program brings its own. The dictionaries are those of
+-- `ngx.shared`: each open, or the options by which `shared.dict` opens it. Returns `ngx`.
 function compat.install(dictionaries)
   for name, dict in pairs(dictionaries or {}) do
-    ngx.shared[name] = type(dict) == "table" and shared.dict(name, dict) or dict
+    local kind = type(dict)
+    if kind ~= "table" and kind ~= "userdata" then
+      local text = "dictionary '%s': expected a dictionary or options, got %s"
+      error(text:format(tostring(name), kind), 2)
+    end
+    ngx.shared[name] = kind == "table" and shared.dict(name, dict) or dict
   end
   for name, load in pairs(MODULES) do
     package.preload[name] = package.preload[name] or load

@@ -37,7 +37,9 @@ test("requiring the module changes nothing, installing it does", function()
   local full = { 1, 2, a = 3 }
   require "table.clear"(full)
   equal(next(full), nil)
+  equal(type(require "resty.core.shdict"), "table")
   equal(compat.install(), ngx)
+  fails("'x': expected a dictionary or options, got string", compat.install, { x = "1m" })
 end)
 
 local ngx = compat.install()
@@ -273,6 +275,17 @@ test("a structure has methods, and a finalizer that ends what it stands for", fu
   equal(#ended, 1)
   equal(ended[1], 7)
   equal(kept.id, 21)
+end)
+
+test("what a finalizer gives back is given back when its service ends", function()
+  local dict = ngx.shared.open
+  local holder = hive.spawn "service/compat_worker"
+  holder:hold(DICTIONARY, "held")
+  equal(dict:get "held", true)
+  local version = dict:version "held"
+  hive.stop(holder)
+  equal(dict:wait("held", version, 30), true)
+  equal(dict:get "held", nil)
 end)
 
 test("what ffi does not know it refuses with the reason", function()

@@ -12,6 +12,8 @@ local INTEGER, DOUBLE = common.INTEGER, common.DOUBLE
 local ALL_BITS = common.ALL_BITS
 local MILLISECONDS, MICROSECONDS = common.MILLISECONDS, 1e6
 local BUFFER_BYTES = common.BUFFER_BYTES
+-- Attempts of `update` before it gives up.
+local UPDATES_MAX = 1000
 
 local argument_error, handle_of = common.argument_error, common.handle_of
 local key_of, message = common.key_of, common.message
@@ -208,6 +210,34 @@ function methods.cas(self, key, version, x, exptime, flags)
   end
   local code = library.mhshm_add(handle, name, #name, value, options, stored)
   return outcome(code == EXISTS and CHANGED or code)
+end
+
+-- Stores what `f` makes of the value, and calls it again when another writer was faster. Without an
+-- exptime the entry keeps the one that it has; when `f` returns nil it stays. What is there now, or
+-- nil and a text.
+function methods.update(self, key, f, exptime, flags)
+  for _ = 1, UPDATES_MAX do
+    local found, version, old_flags = self:get_versioned(key)
+    if found == nil and version then
+      return nil, version
+    end
+    local new = f(found)
+    if new == nil then
+      return found
+    end
+    local ttl = exptime
+    if ttl == nil and found ~= nil then
+      local left = self:ttl(key)
+      ttl = left and left > 0 and left or nil
+    end
+    local ok, reason = self:cas(key, version, new, ttl, flags or old_flags)
+    if ok then
+      return new
+    elseif reason ~= "changed" and reason ~= "not found" then
+      return nil, reason
+    end
+  end
+  return nil, "changed"
 end
 
 -- Ends an entry or a list.

@@ -112,8 +112,8 @@ function Timer.at(delay, f, ...) end
 ---@return true
 function Timer.every(delay, f, ...) end
 
---- Makes `ngx` and `jit` globals of this service, and lets `require` find "ffi", "table.new" and
---- "table.clear" unless the program brings its own.
+--- Makes `ngx` and `jit` globals of this service, and lets `require` find "ffi", "table.new",
+--- "table.clear" and "resty.core" unless the program brings its own.
 ---@param dictionaries? table<string, shared.Dict|shared.Options> those of `ngx.shared`, open or to be opened
 ---@return compat.ngx.Ngx
 function compat.install(dictionaries) end

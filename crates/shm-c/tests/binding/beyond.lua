@@ -37,6 +37,45 @@ value, version, flags = dict:get_versioned("fresh")
 expect("false 0", value, flags)
 expect("false not found false", dict:cas("none", version, 1))
 
+-- Updating, also while another writer is faster.
+expect(
+  "1",
+  dict:update("sum", function(found)
+    assert(found == nil)
+    return 1
+  end, 60, 3)
+)
+local tries = 0
+expect(
+  "12",
+  dict:update("sum", function(found)
+    tries = tries + 1
+    if tries == 1 then
+      dict:set("sum", 11, 30, 4)
+    end
+    return found + 1
+  end)
+)
+expect("2", tries)
+expect("12 4", dict:get("sum"))
+assert(dict:ttl("sum") > 25 and dict:ttl("sum") <= 30)
+expect("12", dict:update("sum", function() end))
+expect(
+  "nil bad value type",
+  dict:update("sum", function()
+    return print
+  end)
+)
+expect("nil value is a table", dict:update("of a host", error))
+expect(
+  "nil changed",
+  dict:update("sum", function(found)
+    dict:incr("sum", 1)
+    return found
+  end)
+)
+expect("1012 4", dict:get("sum"))
+
 -- A list that ends, and elements of other types.
 expect("1", dict:rpush("brief", true, { ttl = 0.02 }))
 expect("2", dict:rpush("brief", 5, {}))

@@ -40,9 +40,17 @@ local function locks(write, names)
   write("long", mine:lock(("k"):rep(70000)))
   write("a number", mine:lock(1700000000123))
   write("unlock", mine:unlock())
-  write("brief", mine:lock("door", 0.02))
+  write("expire", mine:expire())
+  local brief = assert(lock:new(names .. "locks", { exptime = 0.02 }))
+  write("brief", brief:lock("door"))
   local waited = other:lock("door")
   write("after its time", waited and waited > 0.005)
+  write("expire", other:expire(0.02))
+  waited = mine:lock("door")
+  write("after its new time", waited and waited > 0.005)
+  write("expire", other:expire(5))
+  write("unlock", mine:unlock())
+  write("expire", mine:expire(5))
   -- A lock that nobody refers to any more is given back.
   do
     assert(lock:new(names .. "locks", options):lock("forgotten"))
@@ -88,8 +96,12 @@ local function requests(write, names)
   local req = require("resty.limit.req")
   local limit = assert(req.new(names .. "cache", 0.0001, 2))
   local function incoming(what, key, commit)
+    -- A millisecond more or less takes a thousandth of a request off.
     local delay, excess = limit:incoming(key, commit)
-    write(what, delay and ("delay %.0f"):format(delay), excess)
+    if delay then
+      delay, excess = ("delay %.0f"):format(delay / 1000), ("%.1f"):format(excess)
+    end
+    write(what, delay, excess)
   end
   for _ = 1, 4 do
     incoming("request", "req:a", true)
@@ -108,18 +120,35 @@ local function requests(write, names)
   write("quick", quick:incoming("req:quick", true))
 end
 
+local function tokens(write, names)
+  local token = require("resty.limit.token")
+  local options = { locks_shdict_name = names .. "locks" }
+  local bucket = assert(token.new(names .. "cache", 100, 10, 2, options))
+  write("rate", bucket:rate())
+  local begin = 1700000000000
+  for index, step in ipairs({ 3, 8, 2, 10, 1, 5 }) do
+    write("take", bucket:take("token:a", step, 300, begin + index * 60))
+  end
+  for index, step in ipairs({ 3, 8, 2, 10 }) do
+    write("available", bucket:take_available("token:b", step, begin + index * 70))
+  end
+  ngx.shared[names .. "cache"]:set("token:abused", 5)
+  write("abused", bucket:take("token:abused", 1))
+end
+
 local function traffic(write, names)
   local req, conn = require("resty.limit.req"), require("resty.limit.conn")
   local both = require("resty.limit.traffic")
   local limits = {
-    assert(req.new(names .. "cache", 0.001, 3)),
+    assert(req.new(names .. "cache", 0.0001, 3)),
     assert(conn.new(names .. "cache", 1, 1, 0.5)),
   }
   local keys = { "traffic:req", "traffic:conn" }
   for _ = 1, 4 do
     local states = {}
     local delay, err = both.combine(limits, keys, states)
-    write("traffic", delay and ("delay %.0f"):format(delay) or err, states[1], states[2])
+    local excess = states[1] and ("%.1f"):format(states[1])
+    write("traffic", delay and ("delay %.0f"):format(delay / 1000) or err, excess, states[2])
   end
 end
 
@@ -253,6 +282,7 @@ return function(names, out)
     { "counts", counts },
     { "connections", connections },
     { "requests", requests },
+    { "tokens", tokens },
     { "traffic", traffic },
     { "caches", caches },
     { "metrics", metrics },

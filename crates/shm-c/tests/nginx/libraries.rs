@@ -21,10 +21,11 @@ const PARTS: [&str; 4] = ["cache", "misses", "locks", "events"];
 
 /// The dictionaries of one test, in the order of `PARTS`, and an nginx that has them open.
 struct Site {
-    name: String,
-    parts: [Named; 4],
     // Ends before the dictionaries do.
     nginx: Nginx,
+    parts: [Named; 4],
+    /// The one that every nginx of the tests has.
+    base: Named,
 }
 
 impl Site {
@@ -36,10 +37,10 @@ impl Site {
 
     /// One for what Debian has; `None`, said loudly, where nginx is missing.
     fn without_libraries(what: &str, workers: u32) -> Option<Self> {
-        let name = format!("resty-{what}-{}", std::process::id());
-        let parts = PARTS.map(|part| Named::exactly(&format!("{name}-{part}"), SIZE_BYTES));
-        let nginx = Nginx::start(&name, workers, "1m")?;
-        Some(Self { name, parts, nginx })
+        let base = Named::new(&format!("resty-{what}"), SIZE_BYTES);
+        let parts = PARTS.map(|part| Named::exactly(&format!("{}-{part}", base.name), SIZE_BYTES));
+        let nginx = Nginx::start(&base.name, workers, "1m")?;
+        Some(Self { nginx, parts, base })
     }
 
     fn cache(&self) -> &Named {
@@ -59,7 +60,7 @@ impl Site {
             .arg("--path")
             .arg(scripts.join("host"))
             .arg(scripts.join("host/main.lua"));
-        command.args([what, &services.to_string(), &number.to_string(), &self.name]);
+        command.args([what, &services.to_string(), &number.to_string(), &self.base.name]);
         command.arg(server::libraries().unwrap_or_else(|| scripts.clone())).arg(scripts);
         command
     }
