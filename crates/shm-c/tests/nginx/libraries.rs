@@ -71,16 +71,28 @@ impl Site {
     }
 
     fn in_nginx(&self, what: &str, number: u32) -> String {
-        self.nginx.ask(&format!("/work?which=ours&what={what}&n={number}")).unwrap()
+        self.in_worker("ours", what, number)
+    }
+
+    /// What a worker answers after doing something on our dictionaries or on nginx's own.
+    fn in_worker(&self, which: &str, what: &str, number: u32) -> String {
+        self.nginx.ask(&format!("/work?which={which}&what={what}&n={number}")).unwrap()
+    }
+
+    /// What so many requests at once answer.
+    fn in_workers(&self, which: &str, what: &str, requests: u32, number: u32) -> Vec<String> {
+        thread::scope(|scope| {
+            let ask = || self.in_worker(which, what, number);
+            let asked: Vec<_> = (0..requests).map(|_| scope.spawn(ask)).collect();
+            asked.into_iter().map(|one| one.join().unwrap()).collect()
+        })
     }
 
     /// What so many requests at once and so many services at once answer.
     fn everywhere(&self, what: &str, requests: u32, services: u32, number: u32) -> Vec<String> {
         thread::scope(|scope| {
             let host = scope.spawn(|| self.in_host(what, services, number));
-            let asked: Vec<_> =
-                (0..requests).map(|_| scope.spawn(|| self.in_nginx(what, number))).collect();
-            let mut answers: Vec<_> = asked.into_iter().map(|one| one.join().unwrap()).collect();
+            let mut answers = self.in_workers("ours", what, requests, number);
             answers.extend(host.join().unwrap());
             answers
         })
@@ -91,6 +103,17 @@ impl Site {
             Some(OwnedValue::Integer(number)) => Some(number),
             _ => None,
         }
+    }
+
+    /// Kills a worker that holds a lock, which ends after a second, and waits for its successor.
+    fn kill_a_holder(&self, which: &str) {
+        let _request = self.nginx.send(&format!("/work?which={which}&what=hold&n=1")).unwrap();
+        let holder = pop_integer(&self.events().dictionary, "holders") as u32;
+        signal(holder, Signal::KILL);
+        self.nginx.wait_until("the worker is replaced", || {
+            let workers = self.nginx.workers();
+            workers.len() == 2 && !workers.contains(&holder)
+        });
     }
 
     fn expect_no_findings(&self) {
@@ -143,6 +166,8 @@ fn libraries_do_in_a_host_what_they_do_in_nginx() {
 #[ignore = "needs MOONHIVE_RESTY"]
 fn a_lock_of_the_library_excludes_workers_and_services_from_each_other() {
     let site = Site::new("contend", 3);
+    assert_eq!(site.in_workers("own", "contend", 6, 50), ["done"; 6]);
+    assert_eq!(site.in_worker("own", "contended", 0), (6 * 50).to_string());
     let answers = site.everywhere("contend", 6, 6, 50);
     assert_eq!(answers, ["done"; 12]);
     assert_eq!(site.integer("contended"), Some(12 * 50));
@@ -153,14 +178,10 @@ fn a_lock_of_the_library_excludes_workers_and_services_from_each_other() {
 #[ignore = "needs MOONHIVE_RESTY"]
 fn a_lock_of_a_worker_that_was_killed_ends_with_its_time() {
     let site = Site::new("killed", 2);
-    let _request = site.nginx.send("/work?which=ours&what=hold&n=1").unwrap();
-    let events = &site.events().dictionary;
-    let holder = pop_integer(events, "holders");
-    signal(holder as u32, Signal::KILL);
-    site.nginx.wait_until("the worker is replaced", || {
-        let workers = site.nginx.workers();
-        workers.len() == 2 && !workers.contains(&(holder as u32))
-    });
+    site.kill_a_holder("own");
+    let answers = site.in_workers("own", "inherit", 2, 1);
+    assert!(answers.iter().any(|answer| answer == "inherited"), "{answers:?}");
+    site.kill_a_holder("ours");
     let answers = site.everywhere("inherit", 2, 2, 1);
     assert!(answers.iter().any(|answer| answer == "inherited"), "{answers:?}");
     site.expect_no_findings();

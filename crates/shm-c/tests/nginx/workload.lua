@@ -20,11 +20,17 @@ function work.contend(names, times)
   return "done"
 end
 
--- Takes a lock that ends after so many seconds, says so, and computes until it is killed.
+-- The number that all have added to.
+function work.contended(names)
+  return tostring(ngx.shared[names .. "cache"]:get("contended"))
+end
+
+-- Takes a lock that ends after so many seconds, says so where the test hears it, and computes until
+-- it is killed.
 function work.hold(names, seconds)
   local lock = assert(require("resty.lock"):new(names .. "locks", { exptime = seconds }))
   assert(lock:lock("held"))
-  ngx.shared[names .. "events"]:rpush("holders", ngx.worker.pid())
+  ngx.shared.ours_events:rpush("holders", ngx.worker.pid())
   while true do
     seconds = seconds + 1
   end
