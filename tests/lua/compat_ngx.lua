@@ -245,7 +245,10 @@ test("a list goes through an array by its pointers", function()
   fails("place 4 of an array of 4", function()
     return nodes[4]
   end)
-  fails("cannot convert number", function()
+  fails("place 0.5 of an array of 4", function()
+    return nodes[0.5]
+  end)
+  fails("compat_ngx.lua:%d+: ffi: cannot convert number", function()
     nodes[0].next = 5
   end)
 end)

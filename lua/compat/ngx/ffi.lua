@@ -72,7 +72,7 @@ end
 local function convert(kind, x)
   if kind.kind == "pointer" then
     if x ~= nil and not is_object(x) then
-      fail(4, "cannot convert %s to '%s'", type(x), kind.name)
+      fail(3, "cannot convert %s to '%s'", type(x), kind.name)
     end
     return x
   end
@@ -80,7 +80,7 @@ local function convert(kind, x)
     x = x and 1 or 0
   end
   if type(x) ~= "number" then
-    fail(4, "cannot convert %s to '%s'", type(x), kind.name)
+    fail(3, "cannot convert %s to '%s'", type(x), kind.name)
   end
   return kind.kind == "float" and x + 0.0 or to_integer(kind, x)
 end
@@ -100,7 +100,7 @@ local function neighbour(object, distance)
   local place = rawget(object, PLACE) + distance
   local found = array[place]
   if not found then
-    fail(3, "place %d of an array of %d", place, array.count)
+    fail(3, "place %s of an array of %d", place, array.count)
   end
   return found
 end
@@ -118,7 +118,7 @@ local function metatable_for(structure, given)
     if fields[key] then
       return rawget(object, VALUES)[key]
     elseif type(key) == "number" then
-      return neighbour(object, tointeger(key))
+      return neighbour(object, key)
     elseif type(methods) == "function" then
       return methods(object, key)
     elseif methods and methods[key] ~= nil then
