@@ -55,6 +55,11 @@ fn garbage() {
 }
 
 #[test]
+fn plan() {
+    run("plan");
+}
+
+#[test]
 fn tasks() {
     run("tasks");
 }
@@ -92,6 +97,11 @@ fn shared_errands() {
 #[test]
 fn shared_files() {
     run("shared_files");
+}
+
+#[test]
+fn shared_options() {
+    run("shared_options");
 }
 
 #[test]

@@ -40,4 +40,5 @@ pub use dictionary::{
     Value,
 };
 pub use error::{Error, Result};
+pub use segment::limits::{Limits, limits};
 pub use segment::list::{Description, list};
