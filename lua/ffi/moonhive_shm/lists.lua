@@ -42,18 +42,27 @@ local function push(side, handle, _, key, x)
   return tonumber(number[0])
 end
 
--- Milliseconds of the option ttl; raises for another option, and for what is no time.
-local function ttl_ms_of(wanted)
+local function invalid_option(name, expected, got)
+  local text = "option '%s': expected %s, got %s"
+  error(text:format(name, expected, type(got) == "number" and got or type(got)), 5)
+end
+
+-- Fills the options of a store from those of a push; raises for what is none.
+local function put_options(wanted)
   for name in pairs(wanted) do
-    if name ~= "ttl" then
-      error("unknown option '" .. tostring(name) .. "' (expected ttl)", 4)
+    if name ~= "ttl" and name ~= "evict" then
+      error("unknown option '" .. tostring(name) .. "' (expected evict, ttl)", 4)
     end
   end
-  local ttl = wanted.ttl
-  if ttl ~= nil and (type(ttl) ~= "number" or ttl < 0) then
-    error('bad "ttl" argument', 4)
+  local ttl, evict = wanted.ttl, wanted.evict
+  local is_span = type(ttl) == "number" and ttl >= 0
+  if ttl ~= nil and not is_span then
+    invalid_option("ttl", "seconds from 0 (for ever) up", ttl)
+  elseif evict ~= nil and type(evict) ~= "boolean" then
+    invalid_option("evict", "true or false", evict)
   end
-  return milliseconds(ttl, 4)
+  options.flags, options.ttl_ms = 0, milliseconds(ttl, 4)
+  options.never_evict = evict and 0 or 1
 end
 
 -- A push with a table of options, which nginx does not know: booleans are taken, too.
@@ -63,7 +72,7 @@ local function push_with_options(side, self, key, x, wanted)
   if not name then
     return nil, problem
   end
-  options.flags, options.ttl_ms, options.never_evict = 0, ttl_ms_of(wanted), 1
+  put_options(wanted)
   if not put_value(x) then
     return nil, "bad value type"
   end
@@ -78,7 +87,8 @@ local function has_options(...)
 end
 
 -- lpush(key, value [, options]): adds an element at the beginning of a list; its length. Options:
--- ttl (seconds that a new list lives).
+-- ttl (seconds that a new list lives), evict (true: the least recently used entries are thrown out
+-- when there is no room).
 function methods.lpush(...)
   if has_options(...) then
     return push_with_options(LEFT, ...)

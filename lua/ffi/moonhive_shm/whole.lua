@@ -88,14 +88,21 @@ function methods.get_keys(...)
 end
 
 local function prefix_of(wanted)
-  local prefix
-  for name, value in pairs(wanted or {}) do
-    if name ~= "prefix" or type(value) ~= "string" then
-      error("unknown option '" .. tostring(name) .. "' (expected prefix, a string)", 3)
-    end
-    prefix = value
+  if wanted == nil then
+    return ""
+  elseif type(wanted) ~= "table" then
+    error("options: table expected, got " .. type(wanted), 3)
   end
-  return prefix or ""
+  for name in pairs(wanted) do
+    if name ~= "prefix" then
+      error("unknown option '" .. tostring(name) .. "' (expected prefix)", 3)
+    end
+  end
+  local prefix = wanted.prefix or ""
+  if type(prefix) ~= "string" then
+    error("option 'prefix': expected a string, got " .. tostring(prefix), 3)
+  end
+  return prefix
 end
 
 -- The next keys from a cursor on, or nil after the last.

@@ -88,12 +88,26 @@ expect("nil bad value type", dict:rpush("brief", nil, {}))
 expect("nil bad value type", dict:lpush("brief", print, {}))
 expect("nil empty key", dict:lpush("", 1, {}))
 expect("nil value not a list", dict:lpush("word", 1, { ttl = 1 }))
-expect_error("unknown option 'tll' (expected ttl)", dict.lpush, dict, "brief", 1, { tll = 1 })
-expect_error('bad "ttl" argument', dict.rpush, dict, "brief", 1, { ttl = -1 })
-expect_error('bad "ttl" argument', dict.rpush, dict, "brief", 1, { ttl = "soon" })
+local function expect_refused(text, wanted)
+  expect_error(text, dict.lpush, dict, "brief", 1, wanted)
+end
+expect_refused("unknown option 'tll' (expected evict, ttl)", { tll = 1 })
+expect_refused("option 'ttl': expected seconds from 0 (for ever) up, got -1", { ttl = -1 })
+expect_refused("option 'ttl': expected seconds from 0 (for ever) up, got string", { ttl = "soon" })
+expect_refused("option 'evict': expected true or false, got 1", { evict = 1 })
 expect_error("expecting 3 arguments, but only seen 4", dict.rpush, dict, "brief", 1, 60)
 expect_error("string expected, got boolean", dict.rpush, dict, true, 1, {})
 expect("0", dict:llen("brief"))
+
+-- A push that others go for, if it may.
+local small = assert(shm.attach(arg[2] .. "-small"))
+local text = ("x"):rep(500)
+while small:safe_set("entry " .. small:statistics().entries, text) do
+end
+expect("nil no memory", small:rpush("list", text, { evict = false }))
+expect("nil no memory", small:rpush("list", text, {}))
+expect("1", small:rpush("list", text, { evict = true }))
+assert(small:statistics().evictions > 0)
 
 -- Enumeration, of more entries than a step asks for, while others come and go.
 local count = 600
@@ -127,8 +141,9 @@ expect("nil value is a table", shown["of a host"][1], shown["of a host"][2])
 expect("nil value is a table", shown.mixed[1], shown.mixed[2])
 expect("false nil", shown.fresh[1], shown.fresh[2])
 assert(shown.none == nil and shown.brief == nil)
-expect_error("unknown option 'prefix' (expected prefix, a string)", dict.keys, dict, { prefix = 5 })
-expect_error("unknown option 'like' (expected prefix, a string)", dict.items, dict, { like = "a" })
+expect_error("option 'prefix': expected a string, got 5", dict.keys, dict, { prefix = 5 })
+expect_error("unknown option 'like' (expected prefix)", dict.items, dict, { like = "a" })
+expect_error("options: table expected, got string", dict.keys, dict, "many:")
 expect_error('bad "zone" argument', dict.keys, {})
 local next_key = dict:keys()
 dict:close()
