@@ -12,9 +12,10 @@ exclude_files = { "target", "lua/meta", "tests/**/unfinished.lua" }
 files["tests/lua/service"] = { ignore = { "241" } }
 -- These run in nginx, by LuaJIT; its settings share two globals with the scripts.
 files["lua/ffi"] = { std = "luajit" }
-files["crates/shm-c/tests/outside_nginx.lua"] = { std = "luajit" }
+files["crates/shm-c/tests/binding"] = { std = "luajit" }
 files["crates/shm-c/tests/kept"] = { std = "luajit" }
 files["crates/shm-c/tests/nginx"] = { std = "ngx_lua" }
+files["crates/shm-c/tests/nginx/host"] = { std = "lua54" }
 -- A snax service fills groups of functions that its loader gives it.
 local snax = { globals = { "accept", "response", "init", "exit" } }
 files["tests/lua/skynet/counting.lua"] = snax

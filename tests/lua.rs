@@ -240,3 +240,8 @@ fn skynet_takeover() {
 fn skynet_ends() {
     run("skynet/ends");
 }
+
+#[test]
+fn compat_ngx() {
+    run("compat_ngx");
+}

@@ -36,6 +36,9 @@ type Module = (&'static str, Source);
 /// Modules that files of the same name do not replace, in the order of their names.
 const HOST: &[Module] = &[
     ("cache", Source::Native(cache::OPEN)),
+    ("compat.ngx", Source::Text(include_str!("../../lua/compat/ngx.lua"))),
+    ("compat.ngx.ffi", Source::Text(include_str!("../../lua/compat/ngx/ffi.lua"))),
+    ("compat.ngx.types", Source::Text(include_str!("../../lua/compat/ngx/types.lua"))),
     ("hive", Source::Native(hive::OPEN)),
     ("shared", Source::Native(shared::OPEN)),
     ("skynet", Source::Native(skynet::OPEN)),

@@ -165,13 +165,10 @@ fn expect_ready(named: &Named, word: &str) {
 
 #[test]
 fn the_binding_waits_in_a_plain_luajit() {
-    let Some(luajit) = found("luajit", "apt-get install luajit2") else { return };
+    let Some(mut command) = luajit_with("waiting.lua") else { return };
     let named = Named::new("luajit", 1 << 20);
     let (dictionary, options) = (&named.dictionary, SetOptions::default());
     dictionary.set("scalar", 1.into(), options).unwrap();
-    let mut command = Command::new(luajit);
-    command.env("LUA_PATH", root().join("lua/ffi/?.lua"));
-    command.arg(root().join("crates/shm-c/tests/outside_nginx.lua")).arg(library());
     command.arg(&named.name).stdout(Stdio::piped()).stderr(Stdio::piped());
     let script = command.spawn().unwrap();
     expect_ready(&named, "for elements");
@@ -185,6 +182,59 @@ fn the_binding_waits_in_a_plain_luajit() {
     let output = script.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text, "done\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A LuaJIT that runs a script of the tests about the binding.
+fn luajit_with(script: &str) -> Option<Command> {
+    let mut command = Command::new(found("luajit", "apt-get install luajit2")?);
+    command.env("LUA_PATH", root().join("lua/ffi/?.lua")).arg(binding(script)).arg(library());
+    Some(command)
+}
+
+fn binding(script: &str) -> PathBuf {
+    root().join("crates/shm-c/tests/binding").join(script)
+}
+
+#[test]
+fn the_binding_enumerates_reads_versions_and_pushes_with_options() {
+    let Some(mut luajit) = luajit_with("beyond.lua") else { return };
+    let named = Named::new("luajit-beyond", 1 << 20);
+    let small = Named::exactly(&format!("{}-small", named.name), 64 << 10);
+    let (dictionary, table) = (&named.dictionary, Value::Table(b"of a host"));
+    dictionary.set("of a host", table, SetOptions::default()).unwrap();
+    dictionary.push("mixed", table, Side::Right, SetOptions::default()).unwrap();
+    assert_eq!(output_of(luajit.arg(&named.name)), "done\n");
+    assert_eq!(dictionary.check().unwrap(), []);
+    assert_eq!(small.dictionary.check().unwrap(), []);
+}
+
+/// What a host runs to store under numbers, or to look for what was stored there.
+const NUMBERS: &str = r#"
+local how, name, mark, script = ...
+local shared = require "shared"
+assert(loadfile(script))(how, shared.open(name), mark)
+require("hive").exit()
+"#;
+
+#[test]
+fn a_number_is_one_key_for_the_binding_and_for_a_host() {
+    let Some(host) = common::host() else { return };
+    let named = Named::new("luajit-numbers", 1 << 20);
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("numbers_of_a_host.lua");
+    std::fs::write(&script, NUMBERS).unwrap();
+    for (how, mark) in [("write", "of LuaJIT "), ("read", "of a host ")] {
+        let Some(mut luajit) = luajit_with("numbers_of_luajit.lua") else { return };
+        let in_host = if how == "write" { "read" } else { "write" };
+        let mut host = Command::new(&host);
+        host.arg("run").arg(&script).args([in_host, &named.name, mark]).arg(binding("numbers.lua"));
+        luajit.args([how, &named.name, mark]).arg(binding("numbers.lua"));
+        let order =
+            if how == "write" { [&mut luajit, &mut host] } else { [&mut host, &mut luajit] };
+        for command in order {
+            output_of(command);
+        }
+    }
 }
 
 /// What a tool of the linker says about the library.

@@ -11,6 +11,7 @@ local error, rawget, select = error, rawget, select
 local tonumber, tostring, type = tonumber, tostring, type
 local getinfo = debug.getinfo
 local floor = math.floor
+local format = string.format
 local istype, new, text_of = ffi.istype, ffi.new, ffi.string
 
 local OK, NOT_FOUND, TOO_SMALL = 0, 1, 12
@@ -18,6 +19,9 @@ local BOOLEAN, INTEGER, DOUBLE, BYTES, TABLE = 1, 2, 3, 4, 5
 local LEFT, RIGHT = 0, 1
 local KEY_LIMIT_BYTES = 65535
 local EXACT_LIMIT = 2 ^ 53
+-- From here on tostring does not write every digit of a whole number any more, and from there on
+-- neither does a host.
+local SHORT_LIMIT, LONG_LIMIT = 1e14, 2 ^ 63
 local TIME_LIMIT_MS = 2 ^ 63
 -- All bits set: minus one, by way of an integer, since a double would not get there.
 local ALL_BITS = ffi.cast("uint64_t", new("int64_t", -1))
@@ -158,12 +162,28 @@ local function handle_and_limit_of(...)
 end
 common.handle_and_limit_of = handle_and_limit_of
 
+-- A number as the key that a host makes of it: whole ones have all their digits, so that different
+-- numbers are different keys; what is none has no sign.
+local function key_of_number(x)
+  if x ~= x then
+    return "nan"
+  end
+  local magnitude = x < 0 and -x or x
+  if magnitude >= SHORT_LIMIT and magnitude < LONG_LIMIT and floor(x) == x then
+    return format("%.0f", x)
+  end
+  return tostring(x)
+end
+
 -- A key as a string, or nil and what is wrong with it.
 local function key_of(key)
   if key == nil then
     return nil, "nil key"
   end
-  if type(key) ~= "string" then
+  local kind = type(key)
+  if kind == "number" then
+    key = key_of_number(key)
+  elseif kind ~= "string" then
     key = tostring(key)
   end
   if #key == 0 then

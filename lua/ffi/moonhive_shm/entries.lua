@@ -12,6 +12,8 @@ local INTEGER, DOUBLE = common.INTEGER, common.DOUBLE
 local ALL_BITS = common.ALL_BITS
 local MILLISECONDS, MICROSECONDS = common.MILLISECONDS, 1e6
 local BUFFER_BYTES = common.BUFFER_BYTES
+-- Attempts of `update` before it gives up.
+local UPDATES_MAX = 1000
 
 local argument_error, handle_of = common.argument_error, common.handle_of
 local key_of, message = common.key_of, common.message
@@ -57,6 +59,22 @@ function methods.get_stale(self, key)
     return nil
   end
   return found, entry.flags ~= 0 and tonumber(entry.flags) or nil, entry.is_stale ~= 0
+end
+
+-- The value of a key with its version, which cas() and wait() take, and its flags; nil without one.
+function methods.get_versioned(self, key)
+  local handle = handle_of(self)
+  local name, problem = key_of(key)
+  if not name then
+    return nil, problem
+  end
+  local found, wrong = value_of(library.mhshm_get(handle, name, #name, buffer, BUFFER_BYTES, entry))
+  if wrong then
+    return nil, wrong
+  elseif found == nil then
+    return nil
+  end
+  return found, entry.version, tonumber(entry.flags)
 end
 
 -- Makes the flags of a store ready: numbers without their fraction, booleans. Raises at that level
@@ -179,14 +197,47 @@ function methods.replace(self, key, x, exptime, flags)
   return outcome(library.mhshm_replace(handle, name, #name, value, options, stored))
 end
 
--- Stores a value if the live entry has this version, which is what version() has returned.
+-- Stores a value if the live entry has this version, which is what version() and get_versioned()
+-- have returned; nil: if there is no live entry.
 function methods.cas(self, key, version, x, exptime, flags)
   local handle = handle_of(self)
   local name, problem = prepare(key, x, exptime, flags, 0, 6)
   if not name then
     return refused(problem)
   end
-  return outcome(library.mhshm_cas(handle, name, #name, version, value, options, stored))
+  if version ~= nil then
+    return outcome(library.mhshm_cas(handle, name, #name, version, value, options, stored))
+  end
+  local code = library.mhshm_add(handle, name, #name, value, options, stored)
+  return outcome(code == EXISTS and CHANGED or code)
+end
+
+-- Stores what `f` makes of the value, and calls it again when another writer was faster. Without an
+-- exptime the entry keeps the one that it has; when `f` returns nil it stays. What is there now, or
+-- nil and a text.
+function methods.update(self, key, f, exptime, flags)
+  for _ = 1, UPDATES_MAX do
+    local found, version, old_flags = self:get_versioned(key)
+    if found == nil and version then
+      return nil, version
+    end
+    local new = f(found)
+    if new == nil then
+      return found
+    end
+    local ttl = exptime
+    if ttl == nil and found ~= nil then
+      local left = self:ttl(key)
+      ttl = left and left > 0 and left or nil
+    end
+    local ok, reason = self:cas(key, version, new, ttl, flags or old_flags)
+    if ok then
+      return new
+    elseif reason ~= "changed" and reason ~= "not found" then
+      return nil, reason
+    end
+  end
+  return nil, "changed"
 end
 
 -- Ends an entry or a list.

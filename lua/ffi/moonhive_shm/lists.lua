@@ -3,7 +3,8 @@
 local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
-local tonumber, type = tonumber, type
+local error, pairs, select = error, pairs, select
+local tonumber, tostring, type = tonumber, tostring, type
 local text_of = ffi.string
 
 local OK, TOO_SMALL = common.OK, common.TOO_SMALL
@@ -15,6 +16,7 @@ local ELEMENT_BYTES = ffi.sizeof("mhshm_element")
 
 local handle_of, list_handle_of = common.handle_of, common.list_handle_of
 local list_key_of, message = common.list_key_of, common.message
+local milliseconds = common.milliseconds
 local number_of, place_of = common.number_of, common.place_of
 local put_value, value_of = common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
@@ -40,13 +42,65 @@ local function push(side, handle, _, key, x)
   return tonumber(number[0])
 end
 
--- lpush(key, value): adds an element at the beginning of a list; its length.
+local function invalid_option(name, expected, got)
+  local text = "option '%s': expected %s, got %s"
+  error(text:format(name, expected, type(got) == "number" and got or type(got)), 5)
+end
+
+-- Fills the options of a store from those of a push; raises for what is none.
+local function put_options(wanted)
+  for name in pairs(wanted) do
+    if name ~= "ttl" and name ~= "evict" then
+      error("unknown option '" .. tostring(name) .. "' (expected evict, ttl)", 4)
+    end
+  end
+  local ttl, evict = wanted.ttl, wanted.evict
+  local is_span = type(ttl) == "number" and ttl >= 0
+  if ttl ~= nil and not is_span then
+    invalid_option("ttl", "seconds from 0 (for ever) up", ttl)
+  elseif evict ~= nil and type(evict) ~= "boolean" then
+    invalid_option("evict", "true or false", evict)
+  end
+  options.flags, options.ttl_ms = 0, milliseconds(ttl, 4)
+  options.never_evict = evict and 0 or 1
+end
+
+-- A push with a table of options, which nginx does not know: booleans are taken, too.
+local function push_with_options(side, self, key, x, wanted)
+  local handle = list_handle_of(1, self)
+  local name, problem = list_key_of(key)
+  if not name then
+    return nil, problem
+  end
+  put_options(wanted)
+  if not put_value(x) then
+    return nil, "bad value type"
+  end
+  if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
+    return nil, message()
+  end
+  return tonumber(number[0])
+end
+
+local function has_options(...)
+  return select("#", ...) == 4 and type(select(4, ...)) == "table"
+end
+
+-- lpush(key, value [, options]): adds an element at the beginning of a list; its length. Options:
+-- ttl (seconds that a new list lives), evict (true: the least recently used entries are thrown out
+-- when there is no room).
 function methods.lpush(...)
+  if has_options(...) then
+    return push_with_options(LEFT, ...)
+  end
   return push(LEFT, list_handle_of(3, ...), ...)
 end
 
--- rpush(key, value): adds an element at the end of a list; its length.
+-- rpush(key, value [, options]): adds an element at the end of a list; its length.
 function methods.rpush(...)
+  if has_options(...) then
+    return push_with_options(RIGHT, ...)
+  end
   return push(RIGHT, list_handle_of(3, ...), ...)
 end
 

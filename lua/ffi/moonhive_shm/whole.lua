@@ -3,8 +3,10 @@
 local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 
-local error, ipairs, tonumber = error, ipairs, tonumber
+local error, ipairs, pairs = error, ipairs, pairs
+local tonumber, tostring, type = tonumber, tostring, type
 local huge, sort = math.huge, table.sort
+local sub = string.sub
 local new, text_of = ffi.new, ffi.string
 
 local OK, TOO_SMALL = common.OK, common.TOO_SMALL
@@ -12,6 +14,8 @@ local ALL_BITS = common.ALL_BITS
 local BUFFER_BYTES = common.BUFFER_BYTES
 -- Keys asked for at once when all are wanted.
 local KEYS_STEP = 1000
+-- Keys that one step of an iterator asks for.
+local WALK_STEP = 256
 local KEYS_USUAL = 1024
 
 local growing, handle_of = common.growing, common.handle_of
@@ -81,6 +85,73 @@ function methods.get_keys(...)
     keys[index] = found[index].key
   end
   return keys
+end
+
+local function prefix_of(wanted)
+  if wanted == nil then
+    return ""
+  elseif type(wanted) ~= "table" then
+    error("options: table expected, got " .. type(wanted), 3)
+  end
+  for name in pairs(wanted) do
+    if name ~= "prefix" then
+      error("unknown option '" .. tostring(name) .. "' (expected prefix)", 3)
+    end
+  end
+  local prefix = wanted.prefix or ""
+  if type(prefix) ~= "string" then
+    error("option 'prefix': expected a string, got " .. tostring(prefix), 3)
+  end
+  return prefix
+end
+
+-- The next keys from a cursor on, or nil after the last.
+local function next_keys(self, cursor)
+  local found = {}
+  while #found == 0 do
+    if cursor[0] == ALL_BITS then
+      return nil
+    end
+    step_keys(handle_of(self), cursor, WALK_STEP, found)
+  end
+  return found
+end
+
+-- Iterates over the keys, a few at a time and without stopping writers: an entry that is there all
+-- the time is met once. Option: prefix.
+function methods.keys(self, wanted)
+  local prefix = prefix_of(wanted)
+  handle_of(self)
+  local found, index, cursor = {}, 0, new("uint64_t[1]")
+  return function()
+    while found do
+      index = index + 1
+      local item = found[index]
+      if not item then
+        found, index = next_keys(self, cursor), 0
+      elseif sub(item.key, 1, #prefix) == prefix then
+        return item.key
+      end
+    end
+  end
+end
+
+-- The same with values and flags; of a list, a table of its elements and "list"; of what has no
+-- form here, nil and why.
+function methods.items(self, wanted)
+  local next_key = self:keys({ prefix = prefix_of(wanted) })
+  return function()
+    for key in next_key do
+      local value, flags = self:get(key)
+      if flags == "value is a list" then
+        value, flags = self:lrange(key)
+        flags = value and "list" or flags
+      end
+      if value ~= nil or flags then
+        return key, value, flags
+      end
+    end
+  end
 end
 
 -- Bytes that the dictionary was made for.

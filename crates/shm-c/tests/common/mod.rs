@@ -89,10 +89,14 @@ pub struct Named {
 impl Named {
     /// Makes one, of a name that no other test has.
     pub fn new(what: &str, size_bytes: u64) -> Self {
-        let name = format!("{what}-{}", std::process::id());
-        let _ = Dictionary::unlink(&name);
-        let dictionary = Dictionary::create(&name, &Options::new(size_bytes)).expect("memory");
-        Self { name, dictionary }
+        Self::exactly(&format!("{what}-{}", std::process::id()), size_bytes)
+    }
+
+    /// Makes one of that very name.
+    pub fn exactly(name: &str, size_bytes: u64) -> Self {
+        let _ = Dictionary::unlink(name);
+        let dictionary = Dictionary::create(name, &Options::new(size_bytes)).expect("memory");
+        Self { name: name.to_owned(), dictionary }
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod libraries;
 mod server;
 
 use std::os::unix::net::UnixStream;
@@ -127,6 +128,32 @@ fn the_calls_that_hosts_are_compared_by_are_answered_as_by_nginx() {
         let lines_of = |which| nginx.ask(&format!("/calls?which={which}&calls={calls}")).unwrap();
         expect_same(&lines_of("ours"), &lines_of("own"), least);
     }
+}
+
+/// A line of the differences, and what it says in nginx's own dictionaries and in ours.
+const DIFFERENCES: [(&str, &str, &str); 7] = [
+    ("100 kB into a full dictionary", "false no memory", "true nil"),
+    ("forcible when only what had expired went", "true", "false"),
+    ("safe_set behind a cold entry", "false no memory", "true nil"),
+    ("free_space sees a small entry", "false", "true"),
+    ("ttl at -5 ms", "not found", "-0.005"),
+    ("a large one throws out in order of use", "true", "false"),
+    ("and what was used since", "false", "false"),
+];
+
+#[test]
+fn what_differs_from_nginx_is_what_the_document_says() {
+    let small = Named::new("nginx-differences", 512 << 10);
+    let large = Named::exactly(&format!("{}-large", small.name), 4 << 20);
+    let Some(nginx) = Nginx::start(&small.name, 1, "512k") else { return };
+    let lines_of = |which| nginx.ask(&format!("/differences?which={which}")).unwrap();
+    let (theirs, ours) = (lines_of("own"), lines_of("ours"));
+    let wanted = |side: fn(&(&str, &'static str, &'static str)) -> &'static str| -> String {
+        DIFFERENCES.iter().map(|line| format!("{}: {}\n", line.0, side(line))).collect()
+    };
+    assert_eq!(theirs, wanted(|line| line.1), "of nginx");
+    assert_eq!(ours, wanted(|line| line.2), "of ours");
+    assert_eq!(large.dictionary.check().unwrap(), []);
 }
 
 /// Lines of cases, of which there are more than so many.

@@ -143,6 +143,11 @@ pub fn signal(process: u32, signal: Signal) {
     }
 }
 
+/// The folder with libraries for nginx that are no package of Debian, if there is one.
+pub fn libraries() -> Option<PathBuf> {
+    std::env::var_os("MOONHIVE_RESTY").map(PathBuf::from)
+}
+
 fn settings_text(folder: &Path, name: &str, workers: u32, size: &str) -> String {
     let scripts = root().join("crates/shm-c/tests/nginx");
     let template =
@@ -152,12 +157,14 @@ fn settings_text(folder: &Path, name: &str, workers: u32, size: &str) -> String 
     let fill = |text: String, name: &str, value: &dyn std::fmt::Display| {
         text.replace(&format!("@{name}@"), &value.to_string())
     };
-    let values: [(&str, &dyn std::fmt::Display); 9] = [
+    let libraries = libraries().unwrap_or_else(|| scripts.clone());
+    let values: [(&str, &dyn std::fmt::Display); 10] = [
         ("FOLDER", &folder.display()),
         ("LIBRARY", &library().display()),
         ("LUA", &lua.display()),
         ("SCRIPTS", &scripts.display()),
         ("CALLS", &calls.display()),
+        ("LIBRARIES", &libraries.display()),
         ("MODULES", &MODULES),
         ("NAME", &name),
         ("WORKERS", &workers),
