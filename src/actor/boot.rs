@@ -1,5 +1,6 @@
 //! Making the VM of a service: libraries, paths, limits, and what it asks of the host.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use crate::vm::{Hooks, Stack, Vm};
 /// What the error of an interrupted turn says.
 const INTERRUPTED: &CStr = c"interrupted: this code ran longer than the turn limit";
 
+/// The same of a service that was killed, all of whose code is interrupted.
+const KILLED: &str = "not run: the service was killed";
+
 /// What the VM of a service asks of the host.
 struct ServiceHooks {
     service: Arc<Service>,
@@ -24,6 +28,10 @@ struct ServiceHooks {
 impl Hooks for ServiceHooks {
     fn warn(&self, message: &str) {
         let service = &self.service;
+        let mut message = Cow::Borrowed(message);
+        if service.figures.leaving() == Leaving::Killed {
+            message = message.replace(&*INTERRUPTED.to_string_lossy(), KILLED).into();
+        }
         tracing::warn!(service = service.name(), address = service.log_address(), "{message}");
     }
 

@@ -154,3 +154,25 @@ fn a_flooded_service_is_named_at_each_doubling() {
     }
     assert_eq!(ended.stderr.matches("is full").count(), 7, "{}", ended.stderr);
 }
+
+#[test]
+fn a_finalizer_of_a_killed_service_is_said_not_to_have_run() {
+    let scratch = Scratch::new("log_killed");
+    scratch
+        .file(
+            "victim.lua",
+            "held = setmetatable({}, { __gc = function() print 'ran' end })
+             return { ping = function() end }",
+        )
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local victim = hive.spawn 'victim'
+             victim:ping()
+             hive.kill(victim)",
+        );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let line = line_with(&ended.stderr, "error in __gc");
+    assert!(line.ends_with("not run: the service was killed)"), "{line}");
+    assert_eq!(ended.stdout, "");
+}
