@@ -6,13 +6,14 @@
 
 local _, Dict, native = ...
 local doze, scan, try_lock = native.doze, native.scan, native.try_lock
+local cas_keeping, add_to_counter = native.cas_keeping, native.add_to_counter
+local read_counter, reset_counter = native.read_counter, native.reset_counter
 local get_versioned, version_of, cas = Dict.get_versioned, Dict.version, Dict.cas
 
 -- Attempts of `update` before it gives up.
 local UPDATES_MAX = 1000
 -- Keys that one step of an iterator asks for.
 local STEP_KEYS = 256
-local STRIPES = 8
 
 -- Calls `look` until its first result is not nil, or time is over: then nil and "timeout". Nil
 -- and a reason from `look` end the wait, too. In between it sleeps until the wish may have come
@@ -104,12 +105,8 @@ function Dict:update(key, f, exptime, flags)
     if new == nil then
       return value
     end
-    local ttl = exptime
-    if ttl == nil and value ~= nil then
-      local left = self:ttl(key)
-      ttl = left and left > 0 and left or nil
-    end
-    local stored, reason = cas(self, key, version, new, ttl, flags or old_flags)
+    local store = exptime == nil and cas_keeping or cas
+    local stored, reason = store(self, key, version, new, exptime, flags or old_flags)
     if stored then
       return new
     elseif reason ~= "changed" and reason ~= "not found" then
@@ -164,42 +161,33 @@ function Dict:items(options)
   end
 end
 
--- Counters for many writers: each process adds to a stripe of its own, which is an entry of its
--- own.
+-- Counters for many writers: each thread adds to a stripe of its own, which is an entry of its own.
 local Counter = {}
 Counter.__index = Counter
 
+local function check_counter(counter, value, reason)
+  if value == nil then
+    error(("counter %s: %s"):format(counter.name, reason), 3)
+  end
+  return value
+end
+
 -- Adds to the counter; nothing is returned, because the sum takes a look at all stripes.
 function Counter:add(n)
-  local dict, stripe = self.dict, self.own
-  local sum, reason = dict:incr(stripe, n or 1, 0)
-  if not sum then
-    error(("counter %s: %s"):format(self.name, reason), 2)
-  end
+  check_counter(self, add_to_counter(self.dict, self.name, n or 1))
 end
 
 -- The sum of all stripes: exact once nobody adds any more.
 function Counter:read()
-  local sum = 0
-  for i = 1, STRIPES do
-    sum = sum + (self.dict:get(self.keys[i]) or 0)
-  end
-  return sum
+  return (check_counter(self, read_counter(self.dict, self.name)))
 end
 
 -- Begins anew at 0.
 function Counter:reset()
-  for i = 1, STRIPES do
-    self.dict:delete(self.keys[i])
-  end
+  check_counter(self, reset_counter(self.dict, self.name))
 end
 
 -- A striped counter.
 function Dict:counter(name)
-  local keys = {}
-  for i = 1, STRIPES do
-    keys[i] = ("%s#%d"):format(name, i)
-  end
-  local own = keys[math.random(STRIPES)]
-  return setmetatable({ dict = self, name = name, keys = keys, own = own }, Counter)
+  return setmetatable({ dict = self, name = tostring(name) }, Counter)
 end

@@ -237,6 +237,31 @@ test("striped counters add up", function()
   equal(same:read(), 0)
 end)
 
+test("a counter that is none says so", function()
+  local dict = new()
+  for i = 1, 8 do
+    dict:set("name#" .. i, "text")
+  end
+  local name = dict:counter "name"
+  refuses("counter name: not a number", name.add, name)
+  refuses("counter name: not a number", name.read, name)
+  name:reset()
+  name:add(0.5)
+  equal(name:read(), 0.5)
+end)
+
+test("an entry that is updated all the time ends when it was to", function()
+  local dict = new()
+  dict:set("key", 1, 0.05)
+  local deadline = hive.now() + 30
+  repeat
+    local updated = dict:update("key", function(n)
+      return n and n + 1
+    end)
+  until updated == nil or hive.now() > deadline
+  equal(dict:get "key", nil)
+end)
+
 test("figures", function()
   local dict = new()
   dict:set("key", 1)

@@ -42,7 +42,7 @@ extern "C" {
 
 /* Version of these functions and structures; mhshm_abi_version of a library must be this or more. What came
    after version 1 says so. */
-#define MHSHM_ABI_VERSION 2
+#define MHSHM_ABI_VERSION 3
 
 /* An open dictionary. */
 typedef struct mhshm_dictionary mhshm_dictionary;
@@ -134,13 +134,14 @@ typedef struct mhshm_entry {
 } mhshm_entry;
 #define MHSHM_ENTRY_INIT {sizeof(mhshm_entry), 0, 0, 0, 0, 0, 0, 0}
 
-/* How to store a value. NULL stands for the defaults. `reserved` is 0. */
+/* How to store a value. NULL stands for the defaults. */
 typedef struct mhshm_store_options {
   uint32_t struct_bytes;
   uint32_t flags;       /* a number to keep beside the value */
   uint64_t ttl_ms;      /* time to live; 0: for ever */
   uint32_t never_evict; /* 1: refuse instead of throwing out live entries of others ("safe") */
-  uint32_t reserved;
+  uint32_t keep_ttl;    /* 1: an entry that is replaced keeps its end, and ttl_ms is for a new one; since
+                           version 3, reserved and 0 before */
 } mhshm_store_options;
 #define MHSHM_STORE_OPTIONS_INIT {sizeof(mhshm_store_options), 0, 0, 0, 0}
 
@@ -326,7 +327,24 @@ int mhshm_wait(const mhshm_dictionary *dictionary, const void *key, size_t key_b
 
 /* Store a value: always; if no live entry has the key (MHSHM_EXISTS); if one has (MHSHM_NOT_FOUND); if
    it has this version (MHSHM_CHANGED with the version that it has, MHSHM_NOT_FOUND). All: MHSHM_NO_MEMORY.
-   A store that fails leaves the old value in place. The value must not be NULL. */
+   A store that fails leaves the old value in place. The value must not be NULL.
+
+   A value is changed by what a program makes of it, so that nobody's change is lost, in a loop of get and cas (a
+   whole one, with text that grows: examples/shm/stock.c):
+
+     mhshm_entry old = MHSHM_ENTRY_INIT;
+     mhshm_store_options keep = MHSHM_STORE_OPTIONS_INIT;
+     keep.keep_ttl = 1;
+     do {
+       code = mhshm_get(dictionary, key, key_bytes, buffer, sizeof(buffer), &old);
+       if (code == MHSHM_OK) {
+         keep.flags = old.flags;
+         new_value = ...;
+         code = mhshm_cas(dictionary, key, key_bytes, old.version, &new_value, &keep, NULL);
+       } else if (code == MHSHM_NOT_FOUND) {
+         code = mhshm_add(dictionary, key, key_bytes, &first_value, NULL, NULL);
+       }
+     } while (code == MHSHM_CHANGED || code == MHSHM_EXISTS || code == MHSHM_NOT_FOUND); */
 int mhshm_set(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
               const mhshm_value *value, const mhshm_store_options *options, mhshm_stored *stored);
 int mhshm_add(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
@@ -342,6 +360,10 @@ int mhshm_cas(const mhshm_dictionary *dictionary, const void *key, size_t key_by
 int mhshm_delete(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
                  int *was_live);
 
+/* Ends an entry or a list if it has this version. MHSHM_CHANGED, MHSHM_NOT_FOUND. Since version 3. */
+int mhshm_delete_version(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                         uint64_t version);
+
 /* Adds to a number; flags and time to live stay. Integers stay exact, and an integer plus a double is a
    double. Without a live entry the number begins as `initial` (NULL: MHSHM_NOT_FOUND) with the time of the
    options. MHSHM_NOT_NUMBER, MHSHM_OVERFLOW, MHSHM_NO_MEMORY (sum->forcible is written then). */
@@ -352,6 +374,50 @@ int mhshm_incr(const mhshm_dictionary *dictionary, const void *key, size_t key_b
 /* Lets a live entry or list end after a time from now; 0: never. MHSHM_NOT_FOUND, MHSHM_NO_MEMORY. */
 int mhshm_expire(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
                  uint64_t ttl_ms);
+
+/* ---- Locks of keys. Since version 3 -----------------------------------------------------------------
+   A lock is an entry that names the process which holds it, in any language: the locks of Moonhive services
+   are the same. It ends when it is given back, with its time to live, and with its process, by SIGKILL
+   too: then the next one who wants it takes it over. So two threads of a process, or a child after fork, are
+   not told apart by the lock but by `lock`, the number that stands for it. Do not use the key of a lock for
+   data, and keep locks in a dictionary that does not run full: it would throw them out like anything else. */
+
+/* Takes the lock of a key, waiting until it is free; a timeout of 0 looks once, UINT64_MAX waits for ever. It lives
+   for so many milliseconds, 0: for ever. Not recursive: a thread that holds it waits like any other. That its
+   owner has died is noticed within 100 ms. `lock` must not be NULL. MHSHM_TIMEOUT if somebody holds it all
+   the time, MHSHM_VALUE_IS_LIST, MHSHM_NO_MEMORY. */
+int mhshm_lock(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+               uint64_t timeout_ms, uint64_t ttl_ms, uint64_t *lock);
+
+/* Gives a lock back. MHSHM_NOT_FOUND or MHSHM_CHANGED if it was lost before; what is there now stays. */
+int mhshm_unlock(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes, uint64_t lock);
+
+/* Begins the time to live of a lock anew; 0: for ever. The lock has another number then, and the process that
+   calls this is its owner. MHSHM_NOT_FOUND or MHSHM_CHANGED if it was lost before, MHSHM_NO_MEMORY; `*lock` is
+   as it was after any of these. */
+int mhshm_renew_lock(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                     uint64_t ttl_ms, uint64_t *lock);
+
+/* The process that holds the lock of a key. MHSHM_NOT_FOUND if there is no lock, or its owner has died. */
+int mhshm_lock_owner(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                     uint32_t *pid);
+
+/* ---- Counters for many writers. Since version 3 ------------------------------------------------------
+   A number in eight entries, NAME#1 to NAME#8, each with a lock that other threads seldom want: each
+   thread adds to one of them, and a read adds them up. The counters of Moonhive services are the same. Keep them
+   where nothing is thrown out: what a dictionary that is full throws out is lost to the sum. */
+
+/* Adds an integer or a double. MHSHM_NOT_NUMBER if something else has the key, MHSHM_OVERFLOW, MHSHM_NO_MEMORY. */
+int mhshm_counter_add(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes,
+                      const mhshm_value *by);
+
+/* The sum of all that was added since the last reset, 0 at first: exact for all that was added before the call;
+   what is added meanwhile may be in it or not. MHSHM_NOT_NUMBER, MHSHM_OVERFLOW. */
+int mhshm_counter_read(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes,
+                       mhshm_sum *sum);
+
+/* Begins a counter anew at 0. What is added meanwhile may be lost. */
+int mhshm_counter_reset(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes);
 
 /* ---- Lists. Each may also fail with MHSHM_VALUE_NOT_LIST ------------------------------------------ */
 

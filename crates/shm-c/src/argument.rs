@@ -215,15 +215,22 @@ pub struct Place<'c, T>(*mut T, PhantomData<&'c mut T>);
 impl<T: Copy + Into<u64> + Default> Place<'_, T> {
     /// The number that is there.
     pub fn read(&self) -> Outcome<T> {
-        if self.0.is_null() {
-            return Err(Failure::Argument("the place of a number is null"));
-        }
+        self.demand()?;
         // SAFETY: not null, so readable as the header demands.
         Ok(unsafe { self.0.read() })
     }
 }
 
 impl<T> Place<'_, T> {
+    /// Fails now, before anything is done, if there is no place.
+    pub fn demand(&self) -> Outcome {
+        if self.0.is_null() {
+            Err(Failure::Argument("the place of a number is null"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Writes the number.
     #[inline]
     pub fn write(&self, value: T) {

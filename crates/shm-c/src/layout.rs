@@ -10,7 +10,7 @@ use moonhive_shm::{Number, OwnedValue, SetOptions, Side, Statistics, Value};
 use crate::failure::{Failure, Outcome};
 
 /// Version of the functions and structures; grows when any is added.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// What `mhshm_ttl` says of an entry that does not expire.
 pub const FOREVER: u64 = u64::MAX;
@@ -85,7 +85,7 @@ pub struct StoreOptions {
     pub flags: u32,
     pub ttl_ms: u64,
     pub never_evict: u32,
-    pub reserved: u32,
+    pub keep_ttl: u32,
 }
 
 /// What became of a store.
@@ -212,7 +212,12 @@ const _: () = assert!(size_of::<Element>() == 32);
 
 impl From<StoreOptions> for SetOptions {
     fn from(options: StoreOptions) -> Self {
-        Self { ttl_ms: options.ttl_ms, flags: options.flags, never_evict: options.never_evict != 0 }
+        Self {
+            ttl_ms: options.ttl_ms,
+            flags: options.flags,
+            never_evict: options.never_evict != 0,
+            keep_ttl: options.keep_ttl != 0,
+        }
     }
 }
 
@@ -306,6 +311,15 @@ pub fn number_of(value: &Value<'_>) -> Outcome<Number> {
         Value::Double(value) => Ok(Number::Double(*value)),
         _ => Err(Failure::Argument("the summand must be an integer or a double")),
     }
+}
+
+/// A sum on its way out.
+pub fn sum_of(value: Number, forcible: bool) -> Sum {
+    let (kind, integer, number) = match value {
+        Number::Integer(value) => (kind::INTEGER, value, 0.0),
+        Number::Double(value) => (kind::DOUBLE, 0, value),
+    };
+    Sum { struct_bytes: 0, kind, integer, number, forcible: u32::from(forcible), reserved: 0 }
 }
 
 /// An end of a list.

@@ -195,3 +195,55 @@ fn how_long_an_entry_is_over_is_told_as_long_as_it_is_there() {
     dictionary.tidy();
     assert_eq!(overdue(&dictionary), (NOT_FOUND, 0), "it is gone");
 }
+
+#[test]
+fn an_entry_is_removed_only_with_the_version_that_it_has() {
+    let dictionary = dictionary();
+    set(&dictionary, &bytes_value(b"x"), null());
+    let version = dictionary.version("key").unwrap().unwrap();
+    let remove = |version| {
+        let key = argument(b"key".as_ptr());
+        writing::mhshm_delete_version(argument(&raw const dictionary), key, 3, version)
+    };
+    assert_eq!(remove(version + 1), 8, "changed");
+    assert_eq!(dictionary.version("key"), Ok(Some(version)));
+    assert_eq!((remove(version), remove(version)), (OK, NOT_FOUND));
+}
+
+#[test]
+fn a_store_that_keeps_the_end_does() {
+    let dictionary = dictionary();
+    let struct_bytes = size_of::<StoreOptions>() as u32;
+    let ends = StoreOptions { struct_bytes, ttl_ms: 3_600_000, ..StoreOptions::default() };
+    assert_eq!(set(&dictionary, &bytes_value(b"x"), &ends), OK);
+    let keep = StoreOptions { ttl_ms: 0, keep_ttl: 1, ..ends };
+    assert_eq!(set(&dictionary, &bytes_value(b"y"), &keep), OK);
+    assert_ne!(dictionary.ttl("key"), Ok(moonhive_shm::Remaining::Forever));
+    assert_eq!(set(&dictionary, &bytes_value(b"z"), null()), OK);
+    assert_eq!(dictionary.ttl("key"), Ok(moonhive_shm::Remaining::Forever));
+}
+
+#[test]
+fn counters_take_numbers_and_say_what_is_none() {
+    use crate::counters::{mhshm_counter_add, mhshm_counter_read, mhshm_counter_reset};
+    use crate::layout::Sum;
+    let dictionary = dictionary();
+    let handle = || argument(&raw const dictionary);
+    let name = || argument(b"key".as_ptr());
+    let add = |value: InValue| mhshm_counter_add(handle(), name(), 3, argument(&raw const value));
+    let number = |integer| InValue { kind: kind::INTEGER, integer, ..bytes_value(b"") };
+    assert_eq!(
+        (add(number(40)), add(number(2)), add(bytes_value(b"x"))),
+        (OK, OK, INVALID_ARGUMENT)
+    );
+    let mut sum = Sum { struct_bytes: size_of::<Sum>() as u32, ..Sum::default() };
+    let place = argument(&raw mut sum);
+    assert_eq!(mhshm_counter_read(handle(), name(), 3, place), OK);
+    assert_eq!((sum.kind, sum.integer), (kind::INTEGER, 42));
+    assert_eq!(mhshm_counter_reset(handle(), name(), 3), OK);
+    assert_eq!(dictionary.counter("key").read(), Ok(moonhive_shm::Number::Integer(0)));
+    for stripe in 1..=8 {
+        dictionary.set(format!("key#{stripe}"), "text".into(), SetOptions::default()).unwrap();
+    }
+    assert_eq!(add(number(1)), 6, "not a number");
+}

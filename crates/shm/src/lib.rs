@@ -8,6 +8,7 @@
 //! | [`segment`] | memory with a header, by name, in a file or by descriptor | an object never exists half made; what differs is refused politely |
 //! | `memory` | words of a segment | only atomics touch them, within bounds |
 //! | `lock` | the robust lock between processes | a dead owner is noticed |
+//! | `process` | who a process is, and whether it lives | a number that was given out again is another one |
 //! | `dictionary` | entries, lists, eviction, repair | see the head of the module |
 //!
 //! A dictionary in a file ([`segment::File`]) survives a start of the machine; of a loss of power what was
@@ -28,6 +29,7 @@ pub mod fault;
 mod fault;
 mod lock;
 mod memory;
+mod process;
 pub mod segment;
 mod sync;
 
@@ -35,9 +37,9 @@ mod sync;
 pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, Usage, wait_any};
 pub use dictionary::{
     Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
-    ListCursor, Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining,
-    SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept,
-    Value,
+    KeyLock, ListCursor, Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining,
+    SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored,
+    StripedCounter, Swept, Value,
 };
 pub use error::{Error, Result};
 pub use segment::list::{Description, list};
