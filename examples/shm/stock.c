@@ -7,7 +7,7 @@
 ** Opens the dictionary NAME, or makes it, and COUNT times: takes one from the stock under "stock:apples"
 ** (compare and swap), adds the sale to the journal under "stock:journal" (the same with text that grows), and
 ** counts it (a counter for many writers). Then, alone for that time (a lock that ends with its owner), writes
-** the report.
+** the report, and shows what there is under "stock:" (a prefix).
 */
 
 #include <inttypes.h>
@@ -112,6 +112,25 @@ static void report(mhshm_dictionary *dictionary) {
   printf("sales %" PRId64 "\n", sales.integer);
 }
 
+/* Goes through the keys of the stock, a few at a time; other keys are passed over in the library. */
+static void show_stock(mhshm_dictionary *dictionary) {
+  char buffer[4096];
+  uint64_t cursor = 0;
+  while (cursor != MHSHM_END) {
+    size_t length, count;
+    if (mhshm_items_with_prefix(dictionary, KEY("stock:"), &cursor, 16, buffer, sizeof(buffer),
+                                &length, &count) != MHSHM_OK) {
+      fail("items");
+    }
+    for (size_t at = 0; at < length;) {
+      mhshm_item item;
+      memcpy(&item, buffer + at, sizeof(item));
+      printf("in stock: %.*s\n", (int)item.key_bytes, buffer + at + sizeof(item));
+      at += item.record_bytes;
+    }
+  }
+}
+
 int main(int count, char **arguments) {
   mhshm_dictionary *dictionary;
   mhshm_options options = MHSHM_OPTIONS_INIT;
@@ -131,6 +150,7 @@ int main(int count, char **arguments) {
     count_one(dictionary);
   }
   report(dictionary);
+  show_stock(dictionary);
   mhshm_close(dictionary);
   return EXIT_SUCCESS;
 }

@@ -161,6 +161,25 @@ function Dict:items(options)
   end
 end
 
+local measure, stats = native.measure, Dict.stats
+
+-- Figures. Option: deep, to walk through all entries and tell what the bytes hold, too: the
+-- coroutine waits while a thread does that.
+function Dict:stats(options)
+  local figures = stats(self)
+  for name in pairs(options or {}) do
+    if name ~= "deep" then
+      error(("unknown option '%s' (expected deep)"):format(tostring(name)), 2)
+    end
+  end
+  if options and options.deep then
+    for name, figure in pairs(measure(self)) do
+      figures[name] = figure
+    end
+  end
+  return figures
+end
+
 -- Counters for many writers: each thread adds to a stripe of its own, which is an entry of its own.
 local Counter = {}
 Counter.__index = Counter

@@ -204,6 +204,23 @@ typedef struct mhshm_numbers {
 } mhshm_numbers;
 #define MHSHM_NUMBERS_INIT {sizeof(mhshm_numbers), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
+/* What the bytes of a dictionary hold. All that entries may take is key_bytes + value_bytes + overhead_bytes +
+   element_bytes + overdue_bytes + free_bytes. Since version 3. */
+typedef struct mhshm_usage {
+  uint32_t struct_bytes;
+  uint32_t reserved;
+  uint64_t values;         /* live entries that are not lists */
+  uint64_t lists;          /* live lists */
+  uint64_t overdue;        /* entries that have ended and were not reclaimed yet */
+  uint64_t key_bytes;      /* of live entries and lists */
+  uint64_t value_bytes;    /* of live entries that are not lists */
+  uint64_t overhead_bytes; /* what else live entries and heads of lists take */
+  uint64_t overdue_bytes;  /* that what is overdue takes, without elements of lists */
+  uint64_t element_bytes;  /* that elements of lists take, their overhead included; after the last step */
+  uint64_t free_bytes;     /* that new entries can take; after the last step */
+} mhshm_usage;
+#define MHSHM_USAGE_INIT {sizeof(mhshm_usage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
 /* An object that has a name. */
 typedef struct mhshm_object {
   uint32_t struct_bytes;
@@ -453,6 +470,12 @@ int mhshm_range(const mhshm_dictionary *dictionary, const void *key, size_t key_
 int mhshm_items(const mhshm_dictionary *dictionary, uint64_t *cursor, size_t wanted, void *buffer,
                 size_t capacity_bytes, size_t *length_bytes, size_t *count);
 
+/* The same, of entries alone whose key begins with these bytes. Where few do, there may be fewer than `wanted`
+   records, or none, before the end: a call passes over some thousand others. Since version 3. */
+int mhshm_items_with_prefix(const mhshm_dictionary *dictionary, const void *prefix,
+                            size_t prefix_bytes, uint64_t *cursor, size_t wanted, void *buffer,
+                            size_t capacity_bytes, size_t *length_bytes, size_t *count);
+
 /* Ends every entry that exists now. Its memory is given back as it is needed. */
 int mhshm_flush_all(const mhshm_dictionary *dictionary);
 
@@ -467,6 +490,12 @@ int mhshm_capacity_bytes(const mhshm_dictionary *dictionary, uint64_t *capacity_
 int mhshm_free_bytes(const mhshm_dictionary *dictionary, uint64_t *free_bytes);
 
 int mhshm_statistics(const mhshm_dictionary *dictionary, mhshm_numbers *statistics);
+
+/* Adds to `usage` what about so many buckets from a cursor on hold: a walk in steps, as with mhshm_items, that holds
+   no lock for longer than a few dozen entries. The cursor is 0 and `usage` MHSHM_USAGE_INIT at first; it is done at
+   MHSHM_END. Neither may be NULL. While others write, it tells about what there is. Since version 3. */
+int mhshm_measure(const mhshm_dictionary *dictionary, uint64_t *cursor, uint64_t buckets,
+                  mhshm_usage *usage);
 
 /* Verifies every invariant of a dictionary in use, a millisecond per 10,000 entries: `count` findings, each
    a line of text in the buffer. 0 findings is health. MHSHM_TOO_SMALL. */

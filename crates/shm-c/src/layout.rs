@@ -153,6 +153,23 @@ pub struct Numbers {
     pub repairs: u64,
 }
 
+/// What the bytes of a dictionary hold.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub struct_bytes: u32,
+    pub reserved: u32,
+    pub values: u64,
+    pub lists: u64,
+    pub overdue: u64,
+    pub key_bytes: u64,
+    pub value_bytes: u64,
+    pub overhead_bytes: u64,
+    pub overdue_bytes: u64,
+    pub element_bytes: u64,
+    pub free_bytes: u64,
+}
+
 /// An object that has a name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -202,6 +219,7 @@ growing!(
     Stored = 16,
     Sum = 32,
     Numbers = 120,
+    Usage = 80,
     Object = 248,
     ErrorText = 780,
 );
@@ -241,6 +259,38 @@ impl From<Statistics> for Numbers {
             lock_waits: numbers.lock_waits,
             repairs: numbers.repairs,
         }
+    }
+}
+
+impl From<moonhive_shm::Usage> for Usage {
+    fn from(usage: moonhive_shm::Usage) -> Self {
+        Self {
+            struct_bytes: 0,
+            reserved: 0,
+            values: usage.values,
+            lists: usage.lists,
+            overdue: usage.overdue,
+            key_bytes: usage.key_bytes,
+            value_bytes: usage.value_bytes,
+            overhead_bytes: usage.overhead_bytes,
+            overdue_bytes: usage.overdue_bytes,
+            element_bytes: usage.element_bytes,
+            free_bytes: usage.free_bytes,
+        }
+    }
+}
+
+impl Usage {
+    /// The same as a walk goes on with it.
+    pub fn begun(&self) -> moonhive_shm::Usage {
+        let mut usage = moonhive_shm::Usage::default();
+        (usage.values, usage.lists, usage.overdue) = (self.values, self.lists, self.overdue);
+        (usage.key_bytes, usage.value_bytes) = (self.key_bytes, self.value_bytes);
+        usage.overhead_bytes = self.overhead_bytes;
+        let live = [self.key_bytes, self.value_bytes, self.overhead_bytes];
+        usage.live_bytes = live.into_iter().fold(0, u64::wrapping_add);
+        usage.overdue_bytes = self.overdue_bytes;
+        usage
     }
 }
 

@@ -11,7 +11,7 @@ use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
 
 use crate::failure::{CODES, Failure, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, OK, TOO_SMALL, guard};
 use crate::layout::{Entry, ErrorText, FLUSHED, InValue, StoreOptions, Stored, kind};
-use crate::{failure, lists, reading, scratch, writing};
+use crate::{failure, lists, reading, scratch, whole, writing};
 
 /// An argument: a pointer as one of the types of `argument`.
 fn argument<P, T>(pointer: P) -> T {
@@ -246,4 +246,60 @@ fn counters_take_numbers_and_say_what_is_none() {
         dictionary.set(format!("key#{stripe}"), "text".into(), SetOptions::default()).unwrap();
     }
     assert_eq!(add(number(1)), 6, "not a number");
+}
+
+#[test]
+fn a_prefix_picks_the_records_of_its_keys() {
+    let dictionary = dictionary();
+    for key in ["user:1", "visits", "user:2"] {
+        dictionary.set(key, 1.into(), SetOptions::default()).unwrap();
+    }
+    let (mut buffer, mut cursor, mut length, mut count) = ([0u8; 256], 0u64, 0usize, 0usize);
+    let mut items = |prefix: &[u8]| {
+        let code = whole::mhshm_items_with_prefix(
+            argument(&raw const dictionary),
+            argument(prefix.as_ptr()),
+            prefix.len(),
+            argument(&raw mut cursor),
+            100,
+            argument(buffer.as_mut_ptr()),
+            buffer.len(),
+            argument(&raw mut length),
+            argument(&raw mut count),
+        );
+        (code, count, buffer[..length].to_vec(), std::mem::take(&mut cursor))
+    };
+    let (code, count, bytes, end) = items(b"user:");
+    assert_eq!((code, count, end), (OK, 2, u64::MAX));
+    let has = |key: &str| bytes.windows(key.len()).any(|window| window == key.as_bytes());
+    assert!(has("user:1") && has("user:2") && !has("visits"));
+    assert_eq!(items(b"").1, 3);
+}
+
+#[test]
+fn steps_of_a_measurement_add_up_to_every_byte() {
+    use crate::layout::Usage;
+    let dictionary = dictionary();
+    let all = dictionary.free_bytes();
+    for number in 0..100 {
+        dictionary.set(format!("key{number:02}"), "value".into(), SetOptions::default()).unwrap();
+    }
+    dictionary.push("list", 1.into(), moonhive_shm::Side::Left, SetOptions::default()).unwrap();
+    let (mut cursor, mut steps) = (0u64, 0);
+    let mut usage = Usage { struct_bytes: size_of::<Usage>() as u32, ..Usage::default() };
+    while cursor != u64::MAX {
+        let (handle, place) = (argument(&raw const dictionary), argument(&raw mut cursor));
+        assert_eq!(whole::mhshm_measure(handle, place, 64, argument(&raw mut usage)), OK);
+        steps += 1;
+    }
+    assert!(steps > 10, "{steps}");
+    assert_eq!((usage.values, usage.lists), (100, 1));
+    assert_eq!((usage.key_bytes, usage.value_bytes), (504, 500));
+    let live = usage.key_bytes + usage.value_bytes + usage.overhead_bytes;
+    assert_eq!(live + usage.element_bytes + usage.overdue_bytes + usage.free_bytes, all);
+    let mut measure = |usage: *mut Usage| {
+        let (handle, place) = (argument(&raw const dictionary), argument(&raw mut cursor));
+        whole::mhshm_measure(handle, place, 64, argument(usage))
+    };
+    assert_eq!(measure(null_mut()), INVALID_ARGUMENT);
 }

@@ -42,6 +42,8 @@ fn a_program_in_c_updates_and_counts_beside_us_and_nothing_is_lost() {
         scope.spawn(|| sell(&named));
         let output = output_of(Command::new(program).arg(&named.name).arg(SALES.to_string()));
         assert!(output.starts_with("sales "), "{output}");
+        let keys: Vec<&str> = output.lines().skip(1).collect();
+        assert!(keys.contains(&"in stock: stock:journal") && keys.len() == 2, "{output}");
     });
     let left = dictionary.get("stock:apples").unwrap().unwrap();
     assert_eq!((left.value, left.flags), (OwnedValue::Integer(0), 7));
