@@ -22,6 +22,7 @@ mod netpack;
 mod options;
 mod require;
 mod shared;
+pub mod size;
 pub mod skynet;
 #[cfg(feature = "skynet")]
 mod sproto;
