@@ -19,7 +19,6 @@ mod md5;
 pub mod modules;
 #[cfg(feature = "skynet")]
 mod netpack;
-mod options;
 mod require;
 mod shared;
 pub mod size;
