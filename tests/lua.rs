@@ -95,6 +95,11 @@ fn shared_files() {
 }
 
 #[test]
+fn shared_options() {
+    run("shared_options");
+}
+
+#[test]
 fn shared_waiting() {
     run("shared_waiting");
 }

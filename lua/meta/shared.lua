@@ -7,9 +7,9 @@ local shared = {}
 
 ---@class shared.Options
 ---@field file? string path of a file that holds it: then it survives a restart of the machine
----@field size? integer|string bytes of entries, or a text such as "64m" and "1g"
+---@field size? integer|string bytes of entries, or a text such as "64k", "64m" and "1GiB"
 ---@field mode? string|integer permissions of a new dictionary, "0600" unless told otherwise
----@field shards? integer parts with a lock of their own, a power of two; usually left open
+---@field shards? integer parts with a lock of their own, a power of two up to 64; usually left open
 ---@field lock_timeout? number seconds to wait for a lock that a stopped process holds; 1
 
 ---@alias shared.Key string|number|boolean|table
@@ -154,7 +154,7 @@ function Dict:expire(key, exptime) end
 --- Adds an element at the beginning of a list. With options every kind of value is taken.
 ---@param key string|number
 ---@param value string|number|boolean|table
----@param options? { ttl?: number } of a new list
+---@param options? { ttl?: number, evict?: boolean } ttl: of a new list; evict: others may go for it
 ---@return integer|false|nil length
 ---@return string? reason
 function Dict:lpush(key, value, options) end
@@ -162,7 +162,7 @@ function Dict:lpush(key, value, options) end
 --- Adds an element at the end of a list.
 ---@param key string|number
 ---@param value string|number|boolean|table
----@param options? { ttl?: number }
+---@param options? { ttl?: number, evict?: boolean }
 ---@return integer|false|nil length
 ---@return string? reason
 function Dict:rpush(key, value, options) end
@@ -254,9 +254,10 @@ function Dict:lrange(key, first, last) end
 ---@return fun(): string?
 function Dict:keys(options) end
 
---- Iterates over keys, values and flags; of a list, a table of elements and "list".
+--- Iterates over keys, values and flags; of a list, a table of elements and "list"; of an entry whose
+--- table cannot be read, nil and the error.
 ---@param options? { prefix?: string }
----@return fun(): string?, any, integer|string|nil
+---@return fun(): string?, any, integer|string|table|nil
 function Dict:items(options) end
 
 --- Waits until a key has another version than this one (nil: no live entry).

@@ -19,9 +19,9 @@ mod md5;
 pub mod modules;
 #[cfg(feature = "skynet")]
 mod netpack;
-mod options;
 mod require;
 mod shared;
+pub mod size;
 pub mod skynet;
 #[cfg(feature = "skynet")]
 mod sproto;

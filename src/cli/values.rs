@@ -9,9 +9,10 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use moonhive::api::size;
 use serde::de::{self, Deserializer, Visitor};
 
-/// A number of bytes: `65536`, `64KiB`, `16MiB`, `1GiB`.
+/// A number of bytes: `65536`, `64k`, `16MiB`, `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     pub bytes: usize,
@@ -55,16 +56,6 @@ pub const TURN_LIMIT_MIN: Duration = Duration::from_millis(1);
 /// More threads than any machine has cores; beyond it someone mistook a number.
 pub const THREADS_LIMIT: usize = 1024;
 
-const SIZE_UNITS: [(&str, usize); 7] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("K", 1 << 10),
-    ("M", 1 << 20),
-    ("G", 1 << 30),
-    ("B", 1),
-];
-
 const SPAN_UNITS: [(&str, f64); 5] =
     [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
@@ -75,15 +66,9 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = split_number(text);
-        let factor = match unit {
-            "" => Some(1),
-            _ => SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor),
-        };
-        let bytes = number.parse::<usize>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
-        bytes.map(|bytes| Self { bytes }).ok_or_else(|| {
-            format!("expected a size like 65536, 64KiB, 16MiB or 1GiB, got `{text}`")
-        })
+        let bytes = size::parse(text).and_then(|bytes| bytes.try_into().ok());
+        let refusal = || format!("expected {}, got `{text}`", size::EXPECTED);
+        bytes.map(|bytes| Self { bytes }).ok_or_else(refusal)
     }
 }
 
@@ -157,7 +142,7 @@ impl FromStr for Compat {
     }
 }
 
-/// Splits `64KiB` into `64` and `KiB`.
+/// Splits `1.5s` into `1.5` and `s`.
 fn split_number(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     text.split_at(end)
@@ -210,7 +195,9 @@ mod tests {
 
     #[test]
     fn sizes_read_as_bytes() {
-        for (text, bytes) in [("0", 0), ("65536", 65536), ("64KiB", 65536), ("2G", 2 << 30)] {
+        for (text, bytes) in
+            [("0", 0), ("65536", 65536), ("64k", 65536), ("64KiB", 65536), ("2G", 2 << 30)]
+        {
             assert_eq!(text.parse::<Size>(), Ok(Size { bytes }), "{text}");
         }
     }

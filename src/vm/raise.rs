@@ -126,6 +126,20 @@ impl Stack<'_> {
         self.set_metatable(-2);
     }
 
+    /// Pushes a text with a position in front: that of the Lua code which called the running native, at
+    /// level 1, or of who called that, at level 2 and so on.
+    pub fn push_located(&mut self, level: c_int, text: &str) {
+        self.reserve_or_unwind(3);
+        let state = self.state();
+        // SAFETY: there is room for three values, and while memory is not refused `luaL_where` and the
+        // concatenation of two strings cannot raise.
+        unsafe {
+            lua::luaL_where(state, level);
+            lua::lua_pushlstring(state, text.as_ptr().cast(), text.len());
+            lua::lua_concat(state, 2);
+        }
+    }
+
     /// The metatable that all structured errors of a VM share, made on first use.
     fn push_error_metatable(&mut self) {
         static KEY: u8 = 0;
@@ -162,19 +176,7 @@ pub(super) fn prepare(stack: &mut Stack<'_>, raise: Raise) -> Option<c_int> {
             stack.push_str(&text);
             return Some(index);
         }
-        Reason::Message(text) => push_located(stack, &text),
+        Reason::Message(text) => stack.push_located(1, &text),
     }
     None
-}
-
-fn push_located(stack: &mut Stack<'_>, text: &str) {
-    let state = stack.state();
-    stack.reserve_or_unwind(3);
-    // SAFETY: there is room for three values, and while memory is not refused `luaL_where` and the
-    // concatenation of two strings cannot raise.
-    unsafe {
-        lua::luaL_where(state, 1);
-        lua::lua_pushlstring(state, text.as_ptr().cast(), text.len());
-        lua::lua_concat(state, 2);
-    }
 }

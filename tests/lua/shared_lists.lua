@@ -129,8 +129,6 @@ test("a new list may get an end, and any value then", function()
   assert(dict:ttl "list" > 90)
   equal(dict:lpop("list").job, 1)
   are({ true }, dict:lpop "list")
-  refuses("unknown option 'tll'", dict.rpush, dict, "list", 1, { tll = 1 })
-  refuses('bad "ttl" argument', dict.rpush, dict, "list", 1, { ttl = -1 })
   are({ n = 2, nil, "bad value type" }, dict:rpush("list", nil, {}))
 end)
 

@@ -5,6 +5,8 @@
 //! read the message, which names the values, and [`Error::hint`], which says what to do. The answers of
 //! operations have the words that programs written for nginx's dictionaries compare with.
 
+use std::fmt;
+
 use rustix::io::Errno;
 
 /// Why an operation failed.
@@ -20,7 +22,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// An option has a value that cannot be had.
-    #[error("invalid {option}: {value} is not within {least} to {most}")]
+    #[error("invalid {option}: expected {least} to {most}, got {value}")]
     InvalidOption {
         /// The field of the options.
         option: &'static str,
@@ -44,7 +46,11 @@ pub enum Error {
         name: String,
     },
     /// The file system behind shared memory is too full.
-    #[error("{place} has {left_bytes} bytes left, the dictionary needs {wanted_bytes}")]
+    #[error(
+        "{place} has {} left, the dictionary needs {}",
+        Amount::at_most(*left_bytes),
+        Amount::at_least(*wanted_bytes)
+    )]
     NoSpace {
         /// Where the memory would have come from.
         place: &'static str,
@@ -240,10 +246,12 @@ impl Error {
     /// What to do about it, where something can be said in general.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoSuchObject { .. } => "create it first, or open it with open_or_create",
+            Self::NoSuchObject { .. } => {
+                "create it first, or open it with open_or_create (from Lua: with the option 'size')"
+            }
             Self::AlreadyExists { .. } => "open it, or choose another name",
             Self::NoSpace { .. } => {
-                "make it smaller or make room there (of a tmpfs: mount -o remount,size=..., docker --shm-size)"
+                "make it smaller, make room there, or raise the size of the tmpfs (mount -o remount,size=..., docker --shm-size)"
             }
             Self::System { errno, .. } if *errno == Errno::ACCESS => {
                 "it belongs to another user; its creator chooses the mode"
@@ -264,6 +272,40 @@ impl Error {
     /// The system refused `act` on the object `name`.
     pub(crate) fn system(act: &'static str, name: &str, errno: Errno) -> Self {
         Self::System { act, name: name.to_owned(), errno }
+    }
+}
+
+/// An amount of memory as people read it: a tenth at most behind the point, in the largest unit of which
+/// there is one. It is cut or rounded up so that what is left never reads like what is needed.
+#[derive(Clone, Copy)]
+struct Amount {
+    bytes: u64,
+    rounds_up: bool,
+}
+
+impl Amount {
+    fn at_most(bytes: u64) -> Self {
+        Self { bytes, rounds_up: false }
+    }
+
+    fn at_least(bytes: u64) -> Self {
+        Self { bytes, rounds_up: true }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 4] =
+            [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let Some((name, unit)) = UNITS.iter().find(|(_, unit)| self.bytes >= *unit) else {
+            return write!(formatter, "{} bytes", self.bytes);
+        };
+        let (tenths, unit) = (u128::from(self.bytes) * 10, u128::from(*unit));
+        let tenths = if self.rounds_up { tenths.div_ceil(unit) } else { tenths / unit };
+        match (tenths / 10, tenths % 10) {
+            (whole, 0) => write!(formatter, "{whole} {name}"),
+            (whole, tenth) => write!(formatter, "{whole}.{tenth} {name}"),
+        }
     }
 }
 
@@ -290,11 +332,29 @@ mod tests {
     fn a_full_file_system_is_explained() {
         let error =
             Error::NoSpace { place: "/dev/shm", left_bytes: 12 << 20, wanted_bytes: 64 << 20 };
-        assert_eq!(
-            error.to_string(),
-            "/dev/shm has 12582912 bytes left, the dictionary needs 67108864"
-        );
+        assert_eq!(error.to_string(), "/dev/shm has 12 MiB left, the dictionary needs 64 MiB");
         assert!(error.hint().is_some_and(|hint| hint.contains("tmpfs")));
         assert_eq!((error.code(), error.errno()), ("no_space", Errno::NOSPC.raw_os_error()));
+    }
+
+    #[test]
+    fn what_is_left_never_reads_like_what_is_needed() {
+        let text = |left_bytes, wanted_bytes| {
+            Error::NoSpace { place: "it", left_bytes, wanted_bytes }.to_string()
+        };
+        let mebibyte = 1 << 20;
+        assert_eq!(
+            text(64 * mebibyte - 1, 64 * mebibyte + 1),
+            "it has 63.9 MiB left, the dictionary needs 64.1 MiB"
+        );
+        assert_eq!(text(0, 4096), "it has 0 bytes left, the dictionary needs 4 KiB");
+        assert_eq!(
+            text(25_275_289_600, 47_682_740_224),
+            "it has 23.5 GiB left, the dictionary needs 44.5 GiB"
+        );
+        assert_eq!(
+            text(u64::MAX - 1, u64::MAX),
+            "it has 16777215.9 TiB left, the dictionary needs 16777216 TiB"
+        );
     }
 }

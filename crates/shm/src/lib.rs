@@ -42,4 +42,5 @@ pub use dictionary::{
     StripedCounter, Swept, Value,
 };
 pub use error::{Error, Result};
+pub use segment::limits::{Limits, limits};
 pub use segment::list::{Description, list};

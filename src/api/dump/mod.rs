@@ -2,15 +2,22 @@
 //! `moonhive shm dump` and `load` do, and the methods `save` and `load` of a dictionary.
 //!
 //! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn comes, a
-//! long list in pieces. What is read is stored one entry after the other. Versions are not kept.
+//! long list in pieces. What is read is checked strictly (`line`) and stored one entry after the other (`load`).
+//! Versions are not kept.
 
 pub mod form;
+mod line;
+mod load;
+mod table;
 
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
-use moonhive_shm::{Cursor, Dictionary, Error, OwnedValue, Remaining, SetOptions, Side};
+use moonhive_shm::{Cursor, Dictionary, Error, OwnedValue, Remaining};
 use serde_json::{Map, Value as Json};
+
+pub use line::{Content, Entry, unhex};
+pub use load::{check_entries, entries, read_entries, store_entries};
 
 /// Keys that one step of a dump asks for.
 const STEP_KEYS: usize = 256;
@@ -99,6 +106,15 @@ pub fn write_entries(
     }
     out.flush()?;
     Ok(count)
+}
+
+/// How much of a dump was loaded before its load ended, for messages.
+pub fn tell_loaded(count: u64) -> String {
+    match count {
+        0 => "nothing was loaded".to_owned(),
+        1 => "1 entry was loaded".to_owned(),
+        count => format!("{count} entries were loaded"),
+    }
 }
 
 /// An entry as a dump spells it; `None` if there is none.
@@ -213,83 +229,9 @@ fn read_list(
     }
 }
 
-/// Stores all entries of a dump, throwing nothing out for them; `goes_on` is asked after each, with the
-/// milliseconds that it will live (0 for ever). Returns how many they were.
-///
-/// # Errors
-/// [`DumpError`]; the entries before are stored.
-pub fn read_entries(
-    dictionary: &Dictionary,
-    lines: impl BufRead,
-    mut goes_on: impl FnMut(u64) -> bool,
-) -> Result<u64, DumpError> {
-    let mut count = 0;
-    for (number, line) in (1..).zip(lines.lines()) {
-        let line = match line {
-            Ok(line) if line.trim().is_empty() => continue,
-            Ok(line) => line,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(DumpError::Line { number, reason: "it is no UTF-8".to_owned() });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let ttl_ms = store(dictionary, &line).map_err(|flaw| match flaw {
-            Flaw::Text(reason) => DumpError::Line { number, reason },
-            Flaw::Refused(error) => DumpError::Refused { number, error },
-        })?;
-        count += 1;
-        if !goes_on(ttl_ms) {
-            return Err(DumpError::Stopped);
-        }
-    }
-    Ok(count)
-}
-
-/// Why a line is not stored.
-enum Flaw {
-    Text(String),
-    Refused(Error),
-}
-
-impl From<String> for Flaw {
-    fn from(text: String) -> Flaw {
-        Flaw::Text(text)
-    }
-}
-
-impl From<Error> for Flaw {
-    fn from(error: Error) -> Flaw {
-        Flaw::Refused(error)
-    }
-}
-
-/// Stores the entry of a line; how many milliseconds it will live.
-fn store(dictionary: &Dictionary, line: &str) -> Result<u64, Flaw> {
-    let object: Map<String, Json> = serde_json::from_str(line).map_err(|e| e.to_string())?;
-    let key = form::take_bytes(&object, "key")?;
-    let number = |name: &str| object.get(name).and_then(Json::as_u64).unwrap_or(0);
-    let flags = u32::try_from(number("flags")).unwrap_or(0);
-    let options = SetOptions::default().never_evict().ttl_ms(number("ttl_ms")).flags(flags);
-    let Some(elements) = object.get("elements").and_then(Json::as_array) else {
-        let value = form::take_value(&object)?;
-        dictionary.set(&key, value.as_value(), options)?;
-        return Ok(options.ttl_ms);
-    };
-    let elements = elements.iter().map(|element| match element.as_object() {
-        Some(element) => form::take_value(element),
-        None => Err("an element is no object".to_owned()),
-    });
-    let elements = elements.collect::<Result<Vec<_>, _>>()?;
-    dictionary.delete(&key)?;
-    for element in &elements {
-        dictionary.push(&key, element.as_value(), Side::Right, options)?;
-    }
-    Ok(options.ttl_ms)
-}
-
 #[cfg(test)]
 mod tests {
-    use moonhive_shm::{Options, OwnedValue, Value};
+    use moonhive_shm::{Options, OwnedValue, SetOptions, Side, Value};
 
     use super::*;
 
@@ -314,21 +256,6 @@ mod tests {
         let entry = to.get("key").unwrap().unwrap();
         assert_eq!((entry.value, entry.flags), (OwnedValue::Bytes(vec![255]), 3));
         assert_eq!(to.range("list", 0, -1).unwrap(), [OwnedValue::Double(0.5)]);
-    }
-
-    #[test]
-    fn a_line_that_cannot_be_stored_is_named_and_harms_nothing() {
-        let dictionary = dictionary();
-        dictionary.push("list", 1.into(), Side::Left, SetOptions::default()).unwrap();
-        let read = |text: &str| {
-            read_entries(&dictionary, text.as_bytes(), |_| true).unwrap_err().to_string()
-        };
-        assert!(read("\n{\"key\":1}").starts_with("line 2: `key`"));
-        let text = r#"{"key":"list","type":"list","elements":[{"type":"integer"}]}"#;
-        assert!(read(text).contains("no integer"));
-        assert_eq!(dictionary.length("list"), Ok(1));
-        let large = format!(r#"{{"key":"k","type":"string","value":"{}"}}"#, "x".repeat(1 << 20));
-        assert_eq!(read(&large), "line 1: no memory");
     }
 
     fn rpush(dictionary: &Dictionary, numbers: std::ops::Range<i64>) {

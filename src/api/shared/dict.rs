@@ -152,3 +152,43 @@ fn push_table(stack: &mut Stack<'_>, bytes: &[u8]) -> Result<(), Raise> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use moonhive_shm::{Dictionary, Options, SetOptions, Side, Value};
+
+    use crate::actor::{Host, Spawn};
+
+    #[test]
+    fn an_entry_that_cannot_be_read_does_not_end_a_walk() {
+        let name = format!("unit-{}-bad-table", std::process::id());
+        let dictionary = Dictionary::create(&name, &Options::new(64 << 10)).unwrap();
+        let (bad, options) = (Value::Table(&[0xff, 0xff]), SetOptions::default());
+        dictionary.set("bad", bad, options).unwrap();
+        dictionary.push("list", 1.into(), Side::Right, options).unwrap();
+        dictionary.push("list", bad, Side::Right, options).unwrap();
+        for number in 0..10 {
+            dictionary.set(format!("good{number}"), number.into(), options).unwrap();
+        }
+        let text = "local shared = require 'shared'
+            local dict = shared.open((...))
+            shared.unlink((...))
+            local good, bad = 0, {}
+            for key, value, flags in dict:items() do
+              if value == nil then
+                bad[key] = flags
+              else
+                good = good + 1
+                assert(key == 'good' .. value, key)
+              end
+            end
+            assert(good == 10 and bad.bad and bad.list, good)
+            assert(bad.bad.code == 'damaged' and bad.list.code == 'damaged')
+            assert(bad.bad.errno and bad.bad.message:find('cannot be read', 1, true))
+            local ok, err = pcall(dict.get, dict, 'bad')
+            assert(not ok and err.code == 'damaged')
+            return {}";
+        let host = Host::builder().threads(1).build().unwrap();
+        host.spawn(Spawn::text("walker", text), (name,)).unwrap();
+    }
+}

@@ -84,8 +84,13 @@ pub(super) fn raise_as(
     message: String,
     errno: i32,
 ) -> Raise {
+    push_error(stack, code, message, errno);
+    Raise::value()
+}
+
+/// Pushes a table with `code`, `message`, `errno` and `traceback`.
+pub(super) fn push_error(stack: &mut Stack<'_>, code: &'static str, message: String, errno: i32) {
     stack.push_error(&ErrorValue::new(code, message));
     stack.push_integer(errno.into());
     stack.raw_set_field(-2, "errno");
-    Raise::value()
 }

@@ -7,6 +7,7 @@ use super::dict::{
     Dict, dict, keep_buffer, or_zone, push_value, refuse_argument, take_buffer, tidy_dict,
 };
 use super::failure::{answer, bad, raise, refuse, refuse_store};
+use super::options::{SECONDS, Table};
 use super::scalar::refuse_value;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
@@ -45,7 +46,7 @@ fn rpush(stack: &mut Stack<'_>) -> NativeResult {
     push(stack, Side::Right)
 }
 
-/// `lpush(key, value [, { ttl = }])`: the new length. With options tables and booleans are taken, too.
+/// `lpush(key, value [, { ttl =, evict = }])`: the new length. With options tables and booleans are taken, too.
 #[inline]
 fn push(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     let has_options = stack.top() == OPTIONS && stack.kind(OPTIONS) == Kind::Table;
@@ -53,35 +54,45 @@ fn push(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     if let Some(fault) = fit_list_key(stack).map_err(|raise| or_zone(stack, raise))? {
         return refuse_argument(stack, fault);
     }
-    let options = SetOptions::default().never_evict();
     if has_options {
-        return push_with_options(stack, side, options);
+        return push_with_options(stack, side);
     }
     if !matches!(stack.kind(3), Kind::String | Kind::Number) {
         return refuse_argument(stack, "bad value type");
     }
+    let options = SetOptions::default().never_evict();
     let pushed = tidy_dict(stack)?.push(key(stack), plain_at(stack, 3), side, options);
     answer_push(stack, pushed)
 }
 
 #[cold]
-fn push_with_options(stack: &mut Stack<'_>, side: Side, options: SetOptions) -> NativeResult {
-    crate::api::options::check(stack, OPTIONS, &["ttl"])?;
-    stack.raw_get_field(OPTIONS, "ttl");
-    let ttl_ms = match stack.number(-1) {
-        Some(seconds) => span_ms(seconds, "ttl")?,
-        None if stack.is_none_or_nil(-1) => 0,
-        None => return Err(bad("ttl")),
-    };
+fn push_with_options(stack: &mut Stack<'_>, side: Side) -> NativeResult {
+    let options = push_options(stack, side)?;
     let given = match Given::at(stack, 3) {
         Given::Nil => return refuse(stack, "bad value type"),
         Given::Refused(detail) => return refuse_value(stack, detail),
         given => given,
     };
     let dict = dict(stack)?;
-    let pushed = dict.push(key(stack), given.value(stack, 3), side, options.ttl_ms(ttl_ms));
-    dict.note_end(ttl_ms);
+    let pushed = dict.push(key(stack), given.value(stack, 3), side, options);
+    dict.note_end(options.ttl_ms);
     answer_push(stack, pushed)
+}
+
+/// `ttl`: of a new list; `evict`: whether live entries may be thrown out.
+fn push_options(stack: &mut Stack<'_>, side: Side) -> Result<SetOptions, Raise> {
+    let method = if side == Side::Left { "lpush" } else { "rpush" };
+    let table = Table { method, index: OPTIONS, argument: OPTIONS - 1 };
+    table.check_names(stack, &["evict", "ttl"])?;
+    let ttl_ms = table.option(stack, "ttl", SECONDS, |stack| {
+        let seconds = stack.number(-1).filter(|seconds| !seconds.is_nan())?;
+        span_ms(seconds, "ttl").ok()
+    })?;
+    let may_evict = table.option(stack, "evict", "true or false", |stack| {
+        (stack.kind(-1) == Kind::Boolean).then(|| stack.truth(-1))
+    })?;
+    let options = SetOptions::default().ttl_ms(ttl_ms.unwrap_or(0));
+    Ok(if may_evict == Some(true) { options } else { options.never_evict() })
 }
 
 #[inline]

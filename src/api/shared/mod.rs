@@ -10,7 +10,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `open`, `registry` | opening by name; one mapping for all services of a process |
-//! | `dict`, `arguments`, `failure` | the userdata; what its methods take; how they fail |
+//! | `dict`, `arguments`, `options`, `failure` | the userdata; what its methods take; how they fail |
 //! | `scalar`, `list`, `whole`, `versioned`, `saving` | the methods |
 //! | `lock` | locks that end with their owner |
 //! | `wish`, `listener` | coroutines that wait for a key, and the thread that wakes them |
@@ -26,6 +26,7 @@ mod list;
 mod listener;
 mod lock;
 mod open;
+mod options;
 mod registry;
 mod saving;
 mod scalar;
@@ -54,6 +55,7 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_table(0, 8);
     stack.set_natives(&counter::NATIVES);
     stack.set_natives(&lock::NATIVES);
+    stack.set_natives(&options::NATIVES);
     stack.set_natives(&versioned::NATIVES);
     stack.set_natives(&whole::NATIVES);
     stack.set_natives(&wish::NATIVES);

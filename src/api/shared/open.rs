@@ -6,8 +6,7 @@ use moonhive_shm::segment::{Backing, File, Header, Posix};
 use moonhive_shm::{Description, Dictionary, Error, Options};
 
 use super::errand::{self, Report};
-use super::{failure, registry};
-use crate::api::options;
+use super::{failure, options, registry};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 5] = [
@@ -23,15 +22,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 const OPTIONS: [&str; 5] = ["file", "lock_timeout", "mode", "shards", "size"];
 
-const UNITS: [(&str, u64); 7] = [
-    ("", 1),
-    ("k", 1 << 10),
-    ("kib", 1 << 10),
-    ("m", 1 << 20),
-    ("mib", 1 << 20),
-    ("g", 1 << 30),
-    ("gib", 1 << 30),
-];
+/// What the option `mode` may be.
+const MODES: &str = "permissions in octal, \"0600\" or up to \"0777\"";
 
 /// How a dictionary is asked for.
 struct Order {
@@ -54,23 +46,24 @@ impl Order {
 
 /// `dict(name [, options])`: the dictionary, made if there is none and a size is given; whether it was.
 fn dict(stack: &mut Stack<'_>) -> NativeResult {
-    let order = order(stack)?;
+    let order = order(stack, "dict")?;
     let way = if order.has_size { Dictionary::open_or_create_in } else { open_in };
     carry_out(stack, order, way)
 }
 
 /// `create(name, options)`: fails if there is one.
 fn create(stack: &mut Stack<'_>) -> NativeResult {
-    let order = order(stack)?;
+    let order = order(stack, "create")?;
     if !order.has_size {
-        return Err(Raise::argument(2, "a new dictionary needs the option 'size'"));
+        let (size, why) = (options::expected_size(), "a new dictionary needs it");
+        return Err(table("create").missing(stack, "size", &size, why));
     }
     carry_out(stack, order, |place, options| Ok((Dictionary::create_in(place, options)?, true)))
 }
 
 /// `open(name [, options])`: fails if there is none.
 fn open(stack: &mut Stack<'_>) -> NativeResult {
-    let order = order(stack)?;
+    let order = order(stack, "open")?;
     carry_out(stack, order, open_in)
 }
 
@@ -109,7 +102,7 @@ fn unlink(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// The options at index 2.
-fn order(stack: &mut Stack<'_>) -> Result<Order, Raise> {
+fn order(stack: &mut Stack<'_>, method: &'static str) -> Result<Order, Raise> {
     let options = Options { lock_timeout: LOCK_TIMEOUT, ..Options::default() };
     let mut order = Order { options, has_size: false, file: None };
     stack.check_str(1)?;
@@ -117,54 +110,26 @@ fn order(stack: &mut Stack<'_>) -> Result<Order, Raise> {
         return Ok(order);
     }
     stack.check_kind(2, Kind::Table)?;
-    options::check(stack, 2, &OPTIONS)?;
+    let table = table(method);
+    table.check_names(stack, &OPTIONS)?;
     let found = &mut order.options;
-    let size = field(stack, "size", size_at)?;
+    let size = table.option(stack, "size", &options::expected_size(), options::size_at)?;
     found.size_bytes = size.unwrap_or(found.size_bytes);
-    found.shards = field(stack, "shards", |stack| stack.integer(-1)?.try_into().ok())?;
-    found.mode = field(stack, "mode", mode_at)?.unwrap_or(found.mode);
-    let timeout = field(stack, "lock_timeout", span_at)?;
+    found.shards =
+        table.option(stack, "shards", &options::expected_shards(), options::shards_at)?;
+    found.mode = table.option(stack, "mode", MODES, options::mode_at)?.unwrap_or(found.mode);
+    let timeout = table.option(stack, "lock_timeout", "seconds from 0 up", span_at)?;
     found.lock_timeout = timeout.unwrap_or(found.lock_timeout);
     order.has_size = size.is_some();
-    order.file = field(stack, "file", |stack| stack.str(-1).map(str::to_owned))?;
+    order.file = table.option(stack, "file", "the path of a file", |stack| {
+        (stack.kind(-1) == Kind::String).then(|| stack.str(-1).map(str::to_owned))?
+    })?;
     Ok(order)
 }
 
-/// A field of the options, read from the top of the stack.
-fn field<T>(
-    stack: &mut Stack<'_>,
-    name: &str,
-    read: impl Fn(&Stack<'_>) -> Option<T>,
-) -> Result<Option<T>, Raise> {
-    let kind = stack.raw_get_field(2, name);
-    let value = read(stack);
-    let text = stack.text(-1);
-    stack.pop(1);
-    match (kind, value) {
-        (Kind::Nil, _) => Ok(None),
-        (_, Some(value)) => Ok(Some(value)),
-        _ => Err(Raise::argument(2, format!("field '{name}' makes no sense: {text}"))),
-    }
-}
-
-/// A size: a number of bytes, or a text such as "64m" and "1g".
-fn size_at(stack: &Stack<'_>) -> Option<u64> {
-    if let Some(bytes) = stack.integer(-1) {
-        return u64::try_from(bytes).ok();
-    }
-    let text = stack.str(-1)?.to_ascii_lowercase();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
-}
-
-/// Permission bits: a text of octal digits, or a number.
-fn mode_at(stack: &Stack<'_>) -> Option<u32> {
-    let mode = match stack.str(-1) {
-        Some(text) => u32::from_str_radix(text, 8).ok()?,
-        None => u32::try_from(stack.integer(-1)?).ok()?,
-    };
-    (mode <= 0o777).then_some(mode)
+/// Where all functions that open have their options.
+fn table(method: &'static str) -> options::Table {
+    options::Table { method, index: 2, argument: 2 }
 }
 
 fn span_at(stack: &Stack<'_>) -> Option<Duration> {

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Seek as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,22 +32,36 @@ fn save(stack: &mut Stack<'_>) -> NativeResult {
     let path = PathBuf::from(stack.check_str(2)?);
     errand::send(stack, move |ticket| {
         let saved = write_file(&opened, &path, ticket);
-        Ok(Report::Count(saved.map_err(|error| problem("write", &path, error))?))
+        Ok(Report::Count(saved.map_err(|error| problem("write", &path, error, None))?))
     })
 }
 
-/// `load(path)`: how many entries were stored.
+/// `load(path)`: how many entries were stored. A file with a line that is no entry is not loaded at all.
 fn load(stack: &mut Stack<'_>) -> NativeResult {
     let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();
     let path = PathBuf::from(stack.check_str(2)?);
     errand::send(stack, move |ticket| {
-        let loaded = read_file(&opened, &path, ticket);
-        Ok(Report::Count(loaded.map_err(|error| problem("read", &path, error))?))
+        let mut loaded = 0;
+        let read = read_file(&opened, &path, ticket, &mut loaded);
+        Ok(Report::Count(read.map_err(|error| problem("read", &path, error, Some(loaded)))?))
     })
 }
 
-fn read_file(opened: &Opened, path: &Path, ticket: &Ticket) -> Result<u64, DumpError> {
-    dump::read_entries(opened, BufReader::new(File::open(path)?), |ttl_ms| {
+/// Stores the entries of a file, and counts them even if it fails.
+fn read_file(
+    opened: &Opened,
+    path: &Path,
+    ticket: &Ticket,
+    loaded: &mut u64,
+) -> Result<u64, DumpError> {
+    let mut file = File::open(path)?;
+    // What comes through a pipe cannot be read twice.
+    if file.metadata()?.is_file() {
+        dump::check_entries(BufReader::new(&file), || ticket.is_wanted())?;
+        file.rewind()?;
+    }
+    dump::read_entries(opened, BufReader::new(file), |ttl_ms| {
+        *loaded += 1;
         opened.note_end(ttl_ms);
         ticket.is_wanted()
     })
@@ -89,7 +103,8 @@ impl Drop for Draft {
     }
 }
 
-fn problem(act: &str, path: &Path, error: DumpError) -> Problem {
+/// Why it failed; of a load also how much of it is there.
+fn problem(act: &str, path: &Path, error: DumpError, loaded: Option<u64>) -> Problem {
     let path = path.display();
     let (code, errno) = match &error {
         DumpError::Dictionary(error) | DumpError::Refused { error, .. } => {
@@ -102,6 +117,10 @@ fn problem(act: &str, path: &Path, error: DumpError) -> Problem {
         DumpError::Line { number, reason } => format!("{path}:{number}: {reason}"),
         DumpError::Refused { number, error } => format!("{path}:{number}: {error}"),
         error => format!("cannot {act} {path}: {error}"),
+    };
+    let message = match loaded {
+        None => message,
+        Some(count) => format!("{message}; {}", dump::tell_loaded(count)),
     };
     Problem { code, message, errno }
 }

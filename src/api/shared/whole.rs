@@ -25,8 +25,11 @@ pub(super) const METHODS: [(&str, Native); 10] = [
 ];
 
 /// For the Lua half.
-pub(super) const NATIVES: [(&str, Native); 2] =
-    [("measure", Native::new(measure)), ("scan", Native::new(scan))];
+pub(super) const NATIVES: [(&str, Native); 3] = [
+    ("is_dict", Native::new(is_dict)),
+    ("measure", Native::new(measure)),
+    ("scan", Native::new(scan)),
+];
 
 /// Keys that `get_keys` returns unless told otherwise.
 const KEYS_USUAL: usize = 1024;
@@ -132,6 +135,13 @@ fn push_keys(stack: &mut Stack<'_>, items: &[Item]) {
         stack.push_bytes(&item.key);
         stack.raw_set_item(-2, position);
     }
+}
+
+/// `is_dict(value)`.
+fn is_dict(stack: &mut Stack<'_>) -> NativeResult {
+    let is_dict = stack.userdata::<Dict>(1).is_some();
+    stack.push_bool(is_dict);
+    Ok(Outcome::Return(1))
 }
 
 /// `scan(dict, cursor, wanted, prefix)`: some keys, and the cursor of the next step or nil.

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use moonhive_shm::{Dictionary, Error};
+use moonhive_shm::segment::Backing;
+use moonhive_shm::{Dictionary, Error, Options};
 use serde_json::json;
 
 use super::progress::Progress;
-use super::{deliver, deliver_json, failed, open, place};
+use super::{deliver, deliver_json, failed, failed_at, open, place};
 use crate::cli::Outcome;
 use crate::cli::failure::Failure;
 use crate::cli::stats::grouped;
@@ -80,6 +81,7 @@ fn in_shards<T>(
 const REPAIR_EXAMPLES: &str = "\
 Examples:
   moonhive shm repair sessions
+  moonhive shm repair sessions --json | jq .entries_after
 
 Rebuilds what is derived from the entries, and drops entries whose checksum is wrong.";
 
@@ -89,6 +91,10 @@ Rebuilds what is derived from the entries, and drops entries whose checksum is w
 pub struct Repair {
     /// The dictionary
     name: String,
+
+    /// Print one JSON object instead of a line for people
+    #[arg(long)]
+    json: bool,
 }
 
 impl Repair {
@@ -97,6 +103,9 @@ impl Repair {
         let before = dictionary.statistics().entries;
         in_shards(&dictionary, "shards repaired", Dictionary::repair_shard)?;
         let after = dictionary.statistics().entries;
+        if self.json {
+            return deliver_json(&json!({ "entries_before": before, "entries_after": after }));
+        }
         deliver(&format!("{} entries before, {} after\n", grouped(before), grouped(after)))
     }
 }
@@ -104,7 +113,10 @@ impl Repair {
 const RM_EXAMPLES: &str = "\
 Examples:
   moonhive shm rm sessions
-  moonhive shm rm old older";
+  moonhive shm rm old older
+  moonhive shm rm old older --json | jq -r '.removed[]'
+
+Each name that cannot be removed is reported, and the others are removed all the same.";
 
 /// Take the name away: who has the dictionary open keeps it, others make a new one
 #[derive(Debug, Args)]
@@ -113,18 +125,39 @@ pub struct Rm {
     /// The dictionaries
     #[arg(required = true)]
     names: Vec<String>,
+
+    /// Print one JSON object: the names that were removed, and those that were not
+    #[arg(long)]
+    json: bool,
 }
 
 impl Rm {
     pub fn run(self) -> Outcome {
-        for name in &self.names {
-            let place = place(name)?;
-            if place.as_file().is_some() {
-                // Not every file is a dictionary.
-                open(name)?;
+        // A name that none can have ends it before anything is removed.
+        let places = self.names.iter().map(|name| place(name)).collect::<Result<Vec<_>, _>>()?;
+        let (mut removed, mut failures) = (Vec::new(), Vec::new());
+        for (name, place) in self.names.iter().zip(&places) {
+            match remove(&**place) {
+                Ok(()) => removed.push(name),
+                Err(error) => {
+                    failed_at(&**place, &error).report();
+                    let (code, error) = (error.code(), error.to_string());
+                    failures.push(json!({ "name": name, "code": code, "error": error }));
+                }
             }
-            place.unlink().map_err(|error| failed(&error))?;
         }
-        Ok(ExitCode::SUCCESS)
+        let is_done = failures.is_empty();
+        if self.json {
+            deliver_json(&json!({ "removed": removed, "failed": failures }))?;
+        }
+        Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+fn remove(place: &dyn Backing) -> Result<(), Error> {
+    if place.as_file().is_some() {
+        // Not every file is a dictionary.
+        Dictionary::open_in(place, &Options::default())?;
+    }
+    place.unlink()
 }

@@ -1,14 +1,17 @@
 //! `moonhive shm`: dictionaries in shared memory, from a shell.
 //!
-//! Each command opens the dictionary as any other process does, so it works while others use it. `list`
-//! shows what there is, `entries` reads and writes single keys, `transfer` dumps and loads, `health` checks
-//! and repairs.
+//! Each command opens the dictionary as any other process does, so it works while others use it. `ls` shows
+//! what there is (`processes` who uses it), `stat` the figures of one, `entries` reads and writes single keys
+//! (`words` what a shell and a terminal make of bytes), `transfer` dumps and loads, `health` checks and repairs.
 
 mod entries;
 mod health;
-mod list;
+mod ls;
+mod processes;
 mod progress;
+mod stat;
 mod transfer;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,7 +21,8 @@ use clap::{Args, Subcommand};
 use moonhive_shm::segment::{Backing, File, Posix};
 use moonhive_shm::{Dictionary, Error, Options};
 
-use super::failure::Failure;
+use super::failure::{Failure, USAGE};
+use super::stats::bytes;
 use super::{Outcome, signals};
 
 const EXAMPLES: &str = "\
@@ -34,8 +38,10 @@ Examples:
   moonhive shm rm sessions
   moonhive shm stat ./sessions.dict          a dictionary in a file: a name with a slash
 
+Keys and values are shown to a terminal without control characters; programs get them as they are.
+
 Exit code: 0 if all is well, 1 if not (no such key, findings of a check, a failure), 2 for wrong
-arguments.";
+arguments (also a name, a key or a size that no dictionary can have).";
 
 /// Look at dictionaries in shared memory, change, check and remove them
 #[derive(Debug, Args)]
@@ -47,8 +53,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Ls(list::Ls),
-    Stat(list::Stat),
+    Ls(ls::Ls),
+    Stat(stat::Stat),
     Get(entries::Get),
     Set(entries::Set),
     Keys(entries::Keys),
@@ -91,20 +97,45 @@ fn place(name: &str) -> Result<Box<dyn Backing>, Failure> {
 /// Opens a dictionary that exists.
 fn open(name: &str) -> Result<Dictionary, Failure> {
     let place = place(name)?;
-    Dictionary::open_in(&*place, &Options::default()).map_err(|error| match error {
-        Error::NoSuchObject { .. } if place.as_file().is_none() => {
-            failed(&error).hint("`moonhive shm ls` shows what there is")
-        }
-        error => failed(&error),
-    })
+    Dictionary::open_in(&*place, &Options::default()).map_err(|error| failed_at(&*place, &error))
+}
+
+/// An error of a dictionary in some place; of one that is not there, where to look for it.
+fn failed_at(place: &dyn Backing, error: &Error) -> Failure {
+    let hint = match (error, place.as_file()) {
+        (Error::NoSuchObject { .. }, None) => "`moonhive shm ls` shows what there is",
+        (Error::NoSuchObject { .. }, Some(_)) => "a name with a slash is the path of a file",
+        _ => return failed(error),
+    };
+    failed(error).hint(hint)
 }
 
 /// An error of a dictionary, with what can be done about it.
 fn failed(error: &Error) -> Failure {
     let failure = Failure::new(error.to_string());
+    let failure = if is_usage(error) { failure.exit_code(USAGE) } else { failure };
     match error.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+/// True for what no dictionary could do.
+fn is_usage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidName { .. }
+            | Error::InvalidOption { .. }
+            | Error::EmptyKey
+            | Error::KeyTooLong { .. }
+    )
+}
+
+/// A size with its unit; below a kibibyte to the byte.
+fn size_text(size_bytes: u64) -> String {
+    match size_bytes {
+        0..1024 => format!("{size_bytes} B"),
+        _ => bytes(size_bytes),
     }
 }
 

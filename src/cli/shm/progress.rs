@@ -54,3 +54,27 @@ impl Drop for Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_total_gives_a_part_in_percent() {
+        let text = |total, done| {
+            let mut progress = Progress::new("checked", total);
+            progress.done = done;
+            progress.text()
+        };
+        assert_eq!(text(2000, 1500), "1,500 of 2,000 (75 %)");
+        assert_eq!(text(0, 1500), "1,500");
+    }
+
+    #[test]
+    fn where_no_terminal_is_nothing_is_written() {
+        let mut progress = Progress::new("checked", 1);
+        progress.next = None;
+        progress.step(1);
+        assert!(!progress.has_line);
+    }
+}

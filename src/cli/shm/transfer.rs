@@ -1,17 +1,20 @@
 //! `moonhive shm dump` and `load`: whole dictionaries as lines of JSON, spelled as `moonhive::api::dump` says.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
-use moonhive::api::dump::{self, DumpError};
-use moonhive_shm::{Dictionary, Options};
+use moonhive::api::dump::{self, DumpError, Entry};
+use moonhive_shm::segment::Backing;
+use moonhive_shm::{Dictionary, Options, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
+use serde_json::json;
 
 use super::progress::Progress;
-use super::{failed, open};
+use super::{deliver, deliver_json, failed, open};
 use crate::cli::Outcome;
 use crate::cli::failure::Failure;
 use crate::cli::stats::grouped;
@@ -70,6 +73,10 @@ Examples:
   moonhive shm load sessions sessions.jsonl --create 64MiB
   moonhive shm dump old | moonhive shm load new --create 1GiB
 
+A file is checked first: with a line that is no entry nothing of it is loaded, and no dictionary is
+made. Standard input and pipes are loaded as they come; a message says how many entries were loaded
+before the load ended.
+
 Entries that are there are replaced, others stay. Nothing is thrown out for what is loaded: a
 dictionary that is too small ends the load.";
 
@@ -85,40 +92,146 @@ pub struct Load {
 
     /// Make the dictionary if there is none, with this size
     #[arg(long, value_name = "SIZE")]
-    create: Option<Size>,
+    create: Option<Capacity>,
+
+    /// Print one JSON object instead of a line for people
+    #[arg(long)]
+    json: bool,
+}
+
+/// The size of a dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Capacity(u64);
+
+impl FromStr for Capacity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = text.parse::<Size>()?.bytes as u64;
+        if (SIZE_LEAST_BYTES..=SIZE_MOST_BYTES).contains(&bytes) {
+            return Ok(Self(bytes));
+        }
+        let (least, most) = (SIZE_LEAST_BYTES >> 10, SIZE_MOST_BYTES >> 30);
+        Err(format!("expected a size from {least}KiB to {most}GiB, got `{text}`"))
+    }
 }
 
 impl Load {
     pub fn run(self) -> Outcome {
-        let dictionary = match self.create {
-            None => open(&self.name)?,
-            Some(size) => {
-                let options = Options::new(size.bytes as u64);
-                let opened = Dictionary::open_or_create_in(&*super::place(&self.name)?, &options);
-                opened.map_err(|error| failed(&error))?.0
-            }
+        let place = super::place(&self.name)?;
+        // Without leave to make it there is no need to read anything if it is not there.
+        let opened = match self.create {
+            None => Some(open(&self.name)?),
+            Some(_) => None,
         };
-        let count = match &self.file {
-            None => load(&dictionary, io::stdin().lock(), "standard input")?,
-            Some(path) => {
-                let name = path.display().to_string();
-                let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-                load(&dictionary, BufReader::new(file), &name)?
-            }
+        let mut source = Source::open(self.file.as_deref())?;
+        source.check()?;
+        let Source { name, lines, .. } = source;
+        let mut entries = dump::entries(lines).peekable();
+        // A pipe cannot be checked before; its first line can.
+        if let Some(Err(error)) = entries.next_if(Result::is_err) {
+            return Err(refused(&name, error, 0));
+        }
+        let dictionary = match (opened, self.create) {
+            (Some(dictionary), _) => dictionary,
+            (None, size) => make(&*place, size)?,
         };
-        super::deliver(&format!("{} entries loaded\n", grouped(count)))
+        let count = load(&dictionary, entries, &name)?;
+        if self.json {
+            return deliver_json(&json!({ "entries": count }));
+        }
+        deliver(&format!("{} entries loaded\n", grouped(count)))
     }
 }
 
-fn load(dictionary: &Dictionary, lines: impl BufRead, name: &str) -> Result<u64, Failure> {
+fn make(place: &dyn Backing, size: Option<Capacity>) -> Result<Dictionary, Failure> {
+    let options = size.map_or_else(Options::default, |size| Options::new(size.0));
+    let opened = Dictionary::open_or_create_in(place, &options);
+    opened.map(|(dictionary, _)| dictionary).map_err(|error| failed(&error))
+}
+
+/// Where a dump comes from.
+struct Source {
+    name: String,
+    lines: Box<dyn BufRead>,
+    /// A file that can be read twice.
+    file: Option<File>,
+}
+
+impl Source {
+    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            let lines = Box::new(io::stdin().lock());
+            return Ok(Self { name: "standard input".to_owned(), lines, file: None });
+        };
+        let name = path.display().to_string();
+        let place = || format!("cannot read {name}");
+        let file = File::open(path).with_context(place)?;
+        let is_file = file.metadata().with_context(place)?.is_file();
+        let again = if is_file { Some(file.try_clone().with_context(place)?) } else { None };
+        Ok(Self { lines: Box::new(BufReader::new(file)), file: again, name })
+    }
+
+    /// Reads all of a file, and refuses it if a line is no entry.
+    fn check(&mut self) -> Result<(), Failure> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let mut progress = Progress::new("lines checked", 0);
+        let checked = dump::check_entries(BufReader::new(&*file), || {
+            progress.step(1);
+            true
+        });
+        checked.map_err(|error| refused(&self.name, error, 0))?;
+        // The reader of the lines has the same position.
+        file.rewind().with_context(|| format!("cannot read {}", self.name))?;
+        Ok(())
+    }
+}
+
+fn load(
+    dictionary: &Dictionary,
+    entries: impl Iterator<Item = Result<(u64, Entry), DumpError>>,
+    name: &str,
+) -> Result<u64, Failure> {
     let mut progress = Progress::new("loaded", 0);
-    let read = dump::read_entries(dictionary, lines, |_| {
+    let mut loaded = 0;
+    let stored = dump::store_entries(dictionary, entries, |_| {
+        loaded += 1;
         progress.step(1);
         true
     });
-    read.map_err(|error| match error {
-        DumpError::Line { number, reason } => Failure::new(format!("{name}:{number}: {reason}")),
-        DumpError::Refused { number, error } => Failure::new(format!("{name}:{number}: {error}")),
-        error => Failure::new(format!("cannot read {name}: {error}")),
-    })
+    stored.map_err(|error| refused(name, error, loaded))
+}
+
+/// Why a load ended, where, and how much of it is there.
+fn refused(name: &str, error: DumpError, loaded: u64) -> Failure {
+    let loaded = dump::tell_loaded(loaded);
+    match error {
+        DumpError::Line { number, reason } => {
+            Failure::new(format!("{name}:{number}: {reason}")).hint(loaded)
+        }
+        DumpError::Refused { number, error } => {
+            let failure = Failure::new(format!("{name}:{number}: {error}; {loaded}"));
+            match error.hint() {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        }
+        error => Failure::new(format!("cannot read {name}: {error}")).hint(loaded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_no_dictionary_has_are_refused_with_those_that_one_can_have() {
+        assert_eq!("64k".parse(), Ok(Capacity(65536)));
+        assert_eq!("64GiB".parse(), Ok(Capacity(64 << 30)));
+        for text in ["0", "4095", "65g"] {
+            let error = text.parse::<Capacity>().unwrap_err();
+            assert_eq!(error, format!("expected a size from 4KiB to 64GiB, got `{text}`"));
+        }
+        assert!("many".parse::<Capacity>().unwrap_err().contains("16MiB"));
+    }
 }

@@ -23,7 +23,8 @@ pub struct Options {
     /// Bytes of entries that it holds, overhead of the entries included. Tables that find entries come
     /// on top: about an eighth. A page of 4 KiB at least.
     pub size_bytes: u64,
-    /// Parts with a lock of their own, a power of two up to 64. Usually left open: one up to a mebibyte,
+    /// Parts with a lock of their own, a power of two up to 64; another number up to there is rounded up to
+    /// one, and the statistics tell. Usually left open: one up to a mebibyte,
     /// where eviction is in exact order of use; then one for each 256 KiB.
     pub shards: Option<u32>,
     /// Permission bits of the object.

@@ -464,7 +464,7 @@ fn what_does_not_fit_into_the_machine_is_refused_with_figures() {
     let name = format!("test-huge-{}", std::process::id());
     let error = Dictionary::create(&name, &Options::new(SIZE_BYTES)).unwrap_err();
     assert_eq!(error.code(), "no_space", "{error}");
-    assert!(error.to_string().contains("bytes left"), "{error}");
+    assert!(error.to_string().contains(" left, the dictionary needs 6"), "{error}");
 }
 
 #[test]

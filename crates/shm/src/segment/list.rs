@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub struct Description {
     /// Its name.
     pub name: Name,
+    /// Device and inode: what tells it apart from another object that had the name.
+    pub identity: (u64, u64),
     /// Its size.
     pub size_bytes: u64,
     /// User who owns it.
@@ -53,6 +55,7 @@ pub fn list() -> Result<Vec<Description>> {
 fn describe(name: Name, data: &std::fs::Metadata) -> Description {
     let (attached, header) = look_into(&name);
     Description {
+        identity: (data.dev(), data.ino()),
         size_bytes: data.len(),
         user: data.uid(),
         group: data.gid(),

@@ -7,6 +7,7 @@
 pub mod backing;
 mod file;
 pub mod header;
+pub mod limits;
 pub mod list;
 mod machine;
 mod memfd;

@@ -1,0 +1,201 @@
+//! Reading a dump: line by line, checked before anything is stored for it.
+
+use std::io::{self, BufRead};
+
+use moonhive_shm::{Dictionary, Error, Side};
+
+use super::line::{Content, Entry};
+use super::{DumpError, object_of};
+
+/// The entries of a dump, each with the number of its line, from 1. Blank lines are passed over.
+pub fn entries(lines: impl BufRead) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
+    (1..).zip(lines.lines()).filter_map(|(number, line)| {
+        let line = match line {
+            Ok(line) if line.trim().is_empty() => return None,
+            Ok(line) => line,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Some(Err(DumpError::Line { number, reason: "it is no UTF-8".to_owned() }));
+            }
+            Err(error) => return Some(Err(error.into())),
+        };
+        let entry = Entry::parse(&line).map_err(|reason| DumpError::Line { number, reason });
+        Some(entry.map(|entry| (number, entry)))
+    })
+}
+
+/// Reads all entries of a dump and stores none; `goes_on` is asked after each. Returns how many they are.
+///
+/// # Errors
+/// [`DumpError::Line`] for the first line that is no entry, or what reading failed with.
+pub fn check_entries(
+    lines: impl BufRead,
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<u64, DumpError> {
+    let mut count = 0;
+    for entry in entries(lines) {
+        entry?;
+        count += 1;
+        if !goes_on() {
+            return Err(DumpError::Stopped);
+        }
+    }
+    Ok(count)
+}
+
+/// Stores all entries of a dump, throwing nothing out for them; `goes_on` is asked after each, with the
+/// milliseconds that it will live (0 for ever). Returns how many they were.
+///
+/// # Errors
+/// [`DumpError`]; the entries before are stored.
+pub fn read_entries(
+    dictionary: &Dictionary,
+    lines: impl BufRead,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    store_entries(dictionary, entries(lines), goes_on)
+}
+
+/// The same with what [`entries`] has read.
+///
+/// # Errors
+/// [`DumpError`]; the entries before are stored.
+pub fn store_entries(
+    dictionary: &Dictionary,
+    entries: impl Iterator<Item = Result<(u64, Entry), DumpError>>,
+    mut goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    let mut count = 0;
+    for entry in entries {
+        let (number, entry) = entry?;
+        store(dictionary, &entry).map_err(|error| match error {
+            DumpError::Dictionary(error) => DumpError::Refused { number, error },
+            error => error,
+        })?;
+        count += 1;
+        if !goes_on(entry.ttl_ms) {
+            return Err(DumpError::Stopped);
+        }
+    }
+    Ok(count)
+}
+
+fn store(dictionary: &Dictionary, entry: &Entry) -> Result<(), DumpError> {
+    match &entry.content {
+        Content::Value(value) => {
+            dictionary.set(&entry.key, value.as_value(), entry.options())?;
+            Ok(())
+        }
+        Content::List(_) => replace_by_list(dictionary, entry),
+    }
+}
+
+/// A list takes several steps; when one of them fails, what was there before comes back.
+fn replace_by_list(dictionary: &Dictionary, entry: &Entry) -> Result<(), DumpError> {
+    let before = object_of(dictionary, &entry.key)?;
+    dictionary.delete(&entry.key)?;
+    let pushed = push_all(dictionary, entry);
+    if pushed.is_err() {
+        // Room for what was there was given back; only another writer can have taken it since.
+        let _ = dictionary.delete(&entry.key);
+        if let Some(Ok(before)) = before.map(|before| Entry::of(&before)) {
+            put_back(dictionary, &before);
+        }
+    }
+    Ok(pushed?)
+}
+
+fn put_back(dictionary: &Dictionary, before: &Entry) {
+    let _ = match &before.content {
+        Content::Value(value) => {
+            dictionary.set(&before.key, value.as_value(), before.options()).map(|_| ())
+        }
+        Content::List(_) => push_all(dictionary, before),
+    };
+}
+
+fn push_all(dictionary: &Dictionary, entry: &Entry) -> Result<(), Error> {
+    let Content::List(elements) = &entry.content else { return Ok(()) };
+    for element in elements {
+        dictionary.push(&entry.key, element.as_value(), Side::Right, entry.options())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use moonhive_shm::{Options, OwnedValue, SetOptions};
+
+    use super::*;
+
+    fn dictionary() -> Dictionary {
+        Dictionary::create_unnamed("load", &Options::new(64 << 10)).unwrap()
+    }
+
+    fn read(dictionary: &Dictionary, text: &str) -> Result<u64, DumpError> {
+        read_entries(dictionary, text.as_bytes(), |_| true)
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_stored_is_named_and_harms_nothing() {
+        let dictionary = dictionary();
+        dictionary.push("list", 1.into(), Side::Left, SetOptions::default()).unwrap();
+        let refusal = |text: &str| read(&dictionary, text).unwrap_err().to_string();
+        assert!(refusal("\n{\"key\":1}").starts_with("line 2: `key`"));
+        let text = r#"{"key":"list","type":"list","elements":[{"type":"integer"}]}"#;
+        assert_eq!(refusal(text), "line 1: `elements[0].value` is missing");
+        assert_eq!(dictionary.length("list"), Ok(1));
+        let large = format!(r#"{{"key":"k","type":"string","value":"{}"}}"#, "x".repeat(1 << 20));
+        assert_eq!(refusal(&large), "line 1: no memory");
+    }
+
+    #[test]
+    fn a_check_stores_nothing_and_counts() {
+        let lines = "{\"key\":\"a\",\"type\":\"nil\"}\n\n{\"key\":\"b\",\"type\":\"nil\"}\n";
+        assert_eq!(check_entries(lines.as_bytes(), || true).unwrap(), 2);
+        let wrong = format!("{lines}{{\n");
+        let error = check_entries(wrong.as_bytes(), || true).unwrap_err();
+        assert!(matches!(error, DumpError::Line { number: 4, .. }), "{error}");
+        assert!(matches!(check_entries(lines.as_bytes(), || false), Err(DumpError::Stopped)));
+    }
+
+    /// A list of elements that do not fit.
+    fn endless_list() -> String {
+        let element = format!(r#"{{"type":"string","value":"{}"}}"#, "x".repeat(1000));
+        let elements = vec![element; 100].join(",");
+        format!(r#"{{"key":"key","type":"list","elements":[{elements}]}}"#)
+    }
+
+    #[test]
+    fn a_list_that_finds_no_room_leaves_what_was_there() {
+        let dictionary = dictionary();
+        let options = SetOptions::default().ttl_ms(60_000);
+        for number in 0..3 {
+            dictionary.push("key", number.into(), Side::Right, options).unwrap();
+        }
+        assert_eq!(
+            read(&dictionary, &endless_list()).unwrap_err().to_string(),
+            "line 1: no memory"
+        );
+        let numbers = [0, 1, 2].map(OwnedValue::Integer);
+        assert_eq!(dictionary.range("key", 0, -1).unwrap(), numbers);
+        let left = dictionary.ttl("key").unwrap();
+        assert!(matches!(left, moonhive_shm::Remaining::Us(1..=60_000_000)), "{left:?}");
+        dictionary.delete("key").unwrap();
+        dictionary.set("key", 7.into(), SetOptions::default().flags(3)).unwrap();
+        read(&dictionary, &endless_list()).unwrap_err();
+        let entry = dictionary.get("key").unwrap().unwrap();
+        assert_eq!((entry.value, entry.flags), (OwnedValue::Integer(7), 3));
+        dictionary.delete("key").unwrap();
+        read(&dictionary, &endless_list()).unwrap_err();
+        assert_eq!(dictionary.statistics().entries, 0);
+    }
+
+    #[test]
+    fn a_load_can_be_stopped() {
+        let dictionary = dictionary();
+        let lines = "{\"key\":\"a\",\"type\":\"nil\"}\n{\"key\":\"b\",\"type\":\"nil\"}\n";
+        let stopped = read_entries(&dictionary, lines.as_bytes(), |_| false);
+        assert!(matches!(stopped, Err(DumpError::Stopped)));
+        assert_eq!(dictionary.statistics().entries, 1);
+    }
+}

@@ -1,0 +1,350 @@
+//! `moonhive shm` as a shell sees it: what is refused and how, what has a form for programs, and what becomes of
+//! a dictionary that is damaged.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::shm::{Named, made};
+use crate::support::{Ended, Running, Scratch};
+
+fn json_of(ended: Ended) -> Value {
+    let ended = ended.expect_code(0);
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+}
+
+/// The row of a dictionary in `ls --json`.
+fn listed(scratch: &Scratch, name: &Named) -> Value {
+    let all = json_of(scratch.run(["shm", "ls", "--json"]));
+    let rows = all["dictionaries"].as_array().expect("an array");
+    let row = rows.iter().find(|row| row["name"] == name.as_str());
+    row.unwrap_or_else(|| panic!("{all}")).clone()
+}
+
+const STAYING: &str = r#"
+local hive = require "hive"
+local shared = require "shared"
+-- Made anew: who makes a dictionary maps it before it has a name.
+shared.unlink((...))
+local dict = shared.create((...), { size = "1m" })
+dict:set("key", 1)
+dict:set("other", 2)
+print "open"
+hive.sleep(60)
+print(dict:name())
+"#;
+
+#[test]
+fn a_list_for_programs_tells_health_version_and_processes() {
+    let scratch = Scratch::new("shm_ls");
+    let name = made(&scratch, "ls");
+    let row = listed(&scratch, &name);
+    assert_eq!((&row["kind"], &row["health"]), (&json!("dictionary"), &json!("stale")));
+    assert_eq!((&row["processes"], &row["processes_are_all"]), (&json!([]), &json!(true)));
+    assert_eq!(
+        (&row["entries"], &row["mode"], &row["layout_version"]),
+        (&json!(2), &json!("0600"), &json!(3))
+    );
+    assert!(row["used_bytes"].as_u64() < row["capacity_bytes"].as_u64(), "{row}");
+    scratch.file("staying.lua", STAYING);
+    let mut staying = Running::start(scratch.moonhive(["run", "staying.lua", name.as_str()]));
+    staying.wait_for_line("open");
+    let row = listed(&scratch, &name);
+    assert_eq!((&row["health"], &row["attached"]), (&json!("ready"), &json!(true)));
+    assert!(row["processes"].as_array().unwrap().contains(&json!(staying.id())), "{row}");
+    let table = scratch.run(["shm", "ls"]).expect_code(0).stdout;
+    let line = table.lines().find(|line| line.starts_with(name.as_str())).unwrap();
+    assert!(line.contains(" ready ") && line.contains(&staying.id().to_string()), "{line}");
+    staying.signal("KILL");
+    staying.wait();
+    assert_eq!(listed(&scratch, &name)["health"], "stale");
+}
+
+#[test]
+fn a_list_tells_what_shared_memory_has_left() {
+    let scratch = Scratch::new("shm_limits");
+    let limits = json_of(scratch.run(["shm", "ls", "--json"]))["limits"].clone();
+    assert_eq!(limits["place"], "/dev/shm");
+    assert!(limits["used_bytes"].is_u64() && limits["nearly_full"].is_boolean(), "{limits}");
+    let table = scratch.run(["shm", "ls"]).expect_code(0).stdout;
+    assert!(table.lines().any(|line| line.starts_with("/dev/shm: ")), "{table}");
+}
+
+/// Changes the file of a dictionary.
+fn alter(name: &Named, change: impl FnOnce(&mut [u8])) {
+    let path = format!("/dev/shm/moonhive.{}", name.as_str());
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn an_object_that_cannot_be_opened_is_listed_with_the_reason() {
+    let scratch = Scratch::new("shm_unhealthy");
+    let name = made(&scratch, "unhealthy");
+    alter(&name, |bytes| bytes[8] = 2);
+    let row = listed(&scratch, &name);
+    assert_eq!((&row["health"], &row["layout_version"]), (&json!("other-version"), &json!(2)));
+    assert_eq!(row["error"], "layout version 2, this program knows 3");
+    let table = scratch.run(["shm", "ls"]).expect_code(0).stdout;
+    let note = format!("{}: layout version 2, this program knows 3", name.as_str());
+    assert!(table.lines().any(|line| line == note), "{table}");
+    alter(&name, |bytes| bytes[0] = b'?');
+    let row = listed(&scratch, &name);
+    assert_eq!((&row["health"], &row["kind"]), (&json!("damaged"), &Value::Null));
+}
+
+#[test]
+fn findings_of_a_check_are_told_and_a_repair_mends_them() {
+    let scratch = Scratch::new("shm_repair");
+    let name = made(&scratch, "repair");
+    scratch.run(["shm", "set", name.as_str(), "broken", "a needle in memory"]).expect_code(0);
+    alter(&name, |bytes| {
+        let needle = b"a needle in memory";
+        let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+        bytes[at] ^= 0x20;
+    });
+    let check = ["shm", "check", name.as_str()];
+    let told = scratch.run(check).expect_code(1).stdout;
+    assert!(told.starts_with("shard 0, cell ") && told.contains("checksum"), "{told}");
+    assert!(
+        told.contains(&format!("`moonhive shm repair {}` mends them", name.as_str())),
+        "{told}"
+    );
+    let ended = scratch.run(["shm", "check", name.as_str(), "--json"]).expect_code(1);
+    let found: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&found["entries"], &found["findings"][0]["shard"]), (&json!(3), &json!(0)));
+    let repaired = json_of(scratch.run(["shm", "repair", name.as_str(), "--json"]));
+    assert_eq!(repaired, json!({ "entries_before": 3, "entries_after": 2 }));
+    let check = scratch.run(["shm", "check", name.as_str()]).expect_code(0).stdout;
+    assert_eq!(check, "2 entries: healthy\n");
+    scratch.run(["shm", "get", name.as_str(), "broken"]).expect_code(1);
+    let kept = scratch.run(["shm", "get", name.as_str(), "user:1"]).expect_code(0).stdout;
+    assert_eq!(kept, "ada\n");
+}
+
+#[test]
+fn what_changes_something_has_a_form_for_programs() {
+    let scratch = Scratch::new("shm_json");
+    let name = made(&scratch, "json");
+    let set = json_of(scratch.run(["shm", "set", name.as_str(), "key", "value", "--json"]));
+    assert!(set["version"].is_u64() && set["forcible"] == false, "{set}");
+    scratch.run(["shm", "dump", name.as_str(), "-o", "dump.jsonl"]).expect_code(0);
+    let load = json_of(scratch.run(["shm", "load", name.as_str(), "dump.jsonl", "--json"]));
+    assert_eq!(load, json!({ "entries": 3 }));
+    let removed = scratch.run(["shm", "rm", name.as_str(), "it-no-such", "--json"]).expect_code(1);
+    let removed: Value = serde_json::from_str(&removed.stdout).unwrap();
+    assert_eq!(removed["removed"], json!([name.as_str()]));
+    assert_eq!(removed["failed"][0]["code"], "no_such_object");
+}
+
+#[test]
+fn a_name_that_is_missing_keeps_no_other_from_being_removed() {
+    let scratch = Scratch::new("shm_rm");
+    let (first, last) = (made(&scratch, "rm-first"), made(&scratch, "rm-last"));
+    let (first, last) = (first.as_str(), last.as_str());
+    let wrong = scratch.run(["shm", "rm", first, "a b", last]).expect_code(2).stderr;
+    assert!(wrong.contains("invalid name \"a b\""), "{wrong}");
+    scratch.run(["shm", "stat", first]).expect_code(0);
+    let ended = scratch.run(["shm", "rm", first, "it-none", last]).expect_code(1);
+    assert_eq!(
+        ended.stderr,
+        "error: no object is named \"it-none\"\nhint: `moonhive shm ls` shows what there is\n"
+    );
+    for name in [first, last] {
+        scratch.run(["shm", "stat", name]).expect_code(1);
+    }
+    let path = scratch.run(["shm", "rm", "./none.dict"]).expect_code(1).stderr;
+    assert!(path.ends_with("hint: a name with a slash is the path of a file\n"), "{path}");
+}
+
+#[test]
+fn wrong_arguments_have_an_exit_code_of_their_own() {
+    let scratch = Scratch::new("shm_usage");
+    let name = made(&scratch, "usage");
+    let name = name.as_str();
+    let long = "x".repeat(65536);
+    let lines: [&[&str]; 12] = [
+        &["stat", ""],
+        &["stat", "a b"],
+        &["get", name, ""],
+        &["get", name],
+        &["get", name, "key", "--key-hex", "00"],
+        &["set", name, "", "x"],
+        &["set", name, &long, "x"],
+        &["set", name, "key"],
+        &["set", name, "--key-hex", "0", "x"],
+        &["load", "it-none", "--create", "0"],
+        &["load", "it-none", "--create", "1.5m"],
+        &["load", "a b", "none.jsonl", "--create", "64k"],
+    ];
+    for line in lines {
+        let ended = scratch.run(["shm"].iter().chain(line).copied());
+        assert_eq!(ended.code, Some(2), "{line:?}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+    }
+    let size = ["shm", "load", "it-none", "--create", "0"];
+    let refused = scratch.run(size).expect_code(2).stderr;
+    assert!(refused.contains("expected a size from 4KiB to 64GiB, got `0`"), "{refused}");
+}
+
+#[test]
+fn sizes_are_read_as_from_lua() {
+    let scratch = Scratch::new("shm_sizes");
+    for (size, bytes) in [("64k", 65536), ("64KiB", 65536), ("1m", 1 << 20), ("8192", 8192)] {
+        let name = Named::new("sizes");
+        scratch.file("empty.jsonl", "");
+        let load = ["shm", "load", name.as_str(), "empty.jsonl", "--create", size];
+        scratch.run(load).expect_code(0);
+        let stat = json_of(scratch.run(["shm", "stat", name.as_str(), "--json"]));
+        assert_eq!(stat["capacity_bytes"], bytes, "{size}");
+    }
+}
+
+#[test]
+fn a_key_of_any_bytes_is_a_word_or_hexadecimal() {
+    let scratch = Scratch::new("shm_bytes");
+    let name = made(&scratch, "bytes");
+    let name = name.as_str();
+    let set = ["shm", "set", name, "--key-hex", "ff00", "--", "-1"];
+    scratch.run(set).expect_code(0);
+    let get = ["shm", "get", name, "--key-hex", "FF00"];
+    assert_eq!(scratch.run(get).expect_code(0).stdout, "-1\n");
+    let word = OsStr::from_bytes(b"\xfe");
+    let mut set = scratch.moonhive(["shm", "set", name]);
+    set.arg(word).arg(OsStr::from_bytes(b"\xff"));
+    Running::start(set).wait().expect_code(0);
+    let mut get = scratch.moonhive(["shm", "get", name, "--json"]);
+    get.arg(word);
+    let found = json_of(Running::start(get).wait());
+    assert_eq!(found, json!({ "key_hex": "fe", "type": "string", "value_hex": "ff" }));
+    let keys = scratch.run(["shm", "keys", name, "--json"]).expect_code(0).stdout;
+    assert!(keys.contains("{\"key_hex\":\"ff00\"}\n") && keys.contains("{\"key\":\"visits\"}\n"));
+    let none = scratch.run(["shm", "get", name, "--key-hex", "1b07"]).expect_code(1).stderr;
+    assert_eq!(none, "error: no entry has the key \"\\x1b\\x07\"\n");
+}
+
+const GOOD: &str = r#"{"key":"good","type":"integer","value":1}"#;
+
+/// Lines that are no entries, and what is said of them.
+const WRONG: [(&str, &str); 8] = [
+    (
+        r#"{"key":"x","type":"integer","value":1,"ttl_ms":-5}"#,
+        "`ttl_ms`: expected a whole number from 0 to 18446744073709551615, got -5",
+    ),
+    (
+        r#"{"key":"x","type":"integer","value":1,"ttl_ms":"60"}"#,
+        "`ttl_ms`: expected a whole number from 0 to 18446744073709551615, got \"60\"",
+    ),
+    (
+        r#"{"key":"x","type":"integer","value":1,"flags":99999999999}"#,
+        "`flags`: expected a whole number from 0 to 4294967295, got 99999999999",
+    ),
+    (
+        r#"{"key":"x","type":"table","value_hex":"ffff"}"#,
+        "`value_hex`: its bytes are no table: the message has format 255, not 1",
+    ),
+    ("{}", "`key` or `key_hex` is missing"),
+    (
+        r#"{"key_hex":"zz","type":"nil"}"#,
+        "`key_hex`: expected pairs of hexadecimal digits, got \"zz\"",
+    ),
+    (r#"{"key":"x","type":"string"}"#, "`value` or `value_hex` is missing"),
+    (r#"{"key":"x"}"#, "`type` is missing"),
+];
+
+#[test]
+fn a_file_with_a_wrong_line_is_not_loaded_at_all() {
+    let scratch = Scratch::new("shm_wrong");
+    let name = made(&scratch, "wrong");
+    for (line, reason) in WRONG {
+        scratch.file("wrong.jsonl", &format!("{GOOD}\n\n{line}\n{GOOD}\n"));
+        let ended = scratch.run(["shm", "load", name.as_str(), "wrong.jsonl"]).expect_code(1);
+        let expected = format!("error: wrong.jsonl:3: {reason}\nhint: nothing was loaded\n");
+        assert_eq!(ended.stderr, expected);
+    }
+    scratch.run(["shm", "get", name.as_str(), "good"]).expect_code(1);
+    let stat = json_of(scratch.run(["shm", "stat", name.as_str(), "--json"]));
+    assert_eq!((&stat["entries"], &stat["writes"]), (&json!(2), &json!(2)));
+}
+
+/// Loads what comes through a pipe.
+fn load_from_pipe(scratch: &Scratch, name: &Named, text: &str) -> Ended {
+    scratch.file("piped.jsonl", text);
+    let mut dump = scratch.moonhive(["lua", "-e", "io.write(io.open('piped.jsonl'):read 'a')"]);
+    let mut dump = dump.stdout(Stdio::piped()).spawn().unwrap();
+    let mut load = scratch.moonhive(["shm", "load", name.as_str(), "--create", "64k"]);
+    load.stdin(dump.stdout.take().unwrap());
+    let ended = Running::start(load).wait();
+    dump.wait().unwrap();
+    ended
+}
+
+#[test]
+fn a_pipe_with_a_wrong_line_is_loaded_up_to_it_and_told_so() {
+    let scratch = Scratch::new("shm_pipe");
+    let name = Named::new("pipe");
+    let ended = load_from_pipe(&scratch, &name, "{}\n").expect_code(1);
+    let missing = "error: standard input:1: `key` or `key_hex` is missing";
+    assert_eq!(ended.stderr, format!("{missing}\nhint: nothing was loaded\n"));
+    scratch.run(["shm", "stat", name.as_str()]).expect_code(1);
+    let ended = load_from_pipe(&scratch, &name, &format!("{GOOD}\n{{}}\n")).expect_code(1);
+    assert!(ended.stderr.ends_with("hint: 1 entry was loaded\n"), "{}", ended.stderr);
+    assert_eq!(scratch.run(["shm", "get", name.as_str(), "good"]).expect_code(0).stdout, "1\n");
+}
+
+#[test]
+fn a_load_that_is_refused_halfway_tells_how_much_is_there() {
+    let scratch = Scratch::new("shm_halfway");
+    let name = Named::new("halfway");
+    let entry = |number: u32| {
+        let value = "x".repeat(900);
+        format!("{{\"key\":\"key{number}\",\"type\":\"string\",\"value\":\"{value}\"}}\n")
+    };
+    scratch.file("many.jsonl", &(0..200).map(entry).collect::<String>());
+    let load = ["shm", "load", name.as_str(), "many.jsonl", "--create", "64KiB"];
+    let ended = scratch.run(load).expect_code(1);
+    let stat = json_of(scratch.run(["shm", "stat", name.as_str(), "--json"]));
+    let loaded = stat["entries"].as_u64().unwrap();
+    assert!((30..100).contains(&loaded), "{loaded}");
+    let expected = format!(
+        "error: many.jsonl:{}: no memory; {loaded} entries were loaded\n\
+         hint: create the dictionary with a larger size\n",
+        loaded + 1
+    );
+    assert_eq!(ended.stderr, expected);
+    assert_eq!(stat["evictions"], 0);
+    let first = scratch.run(["shm", "get", name.as_str(), "key0"]).expect_code(0).stdout;
+    assert_eq!(first.trim_end().len(), 900);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_makes_no_dictionary() {
+    let scratch = Scratch::new("shm_unmade");
+    let name = Named::new("unmade");
+    let load = ["shm", "load", name.as_str(), "missing.jsonl", "--create", "64KiB"];
+    let ended = scratch.run(load).expect_code(1).stderr;
+    assert!(ended.starts_with("error: cannot read missing.jsonl: No such file"), "{ended}");
+    scratch.file("wrong.jsonl", "{}\n");
+    let load = ["shm", "load", name.as_str(), "wrong.jsonl", "--create", "64KiB"];
+    scratch.run(load).expect_code(1);
+    scratch.run(["shm", "stat", name.as_str()]).expect_code(1);
+}
+
+#[test]
+fn figures_of_what_bytes_hold_have_names_and_units_of_their_own() {
+    let scratch = Scratch::new("shm_deep");
+    let name = made(&scratch, "deep");
+    let deep = scratch.run(["shm", "stat", name.as_str(), "--deep"]).expect_code(0).stdout;
+    let labels: Vec<&str> = deep.lines().map(|line| line[..14].trim_end()).collect();
+    let distinct: std::collections::BTreeSet<_> = labels.iter().collect();
+    assert_eq!(labels.len(), distinct.len(), "{deep}");
+    for line in
+        ["key bytes      12 B", "value bytes    11 B", "overdue        0", "overdue bytes  0 B"]
+    {
+        assert!(deep.lines().any(|found| found == line), "no {line:?} in\n{deep}");
+    }
+}
