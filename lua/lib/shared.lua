@@ -250,7 +250,6 @@ function Dict:items(options)
   end
 end
 
-
 -- Figures. Option: deep, to walk through all entries and tell what the bytes hold, too: the
 -- coroutine waits while a thread does that.
 function Dict:stats(options)

@@ -85,7 +85,8 @@ enum {
   MHSHM_LOCK_BROKEN = 36,
   /* The rest. */
   MHSHM_INTERNAL = 37, /* a mistake in the library */
-  MHSHM_OTHER = 38
+  MHSHM_OTHER = 38,
+  MHSHM_BAD_DUMP = 39 /* a line of a file is no entry; since version 3 */
 };
 
 /* Types of values. */
@@ -290,6 +291,17 @@ int mhshm_open_or_create_file(const char *path, const mhshm_options *options,
 /* Writes a dictionary in a file to the disk, and returns once that is done; no lock is held meanwhile. What was
    stored before and is not changed afterwards survives a loss of power. MHSHM_SYSTEM. Since version 2. */
 int mhshm_sync(const mhshm_dictionary *dictionary);
+
+/* Writes all entries to a file, and stores those of such a file; the form is that of `moonhive shm dump` and load,
+   a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
+   Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
+   there once it is whole and on the disk. Loading: what is under the same keys is replaced, other entries
+   stay, and nothing is thrown out. `count` is how many entries were written or stored; mhshm_load writes it after a
+   failure, too, when those before are stored. A file with a line that is no entry changes nothing.
+   MHSHM_SYSTEM, MHSHM_BAD_DUMP (the message names file, line and field), MHSHM_NO_MEMORY, and what else a store
+   fails with. Since version 3. */
+int mhshm_save(const mhshm_dictionary *dictionary, const char *path, uint64_t *count);
+int mhshm_load(const mhshm_dictionary *dictionary, const char *path, uint64_t *count);
 
 /* A dictionary without a name: it goes with the last process that has it open. Hand its descriptor to
    a child, or through a Unix socket. The descriptor given to mhshm_open_descriptor stays the caller's;

@@ -155,8 +155,8 @@ fn the_header_and_the_table_of_codes_agree() {
         let constant = format!("MHSHM_{} = {number}", word.to_string_lossy().to_uppercase());
         assert!(header.contains(&constant), "{constant}");
     }
-    let last = CODES.last().map(|(number, _)| *number);
-    assert_eq!(last, Some(failure::OTHER), "the list in the header ends there");
+    let codes = header.split("MHSHM_OK = 0").nth(1).unwrap().split("};").next().unwrap();
+    assert_eq!(codes.matches(" = ").count() + 1, CODES.len(), "each of the header has a word");
 }
 
 #[test]
@@ -302,4 +302,76 @@ fn steps_of_a_measurement_add_up_to_every_byte() {
         whole::mhshm_measure(handle, place, 64, argument(usage))
     };
     assert_eq!(measure(null_mut()), INVALID_ARGUMENT);
+}
+
+#[test]
+fn entries_go_to_a_file_and_back() {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| {
+        CString::new(folder.path().join(name).as_os_str().as_bytes().to_vec()).unwrap()
+    };
+    let (from, to, mut count) = (dictionary(), dictionary(), 0u64);
+    let table = Value::Table(&[1, 2]);
+    from.set("key", table, SetOptions::default().flags(7)).unwrap();
+    let mut save = |dictionary: &Dictionary, name: &str| {
+        let place = argument(&raw mut count);
+        let path = path(name);
+        let code = crate::files::mhshm_save(
+            argument(&raw const *dictionary),
+            argument(path.as_ptr()),
+            place,
+        );
+        (code, count)
+    };
+    assert_eq!(save(&from, "saved"), (OK, 1));
+    assert_eq!(save(&from, "no/folder").0, 26, "the system");
+    assert!(last_message().starts_with("cannot write "), "{}", last_message());
+    let load = |name: &str| {
+        let (path, mut count) = (path(name), u64::MAX);
+        let handle = argument(&raw const to);
+        let place = argument(&raw mut count);
+        (crate::files::mhshm_load(handle, argument(path.as_ptr()), place), count)
+    };
+    assert_eq!(load("saved"), (OK, 1));
+    let entry = to.get("key").unwrap().unwrap();
+    assert_eq!((entry.value.as_value(), entry.flags), (table, 7));
+    std::fs::write(folder.path().join("wrong"), "{}").unwrap();
+    assert_eq!(load("wrong"), (39, 0));
+    assert!(
+        last_message().contains("wrong:1: `key` or `key_hex` is missing"),
+        "{}",
+        last_message()
+    );
+    let large = format!(r#"{{"key":"k","type":"string","value":"{}"}}"#, "x".repeat(2 << 20));
+    let lines = format!("{}\n{large}\n", r#"{"key":"a","type":"nil"}"#);
+    std::fs::write(folder.path().join("large"), lines).unwrap();
+    assert_eq!(load("large"), (3, 1), "no memory, but one is there");
+}
+
+#[test]
+fn waits_end_with_the_change_the_element_or_the_time() {
+    let dictionary = dictionary();
+    let wait = |version, timeout_ms| {
+        let (key, mut now) = (argument(b"key".as_ptr()), u64::MAX);
+        let place = argument(&raw mut now);
+        let handle = argument(&raw const dictionary);
+        (reading::mhshm_wait(handle, key, 3, version, timeout_ms, place), now)
+    };
+    let pop = |timeout_ms| {
+        let mut entry = Entry { struct_bytes: ENTRY_BYTES, ..Entry::default() };
+        let key = argument(b"list".as_ptr());
+        let (buffer, place) = (argument(null_mut::<u8>()), argument(&raw mut entry));
+        let handle = argument(&raw const dictionary);
+        (lists::mhshm_pop_wait(handle, key, 4, 0, timeout_ms, buffer, 0, place), entry.integer)
+    };
+    assert_eq!((wait(0, 0), pop(1)), ((9, u64::MAX), (9, 0)), "nothing has happened");
+    std::thread::scope(|scope| {
+        let (changed, popped) = (scope.spawn(|| wait(0, 60_000)), scope.spawn(|| pop(60_000)));
+        let stored = dictionary.set("key", 1.into(), SetOptions::default()).unwrap();
+        dictionary.push("list", 7.into(), moonhive_shm::Side::Left, Default::default()).unwrap();
+        assert_eq!(changed.join().unwrap(), (OK, stored.version));
+        assert_eq!(popped.join().unwrap(), (OK, 7));
+    });
 }

@@ -10,6 +10,7 @@
 //! | `lock` | the robust lock between processes | a dead owner is noticed |
 //! | `process` | who a process is, and whether it lives | a number that was given out again is another one |
 //! | `dictionary` | entries, lists, eviction, repair | see the head of the module |
+//! | [`dump`] | all entries as lines of JSON, to a file and back | what is loaded is what was saved |
 //!
 //! A dictionary in a file ([`segment::File`]) survives a start of the machine; of a loss of power what was
 //! synced before and not changed since. Not promised: anything else that a power cut leaves, and safety from a process that may write to the segment and
@@ -22,6 +23,8 @@
 mod clock;
 #[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
 mod dictionary;
+#[cfg(not(loom))]
+pub mod dump;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
