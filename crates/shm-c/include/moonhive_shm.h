@@ -96,7 +96,8 @@ enum {
   MHSHM_INTEGER = 2, /* `integer` */
   MHSHM_DOUBLE = 3,  /* `number`; 3 and 3.0 are two values */
   MHSHM_BYTES = 4,   /* bytes */
-  MHSHM_TABLE = 5    /* bytes in the form of a Moonhive host's codec: hand them on as they are */
+  MHSHM_TABLE = 5,   /* bytes in the form of a Moonhive host's codec: hand them on as they are */
+  MHSHM_LIST = 6     /* a list, in the answer of mhshm_entries alone; since version 3 */
 };
 
 /* Ends of a list. */
@@ -182,6 +183,19 @@ typedef struct mhshm_element {
   double number;
   uint64_t length_bytes;
 } mhshm_element;
+
+/* A record in the answer of mhshm_entries: this, then the key, then the bytes of the value. The next one is
+   record_bytes further. Of a list the type is MHSHM_LIST, and `integer` its length. Since version 3. */
+typedef struct mhshm_listing {
+  uint32_t record_bytes;
+  uint32_t key_bytes;
+  uint32_t flags;
+  uint32_t type;
+  uint64_t version;
+  int64_t integer;
+  double number;
+  uint64_t length_bytes; /* of the value */
+} mhshm_listing;
 
 /* Numbers of a dictionary, all read at about one moment. Each is exact, but for hits and misses: one may
    be missing where two of more than 32 threads read at the same moment. */
@@ -487,6 +501,12 @@ int mhshm_items(const mhshm_dictionary *dictionary, uint64_t *cursor, size_t wan
 int mhshm_items_with_prefix(const mhshm_dictionary *dictionary, const void *prefix,
                             size_t prefix_bytes, uint64_t *cursor, size_t wanted, void *buffer,
                             size_t capacity_bytes, size_t *length_bytes, size_t *count);
+
+/* The same with what the entries hold, see mhshm_listing; elements of lists are read by mhshm_range. An entry that
+   ends before its turn comes is left out. No prefix (0 bytes) is that of all. Since version 3. */
+int mhshm_entries(const mhshm_dictionary *dictionary, const void *prefix, size_t prefix_bytes,
+                  uint64_t *cursor, size_t wanted, void *buffer, size_t capacity_bytes,
+                  size_t *length_bytes, size_t *count);
 
 /* Ends every entry that exists now. Its memory is given back as it is needed. */
 int mhshm_flush_all(const mhshm_dictionary *dictionary);

@@ -5,7 +5,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use moonhive_shm::{Number, OwnedValue, SetOptions, Side, Statistics, Value};
+use moonhive_shm::{Held, Listing, Number, OwnedValue, SetOptions, Side, Statistics, Value};
 
 use crate::failure::{Failure, Outcome};
 
@@ -32,6 +32,8 @@ pub mod kind {
     pub const BYTES: u32 = 4;
     /// `bytes`, in the form of a host's codec.
     pub const TABLE: u32 = 5;
+    /// A list, in the answer of `mhshm_entries` alone; `integer` is its length.
+    pub const LIST: u32 = 6;
 }
 
 /// A structure that begins with its size.
@@ -126,6 +128,20 @@ pub struct Item {
 pub struct Element {
     pub record_bytes: u32,
     pub kind: u32,
+    pub integer: i64,
+    pub number: f64,
+    pub length_bytes: u64,
+}
+
+/// The head of an entry in the answer of `mhshm_entries`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    pub record_bytes: u32,
+    pub key_bytes: u32,
+    pub flags: u32,
+    pub kind: u32,
+    pub version: u64,
     pub integer: i64,
     pub number: f64,
     pub length_bytes: u64,
@@ -227,6 +243,7 @@ growing!(
 const _: () = assert!(size_of::<InValue>() == 40);
 const _: () = assert!(size_of::<Item>() == 24);
 const _: () = assert!(size_of::<Element>() == 32);
+const _: () = assert!(size_of::<Listed>() == 48);
 
 impl From<StoreOptions> for SetOptions {
     fn from(options: StoreOptions) -> Self {
@@ -337,6 +354,31 @@ pub fn append_item(packed: &mut Vec<u8>, item: &moonhive_shm::Item) -> Outcome {
     packed.extend(item.age.to_ne_bytes());
     packed.extend(item.version.to_ne_bytes());
     append_padded(packed, &item.key, record_bytes - size_of::<Item>());
+    Ok(())
+}
+
+/// Appends an entry with its key and its bytes, padded to eight.
+pub fn append_listing(packed: &mut Vec<u8>, listing: &Listing) -> Outcome {
+    let value = match &listing.held {
+        Held::Value(value) => value.as_value(),
+        Held::List { length } => Value::Integer(i64::try_from(*length).unwrap_or(i64::MAX)),
+    };
+    let (mut kind, integer, number) = parts_of(&value)?;
+    if matches!(listing.held, Held::List { .. }) {
+        kind = kind::LIST;
+    }
+    let (key, bytes) = (&listing.key, bytes_of(&value));
+    let head = size_of::<Listed>();
+    let record_bytes = append_head(packed, head, key.len() + bytes.len())?;
+    packed.extend((key.len() as u32).to_ne_bytes());
+    packed.extend(listing.flags.to_ne_bytes());
+    packed.extend(kind.to_ne_bytes());
+    packed.extend(listing.version.to_ne_bytes());
+    packed.extend(integer.to_ne_bytes());
+    packed.extend(number.to_ne_bytes());
+    packed.extend((bytes.len() as u64).to_ne_bytes());
+    packed.extend(key);
+    append_padded(packed, bytes, record_bytes - head - key.len());
     Ok(())
 }
 

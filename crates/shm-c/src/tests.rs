@@ -375,3 +375,43 @@ fn waits_end_with_the_change_the_element_or_the_time() {
         assert_eq!(popped.join().unwrap(), (OK, 7));
     });
 }
+
+#[test]
+fn entries_come_with_their_values_in_records() {
+    use crate::layout::Listed;
+    let dictionary = dictionary();
+    dictionary.set("text", "value".into(), SetOptions::default().flags(7)).unwrap();
+    dictionary.set("number", 0.5.into(), SetOptions::default()).unwrap();
+    dictionary.push("list", 1.into(), moonhive_shm::Side::Left, Default::default()).unwrap();
+    let (mut cursor, mut buffer, mut length, mut count) = (0u64, [0u8; 512], 0usize, 0usize);
+    let code = whole::mhshm_entries(
+        argument(&raw const dictionary),
+        argument(null::<u8>()),
+        0,
+        argument(&raw mut cursor),
+        100,
+        argument(buffer.as_mut_ptr()),
+        buffer.len(),
+        argument(&raw mut length),
+        argument(&raw mut count),
+    );
+    assert_eq!((code, count, cursor), (OK, 3, u64::MAX));
+    let (mut rest, mut found) = (&buffer[..length], Vec::new());
+    while !rest.is_empty() {
+        // SAFETY: a record begins here, and its head is plain numbers.
+        let head: Listed = unsafe { rest.as_ptr().cast::<Listed>().read_unaligned() };
+        let (key, value) = rest[size_of::<Listed>()..].split_at(head.key_bytes as usize);
+        let value = String::from_utf8_lossy(&value[..head.length_bytes as usize]).into_owned();
+        let key = String::from_utf8_lossy(key).into_owned();
+        found.push((key, head.kind, head.integer, head.number.to_bits(), head.flags, value));
+        rest = &rest[head.record_bytes as usize..];
+    }
+    found.sort();
+    let half = 0.5f64.to_bits();
+    let expected = [
+        ("list".to_owned(), kind::LIST, 1, 0, 0, String::new()),
+        ("number".to_owned(), kind::DOUBLE, 0, half, 0, String::new()),
+        ("text".to_owned(), kind::BYTES, 0, 0, 7, "value".to_owned()),
+    ];
+    assert_eq!(found, expected);
+}

@@ -6,7 +6,7 @@ use moonhive_shm::{Cursor, Dictionary, Finding};
 
 use crate::argument::{Buffer, Bytes, Handle, Out, Place};
 use crate::failure::Outcome;
-use crate::layout::{Numbers, Usage, append_item};
+use crate::layout::{Numbers, Usage, append_item, append_listing};
 use crate::scratch;
 
 /// What a cursor is after the last entry; 0 is before the first.
@@ -122,6 +122,28 @@ exported! {
         let answer = Answer { buffer, capacity_bytes, length_bytes, count };
         deliver_items(dictionary, prefix, &cursor, wanted, answer)
     }
+
+    /// The same with what they hold.
+    fn mhshm_entries(
+        dictionary: Handle<'_>,
+        prefix: Bytes<'_>,
+        prefix_bytes: usize,
+        cursor: Place<'_, u64>,
+        wanted: usize,
+        buffer: Buffer<'_>,
+        capacity_bytes: usize,
+        length_bytes: Place<'_, usize>,
+        count: Place<'_, usize>,
+    ) {
+        let (dictionary, prefix) = (dictionary.get()?, prefix.get(prefix_bytes)?);
+        let (listings, next) = match cursor.read()? {
+            END => (Vec::new(), None),
+            at => dictionary.entries(prefix, Cursor::from_number(at), wanted)?,
+        };
+        cursor.write(number_of(next));
+        let answer = Answer { buffer, capacity_bytes, length_bytes, count };
+        answer.deliver(&listings, append_listing)
+    }
 }
 
 exported! {
@@ -154,6 +176,18 @@ struct Answer<'c> {
     count: Place<'c, usize>,
 }
 
+impl Answer<'_> {
+    /// Hands records to C, packed by `append`.
+    fn deliver<T>(self, records: &[T], append: impl Fn(&mut Vec<u8>, &T) -> Outcome) -> Outcome {
+        self.count.write(records.len());
+        scratch::with(|scratch| {
+            scratch.clear();
+            records.iter().try_for_each(|record| append(scratch, record))?;
+            scratch::deliver(scratch, self.buffer, self.capacity_bytes, &self.length_bytes)
+        })
+    }
+}
+
 fn deliver_items(
     dictionary: &Dictionary,
     prefix: &[u8],
@@ -166,12 +200,7 @@ fn deliver_items(
         at => dictionary.items_with_prefix(prefix, Cursor::from_number(at), wanted)?,
     };
     cursor.write(number_of(next));
-    answer.count.write(items.len());
-    scratch::with(|scratch| {
-        scratch.clear();
-        items.iter().try_for_each(|item| append_item(scratch, item))?;
-        scratch::deliver(scratch, answer.buffer, answer.capacity_bytes, &answer.length_bytes)
-    })
+    answer.deliver(&items, append_item)
 }
 
 /// A line about a finding.

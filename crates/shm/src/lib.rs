@@ -39,10 +39,10 @@ mod sync;
 #[cfg(not(loom))]
 pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, Usage, wait_any};
 pub use dictionary::{
-    Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
-    KeyLock, ListCursor, Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining,
-    SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored,
-    StripedCounter, Swept, Value,
+    Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Held, Incremented, Item,
+    KEY_LIMIT_BYTES, KeyLock, ListCursor, Listing, Number, Options, Overdue, OwnedEntry,
+    OwnedValue, Reclaimed, Remaining, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions,
+    Side, Statistics, Stored, StripedCounter, Swept, Value,
 };
 pub use error::{Error, Result};
 pub use segment::limits::{Limits, limits};

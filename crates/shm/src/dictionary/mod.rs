@@ -23,7 +23,7 @@
 //! | [`cells`], [`spare`] | the allocator; what each shard keeps beside it |
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
-//! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
+//! | [`read`], [`write`], [`list`], [`walk`], [`wait`], `entries` | the operations |
 //! | `lock_of_key` | locks that end with their owner, made of entries |
 //! | `counter` | numbers that many writers add to |
 //! | `update` | replacing a value by what a function makes of it |
@@ -43,6 +43,7 @@ pub(crate) mod core;
 mod counter;
 pub(crate) mod doomed;
 pub(crate) mod draft;
+mod entries;
 pub(crate) mod evict;
 pub(crate) mod geometry;
 mod handle;
@@ -84,6 +85,7 @@ pub use bell::{BELLS_MOST, Bell, Heard, OwnBell, wait_any};
 pub use check::Finding;
 pub use core::KEY_LIMIT_BYTES;
 pub use counter::StripedCounter;
+pub use entries::{Held, Listing};
 pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 pub use handle::{Dictionary, Options};
 pub use lock_of_key::KeyLock;
