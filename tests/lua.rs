@@ -55,6 +55,11 @@ fn garbage() {
 }
 
 #[test]
+fn plan() {
+    run("plan");
+}
+
+#[test]
 fn tasks() {
     run("tasks");
 }

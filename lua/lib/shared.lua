@@ -137,6 +137,9 @@ end
 -- it has then, or false and "timeout".
 function Dict:wait(key, version, timeout)
   check_self(self)
+  if version ~= nil and not math.tointeger(version) then
+    bad_argument(2, 2, "wait", "version expected", tostring(version))
+  end
   check_timeout(timeout, 3, "wait")
   local changed, reason = await(timeout, "change", version, has_changed, self, key, version)
   if changed then
@@ -177,6 +180,8 @@ function Dict:update(key, f, exptime, flags)
   local kind = type(f)
   if kind ~= "function" and kind ~= "table" and kind ~= "userdata" then
     bad_argument(2, 2, "update", "function expected", kind)
+  elseif flags and flags ~= true and type(flags) ~= "number" then
+    bad_argument(2, 4, "update", "number expected", type(flags))
   elseif exptime and not is_span(exptime) then
     error('bad "exptime" argument', 2)
   end

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError};
@@ -37,6 +38,12 @@ Lua's own path.
 Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments, and whatever
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
 signal, at least half a second later, ends it at once.";
+
+/// How long the end waits for who reads the log.
+const LOG_PATIENCE: Duration = Duration::from_millis(500);
+
+/// After so long the process ends, even in the middle of output that nobody reads.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run a service and all that it spawns.
 #[derive(Debug, Args)]
@@ -86,6 +93,9 @@ impl Arguments {
         }
         let arguments: Vec<Word<'_>> = arguments.iter().map(|word| Word(word)).collect();
         let run = host.run(main.as_str(), &arguments);
+        let code = run.as_ref().map_or(1, |finish| exit_code(finish.code));
+        signals::end_in(END_PATIENCE, code)?;
+        moonhive::ops::log::flush(LOG_PATIENCE);
         let finish = run.map_err(|error| not_started_main(&main, error))?;
         if settings.stats {
             let report = Report { stats: &finish.stats, resident_bytes: resident_bytes() };

@@ -1,6 +1,7 @@
-//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists. SIGHUP, where a
-//! host wants it, begins a new log. And SIGPIPE, which the runtime of Rust ignores: an ignored signal is
-//! inherited by every child, a handled one is not, so both functions for it install a handler.
+//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists; and the end itself,
+//! which nobody who does not read may hold up. SIGHUP, where a host wants it, begins a new log. And SIGPIPE,
+//! which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is not,
+//! so both functions for it install a handler.
 //!
 //! The second signal ends the process in the signal handler itself, so it works however busy every
 //! thread is. The exit code is then 128 plus the number of the signal, as shells have it. It has to
@@ -40,6 +41,19 @@ pub fn on_first(shut_down: impl FnOnce() + Send + 'static) -> io::Result<()> {
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
     Ok(())
+}
+
+/// Ends the process after a while, whatever keeps it: output that nobody reads is flushed at exit, and a
+/// worker may be left behind in the middle of it.
+///
+/// # Errors
+/// When the system refuses the thread.
+pub fn end_in(patience: Duration, code: u8) -> io::Result<()> {
+    let insist = move || {
+        thread::sleep(patience);
+        signal_hook::low_level::exit(code.into());
+    };
+    thread::Builder::new().name("end".to_owned()).spawn(insist).map(drop)
 }
 
 /// Lets a broken pipe end the process, as it ends any program that writes for another to read.

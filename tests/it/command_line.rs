@@ -46,7 +46,7 @@ fn a_mistake_in_the_settings_file_is_reported_with_line_and_field() {
 fn a_wrong_flag_value_is_refused_with_what_was_expected() {
     let scratch = Scratch::new("wrong_flag");
     let ended = scratch.run(["run", "--memory-limit", "lots", "main.lua"]).expect_code(2);
-    assert!(ended.stderr.contains("64KiB"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("16MiB"), "{}", ended.stderr);
 }
 
 /// Runs an empty main service with variables set.

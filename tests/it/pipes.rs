@@ -1,6 +1,7 @@
-//! Broken pipes and full disks: output that nobody takes.
+//! Broken pipes, full disks, readers that stall: output that nobody takes.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -107,4 +108,110 @@ fn a_warning_that_cannot_be_written_stops_nothing() {
     command.stderr(File::options().write(true).open("/dev/full").expect("it is there"));
     let output = command.output().expect("it starts");
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"goes on\n"[..]));
+}
+
+/// Sends SIGTERM.
+fn terminate(child: &Child) {
+    let pid = child.id().to_string();
+    let status = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(status.expect("kill can be started").success());
+}
+
+/// Reads lines of a standard output until this one comes.
+#[track_caller]
+fn read_until(stdout: &mut impl BufRead, wanted: &str) {
+    let mut lines = stdout.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == wanted), "no line {wanted:?}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_no_service_and_no_signal() {
+    let scratch = Scratch::new("pipes_log");
+    scratch
+        .file(
+            "talker.lua",
+            "local hive = require 'hive'
+             return { talk = function(lines)
+               for i = 1, lines do hive.log.info(('x'):rep(200) .. i) end
+               return 'said'
+             end }",
+        )
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local calls = {}
+             -- More than a pipe holds, and more than the backlog does.
+             for i = 1, 3 do calls[i] = { hive.spawn 'talker', 'talk', 20000 } end
+             local answers = assert(hive.gather(calls, 60))
+             print(answers[1][1], answers[2][1], answers[3][1])
+             hive.sleep(1000)",
+        );
+    let mut command = scratch.moonhive(["run", "--threads", "2", "main.lua"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    read_until(&mut stdout, "said\tsaid\tsaid");
+    terminate(&child);
+    // What is still to be read keeps nobody waiting for ever, and what was written is whole.
+    let (status, stderr) = wait(child);
+    assert_eq!(status.code(), Some(0));
+    let whole = stderr.lines().filter(|line| line.contains(" INFO talker:")).count();
+    assert!(whole > 100, "{whole} lines");
+}
+
+#[test]
+fn lines_of_the_log_that_were_lost_are_counted_once_somebody_reads() {
+    let scratch = Scratch::new("pipes_lost");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         for i = 1, 30000 do hive.log.info(('x'):rep(200) .. i) end
+         print 'said'
+         io.read()
+         hive.log.info 'the last one'",
+    );
+    let mut command = scratch.moonhive(["run", "main.lua"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    read_until(&mut stdout, "said");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = 0;
+    let lost: usize = loop {
+        let mut line = String::new();
+        assert!(stderr.read_line(&mut line).expect("it can be read") > 0, "it ends too early");
+        match line.split_once("nobody read it for a while lines=") {
+            Some((_, lost)) => break lost.trim().parse().expect("a number"),
+            None => lines += 1,
+        }
+    };
+    assert_eq!(lines + lost, 30_000);
+    // Somebody reads again: nothing more is lost.
+    drop(child.stdin.take());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("it can be read");
+    assert!(rest.contains("the last one") && !rest.contains("were lost"), "{rest}");
+    assert_eq!(wait(child).0.code(), Some(0));
+}
+
+#[test]
+fn output_that_nobody_reads_does_not_keep_a_host_alive() {
+    let scratch = Scratch::new("pipes_stalled");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         hive.log.info 'begins'
+         while true do io.write(('x'):rep(4096)) end",
+    );
+    let mut command = scratch.moonhive(["run", "main.lua"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("it can be read");
+    // It is kept for as long as the host lives, and never read.
+    let stdout = child.stdout.take();
+    terminate(&child);
+    assert_eq!(wait(child).0.code(), Some(0));
+    drop(stdout);
 }

@@ -235,3 +235,35 @@ fn the_figures_at_exit_name_the_handlers_that_used_most_time() {
     assert!(line("handlers").contains("  worker.compute "), "{}", ended.stderr);
     assert!(line("handlers").contains("(1 calls)"), "{}", ended.stderr);
 }
+
+#[test]
+fn memory_of_services_that_have_ended_returns_to_the_system() {
+    let scratch = Scratch::new("run_returns");
+    scratch
+        .file(
+            "holder.lua",
+            "local held = ('x'):rep(1 << 20, ' ') return { size = function() return #held end }",
+        )
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local function resident_mib()
+               local file <close> = assert(io.open '/proc/self/statm')
+               return tonumber(file:read('a'):match '^%d+ (%d+)') / 256
+             end
+             local before = resident_mib()
+             local services = {}
+             for i = 1, 100 do services[i] = hive.spawn 'holder' end
+             local most = resident_mib()
+             assert(most > before + 150, most)
+             for _, service in ipairs(services) do hive.kill(service) end
+             -- Dropped where they ran, and given back by the allocator soon after.
+             for _ = 1, 3000 do
+               if resident_mib() < before + 20 then return print 'returned' end
+               hive.sleep(0.01)
+             end
+             error(('%d MiB of %d are left, %d before'):format(resident_mib(), most, before))",
+        );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "returned\n");
+}

@@ -266,6 +266,10 @@ fn a_file_with_a_wrong_line_is_not_loaded_at_all() {
         let expected = format!("error: wrong.jsonl:3: {reason}\nhint: nothing was loaded\n");
         assert_eq!(ended.stderr, expected);
     }
+    let mut load = scratch.moonhive(["shm", "load", name.as_str()]);
+    load.stdin(fs::File::open(scratch.path("wrong.jsonl")).unwrap());
+    let ended = Running::start(load).wait().expect_code(1).stderr;
+    assert!(ended.ends_with("hint: nothing was loaded\n"), "{ended}");
     scratch.run(["shm", "get", name.as_str(), "good"]).expect_code(1);
     let stat = json_of(scratch.run(["shm", "stat", name.as_str(), "--json"]));
     assert_eq!((&stat["entries"], &stat["writes"]), (&json!(2), &json!(2)));

@@ -142,6 +142,40 @@ test("a monitor of a service that ended long ago is told at once", function()
   equal(end_of(service).code, "killed")
 end)
 
+test("nobody else gets the address of a service that has ended", function()
+  local gone = hive.spawn "service.echo"
+  hive.kill(gone)
+  end_of(gone)
+  local others = {}
+  for i = 1, 200 do
+    others[i] = hive.spawn "service.echo"
+    equal(others[i] ~= gone, true)
+    equal(tostring(others[i]) ~= tostring(gone), true)
+  end
+  fails("dead", gone.echo, gone, 1)
+  for _, other in ipairs(others) do
+    hive.kill(other)
+  end
+end)
+
+test("a monitor is told once, and every monitor of a service is", function()
+  local service, told = hive.spawn "service.echo", {}
+  for monitor = 1, 3 do
+    hive.monitor(service, function(_, ended)
+      told[#told + 1] = monitor .. ended.code
+    end)
+  end
+  hive.kill(service)
+  hive.kill(service)
+  end_of(service)
+  -- What comes after the end of another service comes after a second call, too.
+  local other = hive.spawn "service.echo"
+  hive.kill(other)
+  end_of(other)
+  table.sort(told)
+  equal(table.concat(told, " "), "1killed 2killed 3killed")
+end)
+
 test("a cancelled monitor is not told", function()
   local service, told = hive.spawn "service.echo", false
   local monitor = hive.monitor(service, function()
@@ -235,7 +269,10 @@ end)
 test("requests that come before the file has returned are served after it", function()
   hive.fork(hive.spawn, { "service.slow", register = "early" }, 0.02)
   hive.sleep(0)
-  equal(hive.call("early", "ready"), true)
+  for i = 1, 5 do
+    hive.send("early", "note", i)
+  end
+  equal(hive.call("early", "noted"), "1 2 3 4 5")
   hive.kill "early"
 end)
 

@@ -1,7 +1,8 @@
 //! `moonhive shm dump` and `load`: whole dictionaries as lines of JSON, spelled as `moonhive::api::dump` says.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, Write};
+use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -74,7 +75,7 @@ Examples:
   moonhive shm dump old | moonhive shm load new --create 1GiB
 
 A file is checked first: with a line that is no entry nothing of it is loaded, and no dictionary is
-made. Standard input and pipes are loaded as they come; a message says how many entries were loaded
+made. What comes through a pipe is loaded as it comes; a message says how many entries were loaded
 before the load ended.
 
 Entries that are there are replaced, others stay. Nothing is thrown out for what is loaded: a
@@ -126,8 +127,8 @@ impl Load {
         };
         let mut source = Source::open(self.file.as_deref())?;
         source.check()?;
-        let Source { name, lines, .. } = source;
-        let mut entries = dump::entries(lines).peekable();
+        let Source { name, file, .. } = source;
+        let mut entries = dump::entries(BufReader::new(file)).peekable();
         // A pipe cannot be checked before; its first line can.
         if let Some(Err(error)) = entries.next_if(Result::is_err) {
             return Err(refused(&name, error, 0));
@@ -153,36 +154,39 @@ fn make(place: &dyn Backing, size: Option<Capacity>) -> Result<Dictionary, Failu
 /// Where a dump comes from.
 struct Source {
     name: String,
-    lines: Box<dyn BufRead>,
-    /// A file that can be read twice.
-    file: Option<File>,
+    file: File,
+    /// Where it begins in a file that can be read twice.
+    start: Option<u64>,
 }
 
 impl Source {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let Some(path) = path else {
-            let lines = Box::new(io::stdin().lock());
-            return Ok(Self { name: "standard input".to_owned(), lines, file: None });
+        let name = path.map_or("standard input".to_owned(), |path| path.display().to_string());
+        let (file, start) = Self::find(path).with_context(|| format!("cannot read {name}"))?;
+        Ok(Self { name, file, start })
+    }
+
+    fn find(path: Option<&Path>) -> io::Result<(File, Option<u64>)> {
+        let mut file = match path {
+            Some(path) => File::open(path)?,
+            None => io::stdin().as_fd().try_clone_to_owned()?.into(),
         };
-        let name = path.display().to_string();
-        let place = || format!("cannot read {name}");
-        let file = File::open(path).with_context(place)?;
-        let is_file = file.metadata().with_context(place)?.is_file();
-        let again = if is_file { Some(file.try_clone().with_context(place)?) } else { None };
-        Ok(Self { lines: Box::new(BufReader::new(file)), file: again, name })
+        let is_file = file.metadata()?.is_file();
+        let start = if is_file { Some(file.stream_position()?) } else { None };
+        Ok((file, start))
     }
 
     /// Reads all of a file, and refuses it if a line is no entry.
     fn check(&mut self) -> Result<(), Failure> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let mut progress = Progress::new("lines checked", 0);
-        let checked = dump::check_entries(BufReader::new(&*file), || {
+        let Some(start) = self.start else { return Ok(()) };
+        let mut progress = Progress::new("entries checked", 0);
+        let checked = dump::check_entries(BufReader::new(&self.file), || {
             progress.step(1);
             true
         });
         checked.map_err(|error| refused(&self.name, error, 0))?;
-        // The reader of the lines has the same position.
-        file.rewind().with_context(|| format!("cannot read {}", self.name))?;
+        let sought = self.file.seek(SeekFrom::Start(start));
+        sought.with_context(|| format!("cannot read {}", self.name))?;
         Ok(())
     }
 }

@@ -11,6 +11,8 @@ local plan = require "chaos.plan"
 local seconds, services, seed = ...
 seconds, services, seed = tonumber(seconds), tonumber(services), tonumber(seed)
 local DRIVERS, TASKS = 8, 25
+-- Between two faults.
+local FAULT_SECONDS = 0.05
 -- Services grow until they have met every kind of call, which takes most of a short run.
 local LONG_SECONDS = 60
 -- How long calls may take to end when the plan is over.
@@ -73,17 +75,14 @@ local faults = {
   end,
 }
 
--- One fault of the plan every few milliseconds.
-local function disturb(deadline)
-  local next_fault = plan.faults(seed, services)
-  local count = 0
-  while hive.now() < deadline do
+-- The faults of the plan, one every few milliseconds: as many for one length on every machine.
+local function disturb(count)
+  local next_fault, began = plan.faults(seed, services), hive.now()
+  for i = 1, count do
     local kind, target, other = next_fault()
     faults[kind](slots[target], slots[other])
-    count = count + 1
-    hive.sleep(0.005)
+    hive.sleep(math.max(0, began + i * FAULT_SECONDS - hive.now()))
   end
-  return count
 end
 
 for slot = 1, services do
@@ -94,14 +93,15 @@ for i = 1, DRIVERS do
   drivers[i] = hive.spawn "chaos.driver"
   calls[i] = { drivers[i], "run", i * 1000, TASKS, seconds, services, seed }
 end
-local deadline = hive.now() + seconds
 local settled_mib
 hive.after(seconds / 2, function()
   settled_mib = resident_mib()
 end)
-local disturbances
+local fault_count = math.floor(seconds / FAULT_SECONDS)
+local is_disturbed = false
 hive.fork(function()
-  disturbances = disturb(deadline)
+  disturb(fault_count)
+  is_disturbed = true
 end)
 
 local total = { begun = 0, ended = 0, absent = 0, outcomes = {} }
@@ -122,6 +122,9 @@ for _, answer in pairs(accounts) do
   end
 end
 local final_mib = resident_mib()
+while not is_disturbed do
+  hive.sleep(0.01)
+end
 
 -- Everything ends, and nothing is left of it.
 is_ending = true
@@ -152,7 +155,7 @@ local function list(counts)
 end
 
 print(("calls: %d begun, %d ended: %s"):format(total.begun, total.ended, list(total.outcomes)))
-print(("services: %d faults, %d reloads, ended: %s"):format(disturbances, reloads, list(ends)))
+print(("services: %d faults, %d reloads, ended: %s"):format(fault_count, reloads, list(ends)))
 print(
   ("resident: %.0f MiB after half of the time, %.0f MiB at the end"):format(settled_mib, final_mib)
 )

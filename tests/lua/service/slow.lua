@@ -7,8 +7,16 @@ if outcome == "fail" then
   error "failed on purpose"
 end
 
+local noted = {}
+
 return {
   ready = function()
     return true
+  end,
+  note = function(what)
+    noted[#noted + 1] = what
+  end,
+  noted = function()
+    return table.concat(noted, " ")
   end,
 }

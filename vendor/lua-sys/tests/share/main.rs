@@ -6,6 +6,7 @@ mod functions;
 mod images;
 mod interrupt;
 mod loop_variables;
+mod methods;
 mod models;
 mod state;
 mod stock_module;

@@ -8,17 +8,20 @@
 //! Everything in the host logs through [`tracing`]. An event that concerns a service carries the
 //! fields `service` (its name) and `address`; other fields follow the message.
 //!
-//! A line is written with one call and never split by another. There is no queue: who logs waits for
-//! the terminal or the pipe, so nothing grows and nothing is left to flush at exit. A line longer
-//! than [`LINE_LIMIT_BYTES`] is cut and says so.
+//! A line is written with one call and never split by another, and at once as long as somebody reads it;
+//! else it waits in a backlog with a limit (`outlet.rs`). A line longer than [`LINE_LIMIT_BYTES`] is cut and
+//! says so.
+
+mod outlet;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::fs::File;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tracing::field::{Field, Visit};
@@ -30,6 +33,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+use outlet::{Outlet, Sink, Stderr};
 
 /// The longest message that is logged whole.
 pub const LINE_LIMIT_BYTES: usize = 64 * 1024;
@@ -130,16 +135,30 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     let colour = file.is_none()
         && io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = Lines { json: settings.json, colour, file: file.clone() };
+    let form = Form { json: settings.json, colour };
+    let sink: Box<dyn Sink> = match &file {
+        Some(file) => Box::new(Arc::clone(file)),
+        None => Box::new(Stderr),
+    };
+    let outlet = Outlet::new(sink, if form.json { lost_json } else { lost_human });
+    let lines = Lines { form, outlet: Arc::clone(&outlet) };
     tracing_subscriber::registry()
         .with(lines.with_filter(settings.filter.clone()))
         .try_init()
         .map_err(|_| LogError::AlreadySet)?;
+    // Nobody else gets here: the subscriber is set once.
+    let _ = OUTLET.set(outlet);
     if let Some(file) = file {
-        // Nobody else gets here: the subscriber is set once.
         let _ = LOG_FILE.set(file);
     }
     Ok(())
+}
+
+/// Waits until every line is written, but no longer than that: whoever should read the log may never do so.
+pub fn flush(most: Duration) {
+    if let Some(outlet) = OUTLET.get() {
+        outlet.flush(most);
+    }
 }
 
 /// Opens the log file anew, as one does after it was moved away. Without one nothing happens.
@@ -149,6 +168,9 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
 pub fn reopen() -> Result<(), LogError> {
     LOG_FILE.get().map_or(Ok(()), |file| file.reopen())
 }
+
+/// The way of the lines of this process.
+static OUTLET: OnceLock<Arc<Outlet>> = OnceLock::new();
 
 /// The file that the log of this process goes to, if it goes to one.
 static LOG_FILE: OnceLock<Arc<LogFile>> = OnceLock::new();
@@ -179,25 +201,40 @@ fn open(file: &Path) -> Result<File, LogError> {
 
 /// Turns each event into one line.
 struct Lines {
-    json: bool,
-    colour: bool,
-    /// Where lines go in place of standard error.
-    file: Option<Arc<LogFile>>,
+    form: Form,
+    outlet: Arc<Outlet>,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut line = self.format(event, &now());
+        let mut line = self.form.format(event, &now());
         line.push('\n');
-        // A log that cannot be written has nowhere to say so.
-        let _ = match &self.file {
-            Some(file) => (&*file.file.read()).write_all(line.as_bytes()),
-            None => io::stderr().lock().write_all(line.as_bytes()),
-        };
+        self.outlet.put(line);
     }
 }
 
-impl Lines {
+/// The line that says how many were lost, for people.
+fn lost_human(lines: u64) -> String {
+    let mut line = Fields::of_lost(lines).human(&now(), Level::WARN, false);
+    line.push('\n');
+    line
+}
+
+/// The same as JSON.
+fn lost_json(lines: u64) -> String {
+    let mut line = Fields::of_lost(lines).json(&now(), Level::WARN);
+    line.push('\n');
+    line
+}
+
+/// What a line looks like.
+#[derive(Clone, Copy)]
+struct Form {
+    json: bool,
+    colour: bool,
+}
+
+impl Form {
     fn format(&self, event: &Event<'_>, time: &str) -> String {
         let mut fields = Fields::default();
         event.record(&mut fields);
@@ -225,6 +262,11 @@ struct Fields {
 }
 
 impl Fields {
+    fn of_lost(lines: u64) -> Self {
+        let message = "lines of the log were lost: nobody read it for a while".to_owned();
+        Self { message, rest: vec![("lines", lines.into())], ..Self::default() }
+    }
+
     fn put(&mut self, field: &Field, value: serde_json::Value) {
         let text = |value: serde_json::Value| match value {
             serde_json::Value::String(text) => text,
@@ -331,14 +373,14 @@ mod tests {
 
     /// Collects the lines that the code in `body` logs, with a fixed time.
     fn lines_of(json: bool, body: impl FnOnce()) -> Vec<String> {
-        struct Collect(Lines, Arc<Mutex<Vec<String>>>);
+        struct Collect(Form, Arc<Mutex<Vec<String>>>);
         impl<S: Subscriber> Layer<S> for Collect {
             fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
                 self.1.lock().unwrap().push(self.0.format(event, "T"));
             }
         }
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let layer = Collect(Lines { json, colour: false, file: None }, Arc::clone(&lines));
+        let layer = Collect(Form { json, colour: false }, Arc::clone(&lines));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), body);
         let lines = lines.lock().unwrap();
         lines.clone()
