@@ -136,10 +136,15 @@ def call(name, *arguments):
     """Calls a function of the library. Raises what it says went wrong."""
     code = getattr(library, "mhshm_" + name)(*arguments)
     if code not in (0, NOT_FOUND):
-        error = Error()
-        library.mhshm_last_error(byref(error))
-        raise OSError(error.errno_value, f"{name}: {error.message.decode()}")
+        raise failure(name)
     return code
+
+
+def failure(name):
+    """What the library says went wrong in a function."""
+    error = Error()
+    library.mhshm_last_error(byref(error))
+    return OSError(error.errno_value, f"{name}: {error.message.decode()}")
 
 
 def main(name, count):

@@ -6,15 +6,16 @@
 
 local _, Dict, native = ...
 local doze, scan, try_lock = native.doze, native.scan, native.try_lock
+local cas_keeping, add_to_counter = native.cas_keeping, native.add_to_counter
+local read_counter, reset_counter = native.read_counter, native.reset_counter
 local invalid_option, is_dict = native.invalid_option, native.is_dict
-local get, lrange = Dict.get, Dict.lrange
+local get, lrange, measure, stats = Dict.get, Dict.lrange, native.measure, Dict.stats
 local get_versioned, version_of, cas = Dict.get_versioned, Dict.version, Dict.cas
 
 -- Attempts of `update` before it gives up.
 local UPDATES_MAX = 1000
 -- Keys that one step of an iterator asks for.
 local STEP_KEYS = 256
-local STRIPES = 8
 
 -- The checks below raise at level 3: they are called by a method, and what is wrong is the line
 -- that called the method.
@@ -53,6 +54,10 @@ local function is_text(value)
   return type(value) == "string"
 end
 
+local function is_flag(value)
+  return type(value) == "boolean"
+end
+
 local LOCK_OPTIONS = {
   names = "timeout, ttl",
   fits = { timeout = is_span, ttl = is_span },
@@ -62,6 +67,11 @@ local WALK_OPTIONS = {
   names = "prefix",
   fits = { prefix = is_text },
   expected = { prefix = "a string" },
+}
+local STATS_OPTIONS = {
+  names = "deep",
+  fits = { deep = is_flag },
+  expected = { deep = "true or false" },
 }
 local NONE = {}
 
@@ -184,12 +194,8 @@ function Dict:update(key, f, exptime, flags)
     if new == nil then
       return value
     end
-    local ttl = exptime
-    if ttl == nil and value ~= nil then
-      local left = self:ttl(key)
-      ttl = left and left > 0 and left or nil
-    end
-    local stored, reason = cas(self, key, version, new, ttl, flags or old_flags)
+    local store = exptime == nil and cas_keeping or cas
+    local stored, reason = store(self, key, version, new, exptime, flags or old_flags)
     if stored then
       return new
     elseif reason ~= "changed" and reason ~= "not found" then
@@ -249,37 +255,45 @@ function Dict:items(options)
   end
 end
 
--- Counters for many writers: each process adds to a stripe of its own, which is an entry of its
--- own.
+-- Figures. Option: deep, to walk through all entries and tell what the bytes hold, too: the
+-- coroutine waits while a thread does that.
+function Dict:stats(options)
+  check_self(self)
+  local is_deep = checked(options, 1, "stats", STATS_OPTIONS).deep
+  local figures = stats(self)
+  for name, figure in pairs(is_deep and measure(self) or NONE) do
+    figures[name] = figure
+  end
+  return figures
+end
+
+-- Counters for many writers: each thread adds to a stripe of its own, which is an entry of its own.
 local Counter = {}
 Counter.__index = Counter
+
+local function check_counter(counter, value, reason)
+  if value == nil then
+    error(("counter %s: %s"):format(counter.name, reason), 3)
+  end
+  return value
+end
 
 -- Adds to the counter; nothing is returned, because the sum takes a look at all stripes.
 function Counter:add(n)
   if n ~= nil and not tonumber(n) then
     bad_argument(2, 1, "add", "number expected", type(n))
   end
-  local dict, stripe = self.dict, self.own
-  local sum, reason = dict:incr(stripe, n or 1, 0)
-  if not sum then
-    error(("counter %s: %s"):format(self.name, reason), 2)
-  end
+  check_counter(self, add_to_counter(self.dict, self.name, n or 1))
 end
 
 -- The sum of all stripes: exact once nobody adds any more.
 function Counter:read()
-  local sum = 0
-  for i = 1, STRIPES do
-    sum = sum + (self.dict:get(self.keys[i]) or 0)
-  end
-  return sum
+  return (check_counter(self, read_counter(self.dict, self.name)))
 end
 
 -- Begins anew at 0.
 function Counter:reset()
-  for i = 1, STRIPES do
-    self.dict:delete(self.keys[i])
-  end
+  check_counter(self, reset_counter(self.dict, self.name))
 end
 
 -- A striped counter.
@@ -288,10 +302,5 @@ function Dict:counter(name)
   if type(name) ~= "string" and type(name) ~= "number" then
     bad_argument(2, 1, "counter", "string expected", type(name))
   end
-  local keys = {}
-  for i = 1, STRIPES do
-    keys[i] = ("%s#%d"):format(name, i)
-  end
-  local own = keys[math.random(STRIPES)]
-  return setmetatable({ dict = self, name = name, keys = keys, own = own }, Counter)
+  return setmetatable({ dict = self, name = tostring(name) }, Counter)
 end

@@ -326,8 +326,13 @@ function Dict:name() end
 
 --- Figures: entries, elements, capacity_bytes, used_bytes, free_bytes, segment_bytes, shards, hits,
 --- misses, writes, refusals, evictions, expiries, lock_waits, repairs.
+---
+--- With `deep` also what the bytes hold, which takes a walk through all entries while the coroutine waits:
+--- values, lists, overdue (entries); key_bytes, value_bytes, overhead_bytes (together live_bytes),
+--- element_bytes (of lists), overdue_bytes. With free_bytes they add up to all that entries may take.
+---@param options? { deep?: boolean }
 ---@return table<string, integer>
-function Dict:stats() end
+function Dict:stats(options) end
 
 --- Writes all entries to a file, in the form of `moonhive shm dump`, and puts it in the place of the
 --- one that is there.

@@ -235,6 +235,50 @@ test("striped counters add up", function()
   equal(same:read(), 0)
 end)
 
+test("a counter that is none says so", function()
+  local dict = new()
+  for i = 1, 8 do
+    dict:set("name#" .. i, "text")
+  end
+  local name = dict:counter "name"
+  refuses("counter name: not a number", name.add, name)
+  refuses("counter name: not a number", name.read, name)
+  name:reset()
+  name:add(0.5)
+  equal(name:read(), 0.5)
+end)
+
+test("an entry that is updated all the time ends when it was to", function()
+  local dict = new()
+  dict:set("key", 1, 0.05)
+  local deadline = hive.now() + 30
+  repeat
+    local updated = dict:update("key", function(n)
+      return n and n + 1
+    end)
+  until updated == nil or hive.now() > deadline
+  equal(dict:get "key", nil)
+end)
+
+test("deep figures tell what every byte holds", function()
+  local dict = new()
+  local whole = dict:free_space()
+  dict:set("key", ("x"):rep(1000))
+  dict:rpush("list", ("x"):rep(500))
+  local stats = dict:stats { deep = true }
+  are({ 1, 1, 0 }, stats.values, stats.lists, stats.overdue)
+  are({ 7, 1000 }, stats.key_bytes, stats.value_bytes)
+  assert(stats.element_bytes >= 500 and stats.overhead_bytes > 0)
+  local live = stats.key_bytes + stats.value_bytes + stats.overhead_bytes
+  equal(stats.live_bytes, live)
+  equal(live + stats.element_bytes + stats.overdue_bytes + stats.free_bytes, whole)
+  equal(stats.entries, 2)
+  dict:flush_all()
+  equal(dict:stats({ deep = true }).live_bytes, 0)
+  equal(dict:stats({}).live_bytes, nil)
+  refuses("unknown option 'depth'", dict.stats, dict, { depth = true })
+end)
+
 test("figures", function()
   local dict = new()
   dict:set("key", 1)

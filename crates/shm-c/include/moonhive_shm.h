@@ -42,7 +42,7 @@ extern "C" {
 
 /* Version of these functions and structures; mhshm_abi_version of a library must be this or more. What came
    after version 1 says so. */
-#define MHSHM_ABI_VERSION 2
+#define MHSHM_ABI_VERSION 3
 
 /* An open dictionary. */
 typedef struct mhshm_dictionary mhshm_dictionary;
@@ -85,7 +85,8 @@ enum {
   MHSHM_LOCK_BROKEN = 36,
   /* The rest. */
   MHSHM_INTERNAL = 37, /* a mistake in the library */
-  MHSHM_OTHER = 38
+  MHSHM_OTHER = 38,
+  MHSHM_BAD_DUMP = 39 /* a line of a file is no entry; since version 3 */
 };
 
 /* Types of values. */
@@ -95,7 +96,8 @@ enum {
   MHSHM_INTEGER = 2, /* `integer` */
   MHSHM_DOUBLE = 3,  /* `number`; 3 and 3.0 are two values */
   MHSHM_BYTES = 4,   /* bytes */
-  MHSHM_TABLE = 5    /* bytes in the form of a Moonhive host's codec: hand them on as they are */
+  MHSHM_TABLE = 5,   /* bytes in the form of a Moonhive host's codec: hand them on as they are */
+  MHSHM_LIST = 6     /* a list, in the answer of mhshm_entries alone; since version 3 */
 };
 
 /* Ends of a list. */
@@ -134,13 +136,14 @@ typedef struct mhshm_entry {
 } mhshm_entry;
 #define MHSHM_ENTRY_INIT {sizeof(mhshm_entry), 0, 0, 0, 0, 0, 0, 0}
 
-/* How to store a value. NULL stands for the defaults. `reserved` is 0. */
+/* How to store a value. NULL stands for the defaults. */
 typedef struct mhshm_store_options {
   uint32_t struct_bytes;
   uint32_t flags;       /* a number to keep beside the value */
   uint64_t ttl_ms;      /* time to live; 0: for ever */
   uint32_t never_evict; /* 1: refuse instead of throwing out live entries of others ("safe") */
-  uint32_t reserved;
+  uint32_t keep_ttl;    /* 1: an entry that is replaced keeps its end, and ttl_ms is for a new one; since
+                           version 3, reserved and 0 before */
 } mhshm_store_options;
 #define MHSHM_STORE_OPTIONS_INIT {sizeof(mhshm_store_options), 0, 0, 0, 0}
 
@@ -181,6 +184,19 @@ typedef struct mhshm_element {
   uint64_t length_bytes;
 } mhshm_element;
 
+/* A record in the answer of mhshm_entries: this, then the key, then the bytes of the value. The next one is
+   record_bytes further. Of a list the type is MHSHM_LIST, and `integer` its length. Since version 3. */
+typedef struct mhshm_listing {
+  uint32_t record_bytes;
+  uint32_t key_bytes;
+  uint32_t flags;
+  uint32_t type;
+  uint64_t version;
+  int64_t integer;
+  double number;
+  uint64_t length_bytes; /* of the value */
+} mhshm_listing;
+
 /* Numbers of a dictionary, all read at about one moment. Each is exact, but for hits and misses: one may
    be missing where two of more than 32 threads read at the same moment. */
 typedef struct mhshm_numbers {
@@ -202,6 +218,23 @@ typedef struct mhshm_numbers {
   uint64_t repairs; /* after a death */
 } mhshm_numbers;
 #define MHSHM_NUMBERS_INIT {sizeof(mhshm_numbers), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+/* What the bytes of a dictionary hold. All that entries may take is key_bytes + value_bytes + overhead_bytes +
+   element_bytes + overdue_bytes + free_bytes. Since version 3. */
+typedef struct mhshm_usage {
+  uint32_t struct_bytes;
+  uint32_t reserved;
+  uint64_t values;         /* live entries that are not lists */
+  uint64_t lists;          /* live lists */
+  uint64_t overdue;        /* entries that have ended and were not reclaimed yet */
+  uint64_t key_bytes;      /* of live entries and lists */
+  uint64_t value_bytes;    /* of live entries that are not lists */
+  uint64_t overhead_bytes; /* what else live entries and heads of lists take */
+  uint64_t overdue_bytes;  /* that what is overdue takes, without elements of lists */
+  uint64_t element_bytes;  /* that elements of lists take, their overhead included; after the last step */
+  uint64_t free_bytes;     /* that new entries can take; after the last step */
+} mhshm_usage;
+#define MHSHM_USAGE_INIT {sizeof(mhshm_usage), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* An object that has a name. */
 typedef struct mhshm_object {
@@ -273,6 +306,17 @@ int mhshm_open_or_create_file(const char *path, const mhshm_options *options,
    stored before and is not changed afterwards survives a loss of power. MHSHM_SYSTEM. Since version 2. */
 int mhshm_sync(const mhshm_dictionary *dictionary);
 
+/* Writes all entries to a file, and stores those of such a file; the form is that of `moonhive shm dump` and load,
+   a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
+   Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
+   there once it is whole and on the disk. Loading: what is under the same keys is replaced, other entries
+   stay, and nothing is thrown out. `count` is how many entries were written or stored; mhshm_load writes it after a
+   failure, too, when those before are stored. A file with a line that is no entry changes nothing.
+   MHSHM_SYSTEM, MHSHM_BAD_DUMP (the message names file, line and field), MHSHM_NO_MEMORY, and what else a store
+   fails with. Since version 3. */
+int mhshm_save(const mhshm_dictionary *dictionary, const char *path, uint64_t *count);
+int mhshm_load(const mhshm_dictionary *dictionary, const char *path, uint64_t *count);
+
 /* A dictionary without a name: it goes with the last process that has it open. Hand its descriptor to
    a child, or through a Unix socket. The descriptor given to mhshm_open_descriptor stays the caller's;
    the one that mhshm_descriptor tells belongs to the dictionary. */
@@ -326,7 +370,24 @@ int mhshm_wait(const mhshm_dictionary *dictionary, const void *key, size_t key_b
 
 /* Store a value: always; if no live entry has the key (MHSHM_EXISTS); if one has (MHSHM_NOT_FOUND); if
    it has this version (MHSHM_CHANGED with the version that it has, MHSHM_NOT_FOUND). All: MHSHM_NO_MEMORY.
-   A store that fails leaves the old value in place. The value must not be NULL. */
+   A store that fails leaves the old value in place. The value must not be NULL.
+
+   A value is changed by what a program makes of it, so that nobody's change is lost, in a loop of get and cas (a
+   whole one, with text that grows: examples/shm/stock.c):
+
+     mhshm_entry old = MHSHM_ENTRY_INIT;
+     mhshm_store_options keep = MHSHM_STORE_OPTIONS_INIT;
+     keep.keep_ttl = 1;
+     do {
+       code = mhshm_get(dictionary, key, key_bytes, buffer, sizeof(buffer), &old);
+       if (code == MHSHM_OK) {
+         keep.flags = old.flags;
+         new_value = ...;
+         code = mhshm_cas(dictionary, key, key_bytes, old.version, &new_value, &keep, NULL);
+       } else if (code == MHSHM_NOT_FOUND) {
+         code = mhshm_add(dictionary, key, key_bytes, &first_value, NULL, NULL);
+       }
+     } while (code == MHSHM_CHANGED || code == MHSHM_EXISTS || code == MHSHM_NOT_FOUND); */
 int mhshm_set(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
               const mhshm_value *value, const mhshm_store_options *options, mhshm_stored *stored);
 int mhshm_add(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
@@ -342,6 +403,10 @@ int mhshm_cas(const mhshm_dictionary *dictionary, const void *key, size_t key_by
 int mhshm_delete(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
                  int *was_live);
 
+/* Ends an entry or a list if it has this version. MHSHM_CHANGED, MHSHM_NOT_FOUND. Since version 3. */
+int mhshm_delete_version(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                         uint64_t version);
+
 /* Adds to a number; flags and time to live stay. Integers stay exact, and an integer plus a double is a
    double. Without a live entry the number begins as `initial` (NULL: MHSHM_NOT_FOUND) with the time of the
    options. MHSHM_NOT_NUMBER, MHSHM_OVERFLOW, MHSHM_NO_MEMORY (sum->forcible is written then). */
@@ -352,6 +417,50 @@ int mhshm_incr(const mhshm_dictionary *dictionary, const void *key, size_t key_b
 /* Lets a live entry or list end after a time from now; 0: never. MHSHM_NOT_FOUND, MHSHM_NO_MEMORY. */
 int mhshm_expire(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
                  uint64_t ttl_ms);
+
+/* ---- Locks of keys. Since version 3 -----------------------------------------------------------------
+   A lock is an entry that names the process which holds it, in any language: the locks of Moonhive services
+   are the same. It ends when it is given back, with its time to live, and with its process, by SIGKILL
+   too: then the next one who wants it takes it over. So two threads of a process, or a child after fork, are
+   not told apart by the lock but by `lock`, the number that stands for it. Do not use the key of a lock for
+   data, and keep locks in a dictionary that does not run full: it would throw them out like anything else. */
+
+/* Takes the lock of a key, waiting until it is free; a timeout of 0 looks once, UINT64_MAX waits for ever. It lives
+   for so many milliseconds, 0: for ever. Not recursive: a thread that holds it waits like any other. That its
+   owner has died is noticed within 100 ms. `lock` must not be NULL. MHSHM_TIMEOUT if somebody holds it all
+   the time, MHSHM_VALUE_IS_LIST, MHSHM_NO_MEMORY. */
+int mhshm_lock(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+               uint64_t timeout_ms, uint64_t ttl_ms, uint64_t *lock);
+
+/* Gives a lock back. MHSHM_NOT_FOUND or MHSHM_CHANGED if it was lost before; what is there now stays. */
+int mhshm_unlock(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes, uint64_t lock);
+
+/* Begins the time to live of a lock anew; 0: for ever. The lock has another number then, and the process that
+   calls this is its owner. MHSHM_NOT_FOUND or MHSHM_CHANGED if it was lost before, MHSHM_NO_MEMORY; `*lock` is
+   as it was after any of these. */
+int mhshm_renew_lock(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                     uint64_t ttl_ms, uint64_t *lock);
+
+/* The process that holds the lock of a key. MHSHM_NOT_FOUND if there is no lock, or its owner has died. */
+int mhshm_lock_owner(const mhshm_dictionary *dictionary, const void *key, size_t key_bytes,
+                     uint32_t *pid);
+
+/* ---- Counters for many writers. Since version 3 ------------------------------------------------------
+   A number in eight entries, NAME#1 to NAME#8, each with a lock that other threads seldom want: each
+   thread adds to one of them, and a read adds them up. The counters of Moonhive services are the same. Keep them
+   where nothing is thrown out: what a dictionary that is full throws out is lost to the sum. */
+
+/* Adds an integer or a double. MHSHM_NOT_NUMBER if something else has the key, MHSHM_OVERFLOW, MHSHM_NO_MEMORY. */
+int mhshm_counter_add(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes,
+                      const mhshm_value *by);
+
+/* The sum of all that was added since the last reset, 0 at first: exact for all that was added before the call;
+   what is added meanwhile may be in it or not. MHSHM_NOT_NUMBER, MHSHM_OVERFLOW. */
+int mhshm_counter_read(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes,
+                       mhshm_sum *sum);
+
+/* Begins a counter anew at 0. What is added meanwhile may be lost. */
+int mhshm_counter_reset(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes);
 
 /* ---- Lists. Each may also fail with MHSHM_VALUE_NOT_LIST ------------------------------------------ */
 
@@ -387,6 +496,18 @@ int mhshm_range(const mhshm_dictionary *dictionary, const void *key, size_t key_
 int mhshm_items(const mhshm_dictionary *dictionary, uint64_t *cursor, size_t wanted, void *buffer,
                 size_t capacity_bytes, size_t *length_bytes, size_t *count);
 
+/* The same, of entries alone whose key begins with these bytes. Where few do, there may be fewer than `wanted`
+   records, or none, before the end: a call passes over some thousand others. Since version 3. */
+int mhshm_items_with_prefix(const mhshm_dictionary *dictionary, const void *prefix,
+                            size_t prefix_bytes, uint64_t *cursor, size_t wanted, void *buffer,
+                            size_t capacity_bytes, size_t *length_bytes, size_t *count);
+
+/* The same with what the entries hold, see mhshm_listing; elements of lists are read by mhshm_range. An entry that
+   ends before its turn comes is left out. No prefix (0 bytes) is that of all. Since version 3. */
+int mhshm_entries(const mhshm_dictionary *dictionary, const void *prefix, size_t prefix_bytes,
+                  uint64_t *cursor, size_t wanted, void *buffer, size_t capacity_bytes,
+                  size_t *length_bytes, size_t *count);
+
 /* Ends every entry that exists now. Its memory is given back as it is needed. */
 int mhshm_flush_all(const mhshm_dictionary *dictionary);
 
@@ -401,6 +522,12 @@ int mhshm_capacity_bytes(const mhshm_dictionary *dictionary, uint64_t *capacity_
 int mhshm_free_bytes(const mhshm_dictionary *dictionary, uint64_t *free_bytes);
 
 int mhshm_statistics(const mhshm_dictionary *dictionary, mhshm_numbers *statistics);
+
+/* Adds to `usage` what about so many buckets from a cursor on hold: a walk in steps, as with mhshm_items, that holds
+   no lock for longer than a few dozen entries. The cursor is 0 and `usage` MHSHM_USAGE_INIT at first; it is done at
+   MHSHM_END. Neither may be NULL. While others write, it tells about what there is. Since version 3. */
+int mhshm_measure(const mhshm_dictionary *dictionary, uint64_t *cursor, uint64_t buckets,
+                  mhshm_usage *usage);
 
 /* Verifies every invariant of a dictionary in use, a millisecond per 10,000 entries: `count` findings, each
    a line of text in the buffer. 0 findings is health. MHSHM_TOO_SMALL. */

@@ -175,6 +175,16 @@ impl<T: Growing + Default> In<'_, T> {
 pub struct Out<'c, T>(*mut T, PhantomData<&'c mut T>);
 
 impl<T: Growing> Out<'_, T> {
+    /// What is there already, in a structure that is added to; it must not be null.
+    pub fn read(&self) -> Outcome<T> {
+        if self.0.is_null() {
+            return Err(Failure::Argument("a structure is null"));
+        }
+        size_of_growing(self.0)?;
+        // SAFETY: it has at least that size, as `size_of_growing` has checked, and any bits are valid.
+        Ok(unsafe { self.0.read() })
+    }
+
     /// Fills the fields that this library knows.
     #[inline]
     pub fn write(self, value: T) -> Outcome {
@@ -215,15 +225,22 @@ pub struct Place<'c, T>(*mut T, PhantomData<&'c mut T>);
 impl<T: Copy + Into<u64> + Default> Place<'_, T> {
     /// The number that is there.
     pub fn read(&self) -> Outcome<T> {
-        if self.0.is_null() {
-            return Err(Failure::Argument("the place of a number is null"));
-        }
+        self.demand()?;
         // SAFETY: not null, so readable as the header demands.
         Ok(unsafe { self.0.read() })
     }
 }
 
 impl<T> Place<'_, T> {
+    /// Fails now, before anything is done, if there is no place.
+    pub fn demand(&self) -> Outcome {
+        if self.0.is_null() {
+            Err(Failure::Argument("the place of a number is null"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Writes the number.
     #[inline]
     pub fn write(&self, value: T) {

@@ -8,6 +8,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use moonhive_shm::Error;
+use moonhive_shm::dump::FileError;
 
 use crate::argument::Out;
 use crate::layout::{ErrorText, copy_text};
@@ -25,11 +26,27 @@ pub enum Failure {
     Panic,
     /// What the dictionary says.
     Dictionary(Error),
+    /// A file could not be saved or loaded.
+    File {
+        /// The word of its code.
+        word: &'static str,
+        /// The error of the system that is nearest.
+        errno: c_int,
+        /// Which file, which line, why.
+        message: String,
+    },
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Dictionary(error)
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let (word, errno) = (error.reason.code(), error.reason.errno());
+        Self::File { word, errno, message: error.to_string() }
     }
 }
 
@@ -79,6 +96,7 @@ pub const CODES: &[(c_int, &CStr)] = &[
     (36, c"lock_broken"),
     (37, c"internal"),
     (38, c"other"),
+    (39, c"bad_dump"),
 ];
 
 /// The code of an error of the dictionary.
@@ -105,6 +123,7 @@ impl Failure {
             Self::Argument(_) => INVALID_ARGUMENT,
             Self::Panic => INTERNAL,
             Self::Dictionary(error) => code_of_error(error),
+            Self::File { word, .. } => code_of_word(word),
         }
     }
 
@@ -115,6 +134,7 @@ impl Failure {
             Self::Argument(_) => 22,
             Self::Panic => 71,
             Self::Dictionary(error) => error.errno(),
+            Self::File { errno, .. } => *errno,
         }
     }
 
@@ -125,6 +145,7 @@ impl Failure {
             Self::Argument(what) => format!("invalid argument: {what}"),
             Self::Panic => "a mistake in the library; the dictionary repairs itself".to_owned(),
             Self::Dictionary(error) => error.to_string(),
+            Self::File { message, .. } => message.clone(),
         }
     }
 

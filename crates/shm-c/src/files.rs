@@ -1,4 +1,5 @@
-//! Dictionaries in files: making, opening, writing them to the disk. Since version 2 of the functions.
+//! Dictionaries in files: making, opening, writing them to the disk, since version 2 of the functions. All entries to
+//! a file and back, since version 3.
 
 use std::ffi::c_int;
 
@@ -43,5 +44,23 @@ exported! {
     /// Writes a dictionary in a file to the disk.
     fn mhshm_sync(dictionary: Handle<'_>) {
         Ok(dictionary.get()?.sync()?)
+    }
+}
+
+exported! {
+    since "MOONHIVE_SHM_3";
+
+    /// Writes all entries to a file.
+    fn mhshm_save(dictionary: Handle<'_>, path: Text<'_>, count: Place<'_, u64>) {
+        count.write(dictionary.get()?.save(path.path()?)?);
+        Ok(())
+    }
+
+    /// Stores the entries of a file; how many, even if it fails.
+    fn mhshm_load(dictionary: Handle<'_>, path: Text<'_>, count: Place<'_, u64>) {
+        let loaded = dictionary.get()?.load(path.path()?);
+        let stored = loaded.as_ref().map_or_else(|error| error.loaded.unwrap_or(0), |stored| *stored);
+        count.write(stored);
+        Ok(loaded.map(drop)?)
     }
 }

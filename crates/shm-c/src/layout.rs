@@ -5,12 +5,12 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use moonhive_shm::{Number, OwnedValue, SetOptions, Side, Statistics, Value};
+use moonhive_shm::{Held, Listing, Number, OwnedValue, SetOptions, Side, Statistics, Value};
 
 use crate::failure::{Failure, Outcome};
 
 /// Version of the functions and structures; grows when any is added.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// What `mhshm_ttl` says of an entry that does not expire.
 pub const FOREVER: u64 = u64::MAX;
@@ -32,6 +32,8 @@ pub mod kind {
     pub const BYTES: u32 = 4;
     /// `bytes`, in the form of a host's codec.
     pub const TABLE: u32 = 5;
+    /// A list, in the answer of `mhshm_entries` alone; `integer` is its length.
+    pub const LIST: u32 = 6;
 }
 
 /// A structure that begins with its size.
@@ -85,7 +87,7 @@ pub struct StoreOptions {
     pub flags: u32,
     pub ttl_ms: u64,
     pub never_evict: u32,
-    pub reserved: u32,
+    pub keep_ttl: u32,
 }
 
 /// What became of a store.
@@ -131,6 +133,20 @@ pub struct Element {
     pub length_bytes: u64,
 }
 
+/// The head of an entry in the answer of `mhshm_entries`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    pub record_bytes: u32,
+    pub key_bytes: u32,
+    pub flags: u32,
+    pub kind: u32,
+    pub version: u64,
+    pub integer: i64,
+    pub number: f64,
+    pub length_bytes: u64,
+}
+
 /// Numbers of a dictionary.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -151,6 +167,23 @@ pub struct Numbers {
     pub expiries: u64,
     pub lock_waits: u64,
     pub repairs: u64,
+}
+
+/// What the bytes of a dictionary hold.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub struct_bytes: u32,
+    pub reserved: u32,
+    pub values: u64,
+    pub lists: u64,
+    pub overdue: u64,
+    pub key_bytes: u64,
+    pub value_bytes: u64,
+    pub overhead_bytes: u64,
+    pub overdue_bytes: u64,
+    pub element_bytes: u64,
+    pub free_bytes: u64,
 }
 
 /// An object that has a name.
@@ -202,6 +235,7 @@ growing!(
     Stored = 16,
     Sum = 32,
     Numbers = 120,
+    Usage = 80,
     Object = 248,
     ErrorText = 780,
 );
@@ -209,10 +243,16 @@ growing!(
 const _: () = assert!(size_of::<InValue>() == 40);
 const _: () = assert!(size_of::<Item>() == 24);
 const _: () = assert!(size_of::<Element>() == 32);
+const _: () = assert!(size_of::<Listed>() == 48);
 
 impl From<StoreOptions> for SetOptions {
     fn from(options: StoreOptions) -> Self {
-        Self { ttl_ms: options.ttl_ms, flags: options.flags, never_evict: options.never_evict != 0 }
+        Self {
+            ttl_ms: options.ttl_ms,
+            flags: options.flags,
+            never_evict: options.never_evict != 0,
+            keep_ttl: options.keep_ttl != 0,
+        }
     }
 }
 
@@ -236,6 +276,38 @@ impl From<Statistics> for Numbers {
             lock_waits: numbers.lock_waits,
             repairs: numbers.repairs,
         }
+    }
+}
+
+impl From<moonhive_shm::Usage> for Usage {
+    fn from(usage: moonhive_shm::Usage) -> Self {
+        Self {
+            struct_bytes: 0,
+            reserved: 0,
+            values: usage.values,
+            lists: usage.lists,
+            overdue: usage.overdue,
+            key_bytes: usage.key_bytes,
+            value_bytes: usage.value_bytes,
+            overhead_bytes: usage.overhead_bytes,
+            overdue_bytes: usage.overdue_bytes,
+            element_bytes: usage.element_bytes,
+            free_bytes: usage.free_bytes,
+        }
+    }
+}
+
+impl Usage {
+    /// The same as a walk goes on with it.
+    pub fn begun(&self) -> moonhive_shm::Usage {
+        let mut usage = moonhive_shm::Usage::default();
+        (usage.values, usage.lists, usage.overdue) = (self.values, self.lists, self.overdue);
+        (usage.key_bytes, usage.value_bytes) = (self.key_bytes, self.value_bytes);
+        usage.overhead_bytes = self.overhead_bytes;
+        let live = [self.key_bytes, self.value_bytes, self.overhead_bytes];
+        usage.live_bytes = live.into_iter().fold(0, u64::wrapping_add);
+        usage.overdue_bytes = self.overdue_bytes;
+        usage
     }
 }
 
@@ -285,6 +357,31 @@ pub fn append_item(packed: &mut Vec<u8>, item: &moonhive_shm::Item) -> Outcome {
     Ok(())
 }
 
+/// Appends an entry with its key and its bytes, padded to eight.
+pub fn append_listing(packed: &mut Vec<u8>, listing: &Listing) -> Outcome {
+    let value = match &listing.held {
+        Held::Value(value) => value.as_value(),
+        Held::List { length } => Value::Integer(i64::try_from(*length).unwrap_or(i64::MAX)),
+    };
+    let (mut kind, integer, number) = parts_of(&value)?;
+    if matches!(listing.held, Held::List { .. }) {
+        kind = kind::LIST;
+    }
+    let (key, bytes) = (&listing.key, bytes_of(&value));
+    let head = size_of::<Listed>();
+    let record_bytes = append_head(packed, head, key.len() + bytes.len())?;
+    packed.extend((key.len() as u32).to_ne_bytes());
+    packed.extend(listing.flags.to_ne_bytes());
+    packed.extend(kind.to_ne_bytes());
+    packed.extend(listing.version.to_ne_bytes());
+    packed.extend(integer.to_ne_bytes());
+    packed.extend(number.to_ne_bytes());
+    packed.extend((bytes.len() as u64).to_ne_bytes());
+    packed.extend(key);
+    append_padded(packed, bytes, record_bytes - head - key.len());
+    Ok(())
+}
+
 fn append_head(packed: &mut Vec<u8>, head: usize, length: usize) -> Outcome<usize> {
     let record_bytes = head + length.next_multiple_of(8);
     let number = u32::try_from(record_bytes);
@@ -306,6 +403,15 @@ pub fn number_of(value: &Value<'_>) -> Outcome<Number> {
         Value::Double(value) => Ok(Number::Double(*value)),
         _ => Err(Failure::Argument("the summand must be an integer or a double")),
     }
+}
+
+/// A sum on its way out.
+pub fn sum_of(value: Number, forcible: bool) -> Sum {
+    let (kind, integer, number) = match value {
+        Number::Integer(value) => (kind::INTEGER, value, 0.0),
+        Number::Double(value) => (kind::DOUBLE, 0, value),
+    };
+    Sum { struct_bytes: 0, kind, integer, number, forcible: u32::from(forcible), reserved: 0 }
 }
 
 /// An end of a list.

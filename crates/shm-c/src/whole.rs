@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use moonhive_shm::{Cursor, Finding};
+use moonhive_shm::{Cursor, Dictionary, Finding};
 
-use crate::argument::{Buffer, Handle, Out, Place};
-use crate::layout::{Numbers, append_item};
+use crate::argument::{Buffer, Bytes, Handle, Out, Place};
+use crate::failure::Outcome;
+use crate::layout::{Numbers, Usage, append_item, append_listing};
 use crate::scratch;
 
 /// What a cursor is after the last entry; 0 is before the first.
@@ -26,18 +27,8 @@ exported! {
         length_bytes: Place<'_, usize>,
         count: Place<'_, usize>,
     ) {
-        let dictionary = dictionary.get()?;
-        let (items, next) = match cursor.read()? {
-            END => (Vec::new(), None),
-            at => dictionary.items(Cursor::from_number(at), wanted)?,
-        };
-        cursor.write(number_of(next));
-        count.write(items.len());
-        scratch::with(|scratch| {
-            scratch.clear();
-            items.iter().try_for_each(|item| append_item(scratch, item))?;
-            scratch::deliver(scratch, buffer, capacity_bytes, &length_bytes)
-        })
+        let answer = Answer { buffer, capacity_bytes, length_bytes, count };
+        deliver_items(dictionary.get()?, &[], &cursor, wanted, answer)
     }
 
     /// Ends every entry.
@@ -110,6 +101,106 @@ exported! {
     fn mhshm_repair(dictionary: Handle<'_>) {
         Ok(dictionary.get()?.repair()?)
     }
+}
+
+exported! {
+    since "MOONHIVE_SHM_3";
+
+    /// Live entries whose key begins with a prefix, from a cursor on.
+    fn mhshm_items_with_prefix(
+        dictionary: Handle<'_>,
+        prefix: Bytes<'_>,
+        prefix_bytes: usize,
+        cursor: Place<'_, u64>,
+        wanted: usize,
+        buffer: Buffer<'_>,
+        capacity_bytes: usize,
+        length_bytes: Place<'_, usize>,
+        count: Place<'_, usize>,
+    ) {
+        let (dictionary, prefix) = (dictionary.get()?, prefix.get(prefix_bytes)?);
+        let answer = Answer { buffer, capacity_bytes, length_bytes, count };
+        deliver_items(dictionary, prefix, &cursor, wanted, answer)
+    }
+
+    /// The same with what they hold.
+    fn mhshm_entries(
+        dictionary: Handle<'_>,
+        prefix: Bytes<'_>,
+        prefix_bytes: usize,
+        cursor: Place<'_, u64>,
+        wanted: usize,
+        buffer: Buffer<'_>,
+        capacity_bytes: usize,
+        length_bytes: Place<'_, usize>,
+        count: Place<'_, usize>,
+    ) {
+        let (dictionary, prefix) = (dictionary.get()?, prefix.get(prefix_bytes)?);
+        let (listings, next) = match cursor.read()? {
+            END => (Vec::new(), None),
+            at => dictionary.entries(prefix, Cursor::from_number(at), wanted)?,
+        };
+        cursor.write(number_of(next));
+        let answer = Answer { buffer, capacity_bytes, length_bytes, count };
+        answer.deliver(&listings, append_listing)
+    }
+}
+
+exported! {
+    since "MOONHIVE_SHM_3";
+
+    /// One step of a measurement.
+    fn mhshm_measure(
+        dictionary: Handle<'_>,
+        cursor: Place<'_, u64>,
+        buckets: u64,
+        usage: Out<'_, Usage>,
+    ) {
+        let dictionary = dictionary.get()?;
+        let mut total = usage.read()?.begun();
+        let at = match cursor.read()? {
+            END => return Ok(()),
+            at => Cursor::from_number(at),
+        };
+        let next = dictionary.measure(at, buckets.max(1), &mut total)?;
+        cursor.write(number_of(next));
+        usage.write(total.into())
+    }
+}
+
+/// Where records go, and what is told about them.
+struct Answer<'c> {
+    buffer: Buffer<'c>,
+    capacity_bytes: usize,
+    length_bytes: Place<'c, usize>,
+    count: Place<'c, usize>,
+}
+
+impl Answer<'_> {
+    /// Hands records to C, packed by `append`.
+    fn deliver<T>(self, records: &[T], append: impl Fn(&mut Vec<u8>, &T) -> Outcome) -> Outcome {
+        self.count.write(records.len());
+        scratch::with(|scratch| {
+            scratch.clear();
+            records.iter().try_for_each(|record| append(scratch, record))?;
+            scratch::deliver(scratch, self.buffer, self.capacity_bytes, &self.length_bytes)
+        })
+    }
+}
+
+fn deliver_items(
+    dictionary: &Dictionary,
+    prefix: &[u8],
+    cursor: &Place<'_, u64>,
+    wanted: usize,
+    answer: Answer<'_>,
+) -> Outcome {
+    let (items, next) = match cursor.read()? {
+        END => (Vec::new(), None),
+        at => dictionary.items_with_prefix(prefix, Cursor::from_number(at), wanted)?,
+    };
+    cursor.write(number_of(next));
+    answer.deliver(&items, append_item)
 }
 
 /// A line about a finding.

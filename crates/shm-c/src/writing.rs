@@ -2,11 +2,11 @@
 
 use std::ffi::c_int;
 
-use moonhive_shm::{Dictionary, Error, Number, SetOptions, Value};
+use moonhive_shm::{Dictionary, Error, SetOptions, Value};
 
 use crate::argument::{Bytes, Handle, In, Out, Place, ValueIn};
 use crate::failure::{Failure, Outcome};
-use crate::layout::{StoreOptions, Stored, Sum, kind, number_of};
+use crate::layout::{StoreOptions, Stored, Sum, number_of, sum_of};
 
 /// The arguments that every store has.
 struct Store<'c> {
@@ -143,10 +143,16 @@ exported! {
     }
 }
 
-fn sum_of(value: Number, forcible: bool) -> Sum {
-    let (kind, integer, number) = match value {
-        Number::Integer(value) => (kind::INTEGER, value, 0.0),
-        Number::Double(value) => (kind::DOUBLE, 0, value),
-    };
-    Sum { struct_bytes: 0, kind, integer, number, forcible: u32::from(forcible), reserved: 0 }
+exported! {
+    since "MOONHIVE_SHM_3";
+
+    /// Ends an entry or a list if it has this version.
+    fn mhshm_delete_version(
+        dictionary: Handle<'_>,
+        key: Bytes<'_>,
+        key_bytes: usize,
+        version: u64,
+    ) {
+        Ok(dictionary.get()?.remove(key.get(key_bytes)?, version)?)
+    }
 }

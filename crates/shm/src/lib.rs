@@ -8,7 +8,9 @@
 //! | [`segment`] | memory with a header, by name, in a file or by descriptor | an object never exists half made; what differs is refused politely |
 //! | `memory` | words of a segment | only atomics touch them, within bounds |
 //! | `lock` | the robust lock between processes | a dead owner is noticed |
+//! | `process` | who a process is, and whether it lives | a number that was given out again is another one |
 //! | `dictionary` | entries, lists, eviction, repair | see the head of the module |
+//! | [`dump`] | all entries as lines of JSON, to a file and back | what is loaded is what was saved |
 //!
 //! A dictionary in a file ([`segment::File`]) survives a start of the machine; of a loss of power what was
 //! synced before and not changed since. Not promised: anything else that a power cut leaves, and safety from a process that may write to the segment and
@@ -21,6 +23,8 @@
 mod clock;
 #[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]
 mod dictionary;
+#[cfg(not(loom))]
+pub mod dump;
 mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
@@ -28,16 +32,17 @@ pub mod fault;
 mod fault;
 mod lock;
 mod memory;
+mod process;
 pub mod segment;
 mod sync;
 
 #[cfg(not(loom))]
 pub use dictionary::{BELLS_MOST, Bell, Heard, OwnBell, Usage, wait_any};
 pub use dictionary::{
-    Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Incremented, Item, KEY_LIMIT_BYTES,
-    ListCursor, Number, Options, Overdue, OwnedEntry, OwnedValue, Reclaimed, Remaining,
-    SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions, Side, Statistics, Stored, Swept,
-    Value,
+    Cursor, Dictionary, EXACT_LIMIT_BYTES, Entry, Finding, Held, Incremented, Item,
+    KEY_LIMIT_BYTES, KeyLock, ListCursor, Listing, Number, Options, Overdue, OwnedEntry,
+    OwnedValue, Reclaimed, Remaining, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES, SetOptions,
+    Side, Statistics, Stored, StripedCounter, Swept, Value,
 };
 pub use error::{Error, Result};
 pub use segment::limits::{Limits, limits};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use moonhive_shm::{Cursor, Dictionary, Options, SetOptions, Value};
 
-const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false };
+const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false, keep_ttl: false };
 
 /// Offsets of fields of the only shard, as `docs/shm-format.md` draws it.
 const SHARD_AT: u64 = 4096 + 2048;

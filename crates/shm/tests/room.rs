@@ -6,8 +6,8 @@ use std::thread;
 
 use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
 
-const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false };
-const SAFE: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: true };
+const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false, keep_ttl: false };
+const SAFE: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: true, keep_ttl: false };
 
 fn dictionary(size_bytes: u64) -> Dictionary {
     Dictionary::create_unnamed("room", &Options::new(size_bytes)).expect("memory")

@@ -1,120 +1,55 @@
-//! Whole dictionaries as lines of JSON, one for each entry, spelled as [`form`] says: what
-//! `moonhive shm dump` and `load` do, and the methods `save` and `load` of a dictionary.
-//!
-//! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn comes, a
-//! long list in pieces. What is read is checked strictly (`line`) and stored one entry after the other (`load`).
-//! Versions are not kept.
+//! Dumps of dictionaries ([`moonhive_shm::dump`]) as a host writes and reads them: it knows what the bytes of a
+//! table mean, spells it out for people, and stores none that nobody could read.
 
-pub mod form;
-mod line;
-mod load;
 mod table;
 
-use std::fmt;
-use std::io::{self, Write};
+use std::io::{BufRead, Write};
+use std::path::Path;
 
-use moonhive_shm::{Cursor, Dictionary, Error, OwnedValue, Remaining};
+use moonhive_shm::Dictionary;
+use moonhive_shm::dump::{self, Tables};
 use serde_json::{Map, Value as Json};
 
-pub use line::{Content, Entry, unhex};
-pub use load::{check_entries, entries, read_entries, store_entries};
+use crate::message::{Payload, from_payload};
 
-/// Keys that one step of a dump asks for.
-const STEP_KEYS: usize = 256;
+pub use moonhive_shm::dump::{
+    Content, DumpError, Entry, FileError, list_of, store_entries, tell_loaded, unhex,
+};
 
-/// Elements of a list that are read while its shard is locked.
-const STEP_ELEMENTS: usize = 256;
+/// Tables in the form of the codec of messages.
+struct Codec;
 
-/// Attempts to read an entry that is replaced by another one meanwhile.
-const ATTEMPTS: u32 = 8;
+impl Tables for Codec {
+    fn spell(&self, bytes: &[u8]) -> Option<Json> {
+        from_payload::<(Json,)>(&Payload::from(bytes)).ok().map(|(table,)| table)
+    }
 
-/// Why a dump or a load came to no end.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum DumpError {
-    /// The dictionary refused.
-    Dictionary(Error),
-    /// The dump could not be written or read.
-    Io(io::Error),
-    /// The dictionary refused the entry of a line.
-    Refused {
-        /// Its number, from 1.
-        number: u64,
-        /// Why.
-        error: Error,
-    },
-    /// A line is no entry.
-    Line {
-        /// Its number, from 1.
-        number: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Whoever wanted it does not any more.
-    Stopped,
-}
-
-impl fmt::Display for DumpError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DumpError::Dictionary(error) => error.fmt(formatter),
-            DumpError::Io(error) => error.fmt(formatter),
-            DumpError::Refused { number, error } => write!(formatter, "line {number}: {error}"),
-            DumpError::Line { number, reason } => write!(formatter, "line {number}: {reason}"),
-            DumpError::Stopped => formatter.write_str("it was stopped"),
-        }
+    fn check(&self, bytes: &[u8]) -> Result<(), String> {
+        table::check(bytes)
     }
 }
 
-impl std::error::Error for DumpError {}
+/// How keys and values are spelled: [`moonhive_shm::dump::form`].
+pub mod form {
+    use moonhive_shm::Value;
+    pub use moonhive_shm::dump::form::{name_of, put_bytes};
 
-impl From<Error> for DumpError {
-    fn from(error: Error) -> DumpError {
-        DumpError::Dictionary(error)
+    /// A value as people read it.
+    pub fn text_of(value: &Value<'_>) -> Vec<u8> {
+        moonhive_shm::dump::form::text_of(value, &super::Codec)
     }
 }
 
-impl From<io::Error> for DumpError {
-    fn from(error: io::Error) -> DumpError {
-        DumpError::Io(error)
-    }
-}
-
-/// Writes all entries; `goes_on` is asked after each, and after each piece of a long list, with the number of
-/// entries written since it was asked last: 1 or 0. Returns how many they were.
+/// Writes all entries: [`moonhive_shm::dump::write_entries`].
 ///
 /// # Errors
 /// [`DumpError`].
 pub fn write_entries(
     dictionary: &Dictionary,
-    mut out: impl Write,
-    mut goes_on: impl FnMut(u64) -> bool,
+    out: impl Write,
+    goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    let (mut count, mut next) = (0, Some(Cursor::default()));
-    while let Some(cursor) = next {
-        let (items, then) = dictionary.items(cursor, STEP_KEYS)?;
-        for item in &items {
-            let object = spell(dictionary, &item.key, &mut || goes_on(0))?;
-            let Some(object) = object else { continue };
-            writeln!(out, "{}", Json::Object(object))?;
-            count += 1;
-            if !goes_on(1) {
-                return Err(DumpError::Stopped);
-            }
-        }
-        next = then;
-    }
-    out.flush()?;
-    Ok(count)
-}
-
-/// How much of a dump was loaded before its load ended, for messages.
-pub fn tell_loaded(count: u64) -> String {
-    match count {
-        0 => "nothing was loaded".to_owned(),
-        1 => "1 entry was loaded".to_owned(),
-        count => format!("{count} entries were loaded"),
-    }
+    dump::write_entries(dictionary, &Codec, out, goes_on)
 }
 
 /// An entry as a dump spells it; `None` if there is none.
@@ -125,220 +60,99 @@ pub fn object_of(
     dictionary: &Dictionary,
     key: &[u8],
 ) -> Result<Option<Map<String, Json>>, DumpError> {
-    spell(dictionary, key, &mut || true)
+    dump::object_of(dictionary, &Codec, key)
 }
 
-/// As [`object_of`]; `goes_on` is asked after each piece of a long list.
-fn spell(
-    dictionary: &Dictionary,
-    key: &[u8],
-    goes_on: &mut dyn FnMut() -> bool,
-) -> Result<Option<Map<String, Json>>, DumpError> {
-    for _ in 1..ATTEMPTS {
-        match spell_now(dictionary, key, goes_on) {
-            // It was a list a moment ago.
-            Err(DumpError::Dictionary(Error::ValueNotList)) => {}
-            spelled => return spelled,
-        }
-    }
-    spell_now(dictionary, key, goes_on)
+/// The entries of a dump: [`moonhive_shm::dump::entries`].
+pub fn entries(lines: impl BufRead) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
+    dump::entries(&Codec, lines)
 }
 
-fn spell_now(
-    dictionary: &Dictionary,
-    key: &[u8],
-    goes_on: &mut dyn FnMut() -> bool,
-) -> Result<Option<Map<String, Json>>, DumpError> {
-    let mut object = Map::new();
-    form::put_bytes(&mut object, "key", key);
-    match dictionary.get(key) {
-        Ok(None) => return Ok(None),
-        Ok(Some(entry)) => {
-            form::put_value(&mut object, &entry.value.as_value());
-            if entry.flags != 0 {
-                object.insert("flags".to_owned(), entry.flags.into());
-            }
-        }
-        Err(Error::ValueIsList) => {
-            let elements = read_list(dictionary, key, goes_on)?;
-            if elements.is_empty() {
-                return Ok(None);
-            }
-            object.insert("type".to_owned(), "list".into());
-            object.insert("elements".to_owned(), spell_elements(&elements));
-        }
-        Err(error) => return Err(error.into()),
-    }
-    match dictionary.ttl(key) {
-        Ok(Remaining::Us(left_us)) => {
-            object.insert("ttl_ms".to_owned(), left_us.div_ceil(1000).into());
-        }
-        Ok(Remaining::Forever) => {}
-        // It has ended since; without an end it would be loaded to live for ever.
-        Err(Error::NotFound) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    }
-    Ok(Some(object))
-}
-
-fn spell_elements(elements: &[OwnedValue]) -> Json {
-    let objects = elements.iter().map(|element| {
-        let mut object = Map::new();
-        form::put_value(&mut object, &element.as_value());
-        Json::Object(object)
-    });
-    objects.collect()
-}
-
-/// The elements of a list, read in pieces between which others go on: an element that is there all the time is
-/// met once, one that is pushed or taken meanwhile may be met or not. Nothing without a list.
+/// Reads all entries and stores none: [`moonhive_shm::dump::check_entries`].
 ///
 /// # Errors
-/// [`Error::ValueNotList`], or a lock that could not be had.
-pub fn list_of(dictionary: &Dictionary, key: &[u8]) -> Result<Vec<OwnedValue>, DumpError> {
-    read_list(dictionary, key, &mut || true)
+/// [`DumpError`].
+pub fn check_entries(lines: impl BufRead, goes_on: impl FnMut() -> bool) -> Result<u64, DumpError> {
+    dump::check_entries(&Codec, lines, goes_on)
 }
 
-fn read_list(
+/// Stores all entries: [`moonhive_shm::dump::read_entries`].
+///
+/// # Errors
+/// [`DumpError`].
+pub fn read_entries(
     dictionary: &Dictionary,
-    key: &[u8],
-    goes_on: &mut dyn FnMut() -> bool,
-) -> Result<Vec<OwnedValue>, DumpError> {
-    let (mut elements, mut cursor, mut attempt) = (Vec::new(), None, 1);
-    loop {
-        match dictionary.elements(key, cursor, STEP_ELEMENTS) {
-            Ok((piece, next)) => {
-                elements.extend(piece);
-                cursor = next;
-            }
-            Err(Error::NotFound) if attempt < ATTEMPTS => {
-                // The list has ended: what was read of it is none of what is there now.
-                (elements, cursor, attempt) = (Vec::new(), None, attempt + 1);
-                continue;
-            }
-            // Somebody replaces it all the time: a part of one of them is what there is to have.
-            Err(Error::NotFound) => return Ok(elements),
-            Err(error) => return Err(error.into()),
-        }
-        if cursor.is_none() {
-            return Ok(elements);
-        }
-        if !goes_on() {
-            return Err(DumpError::Stopped);
-        }
-    }
+    lines: impl BufRead,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    dump::read_entries(dictionary, &Codec, lines, goes_on)
+}
+
+/// All entries to a file: [`moonhive_shm::dump::save_file`].
+///
+/// # Errors
+/// [`FileError`].
+pub fn save_file(
+    dictionary: &Dictionary,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, FileError> {
+    dump::save_file(dictionary, &Codec, path, goes_on)
+}
+
+/// All entries from a file: [`moonhive_shm::dump::load_file`].
+///
+/// # Errors
+/// [`FileError`].
+pub fn load_file(
+    dictionary: &Dictionary,
+    path: &Path,
+    goes_on: impl FnMut(Option<u64>) -> bool,
+) -> Result<u64, FileError> {
+    dump::load_file(dictionary, &Codec, path, goes_on)
 }
 
 #[cfg(test)]
 mod tests {
-    use moonhive_shm::{Options, OwnedValue, SetOptions, Side, Value};
+    use moonhive_shm::{Options, OwnedValue, SetOptions};
 
     use super::*;
-
-    fn dictionary() -> Dictionary {
-        Dictionary::create_unnamed("dump", &Options::new(64 << 10)).unwrap()
-    }
+    use crate::message::to_payload;
 
     #[test]
-    fn what_was_written_is_read() {
-        let (from, to) = (dictionary(), dictionary());
-        let options = SetOptions::default();
-        from.set("key", Value::Bytes(b"\xff"), options.flags(3).ttl_ms(60_000)).unwrap();
-        from.push("list", Value::Double(0.5), Side::Left, options).unwrap();
+    fn a_table_is_spelled_for_people_and_loaded_from_its_bytes() {
+        let dictionary = Dictionary::create_unnamed("dump", &Options::new(64 << 10)).unwrap();
+        let bytes = to_payload(&([1, 2],)).unwrap().to_bytes().into_owned();
+        let table = OwnedValue::Table(bytes);
+        dictionary.set("key", table.as_value(), SetOptions::default()).unwrap();
         let mut dump = Vec::new();
-        assert_eq!(write_entries(&from, &mut dump, |_| true).unwrap(), 2);
-        let mut ends = 0;
-        let read = read_entries(&to, dump.as_slice(), |ttl_ms| {
-            ends += u64::from(ttl_ms > 50_000);
-            true
-        });
-        assert_eq!((read.unwrap(), ends), (2, 1));
-        let entry = to.get("key").unwrap().unwrap();
-        assert_eq!((entry.value, entry.flags), (OwnedValue::Bytes(vec![255]), 3));
-        assert_eq!(to.range("list", 0, -1).unwrap(), [OwnedValue::Double(0.5)]);
-    }
-
-    fn rpush(dictionary: &Dictionary, numbers: std::ops::Range<i64>) {
-        for number in numbers {
-            dictionary.push("list", number.into(), Side::Right, SetOptions::default()).unwrap();
-        }
-    }
-
-    /// A dump of one list of 5,000 numbers, with something done after its first piece; the numbers in it.
-    fn dumped_numbers(meanwhile: impl FnOnce(&Dictionary)) -> Vec<i64> {
-        let dictionary = Dictionary::create_unnamed("dump", &Options::new(2 << 20)).unwrap();
-        rpush(&dictionary, 0..5000);
-        let (mut dump, mut pieces, mut act) = (Vec::new(), 0, Some(meanwhile));
-        let count = write_entries(&dictionary, &mut dump, |written| {
-            pieces += u64::from(written == 0);
-            act.take().into_iter().for_each(|act| act(&dictionary));
-            true
-        });
-        assert_eq!(count.unwrap(), 1);
-        assert!(pieces >= 5000 / STEP_ELEMENTS as u64 - 1, "{pieces} pieces");
-        let line: Json = serde_json::from_slice(&dump).unwrap();
-        let elements = line["elements"].as_array().unwrap().iter();
-        elements.map(|element| element["value"].as_i64().unwrap()).collect()
+        write_entries(&dictionary, &mut dump, |_| true).unwrap();
+        let line = String::from_utf8(dump).unwrap();
+        assert!(line.contains(r#""value":[1,2]"#), "{line}");
+        dictionary.delete("key").unwrap();
+        assert_eq!(read_entries(&dictionary, line.as_bytes(), |_| true).unwrap(), 1);
+        assert_eq!(dictionary.get("key").unwrap().unwrap().value, table);
     }
 
     #[test]
-    fn a_long_list_is_read_in_pieces_between_which_writers_go_on() {
-        let found = dumped_numbers(|dictionary| {
-            dictionary.pop("list", Side::Left).unwrap();
-            dictionary.pop("list", Side::Right).unwrap();
-            rpush(dictionary, 7000..7001);
-        });
-        assert_eq!(found, Vec::from_iter((0..4999).chain([7000])));
+    fn files_of_hosts_and_of_programs_without_the_codec_are_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dump.jsonl");
+        let dictionary = || Dictionary::create_unnamed("dump", &Options::new(64 << 10)).unwrap();
+        let (first, second, third) = (dictionary(), dictionary(), dictionary());
+        let table = OwnedValue::Table(to_payload(&([1],)).unwrap().to_bytes().into_owned());
+        first.set("key", table.as_value(), SetOptions::default()).unwrap();
+        assert_eq!(save_file(&first, &path, |_| true).unwrap(), 1);
+        assert_eq!(second.load(&path).unwrap(), 1);
+        assert_eq!(second.save(&path).unwrap(), 1);
+        assert_eq!(load_file(&third, &path, |_| true).unwrap(), 1);
+        assert_eq!(third.get("key").unwrap().unwrap().value, table);
     }
 
     #[test]
-    fn a_list_that_is_replaced_while_it_is_read_is_read_anew() {
-        let found = dumped_numbers(|dictionary| {
-            dictionary.delete("list").unwrap();
-            rpush(dictionary, 10_000..15_000);
-        });
-        assert_eq!(found, Vec::from_iter(10_000..15_000));
-    }
-
-    #[test]
-    fn a_list_that_ends_while_it_is_read_is_left_out() {
-        let dictionary = dictionary();
-        rpush(&dictionary, 0..500);
-        let written = write_entries(&dictionary, io::sink(), |_| {
-            dictionary.delete("list").unwrap();
-            true
-        });
-        assert_eq!(written.unwrap(), 0);
-        rpush(&dictionary, 0..500);
-        let mut dump = Vec::new();
-        let written = write_entries(&dictionary, &mut dump, |_| {
-            dictionary.set("list", 1.into(), SetOptions::default()).unwrap();
-            true
-        });
-        assert_eq!(written.unwrap(), 1);
-        assert_eq!(dump, b"{\"key\":\"list\",\"type\":\"integer\",\"value\":1}\n");
-    }
-
-    #[test]
-    fn a_dump_can_be_stopped_within_a_list() {
-        let dictionary = dictionary();
-        rpush(&dictionary, 0..500);
-        let stopped = write_entries(&dictionary, io::sink(), |written| written != 0);
-        assert!(matches!(stopped, Err(DumpError::Stopped)));
-    }
-
-    #[test]
-    fn both_ways_can_be_stopped() {
-        let dictionary = dictionary();
-        for number in 0..10 {
-            let options = SetOptions::default();
-            dictionary.set(format!("key{number}"), number.into(), options).unwrap();
-        }
-        let mut left = 3;
-        let stopped = write_entries(&dictionary, io::sink(), |_| {
-            left -= 1;
-            left > 0
-        });
-        assert!(matches!(stopped, Err(DumpError::Stopped)));
+    fn a_table_that_nobody_could_read_is_refused() {
+        let line = r#"{"key":"a","type":"table","value_hex":"ffff"}"#;
+        let reason = check_entries(line.as_bytes(), || true).unwrap_err().to_string();
+        assert!(reason.starts_with("line 1: `value_hex`: its bytes are no table: "), "{reason}");
     }
 }

@@ -29,6 +29,8 @@ pub enum Report {
     Done,
     /// A number of entries.
     Count(u64),
+    /// Numbers by name.
+    Figures(Vec<(&'static str, u64)>),
     /// What does not hold in a dictionary.
     Findings(Vec<Finding>),
     /// A dictionary, and whether it was made.
@@ -47,6 +49,10 @@ impl Report {
                 stack.push_integer(count as i64);
                 1
             }
+            Report::Figures(figures) => {
+                push_figures(stack, &figures);
+                1
+            }
             Report::Findings(findings) => {
                 push_findings(stack, &findings);
                 1
@@ -57,6 +63,15 @@ impl Report {
                 2
             }
         }
+    }
+}
+
+/// Pushes a table of numbers by name.
+pub(super) fn push_figures(stack: &mut Stack<'_>, figures: &[(&str, u64)]) {
+    stack.push_table(0, figures.len());
+    for (name, figure) in figures {
+        stack.push_integer(i64::try_from(*figure).unwrap_or(i64::MAX));
+        stack.raw_set_field(-2, name);
     }
 }
 

@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 use moonhive_shm::{BELLS_MOST, Bell, Error, Heard, OwnBell, Remaining, wait_any};
 use parking_lot::Mutex;
 
-use super::lock;
 use super::registry::Opened;
 use super::wish::{Ticket, Wish};
 
@@ -322,7 +321,8 @@ impl Standing {
             },
             _ => 0,
         };
-        let is_free = || version.is_none() || is_tick && lock::is_left(opened, key);
+        let is_left = || is_tick && opened.is_lock_left(key).unwrap_or(false);
+        let is_free = || version.is_none() || is_left();
         let locks = u64::from(wants(Wish::Unlock) && is_free());
         Ok(Standing { version, elements, locks })
     }

@@ -18,6 +18,7 @@
 //! | `sweeper` | gives expired entries back, and sleeps while nothing expires |
 
 mod arguments;
+mod counter;
 mod dict;
 mod errand;
 mod failure;
@@ -52,8 +53,10 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_value(1);
     stack.push_methods::<dict::Dict>();
     stack.push_table(0, 8);
+    stack.set_natives(&counter::NATIVES);
     stack.set_natives(&lock::NATIVES);
     stack.set_natives(&options::NATIVES);
+    stack.set_natives(&versioned::NATIVES);
     stack.set_natives(&whole::NATIVES);
     stack.set_natives(&wish::NATIVES);
     stack.call(3, 0)?;

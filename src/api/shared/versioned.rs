@@ -16,6 +16,9 @@ pub(super) const METHODS: [(&str, Native); 4] = [
     ("version", Native::new(version)),
 ];
 
+/// For the Lua half.
+pub(super) const NATIVES: [(&str, Native); 1] = [("cas_keeping", Native::new(cas_keeping))];
+
 /// `get_versioned(key)`: the value, its version and its flags; nil without a live entry.
 fn get_versioned(stack: &mut Stack<'_>) -> NativeResult {
     dict(stack)?;
@@ -55,8 +58,17 @@ fn version(stack: &mut Stack<'_>) -> NativeResult {
 /// `cas(key, version, value [, exptime [, flags]])`: the new version; nil, `"changed"` and the version
 /// that the entry has if that is another one. Version nil: only if there is no live entry.
 fn cas(stack: &mut Stack<'_>) -> NativeResult {
+    cas_with(stack, SetOptions::default())
+}
+
+/// The same, but the entry keeps its end.
+fn cas_keeping(stack: &mut Stack<'_>) -> NativeResult {
+    cas_with(stack, SetOptions::default().keep_ttl())
+}
+
+fn cas_with(stack: &mut Stack<'_>, options: SetOptions) -> NativeResult {
     dict(stack)?;
-    let options = SetOptions::default().ttl_ms(ttl_ms(stack, 5)?).flags(flags(stack, 6)?);
+    let options = options.ttl_ms(ttl_ms(stack, 5)?).flags(flags(stack, 6)?);
     let expected = stack.optional_integer(3)?;
     if let Some(fault) = fit_key(stack) {
         return refuse(stack, fault);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use moonhive_shm::{Cursor, Error, Item, Statistics};
+use moonhive_shm::{Cursor, Error, Item, Statistics, Usage};
 
 use super::arguments::unexpected;
 use super::dict::{Dict, dict};
@@ -25,14 +25,20 @@ pub(super) const METHODS: [(&str, Native); 10] = [
 ];
 
 /// For the Lua half.
-pub(super) const NATIVES: [(&str, Native); 2] =
-    [("is_dict", Native::new(is_dict)), ("scan", Native::new(scan))];
+pub(super) const NATIVES: [(&str, Native); 3] = [
+    ("is_dict", Native::new(is_dict)),
+    ("measure", Native::new(measure)),
+    ("scan", Native::new(scan)),
+];
 
 /// Keys that `get_keys` returns unless told otherwise.
 const KEYS_USUAL: usize = 1024;
 
 /// Keys that one step of a walk asks for.
 const STEP_KEYS: usize = 1024;
+
+/// Buckets that one step of a measurement covers.
+const STEP_BUCKETS: u64 = 1024;
 
 /// `flush_all()`: every entry ends; nothing is returned.
 fn flush_all(stack: &mut Stack<'_>) -> NativeResult {
@@ -142,11 +148,9 @@ fn is_dict(stack: &mut Stack<'_>) -> NativeResult {
 fn scan(stack: &mut Stack<'_>) -> NativeResult {
     let cursor = Cursor::from_number(stack.check_integer(2)? as u64);
     let wanted = usize::try_from(stack.check_integer(3)?).unwrap_or(STEP_KEYS);
-    let scanned = dict(stack)?.dictionary.items(cursor, wanted);
-    let (mut items, next) = scanned.map_err(|error| raise(stack, &error))?;
-    if let Some(prefix) = stack.optional_bytes(4)? {
-        items.retain(|item| item.key.starts_with(prefix));
-    }
+    let prefix = stack.optional_bytes(4)?.unwrap_or_default();
+    let scanned = dict(stack)?.dictionary.items_with_prefix(prefix, cursor, wanted);
+    let (items, next) = scanned.map_err(|error| raise(stack, &error))?;
     push_keys(stack, &items);
     match next {
         Some(next) => stack.push_integer(next.to_number() as i64),
@@ -176,12 +180,34 @@ fn name(stack: &mut Stack<'_>) -> NativeResult {
 /// `stats()`: see [`Statistics`].
 fn stats(stack: &mut Stack<'_>) -> NativeResult {
     let figures = figures(&dict(stack)?.statistics());
-    stack.push_table(0, figures.len());
-    for (name, figure) in figures {
-        stack.push_integer(i64::try_from(figure).unwrap_or(i64::MAX));
-        stack.raw_set_field(-2, name);
-    }
+    errand::push_figures(stack, &figures);
     Ok(Outcome::Return(1))
+}
+
+/// `measure(dict)`: what the bytes hold, see [`Usage`]. Walks through all entries.
+fn measure(stack: &mut Stack<'_>) -> NativeResult {
+    let opened = opened(stack)?;
+    errand::perform(stack, move |is_wanted| {
+        let (mut usage, mut next) = (Usage::default(), Some(Cursor::default()));
+        while let Some(cursor) = next.filter(|_| is_wanted()) {
+            next = opened.measure(cursor, STEP_BUCKETS, &mut usage)?;
+        }
+        Ok(Report::Figures(classes(&usage).to_vec()))
+    })
+}
+
+fn classes(usage: &Usage) -> [(&'static str, u64); 9] {
+    [
+        ("values", usage.values),
+        ("lists", usage.lists),
+        ("overdue", usage.overdue),
+        ("key_bytes", usage.key_bytes),
+        ("value_bytes", usage.value_bytes),
+        ("overhead_bytes", usage.overhead_bytes),
+        ("live_bytes", usage.live_bytes),
+        ("overdue_bytes", usage.overdue_bytes),
+        ("element_bytes", usage.element_bytes),
+    ]
 }
 
 fn figures(statistics: &Statistics) -> [(&'static str, u64); 15] {

@@ -237,10 +237,9 @@ impl Keys {
         let mut left = self.limit;
         let mut next = Some(Cursor::default());
         while let Some(cursor) = next.filter(|_| left > 0) {
-            let step = dictionary.items(cursor, STEP_KEYS);
+            let step = dictionary.items_with_prefix(self.prefix.as_bytes(), cursor, STEP_KEYS);
             let (items, then) = step.map_err(|error| failed(&error))?;
-            let wanted = items.iter().filter(|item| item.key.starts_with(self.prefix.as_bytes()));
-            for item in wanted.take(left) {
+            for item in items.iter().take(left) {
                 left -= 1;
                 out.write_all(&self.line(&item.key, show)).context("cannot write")?;
             }

@@ -39,7 +39,7 @@ impl Stat {
         let dictionary = open(&self.name)?;
         let usage = if self.deep { Some(measure(&dictionary)?) } else { None };
         let (statistics, header) = (dictionary.statistics(), dictionary.header());
-        let deep = usage.map(|usage| deep_figures(&usage, &statistics));
+        let deep = usage.map(|usage| deep_figures(&usage));
         if self.json {
             let figures = figures(&statistics).into_iter().chain(deep.into_iter().flatten());
             let mut object = Map::new();
@@ -83,17 +83,17 @@ fn measure(dictionary: &Dictionary) -> Result<Usage, Failure> {
     Ok(usage)
 }
 
-fn deep_figures(usage: &Usage, statistics: &Statistics) -> [(&'static str, u64); 8] {
-    let others = usage.live_bytes + usage.overdue_bytes;
+fn deep_figures(usage: &Usage) -> [(&'static str, u64); 9] {
     [
         ("values", usage.values),
         ("lists", usage.lists),
         ("overdue", usage.overdue),
         ("key_bytes", usage.key_bytes),
         ("value_bytes", usage.value_bytes),
+        ("overhead_bytes", usage.overhead_bytes),
         ("live_bytes", usage.live_bytes),
         ("overdue_bytes", usage.overdue_bytes),
-        ("element_bytes", statistics.used_bytes.saturating_sub(others)),
+        ("element_bytes", usage.element_bytes),
     ]
 }
 

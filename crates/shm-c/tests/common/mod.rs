@@ -71,6 +71,21 @@ pub fn found(program: &str, hint: &str) -> Option<PathBuf> {
     place
 }
 
+/// Compiles a program in C; `None`, said loudly, without a compiler.
+pub fn compiled(folder: &tempfile::TempDir, source: &Path) -> Option<PathBuf> {
+    let compiler = found("cc", "apt-get install gcc libc6-dev")?;
+    let program = folder.path().join("program");
+    let mut command = Command::new(compiler);
+    command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wno-missing-field-initializers"]);
+    command.args(["-Werror", "-O1"]).arg(source).arg("-o").arg(&program);
+    command.arg("-I").arg(root().join("crates/shm-c/include"));
+    command.arg(library()).arg(format!("-Wl,-rpath,{}", folder.path().display()));
+    output_of(&mut command);
+    let link = folder.path().join("libmoonhive_shm.so.1");
+    std::os::unix::fs::symlink(library(), link).expect("a link");
+    Some(program)
+}
+
 /// What a program prints; it must succeed.
 #[track_caller]
 pub fn output_of(command: &mut Command) -> String {

@@ -509,7 +509,7 @@ impl Dictionary {
     /// # Errors
     /// A lock that could not be had.
     pub fn items(&self, cursor: Cursor, wanted: usize) -> Result<(Vec<Item>, Option<Cursor>)> {
-        self.core().items(cursor, wanted)
+        self.core().items(&[], cursor, wanted)
     }
 
     /// Ends every entry that exists now. What they take is given back by writers and sweeps.

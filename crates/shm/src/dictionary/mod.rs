@@ -23,7 +23,10 @@
 //! | [`cells`], [`spare`] | the allocator; what each shard keeps beside it |
 //! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
-//! | [`read`], [`write`], [`list`], [`walk`], [`wait`] | the operations |
+//! | [`read`], [`write`], [`list`], [`walk`], [`wait`], `entries` | the operations |
+//! | `lock_of_key` | locks that end with their owner, made of entries |
+//! | `counter` | numbers that many writers add to |
+//! | `update` | replacing a value by what a function makes of it |
 //! | `pieces` | reading long lists, a piece at a time |
 //! | `bell` | waiting for changes of many keys in one thread |
 //! | [`statistics`], `usage` | figures |
@@ -37,14 +40,17 @@ mod bell;
 pub(crate) mod cells;
 pub(crate) mod check;
 pub(crate) mod core;
+mod counter;
 pub(crate) mod doomed;
 pub(crate) mod draft;
+mod entries;
 pub(crate) mod evict;
 pub(crate) mod geometry;
 mod handle;
 pub(crate) mod hash;
 pub(crate) mod index;
 pub(crate) mod list;
+mod lock_of_key;
 mod pieces;
 pub(crate) mod read;
 mod reclaim;
@@ -59,6 +65,7 @@ pub(crate) mod statistics;
 pub(crate) mod survey;
 mod sweep;
 mod tidy;
+mod update;
 #[cfg(not(loom))]
 mod usage;
 pub(crate) mod value;
@@ -77,8 +84,11 @@ mod tests;
 pub use bell::{BELLS_MOST, Bell, Heard, OwnBell, wait_any};
 pub use check::Finding;
 pub use core::KEY_LIMIT_BYTES;
+pub use counter::StripedCounter;
+pub use entries::{Held, Listing};
 pub use geometry::{EXACT_LIMIT_BYTES, SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 pub use handle::{Dictionary, Options};
+pub use lock_of_key::KeyLock;
 pub use pieces::ListCursor;
 pub use reclaim::{Overdue, Reclaimed};
 pub use statistics::Statistics;

@@ -8,6 +8,9 @@ use super::walk::Cursor;
 use crate::error::Result;
 
 /// What a walk has met; while others write, about what there is.
+///
+/// Every byte that entries may take belongs to one of six: `key_bytes`, `value_bytes`, `overhead_bytes`,
+/// `element_bytes`, `overdue_bytes`, `free_bytes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -26,12 +29,34 @@ pub struct Usage {
     pub live_bytes: u64,
     /// The same of what is overdue, elements of lists not included.
     pub overdue_bytes: u64,
+    /// Those of the live bytes that hold neither key nor value: heads, links, ends, and what is left over of
+    /// cells of 64 bytes.
+    pub overhead_bytes: u64,
+    /// Bytes that the elements of lists take, with everything that belongs to them; those included of lists
+    /// that have ended and were not given back yet. Known after the last step.
+    pub element_bytes: u64,
+    /// Bytes that new entries can take. Known after the last step.
+    pub free_bytes: u64,
 }
 
 impl Dictionary {
-    /// A step of a walk that adds to `usage` what about `buckets` buckets hold; where to go on. What the
-    /// used bytes of the [`statistics`](Self::statistics) are beyond the live and the overdue ones is taken
-    /// by elements of lists.
+    /// A step of a walk that adds to `usage` what about `buckets` buckets hold; where to go on, or `None` after
+    /// the last one. No lock is held for longer than a few dozen entries take.
+    ///
+    /// ```
+    /// use moonhive_shm::{Cursor, Dictionary, Options, SetOptions, Usage};
+    ///
+    /// # fn main() -> Result<(), moonhive_shm::Error> {
+    /// let dictionary = Dictionary::create_unnamed("usage", &Options::new(1 << 20))?;
+    /// dictionary.set("user:1", "ada".into(), SetOptions::default())?;
+    /// let (mut usage, mut next) = (Usage::default(), Some(Cursor::default()));
+    /// while let Some(cursor) = next {
+    ///     next = dictionary.measure(cursor, 1024, &mut usage)?;
+    /// }
+    /// assert_eq!((usage.key_bytes, usage.value_bytes, usage.overhead_bytes), (6, 3, 55));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// A lock that could not be had.
@@ -41,7 +66,15 @@ impl Dictionary {
         buckets: u64,
         usage: &mut Usage,
     ) -> Result<Option<Cursor>> {
-        self.core().measure(cursor, buckets, usage)
+        let next = self.core().measure(cursor, buckets, usage)?;
+        if next.is_none() {
+            // Lists are not walked through under the lock: their elements take what is left.
+            let statistics = self.statistics();
+            let others = usage.live_bytes + usage.overdue_bytes;
+            usage.element_bytes = statistics.used_bytes.saturating_sub(others);
+            usage.free_bytes = statistics.free_bytes;
+        }
+        Ok(next)
     }
 }
 
@@ -56,14 +89,18 @@ impl Core<'_> {
                     usage.overdue_bytes += taken_bytes;
                     continue;
                 }
-                usage.key_bytes += u64::from(record.shape.key_length());
+                let key_bytes = u64::from(record.shape.key_length());
+                let value_bytes = match record.shape.kind() {
+                    kind::LIST => 0,
+                    _ => u64::from(record.length),
+                };
+                usage.key_bytes += key_bytes;
+                usage.value_bytes += value_bytes;
                 usage.live_bytes += taken_bytes;
-                if record.shape.kind() == kind::LIST {
-                    usage.lists += 1;
-                } else {
-                    usage.values += 1;
-                    usage.value_bytes += u64::from(record.length);
-                }
+                usage.overhead_bytes += taken_bytes.saturating_sub(key_bytes + value_bytes);
+                let is_list = record.shape.kind() == kind::LIST;
+                usage.lists += u64::from(is_list);
+                usage.values += u64::from(!is_list);
             }
             left = left.saturating_sub(1);
             left == 0
@@ -84,10 +121,16 @@ mod tests {
         usage
     }
 
+    fn sum_of(usage: &Usage) -> u64 {
+        let live = usage.key_bytes + usage.value_bytes + usage.overhead_bytes;
+        live + usage.element_bytes + usage.overdue_bytes + usage.free_bytes
+    }
+
     #[test]
     fn every_byte_in_use_is_accounted_for() {
         let dictionary = Dictionary::create_unnamed("usage", &Options::new(1 << 20)).unwrap();
         let plain = SetOptions::default();
+        let whole = dictionary.free_bytes();
         for number in 0..100 {
             let key = format!("key{number:03}");
             dictionary.set(key, Value::Bytes(&[1; 200]), plain).unwrap();
@@ -97,13 +140,17 @@ mod tests {
         assert_eq!((usage.values, usage.lists, usage.overdue), (101, 0, 0));
         assert_eq!((usage.key_bytes, usage.value_bytes), (605, 120_000));
         assert_eq!(usage.live_bytes, dictionary.statistics().used_bytes);
+        assert_eq!(sum_of(&usage), whole, "each byte belongs to one class");
         dictionary.push("list", Value::Bytes(&[1; 300]), Side::Left, plain).unwrap();
         let usage = measured(&dictionary);
         assert_eq!((usage.values, usage.lists), (101, 1));
         assert!(dictionary.statistics().used_bytes >= usage.live_bytes + 300);
+        assert!((300..700).contains(&usage.element_bytes), "{usage:?}");
+        assert_eq!(sum_of(&usage), whole);
         dictionary.flush_all().unwrap();
         let usage = measured(&dictionary);
         assert_eq!((usage.values, usage.lists, usage.overdue), (0, 0, 102));
-        assert_eq!((usage.live_bytes, usage.key_bytes), (0, 0));
+        assert_eq!((usage.live_bytes, usage.key_bytes, usage.overhead_bytes), (0, 0, 0));
+        assert_eq!(sum_of(&usage), whole);
     }
 }

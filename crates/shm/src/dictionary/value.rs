@@ -204,6 +204,8 @@ pub struct SetOptions {
     pub flags: u32,
     /// Refuse instead of throwing out live entries of others.
     pub never_evict: bool,
+    /// A live entry that is replaced keeps its end, to the microsecond; `ttl_ms` is for a new one.
+    pub keep_ttl: bool,
 }
 
 impl SetOptions {
@@ -220,6 +222,11 @@ impl SetOptions {
     /// The same, but sparing live entries of others.
     pub fn never_evict(self) -> Self {
         Self { never_evict: true, ..self }
+    }
+
+    /// The same, but leaving a live entry that is replaced its end.
+    pub fn keep_ttl(self) -> Self {
+        Self { keep_ttl: true, ..self }
     }
 }
 

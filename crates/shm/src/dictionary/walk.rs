@@ -5,12 +5,16 @@
 
 use super::core::Core;
 use super::doomed::WITH_A_STORE;
+use super::handle::Dictionary;
 use super::record::{FLAGS, version_of};
 use super::shard::{FLUSHED, Locked, VERSION};
 use crate::error::Result;
 
 /// Buckets that one holding of a lock covers.
 const STEP_BUCKETS: u32 = 64;
+
+/// Live entries without the wanted prefix that one step passes over: then it returns, with what it has.
+const PASSED_MOST: usize = 1024;
 
 /// Elements of ended lists that one holding of a lock gives back.
 const DOOMED_STEP: u64 = 256;
@@ -54,6 +58,42 @@ pub struct Swept {
     pub next: Option<Cursor>,
 }
 
+impl Dictionary {
+    /// As [`items`](Self::items), of entries alone whose key begins with a prefix. Where few do, a step may return
+    /// fewer than `wanted`, or none, with a cursor to go on from: it ends after some thousand others.
+    ///
+    /// ```
+    /// use moonhive_shm::{Cursor, Dictionary, Options, SetOptions};
+    ///
+    /// # fn main() -> Result<(), moonhive_shm::Error> {
+    /// let dictionary = Dictionary::create_unnamed("users", &Options::new(1 << 20))?;
+    /// for key in ["user:1", "user:2", "visits"] {
+    ///     dictionary.set(key, 1.into(), SetOptions::default())?;
+    /// }
+    /// let (mut keys, mut next) = (Vec::new(), Some(Cursor::default()));
+    /// while let Some(cursor) = next {
+    ///     let (items, then) = dictionary.items_with_prefix("user:", cursor, 100)?;
+    ///     keys.extend(items.into_iter().map(|item| item.key));
+    ///     next = then;
+    /// }
+    /// keys.sort();
+    /// assert_eq!(keys, [b"user:1", b"user:2"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A lock that could not be had.
+    pub fn items_with_prefix(
+        &self,
+        prefix: impl AsRef<[u8]>,
+        cursor: Cursor,
+        wanted: usize,
+    ) -> Result<(Vec<Item>, Option<Cursor>)> {
+        self.core().items(prefix.as_ref(), cursor, wanted)
+    }
+}
+
 impl<'a> Core<'a> {
     fn bucket_count(&self) -> u64 {
         u64::from(self.geometry.shards) * u64::from(self.geometry.buckets)
@@ -86,24 +126,33 @@ impl<'a> Core<'a> {
         Ok(None)
     }
 
-    /// Live entries from a cursor on: at least `wanted` unless the end is reached, at most a bucket more.
+    /// Live entries whose key begins with a prefix, from a cursor on: at least `wanted` unless the end is
+    /// reached or many others are passed over, at most a bucket more.
     ///
     /// # Errors
     /// A lock that could not be had.
-    pub fn items(self, cursor: Cursor, wanted: usize) -> Result<(Vec<Item>, Option<Cursor>)> {
-        let mut items = Vec::new();
+    pub fn items(
+        self,
+        prefix: &[u8],
+        cursor: Cursor,
+        wanted: usize,
+    ) -> Result<(Vec<Item>, Option<Cursor>)> {
+        let (mut items, mut key, mut passed) = (Vec::new(), Vec::new(), 0);
         let next = self.walk_buckets(cursor, |shard, bucket| {
             for (record, _) in shard.bucket(bucket) {
                 let version = version_of(record.commit());
-                let mut key = Vec::new();
                 if shard.is_over(&record, version) || !record.read_key(&mut key) {
+                    continue;
+                }
+                if !key.starts_with(prefix) {
+                    passed += 1;
                     continue;
                 }
                 let flags = record.half(FLAGS);
                 let age = self.age(self.recency(shard.shard), self.stamp(record.cell));
-                items.push(Item { key, flags, version, age });
+                items.push(Item { key: std::mem::take(&mut key), flags, version, age });
             }
-            items.len() >= wanted
+            items.len() >= wanted || passed >= PASSED_MOST
         })?;
         Ok((items, next))
     }
@@ -150,5 +199,46 @@ impl<'a> Core<'a> {
             locked.forget_hints();
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::{Options, SetOptions};
+
+    #[test]
+    fn a_prefix_finds_its_keys_once_each_in_bounded_steps() {
+        let dictionary = Dictionary::create_unnamed("prefix", &Options::new(4 << 20)).unwrap();
+        let set = |key: String| {
+            dictionary.set(key, 1.into(), SetOptions::default()).unwrap();
+        };
+        (0..10_000).for_each(|number| set(format!("other:{number}")));
+        (0..20).for_each(|number| set(format!("user:{number}")));
+        let (mut keys, mut steps, mut next) = (Vec::new(), 0, Some(Cursor::default()));
+        while let Some(cursor) = next {
+            let (items, then) = dictionary.items_with_prefix("user:", cursor, 100).unwrap();
+            keys.extend(items.into_iter().map(|item| String::from_utf8(item.key).unwrap()));
+            (steps, next) = (steps + 1, then);
+        }
+        assert!((9..=10).contains(&steps), "{steps} steps over 10,000 others");
+        keys.sort();
+        let mut expected = Vec::from_iter((0..20).map(|number| format!("user:{number}")));
+        expected.sort();
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn a_prefix_may_be_a_whole_key_longer_than_all_or_nothing() {
+        let dictionary = Dictionary::create_unnamed("prefix", &Options::new(64 << 10)).unwrap();
+        dictionary.set("user", 1.into(), SetOptions::default()).unwrap();
+        let count = |prefix: &[u8]| {
+            let found = dictionary.items_with_prefix(prefix, Cursor::default(), 10).unwrap();
+            found.0.len()
+        };
+        assert_eq!(
+            [count(b""), count(b"user"), count(b"users"), count(&[0; 70_000])],
+            [1, 1, 0, 0]
+        );
     }
 }

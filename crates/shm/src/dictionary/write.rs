@@ -62,7 +62,10 @@ impl<'a> Core<'a> {
             old.into_iter().for_each(|old| shard.touch(old.record.cell));
             return Err(error);
         }
-        let expiry_us = end_of(options.ttl_ms);
+        let expiry_us = match live.filter(|_| options.keep_ttl) {
+            Some(live) => live.record.expiry_us(),
+            None => end_of(options.ttl_ms),
+        };
         if let Some(version) = shard.set_number(live, value, options.flags, expiry_us) {
             return Ok(Stored { forcible: false, version });
         }
@@ -148,7 +151,7 @@ fn demand(condition: Condition, version: Option<u64>) -> Result<()> {
 }
 
 /// Integers stay integers; with a floating-point number the sum is one.
-fn sum(a: Number, b: Number) -> Result<Number> {
+pub fn sum(a: Number, b: Number) -> Result<Number> {
     let double = |number| match number {
         Number::Integer(value) => value as f64,
         Number::Double(value) => value,

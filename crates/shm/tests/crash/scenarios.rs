@@ -17,7 +17,7 @@ const fn plain(name: &'static str, prepare: fn(&Dictionary), act: fn(&Dictionary
     Scenario { name, size_bytes: 32 << 10, prepare, act, evicts: false }
 }
 
-const OPTIONS: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false };
+const OPTIONS: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false, keep_ttl: false };
 
 /// Too long for neighbouring cells once memory is scattered.
 const LONG: [u8; 3000] = [9; 3000];

@@ -2,14 +2,16 @@
 
 use std::io::{self, BufRead};
 
-use moonhive_shm::{Dictionary, Error, Side};
-
 use super::line::{Content, Entry};
-use super::{DumpError, object_of};
+use super::{DumpError, Opaque, Tables, object_of};
+use crate::{Dictionary, Error, Side};
 
 /// The entries of a dump, each with the number of its line, from 1. Blank lines are passed over.
-pub fn entries(lines: impl BufRead) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
-    (1..).zip(lines.lines()).filter_map(|(number, line)| {
+pub fn entries(
+    tables: &dyn Tables,
+    lines: impl BufRead,
+) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
+    (1..).zip(lines.lines()).filter_map(move |(number, line)| {
         let line = match line {
             Ok(line) if line.trim().is_empty() => return None,
             Ok(line) => line,
@@ -18,7 +20,8 @@ pub fn entries(lines: impl BufRead) -> impl Iterator<Item = Result<(u64, Entry),
             }
             Err(error) => return Some(Err(error.into())),
         };
-        let entry = Entry::parse(&line).map_err(|reason| DumpError::Line { number, reason });
+        let entry =
+            Entry::parse(&line, tables).map_err(|reason| DumpError::Line { number, reason });
         Some(entry.map(|entry| (number, entry)))
     })
 }
@@ -28,11 +31,12 @@ pub fn entries(lines: impl BufRead) -> impl Iterator<Item = Result<(u64, Entry),
 /// # Errors
 /// [`DumpError::Line`] for the first line that is no entry, or what reading failed with.
 pub fn check_entries(
+    tables: &dyn Tables,
     lines: impl BufRead,
     mut goes_on: impl FnMut() -> bool,
 ) -> Result<u64, DumpError> {
     let mut count = 0;
-    for entry in entries(lines) {
+    for entry in entries(tables, lines) {
         entry?;
         count += 1;
         if !goes_on() {
@@ -49,10 +53,11 @@ pub fn check_entries(
 /// [`DumpError`]; the entries before are stored.
 pub fn read_entries(
     dictionary: &Dictionary,
+    tables: &dyn Tables,
     lines: impl BufRead,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    store_entries(dictionary, entries(lines), goes_on)
+    store_entries(dictionary, entries(tables, lines), goes_on)
 }
 
 /// The same with what [`entries`] has read.
@@ -91,13 +96,13 @@ fn store(dictionary: &Dictionary, entry: &Entry) -> Result<(), DumpError> {
 
 /// A list takes several steps; when one of them fails, what was there before comes back.
 fn replace_by_list(dictionary: &Dictionary, entry: &Entry) -> Result<(), DumpError> {
-    let before = object_of(dictionary, &entry.key)?;
+    let before = object_of(dictionary, &Opaque, &entry.key)?;
     dictionary.delete(&entry.key)?;
     let pushed = push_all(dictionary, entry);
     if pushed.is_err() {
         // Room for what was there was given back; only another writer can have taken it since.
         let _ = dictionary.delete(&entry.key);
-        if let Some(Ok(before)) = before.map(|before| Entry::of(&before)) {
+        if let Some(Ok(before)) = before.map(|before| Entry::of(&before, &Opaque)) {
             put_back(dictionary, &before);
         }
     }
@@ -121,18 +126,17 @@ fn push_all(dictionary: &Dictionary, entry: &Entry) -> Result<(), Error> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
-    use moonhive_shm::{Options, OwnedValue, SetOptions};
-
     use super::*;
+    use crate::{Options, OwnedValue, SetOptions};
 
     fn dictionary() -> Dictionary {
         Dictionary::create_unnamed("load", &Options::new(64 << 10)).unwrap()
     }
 
     fn read(dictionary: &Dictionary, text: &str) -> Result<u64, DumpError> {
-        read_entries(dictionary, text.as_bytes(), |_| true)
+        read_entries(dictionary, &Opaque, text.as_bytes(), |_| true)
     }
 
     #[test]
@@ -151,11 +155,14 @@ mod tests {
     #[test]
     fn a_check_stores_nothing_and_counts() {
         let lines = "{\"key\":\"a\",\"type\":\"nil\"}\n\n{\"key\":\"b\",\"type\":\"nil\"}\n";
-        assert_eq!(check_entries(lines.as_bytes(), || true).unwrap(), 2);
+        assert_eq!(check_entries(&Opaque, lines.as_bytes(), || true).unwrap(), 2);
         let wrong = format!("{lines}{{\n");
-        let error = check_entries(wrong.as_bytes(), || true).unwrap_err();
+        let error = check_entries(&Opaque, wrong.as_bytes(), || true).unwrap_err();
         assert!(matches!(error, DumpError::Line { number: 4, .. }), "{error}");
-        assert!(matches!(check_entries(lines.as_bytes(), || false), Err(DumpError::Stopped)));
+        assert!(matches!(
+            check_entries(&Opaque, lines.as_bytes(), || false),
+            Err(DumpError::Stopped)
+        ));
     }
 
     /// A list of elements that do not fit.
@@ -179,7 +186,7 @@ mod tests {
         let numbers = [0, 1, 2].map(OwnedValue::Integer);
         assert_eq!(dictionary.range("key", 0, -1).unwrap(), numbers);
         let left = dictionary.ttl("key").unwrap();
-        assert!(matches!(left, moonhive_shm::Remaining::Us(1..=60_000_000)), "{left:?}");
+        assert!(matches!(left, crate::Remaining::Us(1..=60_000_000)), "{left:?}");
         dictionary.delete("key").unwrap();
         dictionary.set("key", 7.into(), SetOptions::default().flags(3)).unwrap();
         read(&dictionary, &endless_list()).unwrap_err();
@@ -194,7 +201,7 @@ mod tests {
     fn a_load_can_be_stopped() {
         let dictionary = dictionary();
         let lines = "{\"key\":\"a\",\"type\":\"nil\"}\n{\"key\":\"b\",\"type\":\"nil\"}\n";
-        let stopped = read_entries(&dictionary, lines.as_bytes(), |_| false);
+        let stopped = read_entries(&dictionary, &Opaque, lines.as_bytes(), |_| false);
         assert!(matches!(stopped, Err(DumpError::Stopped)));
         assert_eq!(dictionary.statistics().entries, 1);
     }

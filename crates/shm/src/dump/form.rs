@@ -10,10 +10,10 @@
 //! `key_hex` and `value_hex`, and so does every table: as the bytes of the codec, with a `value` for people
 //! beside them where it can be told. Doubles that JSON has no number for are "inf", "-inf" and "nan".
 
-use moonhive_shm::Value;
 use serde_json::{Map, Value as Json, json};
 
-use crate::message::{Payload, from_payload};
+use super::Tables;
+use crate::Value;
 
 /// Puts bytes under a name, or in hexadecimal under the name with `_hex`.
 pub fn put_bytes(object: &mut Map<String, Json>, name: &str, bytes: &[u8]) {
@@ -24,13 +24,13 @@ pub fn put_bytes(object: &mut Map<String, Json>, name: &str, bytes: &[u8]) {
 }
 
 /// Puts type and value.
-pub fn put_value(object: &mut Map<String, Json>, value: &Value<'_>) {
+pub fn put_value(object: &mut Map<String, Json>, value: &Value<'_>, tables: &dyn Tables) {
     object.insert("type".to_owned(), name_of(value).into());
     let plain = match value {
         Value::Bytes(bytes) => return put_bytes(object, "value", bytes),
         Value::Table(bytes) => {
             object.insert("value_hex".to_owned(), hex(bytes).into());
-            match table_of(bytes) {
+            match tables.spell(bytes) {
                 Some(table) => table,
                 None => return,
             }
@@ -56,23 +56,18 @@ pub fn name_of(value: &Value<'_>) -> &'static str {
 }
 
 /// A value as people read it.
-pub fn text_of(value: &Value<'_>) -> Vec<u8> {
+pub fn text_of(value: &Value<'_>, tables: &dyn Tables) -> Vec<u8> {
     match value {
         Value::Bytes(bytes) => bytes.to_vec(),
         Value::Boolean(value) => value.to_string().into_bytes(),
         Value::Integer(value) => value.to_string().into_bytes(),
         Value::Double(value) => format!("{value:?}").into_bytes(),
-        Value::Table(bytes) => match table_of(bytes) {
+        Value::Table(bytes) => match tables.spell(bytes) {
             Some(table) => table.to_string().into_bytes(),
             None => format!("table of {} bytes", bytes.len()).into_bytes(),
         },
         _ => b"nil".to_vec(),
     }
-}
-
-/// A table in the form of the codec, as JSON; `None` where JSON has no words for it.
-fn table_of(bytes: &[u8]) -> Option<Json> {
-    from_payload::<(Json,)>(&Payload::from(bytes)).ok().map(|(table,)| table)
 }
 
 fn double(value: f64) -> Json {
@@ -89,11 +84,9 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use moonhive_shm::OwnedValue;
-
-    use super::super::{Content, Entry};
+    use super::super::{Content, Entry, Opaque};
     use super::*;
-    use crate::message::to_payload;
+    use crate::OwnedValue;
 
     #[test]
     fn every_value_is_read_as_it_was_spelled() {
@@ -106,14 +99,14 @@ mod tests {
             OwnedValue::Double(f64::NEG_INFINITY),
             OwnedValue::Bytes(b"text".to_vec()),
             OwnedValue::Bytes(vec![0, 255]),
-            OwnedValue::Table(to_payload(&([1, 2],)).unwrap().to_bytes().into_owned()),
+            OwnedValue::Table(vec![1, 2]),
         ];
         for value in values {
             let mut object = Map::new();
-            put_value(&mut object, &value.as_value());
+            put_value(&mut object, &value.as_value(), &Opaque);
             put_bytes(&mut object, "key", b"\xff");
             let text = serde_json::to_string(&object).unwrap();
-            let read = Entry::parse(&text).unwrap();
+            let read = Entry::parse(&text, &Opaque).unwrap();
             assert_eq!((read.key, read.content), (vec![0xff], Content::Value(value)), "{text}");
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! Every refusal names the field, what it holds and what it may hold.
 
-use moonhive_shm::{KEY_LIMIT_BYTES, OwnedValue, SetOptions};
 use serde_json::{Map, Value as Json};
 
-use super::table;
+use super::Tables;
+use crate::{KEY_LIMIT_BYTES, OwnedValue, SetOptions};
 
 /// Fields of an entry.
 const FIELDS: [&str; 8] =
@@ -48,26 +48,26 @@ impl Entry {
     /// Reads a line.
     ///
     /// ```
-    /// use moonhive::api::dump::Entry;
+    /// use moonhive_shm::dump::{Entry, Opaque};
     ///
-    /// let entry = Entry::parse(r#"{"key":"n","type":"integer","value":7,"ttl_ms":500}"#).unwrap();
+    /// let entry = Entry::parse(r#"{"key":"n","type":"integer","value":7,"ttl_ms":500}"#, &Opaque).unwrap();
     /// assert_eq!((entry.key.as_slice(), entry.ttl_ms), (b"n".as_slice(), 500));
     ///
-    /// let error = Entry::parse(r#"{"key":"n","type":"integer","value":7,"ttl_ms":-5}"#);
+    /// let error = Entry::parse(r#"{"key":"n","type":"integer","value":7,"ttl_ms":-5}"#, &Opaque);
     /// let expected = "`ttl_ms`: expected a whole number from 0 to 18446744073709551615, got -5";
     /// assert_eq!(error.unwrap_err(), expected);
     /// ```
     ///
     /// # Errors
     /// Which field is wrong, what it holds, and what it may hold.
-    pub fn parse(line: &str) -> Result<Entry, String> {
+    pub fn parse(line: &str, tables: &dyn Tables) -> Result<Entry, String> {
         let object: Json = serde_json::from_str(line).map_err(|error| {
             let text = error.to_string();
             let what = text.split(" at line ").next().unwrap_or_default();
             format!("column {}: no JSON: {what}", error.column())
         })?;
         match &object {
-            Json::Object(object) => Entry::of(object),
+            Json::Object(object) => Entry::of(object, tables),
             other => Err(format!("expected a JSON object, got {}", shown(other))),
         }
     }
@@ -76,8 +76,8 @@ impl Entry {
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
-    pub fn of(object: &Map<String, Json>) -> Result<Entry, String> {
-        let fields = Fields { object, path: String::new() };
+    pub fn of(object: &Map<String, Json>, tables: &dyn Tables) -> Result<Entry, String> {
+        let fields = Fields { object, path: String::new(), tables };
         fields.check_names(&FIELDS)?;
         Ok(Entry {
             key: fields.key()?,
@@ -98,6 +98,7 @@ struct Fields<'a> {
     object: &'a Map<String, Json>,
     /// What stands before the name of a field in a message.
     path: String,
+    tables: &'a dyn Tables,
 }
 
 impl<'a> Fields<'a> {
@@ -202,7 +203,7 @@ impl<'a> Fields<'a> {
             let Json::Object(object) = element else {
                 return Err(self.wrong(&name, "an object", element));
             };
-            let fields = Fields { object, path: format!("{name}.") };
+            let fields = Fields { object, path: format!("{name}."), tables: self.tables };
             fields.check_names(&ELEMENT_FIELDS)?;
             fields.value(ELEMENT_TYPES)
         };
@@ -246,7 +247,7 @@ impl<'a> Fields<'a> {
     /// The bytes of a table; a `value` beside them is for people.
     fn table(&self) -> Result<OwnedValue, String> {
         let bytes = self.hexadecimal("value_hex")?;
-        table::check(&bytes).map_err(|reason| {
+        self.tables.check(&bytes).map_err(|reason| {
             format!("{}: its bytes are no table: {reason}", self.name("value_hex"))
         })?;
         Ok(OwnedValue::Table(bytes))
@@ -274,7 +275,7 @@ fn double(value: &Json) -> Option<f64> {
 /// Bytes from pairs of hexadecimal digits.
 ///
 /// ```
-/// use moonhive::api::dump::unhex;
+/// use moonhive_shm::dump::unhex;
 /// assert_eq!(unhex("00fF"), Some(vec![0, 255]));
 /// assert_eq!(unhex("0"), None);
 /// ```
@@ -286,22 +287,23 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Opaque;
     use super::*;
 
     fn refusal(line: &str) -> String {
-        Entry::parse(line).expect_err(line)
+        Entry::parse(line, &Opaque).expect_err(line)
     }
 
     #[test]
     fn every_field_is_read() {
         let line =
             r#"{"key_hex":"00ff","type":"string","value":"x","flags":4294967295,"ttl_ms":9}"#;
-        let entry = Entry::parse(line).unwrap();
+        let entry = Entry::parse(line, &Opaque).unwrap();
         let content = Content::Value(OwnedValue::Bytes(b"x".to_vec()));
         assert_eq!(entry, Entry { key: vec![0, 255], flags: u32::MAX, ttl_ms: 9, content });
         let line = r#"{"key":"k","type":"list","elements":[{"type":"nil"},{"type":"double","value":"-inf"}]}"#;
         let elements = vec![OwnedValue::Nil, OwnedValue::Double(f64::NEG_INFINITY)];
-        assert_eq!(Entry::parse(line).unwrap().content, Content::List(elements));
+        assert_eq!(Entry::parse(line, &Opaque).unwrap().content, Content::List(elements));
     }
 
     #[test]
@@ -367,8 +369,20 @@ mod tests {
 
     #[test]
     fn a_table_that_nobody_could_read_is_refused() {
-        let reason = refusal(r#"{"key":"a","type":"table","value_hex":"ffff"}"#);
-        assert!(reason.starts_with("`value_hex`: its bytes are no table: "), "{reason}");
+        struct Nobody;
+        impl Tables for Nobody {
+            fn spell(&self, _: &[u8]) -> Option<Json> {
+                None
+            }
+
+            fn check(&self, bytes: &[u8]) -> Result<(), String> {
+                Err(format!("{} bytes too many", bytes.len()))
+            }
+        }
+        let line = r#"{"key":"a","type":"table","value_hex":"ffff"}"#;
+        let reason = Entry::parse(line, &Nobody).unwrap_err();
+        assert_eq!(reason, "`value_hex`: its bytes are no table: 2 bytes too many");
+        assert!(Entry::parse(line, &Opaque).is_ok(), "to others they are bytes");
     }
 
     #[test]

@@ -1,0 +1,224 @@
+//! Dumps in files: written beside the file that they replace and renamed once they are whole and on the disk, so
+//! that who dies meanwhile, or finds no room, leaves the old one as it was; read twice, so that a file with
+//! a wrong line changes nothing.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Seek as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
+use crate::Dictionary;
+
+/// Permissions of a file that was not there before: values may be secrets.
+const MODE: u32 = 0o600;
+
+/// All entries to a file and back.
+impl Dictionary {
+    /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers: each as it is
+    /// when its turn comes. Returns how many they were. The file takes the place of the one that is there once it
+    /// is whole and on the disk.
+    ///
+    /// ```
+    /// use moonhive_shm::{Dictionary, Options, SetOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("doctest-{}.jsonl", std::process::id()));
+    /// let users = Dictionary::create_unnamed("users", &Options::new(1 << 20))?;
+    /// users.set("user:1", "ada".into(), SetOptions::default())?;
+    /// assert_eq!(users.save(&path)?, 1);
+    ///
+    /// let others = Dictionary::create_unnamed("others", &Options::new(1 << 20))?;
+    /// assert_eq!(others.load(&path)?, 1);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the system or the dictionary refused; the file is as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<u64, FileError> {
+        save_file(self, &Opaque, path.as_ref(), |_| true)
+    }
+
+    /// Stores the entries of a file that was saved or dumped: how many. What is there under the same keys is
+    /// replaced, the rest stays, and nothing is thrown out.
+    ///
+    /// # Errors
+    /// A line that is no entry: then nothing is stored (unless the file is a pipe). [`NoMemory`](crate::Error::NoMemory)
+    /// and what else the dictionary refuses: the entries before are stored.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<u64, FileError> {
+        load_file(self, &Opaque, path.as_ref(), |_| true)
+    }
+}
+
+/// As [`Dictionary::save`]; `goes_on` is asked as in [`write_entries`].
+///
+/// # Errors
+/// As [`Dictionary::save`].
+pub fn save_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, FileError> {
+    let saved = write_file(dictionary, tables, path, goes_on);
+    saved.map_err(|error| FileError::of_save(path, error))
+}
+
+fn write_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    let draft = Draft::beside(path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft.0)?;
+    if let Ok(there) = fs::metadata(path) {
+        file.set_permissions(there.permissions())?;
+    }
+    let count = write_entries(dictionary, tables, BufWriter::new(&file), goes_on)?;
+    file.sync_all()?;
+    fs::rename(&draft.0, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(count)
+}
+
+/// As [`Dictionary::load`]; `goes_on` is asked after each entry that was stored, with the milliseconds that it
+/// will live (0 for ever), and with `None` after each that was only checked.
+///
+/// # Errors
+/// As [`Dictionary::load`].
+pub fn load_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(Option<u64>) -> bool,
+) -> Result<u64, FileError> {
+    let mut loaded = 0;
+    let read = read_file(dictionary, tables, path, goes_on, &mut loaded);
+    read.map_err(|error| FileError::of_load(path, error, loaded))
+}
+
+fn read_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    mut goes_on: impl FnMut(Option<u64>) -> bool,
+    loaded: &mut u64,
+) -> Result<u64, DumpError> {
+    let mut file = File::open(path)?;
+    // What comes through a pipe cannot be read twice.
+    if file.metadata()?.is_file() {
+        check_entries(tables, BufReader::new(&file), || goes_on(None))?;
+        file.rewind()?;
+    }
+    read_entries(dictionary, tables, BufReader::new(file), |ttl_ms| {
+        *loaded += 1;
+        goes_on(Some(ttl_ms))
+    })
+}
+
+/// The path of a file that is not whole yet; what is left there goes away.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn beside(path: &Path) -> io::Result<Draft> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        let mut draft = OsString::from(".");
+        draft.push(name);
+        draft.push(format!(".{}-{number}.saving", std::process::id()));
+        Ok(Draft(path.with_file_name(draft)))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Renamed by now, unless it failed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use crate::{Error, Options, OwnedValue, SetOptions};
+
+    /// A folder that goes away.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("shm-{}-{test}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Folder(path)
+        }
+
+        fn names(&self) -> Vec<OsString> {
+            let files = fs::read_dir(&self.0).unwrap();
+            files.map(|file| file.unwrap().file_name()).collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn dictionary() -> Dictionary {
+        Dictionary::create_unnamed("saved", &Options::new(64 << 10)).unwrap()
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_and_the_file_stays_whole_when_a_save_fails() {
+        let (folder, from, to) = (Folder::new("save"), dictionary(), dictionary());
+        let path = folder.0.join("all.jsonl");
+        from.set("key", OwnedValue::Table(vec![1, 2]).as_value(), SetOptions::default()).unwrap();
+        assert_eq!(from.save(&path).unwrap(), 1);
+        let whole = fs::read(&path).unwrap();
+        from.set("other", 1.into(), SetOptions::default()).unwrap();
+        let stopped = save_file(&from, &Opaque, &path, |_| false).unwrap_err();
+        assert_eq!(stopped.to_string(), format!("cannot write {}: it was stopped", path.display()));
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        assert_eq!(folder.names(), ["all.jsonl"], "no draft is left");
+        assert_eq!(to.load(&path).unwrap(), 1);
+        assert_eq!(to.get("key").unwrap().unwrap().value, OwnedValue::Table(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_file_with_a_wrong_line_changes_nothing_and_the_line_is_named() {
+        let (folder, dictionary) = (Folder::new("wrong"), dictionary());
+        let path = folder.0.join("wrong.jsonl");
+        fs::write(&path, "{\"key\":\"a\",\"type\":\"nil\"}\n{}\n").unwrap();
+        let error = dictionary.load(&path).unwrap_err();
+        let text = "`key` or `key_hex` is missing; nothing was loaded";
+        assert_eq!(error.to_string(), format!("{}:2: {text}", path.display()));
+        assert_eq!((error.reason.code(), error.loaded), ("bad_dump", Some(0)));
+        assert_eq!(dictionary.statistics().entries, 0);
+    }
+
+    #[test]
+    fn a_load_that_finds_no_room_says_how_far_it_came() {
+        let (folder, dictionary) = (Folder::new("room"), dictionary());
+        let path = folder.0.join("large.jsonl");
+        let line = |key: &str, bytes: usize| {
+            format!(
+                "{{\"key\":\"{key}\",\"type\":\"string\",\"value\":\"{}\"}}\n",
+                "x".repeat(bytes)
+            )
+        };
+        fs::write(&path, line("small", 1) + &line("large", 1 << 20)).unwrap();
+        let error = dictionary.load(&path).unwrap_err();
+        assert!(error.to_string().ends_with(":2: no memory; 1 entry was loaded"), "{error}");
+        let expected = Error::NoMemory { forcible: false, wanted_bytes: 0 };
+        assert_eq!((error.reason.code(), error.reason.errno()), ("no_memory", expected.errno()));
+        let missing = dictionary.load(folder.0.join("missing")).unwrap_err();
+        assert_eq!((missing.reason.code(), missing.reason.errno()), ("system", 2));
+    }
+}
