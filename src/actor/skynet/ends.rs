@@ -4,7 +4,7 @@ use super::Skynet;
 use crate::actor::end::End;
 use crate::actor::fault::Fault;
 use crate::actor::slots::Key;
-use crate::actor::state::State;
+use crate::actor::state::{ExitStage, State};
 
 impl Skynet {
     /// True once the service has decided to end: no other task begins or goes on.
@@ -30,10 +30,16 @@ impl State {
         self.leave(End::Exited(None));
     }
 
-    /// The service is killed when the running task waits or ends.
+    /// The service is killed: nobody finds it from now on, and it ends when the running task waits or
+    /// ends.
     pub(crate) fn kill_own(&self) {
+        let end = End::Killed(None);
+        self.core.retire(&self.service, end.clone());
+        self.service.turn_away(None);
         self.skynet.is_leaving.set(true);
-        self.leave(End::Killed(None));
+        self.leave(end);
+        // Nothing can be told to an exit handler any more.
+        self.exit.set(ExitStage::Done);
     }
 
     /// Why whoever waits for the start of this service waits in vain although its start function has
