@@ -5,6 +5,7 @@
 //! files of `lua/compat/skynet` that `LUA` names, when the program first asks for it. A service
 //! pays for what it uses, and one that never requires the module for nothing.
 
+pub(super) mod absent;
 mod answer;
 mod arguments;
 pub(in crate::api) mod block;
@@ -33,7 +34,7 @@ pub(super) const OPEN: Native = Native::new(open);
 /// `require "skynet.core"`: natives for the Lua files of this module, and what programs call there.
 pub(super) const CORE: Native = Native::new(open_core);
 /// `require "skynet.manager"`: the functions it adds are there already.
-pub(super) const MANAGER: Native = Native::new(require_skynet);
+pub(super) const MANAGER: Native = Native::new(open_manager);
 
 /// Functions written in Rust.
 const NATIVES: [&[(&str, Native)]; 9] = [
@@ -137,9 +138,24 @@ fn index_core(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-fn require_skynet(stack: &mut Stack<'_>) -> NativeResult {
-    push_module(stack, "skynet")?;
+/// A table that stands for the module `skynet`. Were it that table, errors and tracebacks would call its
+/// functions by either name.
+fn open_manager(stack: &mut Stack<'_>) -> NativeResult {
+    stack.push_table(0, 0);
+    stack.push_table(0, 3);
+    for field in ["__index", "__newindex"] {
+        push_module(stack, "skynet")?;
+        stack.raw_set_field(-2, field);
+    }
+    stack.set_natives(&[("__pairs", Native::new(pairs_of_manager))]);
+    stack.set_metatable(-2);
     Ok(Outcome::Return(1))
+}
+
+fn pairs_of_manager(stack: &mut Stack<'_>) -> NativeResult {
+    stack.set_top(0);
+    push_module(stack, "skynet")?;
+    pairs(stack)
 }
 
 /// `__index` of the module: finds a function, keeps it, and returns it.
@@ -197,6 +213,7 @@ fn push_module(stack: &mut Stack<'_>, name: &str) -> Result<(), Raise> {
     if kind != Kind::Function {
         return Err(Raise::message("the global `require` is not a function any more"));
     }
+    stack.remove(stack.top() - 1);
     stack.push_str(name);
     stack.call_or_raise(1, 1)
 }
