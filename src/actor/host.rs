@@ -437,7 +437,7 @@ pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
     if !service.core().retire(service, end.clone()) {
         return false;
     }
-    service.turn_away(Some(Message::Kill(Box::new(end))));
+    service.turn_away(Message::Kill(Box::new(end)));
     service.core().warden.hurry();
     true
 }

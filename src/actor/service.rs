@@ -363,18 +363,12 @@ impl Service {
         Some(obituary)
     }
 
-    /// Refuses messages from now on; the callers of those that wait are told. The next turn gets `last`,
-    /// if there is one, before all that it has in hand.
-    pub(super) fn turn_away(self: &Arc<Self>, last: Option<Message>) {
-        let left = match last {
-            None => self.mailbox.close(),
-            Some(last) => {
-                let Some(sealed) = self.mailbox.seal(last) else { return };
-                self.wake_if(sealed.wake);
-                sealed.left
-            }
-        };
-        for message in left {
+    /// Refuses messages from now on; the callers of those that wait are told. The turn gets `last`
+    /// before all that it has in hand.
+    pub(super) fn turn_away(self: &Arc<Self>, last: Message) {
+        let Some(sealed) = self.mailbox.seal(last) else { return };
+        self.wake_if(sealed.wake);
+        for message in sealed.left {
             message.reject(|| self.dead());
         }
     }

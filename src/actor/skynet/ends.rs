@@ -3,6 +3,7 @@
 use super::Skynet;
 use crate::actor::end::End;
 use crate::actor::fault::Fault;
+use crate::actor::message::Message;
 use crate::actor::slots::Key;
 use crate::actor::state::{ExitStage, State};
 
@@ -35,7 +36,8 @@ impl State {
     pub(crate) fn kill_own(&self) {
         let end = End::Killed(None);
         self.core.retire(&self.service, end.clone());
-        self.service.turn_away(None);
+        // A finalizer may run outside of any turn, which is then needed.
+        self.service.turn_away(Message::Kill(Box::new(end.clone())));
         self.skynet.is_leaving.set(true);
         self.leave(end);
         // Nothing can be told to an exit handler any more.

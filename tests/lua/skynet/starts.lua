@@ -180,14 +180,11 @@ skynet.start(function()
     end)
   end)
 
-  test(
-    "of several start functions the first to end says that the service has started",
-    function()
-      local s = start "twice"
-      equal(skynet.call(s, "lua"), "first second end")
-      skynet.kill(s)
-    end
-  )
+  test("of several start functions the first to end says that the service has started", function()
+    local s = start "twice"
+    equal(skynet.call(s, "lua"), "first second end")
+    skynet.kill(s)
+  end)
 
   test("a later start function that fails ends the service", function()
     local s = start "second_fails"
