@@ -160,6 +160,26 @@ fn skynet_calls() {
 }
 
 #[test]
+fn skynet_kills() {
+    run("skynet/kills");
+}
+
+#[test]
+fn skynet_starts() {
+    run("skynet/starts");
+}
+
+#[test]
+fn skynet_deaths() {
+    run("skynet/deaths");
+}
+
+#[test]
+fn skynet_storm() {
+    run("skynet/storm");
+}
+
+#[test]
 fn skynet_messages() {
     run("skynet/messages");
 }

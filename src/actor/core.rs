@@ -80,6 +80,8 @@ pub(crate) struct Core {
     main_end: OnceLock<Arc<Obituary>>,
     /// Services that are out of the table and whose VM is not closed yet.
     closing: AtomicUsize,
+    /// Those of them that were killed and whose last turn is not over.
+    killed: Mutex<HashMap<Address, Arc<Service>>>,
     /// Settings that services have made, besides those the host began with.
     own_env: RwLock<HashMap<String, String>>,
     /// The second since 1970 in which the host began.
@@ -131,6 +133,7 @@ impl Core {
             main: AtomicU64::new(0),
             main_end: OnceLock::new(),
             closing: AtomicUsize::new(0),
+            killed: Mutex::default(),
             recent_ends: Mutex::default(),
             own_env: RwLock::default(),
             started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
@@ -288,14 +291,68 @@ impl Core {
         recent.iter().rev().find(|obituary| obituary.address == address).cloned()
     }
 
-    /// Takes a service out of the table and its names away; who comes late still learns how it
-    /// ended.
-    pub(crate) fn take_out(&self, service: &Arc<Service>, obituary: &Arc<Obituary>) {
+    /// Notes how a service ends whose last turn is over, unless somebody has killed it before; nobody
+    /// finds it from now on.
+    pub(super) fn conclude(&self, service: &Arc<Service>, end: End) -> Arc<Obituary> {
+        let obituary = match service.note_end(end.clone()) {
+            Some(obituary) => {
+                self.closing.fetch_add(1, Ordering::AcqRel);
+                self.remember_end(&obituary);
+                obituary
+            }
+            None => {
+                self.killed.lock().remove(&service.address());
+                let noted = service.obituary().cloned();
+                noted.unwrap_or_else(|| Arc::new(Obituary::new(service, end)))
+            }
+        };
+        // Also of one that was killed: whoever does that may not have come so far yet.
+        self.take_out(service);
+        obituary
+    }
+
+    /// The same for a service that is killed, in the middle of a turn as well. False if it has ended
+    /// before.
+    pub(super) fn retire(&self, service: &Arc<Service>, end: End) -> bool {
+        let mut killed = self.killed.lock();
+        let Some(obituary) = service.note_end(end) else { return false };
         self.closing.fetch_add(1, Ordering::AcqRel);
-        self.remember_end(obituary);
+        self.remember_end(&obituary);
+        killed.insert(service.address(), service.clone());
+        drop(killed);
+        self.take_out(service);
+        true
+    }
+
+    /// Takes a service out of the table and its names away.
+    fn take_out(&self, service: &Arc<Service>) {
         self.names.forget(service);
         self.groups.forget(service);
         self.table.remove(service.address());
+    }
+
+    /// The service of a turn that may still run: one that lives, or that was killed.
+    pub(super) fn running(&self, address: Address) -> Option<Arc<Service>> {
+        self.table.get(address).or_else(|| self.killed.lock().get(&address).cloned())
+    }
+
+    /// All services that hold memory: those that live, and those that were killed and not closed yet.
+    pub(super) fn all_services(&self) -> Vec<Arc<Service>> {
+        let mut all: Vec<_> =
+            self.table.snapshot().into_iter().map(|(_, service)| service).collect();
+        let killed = self.killed();
+        if !killed.is_empty() {
+            // One that is killed just now is met twice.
+            all.extend(killed);
+            all.sort_unstable_by_key(|service| service.address());
+            all.dedup_by_key(|service| service.address());
+        }
+        all
+    }
+
+    /// Services that were killed and whose last turn is not over.
+    pub(super) fn killed(&self) -> Vec<Arc<Service>> {
+        self.killed.lock().values().cloned().collect()
     }
 
     /// True if no service is left but the one that stands for the Rust side.

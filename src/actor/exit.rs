@@ -165,8 +165,8 @@ pub(super) fn bury(
     memory_bytes: usize,
 ) -> Arc<Obituary> {
     let core = service.core();
-    let (obituary, mut left) = service.conclude(end);
-    core.take_out(service, &obituary);
+    let obituary = core.conclude(service, end);
+    let mut left = service.mailbox().close();
     core.tell_exit_monitor(service.address());
     service.tell_watchers(&obituary);
     core.totals.note_end(&service.figures, memory_bytes);

@@ -429,16 +429,17 @@ impl fmt::Debug for ShutdownHandle {
     }
 }
 
-/// Ends a service without running any more of its code, also in the middle of a turn.
+/// Ends a service without running any more of its code, also in the middle of a turn. When this returns
+/// nobody finds it any more, although that turn may still run. False if it has ended before.
 pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
+    let end = End::Killed(reason);
     service.figures.leave(Leaving::Killed);
-    let alive = service.control(Message::Kill(Box::new(End::Killed(reason))));
-    if alive {
-        // Its names are free at once, so that whoever replaces it may take them.
-        service.core().names.forget(service);
-        service.core().warden.hurry();
+    if !service.core().retire(service, end.clone()) {
+        return false;
     }
-    alive
+    service.turn_away(Message::Kill(Box::new(end)));
+    service.core().warden.hurry();
+    true
 }
 
 #[cfg(test)]

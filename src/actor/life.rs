@@ -127,6 +127,7 @@ fn turn_of_vm(
         }
         let (tasks, ticks) = (state.tasks.borrow().len(), state.profile.borrow().total());
         service.figures.publish(stack.used_bytes(), tasks, ticks);
+        state.look_at_memory(stack.used_bytes());
         Outcome { progress, parting: state.leave_turn() }
     });
     if matches!(outcome.progress, Progress::Idle) && vm.has_census_news() {

@@ -112,6 +112,7 @@ impl Spawn {
             name,
             memory_limit_bytes: self.memory_limit_bytes,
             cache_mode: self.cache_mode,
+            awaits_start: self.lookup == Lookup::Patterns,
         })
     }
 
@@ -144,6 +145,8 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) cache_mode: Option<Mode>,
+    /// Its spawner waits for the end of a start function, also if a task asks for that later.
+    pub(crate) awaits_start: bool,
 }
 
 /// Where its code comes from.

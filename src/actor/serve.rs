@@ -30,6 +30,7 @@ impl Turn<'_, '_> {
     /// Runs the service's file with the arguments of its spawn.
     pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
         let Some(plan) = self.state.plan.take() else { return };
+        self.state.skynet.awaits_start.set(plan.awaits_start);
         self.stack.grow(START_GROWTH_BYTES);
         let coroutine = self.stack.coroutine();
         let loaded = match &plan.source {
@@ -82,7 +83,9 @@ impl Turn<'_, '_> {
             }
             Err((fault, mut task)) => {
                 self.stack.recycle(coroutine);
-                if let Some(caller) = task.caller.take() {
+                if matches!(task.role, Role::Start) {
+                    self.main_failed(None, fault);
+                } else if let Some(caller) = task.caller.take() {
                     if matches!(task.role, Role::Dispatch) && caller.waits() {
                         self.state.note_request_done();
                     }
@@ -127,14 +130,19 @@ impl Turn<'_, '_> {
     }
 
     fn main_returned(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
-        if let Some(start) = self.state.skynet.take_start() {
+        let starts = self.state.skynet.take_starts();
+        if !starts.is_empty() {
             self.state.main_done.set(true);
-            return self.run_start(caller, start);
+            return self.run_starts(caller, starts);
         }
+        let mut caller = caller;
         let mut stack = self.stack.in_coroutine(coroutine);
         let first = stack.top() - results + 1;
         match if results == 0 { Kind::Nil } else { stack.kind(first) } {
-            Kind::Nil => {}
+            Kind::Nil => {
+                let has_tasks = self.state.tasks.borrow().any_alive();
+                caller = self.state.skynet.keep_spawner(caller, has_tasks);
+            }
             Kind::Table => {
                 stack.push_value(first);
                 *self.state.handlers.borrow_mut() = Some(stack.keep());
@@ -168,7 +176,7 @@ impl Turn<'_, '_> {
     pub(super) fn main_failed(&mut self, caller: Option<Caller>, fault: Fault) {
         // Whoever is told may try again at once, and under the same name.
         self.state.core.names.forget(&self.state.service);
-        if let Some(caller) = caller {
+        if let Some(caller) = caller.or_else(|| self.state.skynet.take_spawner()) {
             caller.fail(fault.clone().seen_by_caller());
         }
         self.over = Some(Progress::Over { end: Box::new(End::Failed(fault)), at_once: false });
@@ -222,7 +230,7 @@ impl Turn<'_, '_> {
 
     fn keep_for_later(&mut self, incoming: Incoming<'_>) {
         let mut early = self.state.early.borrow_mut();
-        let limit = self.state.core.settings.mailbox.messages;
+        let limit = self.state.service.mailbox().messages_max();
         let Incoming { protocol, caller, origin, payload, terms } = incoming;
         if early.len() < limit {
             let payload = payload.clone();
@@ -341,7 +349,7 @@ impl Turn<'_, '_> {
                 Role::Main => self.main_returned(caller, &coroutine, results),
                 Role::Handler => self.answer(caller, &coroutine, results),
                 Role::Dispatch => self.dispatched(caller, &task),
-                Role::Start => self.started(caller),
+                Role::Start => self.started(),
                 Role::Exit => self.exit_finished(),
                 Role::Fork | Role::Every(_) => {}
             }

@@ -90,11 +90,6 @@ pub(crate) enum Leaving {
 }
 
 impl Figures {
-    /// True once it must end at once.
-    pub(crate) fn is_killed(&self) -> bool {
-        self.leaving() == Leaving::Killed
-    }
-
     pub(crate) fn leaving(&self) -> Leaving {
         match self.leaving.load(Ordering::Acquire) {
             0 => Leaving::No,
@@ -359,14 +354,23 @@ impl Service {
         }
     }
 
-    /// Notes the end and refuses messages from now on; returns what waited.
-    pub(crate) fn conclude(&self, end: End) -> (Arc<Obituary>, Vec<Message>) {
+    /// Notes the end; nothing if it was noted before.
+    pub(super) fn note_end(&self, end: End) -> Option<Arc<Obituary>> {
         let obituary = Arc::new(Obituary::new(self, end));
-        let watchers = self.watchers.lock();
-        // Nobody else sets it: a service ends in its own turn, once.
-        let _ = self.obituary.set(obituary.clone());
-        drop(watchers);
-        (obituary, self.mailbox.close())
+        // Under the lock, or who begins to watch just now could miss it.
+        let _watchers = self.watchers.lock();
+        self.obituary.set(obituary.clone()).ok()?;
+        Some(obituary)
+    }
+
+    /// Refuses messages from now on; the callers of those that wait are told. The turn gets `last`
+    /// before all that it has in hand.
+    pub(super) fn turn_away(self: &Arc<Self>, last: Message) {
+        let Some(sealed) = self.mailbox.seal(last) else { return };
+        self.wake_if(sealed.wake);
+        for message in sealed.left {
+            message.reject(|| self.dead());
+        }
     }
 
     /// Tells those who watch. By now the service's names are free and its address leads nowhere.

@@ -169,13 +169,19 @@ fn end_outside(core: &Core) {
     if let Some(outside) = core.outside_address().and_then(|address| core.table.get(address)) {
         outside.control(Message::Kill(Box::new(End::Shutdown)));
     }
+    let killed = core.killed();
+    killed.iter().for_each(warn_stuck);
     core.table.for_each(|_, service| {
         if service.figures.leaving() == Leaving::Killed {
-            tracing::error!(
-                service = service.name(),
-                address = service.log_address(),
-                "cannot be ended: it is inside a C function that does not return"
-            );
+            warn_stuck(&service);
         }
     });
+}
+
+fn warn_stuck(service: &Arc<Service>) {
+    tracing::error!(
+        service = service.name(),
+        address = service.log_address(),
+        "cannot be ended: it is inside a C function that does not return"
+    );
 }

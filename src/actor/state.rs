@@ -521,7 +521,7 @@ impl State {
     /// Everybody who waits for something of this service that ends, and calls off its timers.
     pub(super) fn take_callers(&self) -> Vec<Caller> {
         let mut callers = self.unanswered.take();
-        callers.append(&mut self.skynet.ignored.borrow_mut());
+        callers.extend(self.skynet.take_callers());
         let keys = self.tasks.borrow().keys();
         for key in keys {
             self.disarm_timer(key);
@@ -533,7 +533,7 @@ impl State {
             self.disarm(&mut task);
         }
         for message in self.early.take() {
-            if let Message::Request { caller, .. } = message {
+            if let Message::Request { caller, .. } | Message::Numbered { caller, .. } = message {
                 callers.push(caller);
             }
         }

@@ -88,12 +88,12 @@ impl HostStats {
             ..HostStats::default()
         };
         let mut ticks = read(&totals.ticks);
-        core.table.for_each(|_, service| {
+        for service in core.all_services() {
             let figures = &service.figures;
             stats.waiting_messages += service.mailbox().counters().depth;
             let memory_bytes = figures.memory_bytes.load(Ordering::Relaxed);
             if memory_bytes == 0 {
-                return; // the Rust side, or inside its first turn
+                continue; // the Rust side, or inside its first turn
             }
             stats.services += 1;
             stats.messages += read(&figures.messages);
@@ -101,7 +101,7 @@ impl HostStats {
             stats.tasks += figures.tasks.load(Ordering::Relaxed);
             stats.memory_bytes += memory_bytes;
             stats.memory_of_largest_bytes = stats.memory_of_largest_bytes.max(memory_bytes);
-        });
+        }
         stats.time = core.scale().duration(ticks);
         let past_bytes = totals.memory_bytes.load(Ordering::Relaxed);
         let counted = stats.services as u64 + read(&totals.ended);

@@ -158,6 +158,9 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             && self.state.handlers.borrow().is_none()
             && !self.state.skynet.is_started();
         if is_script && !self.state.tasks.borrow().any_alive() {
+            if let Some(spawner) = self.state.skynet.take_spawner() {
+                spawner.answer(Payload::EMPTY);
+            }
             return Progress::Over { end: Box::new(End::Returned), at_once: false };
         }
         Progress::Idle
@@ -311,12 +314,14 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     fn run_ready(&mut self) -> bool {
         let round = self.state.ready.borrow().len();
         for _ in 0..round {
+            // Nothing of a service that was killed runs any more.
+            if self.state.service.mailbox().control_waits() {
+                break;
+            }
             let Some(key) = self.state.next_ready() else { break };
             self.steps += 1;
             self.run_ready_task(key);
-            let is_wanted_elsewhere =
-                self.state.service.mailbox().control_waits() || self.state.skynet.is_leaving();
-            if self.over.is_some() || is_wanted_elsewhere || self.is_used_up() {
+            if self.over.is_some() || self.state.skynet.is_leaving() || self.is_used_up() {
                 break;
             }
         }

@@ -273,7 +273,7 @@ impl Watch {
         let Some(used) = interrupter.cpu_time() else { return false };
         let beat = post.beat.load(Ordering::Relaxed);
         let service = Address::from_number(post.service.load(Ordering::Relaxed));
-        let service = service.and_then(|address| self.core.table.get(address));
+        let service = service.and_then(|address| self.core.running(address));
         let is_killed = |service: &Arc<Service>| service.figures.leaving() == Leaving::Killed;
         let must_end = kill_all || service.as_ref().is_some_and(is_killed);
         let seen = &mut self.seen[index];
@@ -290,7 +290,7 @@ impl Watch {
         }
         seen.since = used;
         seen.interruptions += 1;
-        // A service that is not in the table any more is being closed.
+        // A service that is not found any more is being closed.
         let offences =
             service.as_ref().map_or(0, |service| service.figures.note_offence(Instant::now()));
         let offences = offences.max(seen.interruptions);

@@ -129,8 +129,16 @@ fn search_host(stack: &mut Stack<'_>) -> NativeResult {
     search(stack, HOST)
 }
 
+/// The last searcher: for a module of skynet that is absent it says why, behind the places where it was
+/// looked for.
 fn search_libraries(stack: &mut Stack<'_>) -> NativeResult {
-    search(stack, LIBRARIES)
+    match stack.str(1).and_then(skynet::absent::module) {
+        Some(why) => {
+            stack.push_str(why);
+            Ok(Outcome::Return(1))
+        }
+        None => search(stack, LIBRARIES),
+    }
 }
 
 /// A searcher: the loader of the module and its place, or nothing.

@@ -13,6 +13,7 @@ use moonhive::ops::log::{self, LogSettings};
 use super::Failure;
 use super::config::Settings;
 use super::failure::USAGE;
+use super::values::Threads;
 
 /// What `start` is without a setting.
 const START: &str = "main";
@@ -53,10 +54,10 @@ fn log_service(config: &Config) -> Option<&str> {
 
 /// Adds what the file says to the host that the command line describes.
 pub fn apply(config: &Config, settings: &Settings, mut builder: HostBuilder) -> HostBuilder {
-    if let Some(threads) = config.get("thread").and_then(|text| text.parse().ok())
+    if let Some(threads) = config.get("thread").and_then(|text| text.parse::<Threads>().ok())
         && settings.threads.is_none()
     {
-        builder = builder.threads(threads);
+        builder = builder.threads(threads.0.get());
     }
     for (key, value) in config.iter() {
         let is_overridden = settings.set.iter().any(|(own, _)| own == key);
@@ -73,14 +74,13 @@ pub fn apply(config: &Config, settings: &Settings, mut builder: HostBuilder) -> 
         .c_module_patterns(config.patterns("lua_cpath"))
 }
 
-/// Warns of what has no effect, and starts the service that takes the log.
+/// Warns of what has no effect or makes no sense, and starts the service that takes the log.
 ///
 /// # Errors
 /// When that service does not start.
 pub fn prepare(config: &Config, host: &Host) -> Result<(), HostError> {
-    let without_effect = config.without_effect();
-    if !without_effect.is_empty() {
-        tracing::warn!("settings of skynet without effect here: {}", without_effect.join(", "));
+    if let Some(warning) = config.warning() {
+        tracing::warn!("{warning}");
     }
     if let Some(name) = log_service(config) {
         host.spawn(Spawn::named(name).register(LOGGER), ())?;

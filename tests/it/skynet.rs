@@ -232,6 +232,70 @@ fn hex(text: &str) -> String {
 }
 
 #[test]
+fn a_service_that_is_launched_with_a_log_is_recorded_from_its_start() {
+    let main = "if ... then
+          skynet.start(function()
+            skynet.dispatch('lua', function(session) if session > 0 then skynet.retpack() end end)
+          end)
+        else
+          skynet.start(function()
+            local echo = skynet.call('.launcher', 'lua', 'LOGLAUNCH', 'snlua', 'main', 'echo')
+            skynet.call(echo, 'lua', 'seen')
+            print(('%08x'):format(echo))
+            skynet.abort()
+          end)
+        end";
+    let scratch = scratch("skynet_loglaunch", main);
+    scratch.file("config", "start = 'main'\nluaservice = './?.lua'\nlogpath = './records'\n");
+    std::fs::create_dir(scratch.path("records")).unwrap();
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let echo = ended.stdout.trim_end();
+    let record = std::fs::read_to_string(scratch.path(&format!("records/{echo}.log"))).unwrap();
+    assert!(record.starts_with("open time: "), "{record}");
+    assert!(record.contains(&hex("seen")), "{record}");
+}
+
+#[test]
+fn settings_that_look_wrong_are_named_in_the_one_warning() {
+    let scratch = scratch("skynet_misspelt", "skynet.abort()");
+    let config = "start = 'main'\nluaservice = './?.lua'\nthred = 9\nthread = 'abc'\n\
+                  fancy = 3\ndaemon = './pid'\n";
+    scratch.file("config", config);
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{}", ended.stderr);
+    let told = "perhaps misspelt: thred (thread?); not understood: thread = abc \
+                (a number from 1 to 1024 is expected); without effect here: daemon";
+    assert!(lines[0].ends_with(told), "{}", ended.stderr);
+}
+
+#[test]
+fn a_service_that_grows_is_named_in_the_log() {
+    let main = "skynet.start(function()
+          text = ('x'):rep(33 << 20)
+          skynet.sleep(0)
+          skynet.timeout(1, skynet.abort)
+        end)";
+    let ended = scratch("skynet_grows", main).run(["run", "main.lua"]).expect_code(0);
+    let told = "WARN main:00000002 memory warning: it uses 33.";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+}
+
+#[test]
+fn what_the_logger_is_sent_stands_in_the_log_if_no_service_takes_it() {
+    let main = "skynet.start(function()
+          skynet.register_protocol { name = 'text', id = skynet.PTYPE_TEXT, pack = tostring }
+          skynet.send('.logger', 'text', 'a line for the logger')
+          skynet.call('.logger', 'debug', 'PING')
+          skynet.error 'a line of its own'
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_own_logger", main).run(["run", "main.lua"]).expect_code(0);
+    assert!(ended.stderr.contains("[:00000002] a line for the logger"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("main:00000002 a line of its own"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_record_without_a_folder_says_so() {
     let main = "skynet.start(function()
           print(pcall(skynet.call, skynet.self(), 'debug', 'LOGON'))
@@ -358,7 +422,6 @@ fn the_host_lives_on_when_the_main_service_is_killed() {
           end
           skynet.timeout(1, function()
             skynet.kill(tonumber(victim))
-            skynet.sleep(1)
             print(pcall(skynet.call, tonumber(victim), 'lua') == false)
             skynet.exit()
           end)

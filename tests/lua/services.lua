@@ -176,6 +176,26 @@ test("a monitor is told once, and every monitor of a service is", function()
   equal(table.concat(told, " "), "1killed 2killed 3killed")
 end)
 
+test("a service that was killed in a turn is found by nobody when kill returns", function()
+  local witness, group = hive.spawn "service.echo", hive.group "looping"
+  for _ = 1, 5 do
+    local service = hive.spawn { "service.looping", register = "looping" }
+    group:join(service)
+    hive.send(service, "loop", witness)
+    repeat
+    until #witness:seen() > 0
+    equal(hive.kill(service, "while it computes"), true)
+    equal(hive.find "looping", nil)
+    equal(#group:members(), 0)
+    match(fails("dead", hive.call, service, "loop").message, "while it computes")
+    fails("dead", hive.send, service, "loop")
+    equal(hive.kill(service), false)
+    equal(hive.stop(service), false)
+    equal(end_of(service).code, "killed")
+  end
+  hive.kill(witness)
+end)
+
 test("a cancelled monitor is not told", function()
   local service, told = hive.spawn "service.echo", false
   local monitor = hive.monitor(service, function()

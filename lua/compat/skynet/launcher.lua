@@ -72,13 +72,45 @@ function command.REMOVE() end
 command.LAUNCHOK = command.REMOVE
 command.ERROR = command.REMOVE
 
+-- Tasks that start services, by the sessions of the requests that they serve.
+local launching = {}
+
+-- The service that a task starts. A task that waits in `newservice` keeps the service as a first
+-- argument; nothing for one that waits elsewhere or not at all.
+local function started_by(co)
+  local info = co and debug.getinfo(co, 0, "f")
+  if info and info.func == skynet.newservice then
+    local _, service = debug.getlocal(co, 0, 1)
+    return skynet.localname(skynet.address(service))
+  end
+end
+
 function command.LAUNCH(_, name, ...)
+  local session = skynet.context()
+  launching[session] = coroutine.running()
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      launching[session] = nil
+    end,
+  })
   return skynet.newservice(name, ...)
 end
 
-command.LOGLAUNCH = command.LAUNCH
+-- The same for a service whose messages are recorded from the time when its file has run.
+function command.LOGLAUNCH(...)
+  skynet.fork(function(co)
+    local address = started_by(co)
+    if address then
+      skynet.send(address, "debug", "LOGON")
+    end
+  end, coroutine.running())
+  return command.LAUNCH(...)
+end
 
-function command.QUERY() end
+-- The address of the service that a LAUNCH of that session is starting.
+function command.QUERY(session)
+  return started_by(launching[session])
+end
 
 skynet.start(function()
   skynet.dispatch("lua", function(session, _, name, ...)

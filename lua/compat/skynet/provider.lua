@@ -28,15 +28,10 @@ end
 
 local command = {}
 
-function command.launch(name, code, ...)
-  local service = record(name)
-  if service.address then
-    return service.address
-  elseif service.launching then
-    return wait_for(service)
-  end
-  service.launching, failures[name] = true, nil
-  local ok, result = pcall(core.newcell, name, code, ...)
+-- Starts a service and tells all who wait for it. A task of its own does, since the deadline of
+-- whoever asked first is not that of the start.
+local function run(name, service, ...)
+  local ok, result = pcall(core.newcell, name, ...)
   if ok and not result then
     ok, result = false, ("the service %s exited while it started"):format(name)
   end
@@ -47,7 +42,17 @@ function command.launch(name, code, ...)
   end
   while skynet.wakeup(service) do
   end
-  return ok and result or error(result, 0)
+end
+
+function command.launch(name, ...)
+  local service = record(name)
+  if service.address then
+    return service.address
+  elseif not service.launching then
+    service.launching, failures[name] = true, nil
+    skynet.fork(run, name, service, ...)
+  end
+  return wait_for(service)
 end
 
 function command.query(name)
@@ -64,8 +69,9 @@ function command.close(name)
     return false
   end
   known[name] = nil
+  local was_alive = core.alive(service.address)
   skynet.kill(service.address)
-  return true
+  return was_alive
 end
 
 skynet.start(function()

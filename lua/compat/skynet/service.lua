@@ -1,6 +1,7 @@
 -- The module `skynet.service`: unique services that begin with a function instead of a file.
 
 local skynet = require "skynet"
+local is_alive = require("skynet.core").alive
 
 local service = {}
 
@@ -29,7 +30,7 @@ end
 -- The address of the service of that name; waits until there is one.
 function service.query(name)
   local known = service.address and service.address[name]
-  if known then
+  if known and is_alive(known) then
     return known
   end
   return skynet.call(keeper, "lua", "query", name)

@@ -52,15 +52,9 @@ local function key_of(name, snax_name)
   return name
 end
 
-function command.LAUNCH(...)
-  local key = key_of(...)
-  local service = record(key)
-  if service.address then
-    return service.address
-  elseif service.launching then
-    return wait_for(service)
-  end
-  service.launching, failures[key] = true, nil
+-- Starts a service and tells all who wait for it. A task of its own does, since the deadline of
+-- whoever asked first is not that of the start.
+local function run(key, service, ...)
   local ok, result = pcall(start, ...)
   if ok and result then
     service.address = result
@@ -70,10 +64,18 @@ function command.LAUNCH(...)
   end
   while skynet.wakeup(service) do
   end
-  if not ok then
-    error(result, 0)
+end
+
+function command.LAUNCH(...)
+  local key = key_of(...)
+  local service = record(key)
+  if service.address then
+    return service.address
+  elseif not service.launching then
+    service.launching, failures[key] = true, nil
+    skynet.fork(run, key, service, ...)
   end
-  return result
+  return wait_for(service)
 end
 
 function command.QUERY(...)

@@ -5,7 +5,7 @@
 local hive = require "hive"
 
 local assert, ipairs, load, loadfile, next = assert, ipairs, load, loadfile, next
-local setmetatable = setmetatable
+local pairs, pcall, setmetatable, type = pairs, pcall, setmetatable, type
 local share = hive.share
 
 local sharetable = {}
@@ -27,9 +27,27 @@ function sharetable.loadstring(name, source, ...)
   publish(name, assert(load(source, "@" .. name)), ...)
 end
 
--- Shares a table under a name.
+-- The same values without metatables, as they would arrive in a message.
+local function plain(value, copies)
+  if type(value) ~= "table" or share.is(value) then
+    return value
+  end
+  local copy = copies[value]
+  if not copy then
+    copy = {}
+    copies[value] = copy
+    for k, v in pairs(value) do
+      copy[plain(k, copies)] = plain(v, copies)
+    end
+  end
+  return copy
+end
+
+-- Shares a table under a name, without the metatables of the tables in it.
 function sharetable.loadtable(name, value)
-  share.publish(name, value)
+  if not pcall(share.publish, name, value) then
+    share.publish(name, plain(value, {}))
+  end
 end
 
 -- The table that a name stands for; nil if it stands for nothing.

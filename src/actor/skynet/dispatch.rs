@@ -2,10 +2,8 @@
 //! the worker finds the handler and unpacks straight onto the stack of a pooled coroutine.
 
 use super::{Form, Handler, Origin, Protocol};
-use crate::actor::alarm::Alarm;
-use crate::actor::begin::keep_function;
 use crate::actor::fault::{Code, Fault};
-use crate::actor::message::{Caller, Message};
+use crate::actor::message::Caller;
 use crate::actor::request::Terms;
 use crate::actor::serve::{fault_of, no_memory};
 use crate::actor::slots::Key;
@@ -14,9 +12,6 @@ use crate::actor::task::{Deadlines, Role, Stage, Task};
 use crate::actor::turn::Turn;
 use crate::message::Payload;
 use crate::vm::{Coroutine, Kind, Reference, Stack};
-
-/// Runs functions before the start function.
-const START_TEXT: &str = include_str!("../../../lua/boot/start.lua");
 
 /// Where a dispatched coroutine has the first value of its message: above the handler, the session and
 /// the source.
@@ -169,50 +164,6 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// The service's file has returned and asked for a start function: runs it. The service serves
-    /// from now on; whoever spawned it waits until the function has ended.
-    pub(in crate::actor) fn run_start(&mut self, caller: Option<Caller>, function: Reference) {
-        let init = self.state.skynet.take_init();
-        let coroutine = self.stack.coroutine();
-        let mut stack = self.stack.in_coroutine(&coroutine);
-        if !init.is_empty()
-            && let Err(error) = stack.load_embedded("start", START_TEXT)
-        {
-            self.stack.recycle(coroutine);
-            return self.main_failed(caller, fault_of(&error));
-        }
-        for function in std::iter::once(function).chain(init) {
-            stack.push_kept(&function);
-            stack.release(function);
-        }
-        let arguments = stack.top() - 1;
-        let mut task = Task::new(Stage::Running, Role::Start);
-        task.caller = caller;
-        if self.state.skynet.starts_late.get() {
-            self.begin_behind_messages(task, coroutine);
-        } else {
-            self.begin(task, coroutine, arguments);
-        }
-        self.serve_early();
-    }
-
-    /// Lets a task wait with what is on its stack until the messages are handled that have come.
-    fn begin_behind_messages(&mut self, mut task: Task, coroutine: Coroutine) {
-        task.stage = Stage::Armed;
-        task.function = Some(keep_function(&mut self.stack.in_coroutine(&coroutine), 1));
-        self.stack.recycle(coroutine);
-        match self.state.insert(task) {
-            Ok(key) => {
-                self.state.service.post(Message::Alarm(Alarm::Begin(key.to_bits())));
-            }
-            Err((fault, mut task)) => {
-                let caller = task.caller.take();
-                self.state.release_task(self.stack, task);
-                self.main_failed(caller, fault);
-            }
-        }
-    }
-
     /// Takes back what the task that ran until now was lent, and stops its watch.
     #[inline]
     pub(in crate::actor) fn task_paused(&self, key: Key) {
@@ -239,16 +190,6 @@ impl Turn<'_, '_> {
             Ok(()) => self.resume(key, coroutine, 2, None),
             Err(fault) => self.resume(key, coroutine, 0, Some(Box::new(fault))),
         }
-    }
-
-    /// The start function has returned: whoever spawned the service learns that it is there.
-    pub(in crate::actor) fn started(&mut self, caller: Option<Caller>) {
-        self.stack.settle();
-        let Some(caller) = caller else { return };
-        match self.state.start_in_vain() {
-            None => caller.answer(Payload::EMPTY),
-            Some(fault) => caller.fail(fault),
-        };
     }
 }
 

@@ -3,8 +3,9 @@
 use super::Skynet;
 use crate::actor::end::End;
 use crate::actor::fault::Fault;
+use crate::actor::message::Message;
 use crate::actor::slots::Key;
-use crate::actor::state::State;
+use crate::actor::state::{ExitStage, State};
 
 impl Skynet {
     /// True once the service has decided to end: no other task begins or goes on.
@@ -30,10 +31,17 @@ impl State {
         self.leave(End::Exited(None));
     }
 
-    /// The service is killed when the running task waits or ends.
+    /// The service is killed: nobody finds it from now on, and it ends when the running task waits or
+    /// ends.
     pub(crate) fn kill_own(&self) {
+        let end = End::Killed(None);
+        self.core.retire(&self.service, end.clone());
+        // A finalizer may run outside of any turn, which is then needed.
+        self.service.turn_away(Message::Kill(Box::new(end.clone())));
         self.skynet.is_leaving.set(true);
-        self.leave(End::Killed(None));
+        self.leave(end);
+        // Nothing can be told to an exit handler any more.
+        self.exit.set(ExitStage::Done);
     }
 
     /// Why whoever waits for the start of this service waits in vain although its start function has

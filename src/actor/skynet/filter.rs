@@ -147,6 +147,15 @@ impl State {
         let service = &self.service;
         tracing::info!(service = service.name(), address = service.log_address(), "{text}");
     }
+
+    /// The same for a warning of the host.
+    pub(super) fn warn_line(&self, text: &str) {
+        if self.tell_logger(text) {
+            return;
+        }
+        let service = &self.service;
+        tracing::warn!(service = service.name(), address = service.log_address(), "{text}");
+    }
 }
 
 /// Pushes the protocol, the pointer and the size, the session and the source of a message.

@@ -15,8 +15,10 @@ mod channels;
 mod dispatch;
 mod ends;
 mod filter;
+mod memory;
 mod protocols;
 mod send;
+mod start;
 mod tasks;
 mod watch;
 
@@ -32,7 +34,9 @@ use blocks::Blocks;
 pub(crate) use boards::{Boards, Reader, Writer};
 pub(super) use dispatch::{COMMAND, Incoming};
 pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
+pub(crate) use send::LOGGER;
 
+use memory::MemoryWarning;
 use watch::Watch;
 
 use super::message::{Caller, Message};
@@ -77,8 +81,14 @@ pub(crate) struct Skynet {
     pub(crate) blocks: RefCell<Blocks>,
     /// The service's file, if it has one.
     file: OnceCell<PathBuf>,
-    /// What runs when the service's file has returned.
-    start: Cell<Option<Reference>>,
+    /// What runs when the service's file has returned, in this order.
+    starts: RefCell<Vec<Reference>>,
+    /// Whoever spawned the service waits until a start function has ended.
+    pub(super) awaits_start: Cell<bool>,
+    /// Who that is, once the file has returned.
+    spawner: Cell<Option<Caller>>,
+    /// Lua memory beyond which the log is told.
+    memory_warning: Cell<MemoryWarning>,
     /// What modules want to have run before that.
     init: RefCell<Vec<Reference>>,
     /// The file asked for a start function: the service lives until it exits.
@@ -107,11 +117,12 @@ pub(crate) struct Skynet {
 }
 
 impl Skynet {
-    /// The service lives until it exits, and `function` runs once its file has returned.
-    pub(crate) fn set_start(&self, function: Reference) -> Option<Reference> {
+    /// The service lives until it exits, and `function` runs once its file has returned, behind those that
+    /// asked for it before.
+    pub(crate) fn add_start(&self, function: Reference) {
         self.started.set(true);
         self.starts_late.set(self.has_early.get());
-        self.start.replace(Some(function))
+        self.starts.borrow_mut().push(function);
     }
 
     /// The service's file, if it has one.
@@ -133,8 +144,8 @@ impl Skynet {
         self.init.take()
     }
 
-    pub(super) fn take_start(&self) -> Option<Reference> {
-        self.start.take()
+    pub(super) fn take_starts(&self) -> Vec<Reference> {
+        self.starts.take()
     }
 
     /// Every message is looked at before it finds its handler.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::{Envelope, VALUES};
 use crate::actor::core::Core;
 use crate::actor::fault::Fault;
+use crate::actor::host::kill;
+use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::message::{Caller, Message};
 use crate::actor::request::{RequestId, Terms};
 use crate::actor::service::Service;
@@ -13,16 +15,31 @@ use crate::actor::task::Wait;
 use crate::message::Payload;
 
 /// The name of the service that gets log lines in place of the host's log.
-const LOGGER: &str = ".logger";
+pub(crate) const LOGGER: &str = ".logger";
 /// The protocol in which they come.
 const TEXT: u8 = 0;
 /// The protocol in which it is told to begin the log anew.
 const SYSTEM: u8 = 4;
 
 impl Core {
+    /// The service that has taken the log over. The host's own of that name is none: it only writes down
+    /// what it is sent.
+    fn logger(&self) -> Option<Arc<Service>> {
+        self.names.find(LOGGER).filter(|logger| logger.name() != LOGGER)
+    }
+
+    /// Lets a program's service have the name of the log, if the host's own has it.
+    pub(crate) fn give_log_away(&self) {
+        if let Some(logger) = self.names.find(LOGGER)
+            && logger.name() == LOGGER
+        {
+            kill(&logger, Some("another service takes the log over".to_owned()));
+        }
+    }
+
     /// Tells the service that has taken the log over, if there is one, to begin it anew.
     pub(crate) fn renew_log(self: &Arc<Self>) {
-        if let Some(logger) = self.names.find(LOGGER)
+        if let Some(logger) = self.logger()
             && let Ok(outside) = self.outside()
         {
             let caller = Caller::sender(outside.clone());
@@ -35,6 +52,15 @@ impl Core {
 }
 
 impl State {
+    /// The service speaks skynet, whose programs take for granted that a send succeeds: as many messages
+    /// may wait for it, unless whoever spawned it gave it a limit of its own.
+    pub(crate) fn widen_mailbox(&self) {
+        let mailbox = self.service.mailbox();
+        if mailbox.messages_max() == self.core.settings.mailbox.messages {
+            mailbox.raise_messages_max(SKYNET_MAILBOX_MESSAGES);
+        }
+    }
+
     /// Sends a request by any protocol; the running task then has to block.
     ///
     /// # Errors
@@ -61,7 +87,7 @@ impl State {
     /// Hands a log line to the service that has taken the log over; false if there is none, or if it
     /// is this one.
     pub(crate) fn tell_logger(&self, text: &str) -> bool {
-        let Some(logger) = self.core.names.find(LOGGER) else { return false };
+        let Some(logger) = self.core.logger() else { return false };
         logger.address() != self.service.address()
             && self.send_by(TEXT, &logger, text.as_bytes().into()).is_ok()
     }

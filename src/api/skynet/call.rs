@@ -57,9 +57,11 @@ fn call(stack: &mut Stack<'_>) -> NativeResult {
 fn rawcall(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "rawcall")?;
-    let target = existing(stack, state)?;
+    let target = target(stack, state, 1)?;
     let number = protocol(stack, state, 2)?.number;
+    // The message is gone, as one that was sent, also if nobody is there to get it.
     let payload = block::take(stack, state, 3)?;
+    let target = found(stack, target)?;
     stack.set_top(2);
     if let Err(fault) = state.call_by(number, target, payload) {
         return Err(failed(&fault));
@@ -226,7 +228,17 @@ fn genid(stack: &mut Stack<'_>) -> NativeResult {
 /// That there is none.
 #[inline]
 fn existing(stack: &mut Stack<'_>, state: &State) -> Result<Arc<Service>, Raise> {
-    match target(stack, state, 1)? {
+    let target = target(stack, state, 1)?;
+    found(stack, target)
+}
+
+/// The service that the first argument leads to.
+///
+/// # Errors
+/// That there is none.
+#[inline]
+fn found(stack: &mut Stack<'_>, target: Target) -> Result<Arc<Service>, Raise> {
+    match target {
         Target::Found(service) => Ok(service),
         Target::Missing(fault) => {
             let address = label(stack, 1);

@@ -8,17 +8,27 @@ use crate::vm::{LoadMode, LuaError, Raise, Vm, VmError};
 const TEXT: &str = include_str!("../../../lua/compat/skynet/config.lua");
 
 /// Settings that the host takes over.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 11] = [
     "logger",
+    "logpath",
     "logservice",
     "lua_cpath",
     "lua_path",
     "lualoader",
     "luaservice",
     "preload",
+    "snax",
     "start",
     "thread",
 ];
+
+/// Settings that are whole numbers, with the smallest and the largest.
+const NUMBERS: [(&str, u64, u64); 3] =
+    [("harbor", 0, 255), ("memlimit", 1, u64::MAX), ("thread", 1, 1024)];
+/// Settings that are switches.
+const SWITCHES: [&str; 2] = ["enablessl", "profile"];
+/// Letters from which on a name is long enough for two slips.
+const LONG_NAME: usize = 8;
 
 /// Settings of skynet that have no meaning here, and the values that ask for nothing.
 const WITHOUT_EFFECT: [(&str, &[&str]); 15] = [
@@ -103,6 +113,85 @@ impl Config {
         let keys = WITHOUT_EFFECT.iter().filter(|(key, nothing)| asks(key, nothing));
         keys.map(|(key, _)| *key).collect()
     }
+
+    /// Settings that nobody but the program knows and whose names are nearly those of others, with the
+    /// others' names.
+    pub fn misspelt(&self) -> Vec<(&str, &'static str)> {
+        let keys = self.settings.keys().map(String::as_str);
+        let unknown = keys.filter(|key| known_names().all(|name| name != *key));
+        let slips = |name: &str| if name.len() < LONG_NAME { 1 } else { 2 };
+        unknown
+            .filter_map(|key| {
+                let near = |name: &&str| is_near(key, name, slips(name));
+                Some((key, known_names().find(near)?))
+            })
+            .collect()
+    }
+
+    /// Settings whose values make no sense, with the value and what is expected.
+    pub fn senseless(&self) -> Vec<(&str, &str, String)> {
+        let fault = |(key, value): (&'_ str, &'_ str)| expected(key, value);
+        self.iter().filter_map(|setting| Some((setting.0, setting.1, fault(setting)?))).collect()
+    }
+
+    /// One line about all that a reader of the file should know; nothing if there is nothing.
+    pub fn warning(&self) -> Option<String> {
+        let misspelt = self.misspelt().into_iter().map(|(key, name)| format!("{key} ({name}?)"));
+        let senseless = self.senseless().into_iter();
+        let senseless =
+            senseless.map(|(key, value, expected)| format!("{key} = {value} ({expected})"));
+        let parts = [
+            ("perhaps misspelt", misspelt.collect::<Vec<_>>()),
+            ("not understood", senseless.collect()),
+            (
+                "without effect here",
+                self.without_effect().iter().map(ToString::to_string).collect(),
+            ),
+        ];
+        let parts = parts.into_iter().filter(|(_, list)| !list.is_empty());
+        let parts: Vec<_> =
+            parts.map(|(what, list)| format!("{what}: {}", list.join(", "))).collect();
+        (!parts.is_empty()).then(|| format!("settings of skynet {}", parts.join("; ")))
+    }
+}
+
+/// The names of all settings that the host or skynet knows.
+fn known_names() -> impl Iterator<Item = &'static str> {
+    KNOWN.into_iter().chain(WITHOUT_EFFECT.into_iter().map(|(key, _)| key))
+}
+
+/// What is expected in the place of that value; nothing if it is all right.
+fn expected(key: &str, value: &str) -> Option<String> {
+    let is_switch = ["true", "false"].contains(&value);
+    if let Some((_, least, most)) = NUMBERS.into_iter().find(|(name, ..)| *name == key) {
+        let is_there = value.parse().is_ok_and(|number| (least..=most).contains(&number));
+        let most = if most == u64::MAX { String::new() } else { format!(" to {most}") };
+        return (!is_there).then(|| format!("a number from {least}{most} is expected"));
+    }
+    if SWITCHES.contains(&key) {
+        return (!is_switch).then(|| "true or false is expected".to_owned());
+    }
+    (is_switch && known_names().any(|name| name == key)).then(|| "a text is expected".to_owned())
+}
+
+/// Whether so many slips make one name of the other: a letter too many, one too few, another letter,
+/// or two neighbours that changed places.
+fn is_near(name: &str, other: &str, slips: usize) -> bool {
+    let (name, other) = (name.as_bytes(), other.as_bytes());
+    let mut rows = vec![(0..=other.len()).collect::<Vec<_>>()];
+    for (i, letter) in name.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, wanted) in other.iter().enumerate() {
+            let replaced = rows[i][j] + usize::from(letter != wanted);
+            let mut best = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *letter == other[j - 1] && name[i - 1] == *wanted {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[name.len()][other.len()] <= slips
 }
 
 #[cfg(test)]
@@ -149,6 +238,64 @@ mod tests {
         }
         assert!(Config::read(&folder.join("missing")).is_err());
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+        Config { settings: settings.collect() }
+    }
+
+    #[test]
+    fn names_that_are_nearly_known_are_told_with_the_known_one() {
+        let settings =
+            ["thred", "strat", "lua_servic", "luaservices", "daemno", "thread", "logpth"];
+        let config = config(&settings.map(|key| (key, "x")));
+        let expected = [
+            ("daemno", "daemon"),
+            ("logpth", "logpath"),
+            ("lua_servic", "luaservice"),
+            ("luaservices", "luaservice"),
+            ("strat", "start"),
+            ("thred", "thread"),
+        ];
+        assert_eq!(config.misspelt(), expected);
+    }
+
+    #[test]
+    fn settings_of_the_program_are_not_told_of() {
+        let settings = [("fancy", "3"), ("db_host", "x"), ("port", "8888"), ("maxclient", "64")];
+        let config = config(&settings);
+        assert_eq!((config.misspelt(), config.warning()), (vec![], None));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_told_with_what_is_expected() {
+        for (key, value, expected) in [
+            ("thread", "abc", Some("a number from 1 to 1024 is expected")),
+            ("thread", "0", Some("a number from 1 to 1024 is expected")),
+            ("thread", "2.5", Some("a number from 1 to 1024 is expected")),
+            ("thread", "8", None),
+            ("memlimit", "-1", Some("a number from 1 is expected")),
+            ("harbor", "256", Some("a number from 0 to 255 is expected")),
+            ("profile", "yes", Some("true or false is expected")),
+            ("start", "true", Some("a text is expected")),
+            ("start", "5", None),
+            ("own", "true", None),
+        ] {
+            let config = config(&[(key, value)]);
+            let told: Vec<String> = config.senseless().into_iter().map(|told| told.2).collect();
+            assert_eq!(told, Vec::from_iter(expected), "{key} = {value}");
+        }
+    }
+
+    #[test]
+    fn one_warning_names_all() {
+        let config = config(&[("thread", "many"), ("thred", "9"), ("daemon", "./pid"), ("x", "1")]);
+        assert_eq!(
+            config.warning().unwrap(),
+            "settings of skynet perhaps misspelt: thred (thread?); not understood: thread = many \
+             (a number from 1 to 1024 is expected); without effect here: daemon"
+        );
     }
 
     #[test]

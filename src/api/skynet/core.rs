@@ -57,8 +57,7 @@ fn protocols(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `services()`: every service of the host by its address, with how it was launched. Those that were killed
-/// are none any more.
+/// `services()`: every service of the host by its address, with how it was launched.
 fn services(stack: &mut Stack<'_>) -> NativeResult {
     let core = &State::of(stack)?.core;
     let outside = core.outside_address();
@@ -67,7 +66,6 @@ fn services(stack: &mut Stack<'_>) -> NativeResult {
         .snapshot()
         .into_iter()
         .filter(|(address, _)| Some(*address) != outside)
-        .filter(|(_, service)| !service.figures.is_killed())
         .map(|(address, service)| (address, service.launched()))
         .collect();
     stack.push_table(0, all.len());

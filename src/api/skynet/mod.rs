@@ -5,6 +5,7 @@
 //! files of `lua/compat/skynet` that `LUA` names, when the program first asks for it. A service
 //! pays for what it uses, and one that never requires the module for nothing.
 
+pub(super) mod absent;
 mod answer;
 mod arguments;
 pub(in crate::api) mod block;
@@ -197,6 +198,7 @@ fn push_module(stack: &mut Stack<'_>, name: &str) -> Result<(), Raise> {
     if kind != Kind::Function {
         return Err(Raise::message("the global `require` is not a function any more"));
     }
+    stack.remove(stack.top() - 1);
     stack.push_str(name);
     stack.call_or_raise(1, 1)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arguments::{Target, target};
 use super::block;
 use super::spawn::{ALWAYS_THERE, NAME_KEEPER, named_service};
+use crate::actor::skynet::LOGGER;
 use crate::actor::{Service, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
@@ -80,6 +81,9 @@ fn take_name(stack: &mut Stack<'_>, state: &State, service: &Arc<Service>) -> Na
     if name.starts_with(':') {
         let text = format!("`{name}` cannot be a name: with a colon in front it is an address");
         return Err(Raise::argument(1, text));
+    }
+    if name == LOGGER {
+        state.core.give_log_away();
     }
     state.core.names.register(name, service).map_err(|fault| Raise::message(fault.message))?;
     // Whoever waits for the name asked the keeper after looking for it in vain, so it runs by now.

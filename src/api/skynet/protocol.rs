@@ -252,7 +252,7 @@ fn traceproto(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.start(f)`: `f` runs when the service's file has returned.
+/// `skynet.start(f)`: `f` runs when the service's file has returned, or soon if it has.
 fn start(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_kind(1, Kind::Function)?;
@@ -261,17 +261,14 @@ fn start(stack: &mut Stack<'_>) -> NativeResult {
 
 fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
     stack.set_top(argument);
+    state.widen_mailbox();
     if state.has_started() {
-        // The file returned long ago: there is nothing left to wait for.
-        return match state.fork(stack, argument) {
+        return match state.start_late(stack, argument) {
             Ok(_) => Ok(Outcome::Return(0)),
             Err(fault) => Err(Raise::message(fault.message)),
         };
     }
-    let function = stack.keep();
-    if let Some(before) = state.skynet.set_start(function) {
-        stack.release(before);
-    }
+    state.skynet.add_start(stack.keep());
     Ok(Outcome::Return(0))
 }
 

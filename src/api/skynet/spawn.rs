@@ -4,11 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::absent;
 use super::arguments::{Target, check_can_block, target};
 use super::block;
 use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
+use crate::actor::skynet::LOGGER;
 use crate::actor::{
-    Caller, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
+    Caller, Code, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
 };
 use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
 
@@ -24,7 +26,8 @@ pub(super) const NATIVES: [(&str, Native); 5] = [
 pub(super) const NAME_KEEPER: &str = ".cslave";
 
 /// Services that begin when somebody first asks for their name.
-pub(in crate::api) const SERVICES: [StandardService; 6] = [
+pub(in crate::api) const SERVICES: [StandardService; 7] = [
+    (LOGGER, include_str!("../../../lua/compat/skynet/logger.lua")),
     (NAME_KEEPER, include_str!("../../../lua/compat/skynet/cslave.lua")),
     (".launcher", include_str!("../../../lua/compat/skynet/launcher.lua")),
     (".provider", include_str!("../../../lua/compat/skynet/provider.lua")),
@@ -34,7 +37,7 @@ pub(in crate::api) const SERVICES: [StandardService; 6] = [
 ];
 
 /// Those of them that a program for skynet finds by `skynet.localname`.
-pub(super) const ALWAYS_THERE: [&str; 2] = [".launcher", ".service"];
+pub(super) const ALWAYS_THERE: [&str; 3] = [".launcher", LOGGER, ".service"];
 
 /// Services of the host's own that are started by their file's name.
 pub(in crate::api) const PROGRAMS: [StandardService; 1] =
@@ -143,8 +146,10 @@ fn launch(stack: &mut Stack<'_>) -> NativeResult {
 fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
     let line = stack.check_str(argument)?.to_owned();
     let mut words = line.split(is_space).filter(|word| !word.is_empty());
-    let spawn = Spawn::by_skynet_name(words.next().unwrap_or_default())
-        .mailbox_messages(SKYNET_MAILBOX_MESSAGES);
+    let Some(name) = words.next() else {
+        return Err(Raise::argument(argument, "the name of a service must not be empty"));
+    };
+    let spawn = Spawn::by_skynet_name(name).mailbox_messages(SKYNET_MAILBOX_MESSAGES);
     for (place, word) in (argument + 1..).zip(words) {
         stack.push_str(word);
         stack.insert(place);
@@ -188,7 +193,9 @@ fn spawn_and_wait(
         }
         Err(fault) => {
             state.cancel_wait();
-            Err(not_started(&fault.message))
+            let absent = (fault.code == Code::NotFound).then(|| absent::service(&spawn.name));
+            let hint = absent.flatten().map(|why| format!("\nhint: {why}")).unwrap_or_default();
+            Err(not_started(&format!("{}{hint}", fault.message)))
         }
     }
 }
@@ -206,12 +213,24 @@ fn spawned(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
         if has_exited(stack, state) {
             return Ok(Outcome::Return(0));
         }
+        if matches!(fault.code, Code::Timeout | Code::Cancelled) {
+            kill_unknown(stack, state, fault.code.as_str());
+        }
         return Err(not_started(&fault.report()));
     }
     if let Some(Light::Service(address)) = Light::at(stack, 1) {
         stack.push_integer(address.number() as i64);
     }
     Ok(Outcome::Return(1))
+}
+
+/// Ends the service in the first argument, whose address nobody will ever know.
+fn kill_unknown(stack: &Stack<'_>, state: &State, why: &str) {
+    if let Some(Light::Service(address)) = Light::at(stack, 1)
+        && let Ok(service) = state.core.service(address)
+    {
+        kill_service(&service, Some(format!("its spawn ended with `{why}`")));
+    }
 }
 
 /// True if the service in the first argument has ended by its own will.

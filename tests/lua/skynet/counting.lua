@@ -22,6 +22,17 @@ function response.fail()
   error "a failing response"
 end
 
+local hanging = 0
+
+function response.hang()
+  hanging = hanging + 1
+  skynet.wait()
+end
+
+function response.hangs()
+  return hanging
+end
+
 function response.log()
   return table.concat(log, ", ")
 end

@@ -39,6 +39,27 @@ function course.calls_back()
   answer(skynet.call(target, "lua"))
 end
 
+function course.asks()
+  skynet.call(target, "lua")
+end
+
+-- Takes the log, and answers its last line.
+function course.keeps_log()
+  local last
+  skynet.register_protocol {
+    name = "text",
+    id = skynet.PTYPE_TEXT,
+    unpack = skynet.tostring,
+    dispatch = function(_, _, text)
+      last = text
+    end,
+  }
+  skynet.register ".logger"
+  skynet.dispatch("lua", function()
+    skynet.retpack(last)
+  end)
+end
+
 function course.plain()
   skynet.info_func(function(...)
     return "info " .. tostring(...)

@@ -146,7 +146,6 @@ skynet.start(function()
     refuses("call to invalid address 1234567", skynet.call, "1234567", "lua")
     refuses("belongs to service", skynet.register, ".plain_one")
     skynet.kill(s)
-    skynet.sleep(1)
     equal(skynet.localname ".plain_one", nil)
     refuses("call to invalid address %.plain_one", skynet.call, ".plain_one", "lua")
     refuses("not there", skynet.name, ".again", s)
@@ -218,10 +217,91 @@ skynet.start(function()
     equal(skynet.call(other, "lua"), "plain")
     match(skynet.call(".launcher", "lua", "KILL", other)[skynet.address(other)], "life")
     skynet.kill(s)
-    skynet.sleep(1)
     equal(skynet.call(".launcher", "lua", "LIST")[address], nil)
     equal(skynet.call(".launcher", "lua", "LAUNCHOK"), nil)
     equal(skynet.call(".launcher", "lua", "NOTHING")[1], "Unknown command")
+  end)
+
+  test("the launcher tells which service a launch is starting", function()
+    local launched, session
+    skynet.fork(function()
+      local name, own = "skynet/life", skynet.self()
+      launched = skynet.call(".launcher", "lua", "LAUNCH", "snlua", name, "asks", own)
+      skynet.wakeup(session)
+    end)
+    local asked = coroutine.running()
+    skynet.dispatch("lua", function(_, source)
+      -- The service starts now: its start function asks this one.
+      session = { source = source, answer = skynet.response() }
+      skynet.wakeup(asked)
+    end)
+    skynet.wait(asked)
+    local found
+    for number in pairs(require("skynet.core").tasks()) do
+      found = found or skynet.call(".launcher", "lua", "QUERY", number)
+    end
+    equal(found, session.source)
+    equal(skynet.call(".launcher", "lua", "QUERY", 0), nil)
+    session.answer(true)
+    skynet.wait(session)
+    equal(launched, found)
+    for number in pairs(require("skynet.core").tasks()) do
+      equal(skynet.call(".launcher", "lua", "QUERY", number), nil)
+    end
+    skynet.kill(launched)
+  end)
+
+  test("what services tell the launcher of themselves is taken and changes nothing", function()
+    local s = start "plain"
+    for _, name in ipairs { "REMOVE", "ERROR", "LAUNCHOK" } do
+      equal(skynet.call(".launcher", "lua", name, s), nil)
+      equal(skynet.send(".launcher", "lua", name, s), 0)
+    end
+    match(skynet.call(".launcher", "lua", "LIST")[skynet.address(s)], "life")
+    equal(skynet.call(s, "lua"), "plain")
+    refuses(
+      "call failed.*in the start",
+      skynet.call,
+      ".launcher",
+      "lua",
+      "LAUNCH",
+      "snlua",
+      "skynet/fails",
+      "fail"
+    )
+    refuses("no file", skynet.call, ".launcher", "lua", "LOGLAUNCH", "snlua", "there_is_none")
+    skynet.kill(s)
+  end)
+
+  test("a function is called with its traceback", function()
+    local ok, first, second = skynet.pcall(function(...)
+      return ..., select("#", ...)
+    end, "x", 2)
+    equal(ok, true)
+    equal(first, "x")
+    equal(second, 2)
+    local failed, err = skynet.pcall(error, "boom")
+    equal(failed, false)
+    match(err, "boom.*stack traceback")
+    failed, err = skynet.pcall(error, { code = 1 })
+    equal(failed, false)
+    equal(err.code, 1)
+    local waited = skynet.pcall(skynet.sleep, 0)
+    equal(waited, true)
+  end)
+
+  test("traces are lines with nanoseconds, and trace_timeout has nothing to do", function()
+    local logger = skynet.newservice("skynet/life", "keeps_log")
+    local before = skynet.hpc()
+    skynet.tracelog("a tag", "a step")
+    equal(select("#", skynet.trace_timeout(true)), 0)
+    equal(select("#", skynet.trace_timeout(false)), 0)
+    local line = skynet.call(logger, "lua")
+    local tag, time, text = line:match "^<TRACE (.-)> (%d+) (.*)$"
+    equal(tag, "a tag")
+    equal(text, "a step")
+    assert(tonumber(time) >= before and tonumber(time) <= skynet.hpc())
+    skynet.kill(logger)
   end)
 
   test("a service that was killed is not listed, and leaves its name to others", function()

@@ -21,6 +21,33 @@ skynet.start(function()
     refuses("unexpected symbol", sharetable.loadstring, "text", "return =")
   end)
 
+  test("a table that is given loses its metatables, one that code makes may have none", function()
+    local inner = setmetatable({ y = 2 }, { __index = print })
+    local value = setmetatable({ x = 1, inner = inner, again = inner }, { __index = print })
+    value.itself = value
+    sharetable.loadtable("with metatables", value)
+    local found = sharetable.query "with metatables"
+    equal(found.x, 1)
+    equal(found.nothing, nil)
+    equal(found.inner.y, 2)
+    equal(found.again, found.inner)
+    equal(found.itself, found)
+    equal(getmetatable(value).__index, print)
+
+    local pairs_of = setmetatable({ hidden = 1 }, {
+      __pairs = function()
+        return next, { shown = 2 }
+      end,
+    })
+    sharetable.loadtable("with metatables", { part = pairs_of })
+    equal(sharetable.query("with metatables").part.shown, 2)
+    equal(sharetable.query("with metatables").part.hidden, nil)
+
+    refuses("metatable", sharetable.loadstring, "code", "return setmetatable({}, {})")
+    refuses("a%.b.*coroutine", sharetable.loadtable, "bad", { a = { b = coroutine.create(print) } })
+    refuses("table expected", sharetable.loadtable, "bad", 1)
+  end)
+
   test("tables may hold functions that refer to globals only", function()
     sharetable.loadtable("methods", {
       double = function(n)

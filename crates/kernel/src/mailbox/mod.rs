@@ -35,7 +35,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use batch::Batch;
-pub use outcome::{Counters, Limits, Pushed, Refusal};
+pub use outcome::{Counters, Limits, Pushed, Refusal, Sealed};
 
 /// A buffer that grew past this many messages in a burst is given back when the burst is over.
 const KEPT_CAPACITY_MESSAGES: usize = 256;
@@ -100,6 +100,8 @@ struct InHand {
 pub struct Mailbox<T> {
     lanes: Mutex<Lanes<T>>,
     limits: Limits,
+    /// The limit of messages, which may be raised.
+    messages_max: AtomicUsize,
     /// Whether the control lane may hold something; a hint that costs no lock.
     control_waits: AtomicBool,
     /// Whether a push has asked for the consumer since it last took; written under the lock.
@@ -122,11 +124,22 @@ impl<T: Measured> Mailbox<T> {
         };
         Self {
             lanes: Mutex::new(lanes),
+            messages_max: AtomicUsize::new(limits.messages),
             limits,
             control_waits: AtomicBool::new(false),
             has_news: AtomicBool::new(false),
             in_hand: InHand::default(),
         }
+    }
+
+    /// Messages that may wait in the ordinary lane.
+    pub fn messages_max(&self) -> usize {
+        self.messages_max.load(Ordering::Relaxed)
+    }
+
+    /// Raises that limit; a lower one than before changes nothing.
+    pub fn raise_messages_max(&self, messages: usize) {
+        self.messages_max.fetch_max(messages, Ordering::Relaxed);
     }
 
     /// Appends an ordinary message.
@@ -281,7 +294,26 @@ impl<T: Measured> Mailbox<T> {
         control.into_iter().chain(ordinary).collect()
     }
 
-    /// Whether [`close`](Self::close) was called.
+    /// The same, but the consumer still gets `last`, a control message that no limit refuses. Nothing if
+    /// the mailbox was closed before.
+    pub fn seal(&self, last: T) -> Option<Sealed<T>> {
+        let mut lanes = self.lanes.lock();
+        if lanes.closed {
+            return None;
+        }
+        lanes.closed = true;
+        lanes.size_bytes = 0;
+        let control = std::mem::take(&mut lanes.control);
+        let ordinary = std::mem::take(&mut lanes.ordinary);
+        lanes.control.push_back(last);
+        lanes.pushed += 1;
+        self.control_waits.store(true, Ordering::Release);
+        let wake = self.end_rest(&mut lanes);
+        drop(lanes);
+        Some(Sealed { wake, left: control.into_iter().chain(ordinary).collect() })
+    }
+
+    /// Whether [`close`](Self::close) or [`seal`](Self::seal) was called.
     pub fn is_closed(&self) -> bool {
         self.lanes.lock().closed
     }
@@ -308,7 +340,7 @@ impl<T: Measured> Mailbox<T> {
         let messages = lanes.ordinary.len() + self.in_hand.messages.load(Ordering::Relaxed);
         let size_bytes = lanes.size_bytes + self.in_hand.size_bytes.load(Ordering::Relaxed);
         let too_large = size_bytes.saturating_add(more_bytes) > self.limits.size_bytes;
-        let full = messages >= self.limits.messages || (messages > 0 && too_large);
+        let full = messages >= self.messages_max() || (messages > 0 && too_large);
         full.then_some((messages, size_bytes))
     }
 

@@ -71,6 +71,25 @@ fn a_message_meets_the_consumer_or_comes_back_when_the_mailbox_closes() {
     });
 }
 
+#[test]
+fn a_message_comes_back_when_the_mailbox_is_sealed_or_stands_before_the_last_one() {
+    loom::model(|| {
+        let mailbox = Arc::new(Mailbox::new(Limits::default()));
+        let producer = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.push(Number(7)).map(|pushed| pushed.wake).ok())
+        };
+        let sealed = mailbox.seal(Number(9)).expect("it is open");
+        let pushed = producer.join().expect("the producer ends");
+        assert_eq!(pushed.is_none(), sealed.left.is_empty());
+        assert_ne!(pushed == Some(true), sealed.wake, "the consumer is woken once");
+        let mut batch = Batch::default();
+        mailbox.take(&mut batch);
+        assert_eq!(batch.pop(&mailbox).map(|message| message.0), Some(9));
+        assert!(batch.is_finished());
+    });
+}
+
 /// The message that a sender hands over in place of pushing it, and turns that are owed.
 struct Claimed {
     mailbox: Mailbox<Number>,

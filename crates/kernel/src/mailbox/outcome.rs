@@ -30,6 +30,16 @@ pub struct Pushed {
     pub depth: usize,
 }
 
+/// What closing a mailbox with a last message has led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a consumer that is not woken never reads the message"]
+pub struct Sealed<T> {
+    /// The consumer was at rest: the caller must wake its task now.
+    pub wake: bool,
+    /// What waited, control lane first.
+    pub left: Vec<T>,
+}
+
 /// Why a message was not taken. The message comes back.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -249,6 +249,49 @@ fn a_closed_mailbox_gives_everything_back() {
 }
 
 #[test]
+fn a_sealed_mailbox_keeps_one_last_message_that_comes_before_all_in_hand() {
+    let limits = Limits { control_messages: 1, ..Limits::default() };
+    let mailbox = Mailbox::new(limits);
+    let mut batch = Batch::default();
+    for number in 0..2 {
+        assert!(mailbox.push(note(number)).is_ok());
+    }
+    mailbox.take(&mut batch);
+    assert!(mailbox.push(note(2)).expect("there is room").wake);
+    assert!(mailbox.push_control(note(3)).is_ok(), "the lane is full now");
+    let sealed = mailbox.seal(note(4)).expect("it is open");
+    assert_eq!((sealed.wake, sealed.left), (false, vec![note(3), note(2)]));
+    assert!(mailbox.is_closed() && mailbox.control_waits());
+    assert_eq!(mailbox.push(note(5)), Err(Refusal::Closed(note(5))));
+    assert_eq!(mailbox.push_control(note(6)), Err(Refusal::Closed(note(6))));
+    assert_eq!(mailbox.seal(note(7)), None);
+    mailbox.take(&mut batch);
+    assert_eq!(batch.pop(&mailbox), Some(note(4)));
+    assert_eq!(batch.drain(&mailbox), [note(0), note(1)]);
+}
+
+#[test]
+fn sealing_the_mailbox_of_a_consumer_at_rest_wakes_it() {
+    let mailbox = Mailbox::new(Limits::default());
+    assert!(mailbox.seal(note(1)).expect("it is open").wake);
+    assert!(mailbox.has_news());
+    let mut batch = Batch::default();
+    mailbox.take(&mut batch);
+    assert_eq!(batch.pop(&mailbox), Some(note(1)));
+    assert!(batch.is_finished());
+}
+
+#[test]
+fn the_limit_of_messages_can_be_raised_and_not_lowered() {
+    let mailbox = Mailbox::new(Limits { messages: 1, ..Limits::default() });
+    assert!(mailbox.push(note(1)).is_ok() && mailbox.push(note(2)).is_err());
+    mailbox.raise_messages_max(2);
+    mailbox.raise_messages_max(1);
+    assert_eq!(mailbox.messages_max(), 2);
+    assert!(mailbox.push(note(2)).is_ok() && mailbox.push(note(3)).is_err());
+}
+
+#[test]
 fn a_burst_does_not_keep_its_memory() {
     let mailbox = Mailbox::new(Limits::default());
     let mut batch = Batch::default();
