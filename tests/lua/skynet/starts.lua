@@ -213,7 +213,7 @@ skynet.start(function()
   end)
 
   test("a service without a name is refused", function()
-    refuses("#1 to 'skynet[%%w.]*%%.newservice'.*must not be empty", skynet.newservice, "")
+    refuses("#1 to 'skynet[%w.]*%.newservice'.*must not be empty", skynet.newservice, "")
     refuses("must not be empty", skynet.newservice, "  \t")
     refuses("must not be empty", skynet.launch, "snlua", " ")
     refuses("must not be empty", skynet.uniqueservice, "")
