@@ -11,6 +11,8 @@ mod children;
 #[cfg(feature = "fault-injection")]
 mod deaths;
 mod ledger;
+#[path = "../random/mod.rs"]
+mod random;
 #[cfg(feature = "fault-injection")]
 mod scenarios;
 mod stopped;
@@ -26,7 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use moonhive_shm::{Dictionary, Options};
 
-use children::{Kept, Random, Task, say_ready, start, variable};
+use children::{Kept, Task, say_ready, start};
+use random::{Random, variable};
 
 /// How many names this process has given away.
 static SERIAL: AtomicUsize = AtomicUsize::new(0);

@@ -166,6 +166,17 @@ fn list_over(dictionary: &Dictionary) {
     wait_until_over(dictionary, "l");
 }
 
+fn nearly_all_one_list(dictionary: &Dictionary) {
+    (0..50).for_each(|value| push(dictionary, value, Side::Right));
+    keep(dictionary, "a", "old".into());
+}
+
+fn nearly_all_one_list_over(dictionary: &Dictionary) {
+    nearly_all_one_list(dictionary);
+    dictionary.expire("l", 1).expect("it is there");
+    wait_until_over(dictionary, "l");
+}
+
 fn value_over(dictionary: &Dictionary) {
     some(dictionary);
     dictionary.expire("a", 1).expect("it is there");
@@ -262,6 +273,15 @@ pub const SCENARIOS: &[Scenario] = &[
         |it| set(it, "a", Value::Bytes(&[2; 20_000])),
     )
     .room(Room::FromTheOldValue),
+    plain("overwrite a list and take over", nearly_all_one_list, |it| {
+        set(it, "l", Value::Bytes(&LONG));
+    })
+    .size_bytes(4 << 10)
+    .room(Room::FromTheOldValue),
+    plain("push the first and what is over goes", nearly_all_one_list_over, |it| {
+        it.push("l", Value::Bytes(&LONG), Side::Left, OPTIONS.never_evict()).expect("its room");
+    })
+    .size_bytes(4 << 10),
     plain(
         "refused",
         |it| set(it, "a", Value::Bytes(&[1; 20_000])),
