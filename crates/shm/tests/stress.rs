@@ -10,7 +10,7 @@ mod values;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use moonhive_shm::{Dictionary, Options, SetOptions, Side, Value};
+use moonhive_shm::{Dictionary, Error, Options, SetOptions, Side, Value};
 
 use random::{Random, variable};
 use values::{opened, sealed};
@@ -49,7 +49,11 @@ fn write(dictionary: &Dictionary, writer: u64, stop: &AtomicBool) {
             1 => drop(dictionary.expire(&key, 1)),
             2 => drop(dictionary.push(&list, Value::Bytes(&bytes), Side::Left, OPTIONS)),
             3 | 4 => drop(dictionary.pop(&list, Side::Right).expect("a list")),
-            _ => drop(dictionary.set(&key, Value::Bytes(&bytes), OPTIONS).expect("it evicts")),
+            _ => match dictionary.set(&key, Value::Bytes(&bytes), OPTIONS) {
+                // Whoever could be thrown out may be in shards that another writer has locked just then.
+                Err(Error::NoMemory { .. }) if dictionary.shards() > 1 => (),
+                stored => drop(stored.expect("it evicts")),
+            },
         }
     }
 }
@@ -106,8 +110,10 @@ fn verify(options: &Options) {
         stop.store(true, Ordering::Relaxed);
         assert!(outcomes.iter().all(Result::is_ok), "a reader has failed");
     });
-    let (found, writes) = (found.into_inner(), dictionary.statistics().writes);
-    println!("{found} values read beside {writes} writes");
+    let (found, statistics) = (found.into_inner(), dictionary.statistics());
+    let (writes, refusals) = (statistics.writes, statistics.refusals);
+    println!("{found} values read beside {writes} writes and {refusals} that found no room");
+    assert!(refusals < writes / 10, "few are refused");
     assert!(found > reads / 4 && writes > reads / 100, "they have met");
     assert_eq!(dictionary.check(), Ok(Vec::new()));
 }
