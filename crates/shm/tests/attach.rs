@@ -5,6 +5,7 @@
 //! once.
 
 mod children;
+mod random;
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -12,8 +13,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use children::{Kept, Random, Task, say_ready, start, variable};
+use children::{Kept, Task, say_ready, start};
 use moonhive_shm::{Dictionary, Entry, Error, Options, OwnedValue, SetOptions, Value};
+use random::{Random, variable};
 
 /// The short form.
 const PROCESSES: u64 = 16;

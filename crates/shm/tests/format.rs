@@ -2,21 +2,35 @@
 //!
 //! `tests/segments/version-3.bin` is such a segment, as far as its last byte that is not zero. It was made
 //! by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that understands version 3
-//! must find in it what was stored. A layout that changes needs a new version and a new file.
+//! must find in it what was stored. A layout that changes needs a new version and a new file; the file of
+//! the layout before stays, and must be refused by a message that names both versions.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-use moonhive_shm::{Dictionary, Error, Options, OwnedValue, Remaining, SetOptions, Side, Value};
+use moonhive_shm::{
+    Dictionary, Error, Options, OwnedValue, Remaining, SetOptions, Side, Value, segment,
+};
 use siphasher::sip::SipHasher13;
 
 /// Fields that differ from machine to machine: bytes of pointer and page, of the mutex, and the place.
 const MACHINE: [u64; 6] = [24, 32, 72, 80, 88, 96];
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/segments/version-3.bin")
+/// The version that this build writes.
+const VERSION: u32 = 3;
+
+fn path(version: u32) -> PathBuf {
+    let name = format!("tests/segments/version-{version}.bin");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The segment of that version on file, as long as it was.
+fn on_file(version: u32, size_bytes: usize) -> Vec<u8> {
+    let mut bytes = std::fs::read(path(version)).expect("it is part of the sources");
+    bytes.resize(size_bytes, 0);
+    bytes
 }
 
 fn options() -> Options {
@@ -97,8 +111,8 @@ fn a_segment_of_this_build_holds_what_was_stored() {
         let mut bytes = bytes_of(&dictionary);
         let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         bytes.truncate(length);
-        std::fs::create_dir_all(path().parent().expect("a folder")).expect("a folder");
-        std::fs::write(path(), bytes).expect("it can be written");
+        std::fs::create_dir_all(path(VERSION).parent().expect("a folder")).expect("a folder");
+        std::fs::write(path(VERSION), bytes).expect("it can be written");
     }
 }
 
@@ -107,8 +121,7 @@ fn a_segment_of_this_build_holds_what_was_stored() {
 fn a_segment_of_an_earlier_build_is_understood() {
     let here = Dictionary::create_unnamed("here", &options()).expect("memory");
     let here_bytes = bytes_of(&here);
-    let mut bytes = std::fs::read(path()).expect("it is part of the sources");
-    bytes.resize(here_bytes.len(), 0);
+    let mut bytes = on_file(VERSION, here_bytes.len());
     adopt(&mut bytes, &here_bytes);
     let file = File::from(here.as_fd().try_clone_to_owned().expect("a descriptor"));
     file.write_all_at(&bytes, 0).expect("the same size");
@@ -118,4 +131,51 @@ fn a_segment_of_an_earlier_build_is_understood() {
     earlier.repair().expect("the lock is free");
     verify(&earlier);
     fill(&earlier);
+}
+
+/// A file that is removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let file = format!("format-{}-{name}", std::process::id());
+        Self(std::env::temp_dir().join(file))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Refused, with both versions in the message and a way out of it.
+#[track_caller]
+fn verify_refusal(version: u32, error: &Error) {
+    assert_eq!(*error, Error::WrongVersion { found: version, known: VERSION });
+    assert_eq!((error.code(), error.errno()), ("wrong_version", libc::EBADMSG));
+    let expected = format!("layout version {version}, this program knows {VERSION}");
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().is_some_and(|hint| hint.contains("save it")), "{:?}", error.hint());
+}
+
+#[test]
+fn a_segment_of_an_older_layout_is_refused_by_both_versions_and_left_alone() {
+    let here = Dictionary::create_unnamed("here", &options()).expect("memory");
+    let size_bytes = bytes_of(&here).len();
+    for version in 1..VERSION {
+        let bytes = on_file(version, size_bytes);
+        assert_eq!(bytes[8..12], version.to_le_bytes(), "the file is what its name says");
+        let place = Place::new(&version.to_string());
+        std::fs::write(&place.0, &bytes).expect("it can be written");
+        let open = || File::options().read(true).write(true).open(&place.0).expect("it is there");
+        let given = Dictionary::from_descriptor(open().into(), &options()).expect_err("older");
+        verify_refusal(version, &given);
+        let file = segment::File::new(&place.0).expect("the path of a file");
+        verify_refusal(version, &Dictionary::open_in(&file, &options()).expect_err("older"));
+        let made = Dictionary::open_or_create_in(&file, &options()).map(|_| ());
+        verify_refusal(version, &made.expect_err("it exists"));
+        let left = std::fs::read(&place.0).expect("it is there");
+        assert!(left == bytes, "what an older program needs is as it was");
+    }
 }

@@ -6,9 +6,27 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use moonhive_shm::{Cursor, Dictionary, Error, Options, SetOptions, Side, Value};
+use siphasher::sip::SipHasher13;
+
+/// How many files this process has made.
+static SERIAL: AtomicUsize = AtomicUsize::new(0);
+
+/// Where the header has its size, its numbers, and the checksum over all before.
+const SIZE_AT: usize = 48;
+const NUMBERS_AT: usize = 112;
+const CHECKSUM_AT: usize = 176;
+const SHARDS_AT: usize = NUMBERS_AT + 8;
+
+/// Where the first shard lies, and how far the next one from it.
+const FIRST_SHARD: usize = 4096 + 32 * 64;
+const SHARD_BYTES: usize = 640;
+
+/// A forged header may ask for so much.
+const FORGED_BYTES_MOST: u64 = 1 << 20;
 
 /// Longest time for one damaged segment.
 const WATCHDOG: Duration = Duration::from_secs(20);
@@ -86,7 +104,10 @@ fn use_everything(file: &File) {
     if dictionary.repair().is_ok() {
         let findings = dictionary.check().expect("the lock was free just now");
         assert!(findings.is_empty(), "{findings:?}");
-        dictionary.set("after", 1.into(), plain).expect("a repaired dictionary works");
+        let stored = dictionary.set("after", 1.into(), plain).map(drop);
+        // Forged numbers may leave room for nothing.
+        let is_full = matches!(stored, Err(Error::NoMemory { .. }));
+        assert!(stored.is_ok() || is_full && dictionary.capacity_bytes() < 4096, "{stored:?}");
     }
     assert!(start.elapsed() < WATCHDOG, "it took {:?}", start.elapsed());
 }
@@ -145,12 +166,19 @@ fn links_that_run_in_circles_end() {
     }
 }
 
-/// Opens bytes as if they were a segment.
-fn open_bytes(bytes: &[u8]) -> Error {
-    let path = format!("/dev/shm/hostile-{}-{}", std::process::id(), bytes.len());
+/// A file in shared memory that has no name any more.
+fn file_of(bytes: &[u8]) -> File {
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let path = format!("/dev/shm/hostile-{}-{serial}", std::process::id());
     std::fs::write(&path, bytes).expect("there is memory");
     let file = File::options().read(true).write(true).open(&path).expect("it was just made");
     std::fs::remove_file(&path).expect("it was just made");
+    file
+}
+
+/// Opens bytes as if they were a segment.
+fn open_bytes(bytes: &[u8]) -> Error {
+    let file = file_of(bytes);
     let opened = Dictionary::from_descriptor(file.into(), &options());
     opened.map(|_| ()).expect_err("it is no dictionary")
 }
@@ -171,4 +199,74 @@ fn what_is_no_segment_is_refused() {
     bytes[8] = version;
     bytes.chunks_exact_mut(8).for_each(|word| word.reverse());
     assert_eq!(open_bytes(&bytes).code(), "wrong_machine");
+}
+
+/// Writes numbers into a header, with a checksum that is right.
+fn forge(bytes: &mut [u8], numbers: &[(usize, u64)]) {
+    for (at, number) in numbers {
+        bytes[*at..*at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    let magic = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
+    let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
+    let sum = SipHasher13::new_with_keys(magic, version.into()).hash(&bytes[..CHECKSUM_AT]);
+    bytes[CHECKSUM_AT..CHECKSUM_AT + 8].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// What a forged header asks for, if it is taken at all: numbers of the dictionary, the most likely ones small.
+fn forged_numbers(random: &mut Random) -> Vec<(usize, u64)> {
+    let capacity_bytes = random.below(40_000);
+    let cells = random.below(8) * 64;
+    let numbers = [
+        capacity_bytes.min(cells * 64) >> random.below(3),
+        1 << random.below(8),
+        random.below(3),
+        cells + random.below(40) / 39,
+        cells - random.below(cells + 1) / 2,
+        random.below(600),
+    ];
+    let wild = random.below(12) as usize;
+    let forge = |(index, number): (usize, &u64)| match index == wild {
+        true => (NUMBERS_AT + index * 8, random.next() >> random.below(64)),
+        false => (NUMBERS_AT + index * 8, *number),
+    };
+    numbers.iter().enumerate().map(forge).collect()
+}
+
+/// Puts the first shard into the place of all others, so that each has a lock.
+fn multiply_shard(bytes: &mut [u8]) {
+    let shards = u64::from_le_bytes(bytes[SHARDS_AT..SHARDS_AT + 8].try_into().expect("eight"));
+    for shard in 1..shards as usize {
+        bytes
+            .copy_within(FIRST_SHARD..FIRST_SHARD + SHARD_BYTES, FIRST_SHARD + shard * SHARD_BYTES);
+    }
+}
+
+#[test]
+fn forged_numbers_under_a_right_checksum_crash_nothing() {
+    let (_dictionary, file) = subject();
+    let mut original = vec![0; file.metadata().expect("a file").len() as usize];
+    file.read_exact_at(&mut original, 0).expect("all of it");
+    let (mut opened, mut refused) = (0, 0);
+    for seed in 0..1500 {
+        let mut bytes = original.clone();
+        forge(&mut bytes, &forged_numbers(&mut Random(seed)));
+        match open_bytes(&bytes) {
+            // The numbers are possible: now the size goes with them.
+            Error::WrongSize { expected_bytes, .. } if expected_bytes < FORGED_BYTES_MOST => {
+                bytes.resize(expected_bytes as usize, 0);
+                forge(&mut bytes, &[(SIZE_AT, expected_bytes)]);
+                multiply_shard(&mut bytes);
+                let file = file_of(&bytes);
+                let copy = file.as_fd().try_clone_to_owned().expect("a descriptor");
+                opened += u32::from(Dictionary::from_descriptor(copy, &options()).is_ok());
+                use_everything(&file);
+            }
+            error => {
+                assert!(["damaged", "wrong_size"].contains(&error.code()), "seed {seed}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    println!("{opened} opened, {refused} refused");
+    assert!(opened > 100 && refused > 100, "{opened} opened, {refused} refused");
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
+use moonhive_shm::{Dictionary, Error, Options, SetOptions, Side, Value};
 
 const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false, keep_ttl: false };
 const SAFE: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: true, keep_ttl: false };
@@ -34,6 +34,49 @@ fn a_store_that_may_throw_out_nothing_leaves_the_old_value_when_it_is_refused() 
     assert_eq!(entry.value, Value::Bytes(&old).to_owned());
     dictionary.set("large", Value::Bytes(&[2; 40_000]), PLAIN).expect("the old value may go");
     assert_eq!(dictionary.check(), Ok(vec![]));
+}
+
+/// A list that takes most of a dictionary of 64 cells, beside a few others.
+fn list_and_others() -> Dictionary {
+    let dictionary = dictionary(4096);
+    for number in 0..50 {
+        dictionary.push("list", number.into(), Side::Right, SAFE).expect("there is room");
+    }
+    (0..5).for_each(|n| _ = dictionary.set(format!("k{n}"), 1.into(), SAFE).expect("room"));
+    dictionary
+}
+
+fn others(dictionary: &Dictionary) -> usize {
+    (0..5).filter(|n| dictionary.version(format!("k{n}")) != Ok(None)).count()
+}
+
+#[test]
+fn a_value_in_the_place_of_a_list_takes_its_room_and_not_that_of_others() {
+    let dictionary = list_and_others();
+    let value = Value::Bytes(&[2; 2000]);
+    assert!(is_refused(dictionary.set("list", value, SAFE)), "the list would have to go first");
+    assert_eq!(dictionary.length("list"), Ok(50));
+    dictionary.set("list", value, PLAIN).expect("its elements go");
+    assert_eq!((others(&dictionary), dictionary.statistics().evictions), (5, 0));
+    assert_eq!(dictionary.check(), Ok(vec![]));
+}
+
+#[test]
+fn what_has_ended_under_a_key_makes_room_for_what_comes_there() {
+    let value = Value::Bytes(&[2; 2000]);
+    for options in [SAFE, PLAIN] {
+        let dictionary = list_and_others();
+        end(&dictionary, "list");
+        dictionary.push("list", value, Side::Left, options).expect("its elements go");
+        end(&dictionary, "list");
+        dictionary.push("list", value, Side::Left, options).expect("its element goes");
+        end(&dictionary, "list");
+        dictionary.set("list", value, options).expect("its element goes");
+        end(&dictionary, "list");
+        dictionary.push("list", value, Side::Left, options).expect("the value goes");
+        assert_eq!((others(&dictionary), dictionary.statistics().evictions), (5, 0));
+        assert_eq!(dictionary.check(), Ok(vec![]));
+    }
 }
 
 #[test]
@@ -107,6 +150,25 @@ fn a_store_that_may_throw_out_others_is_not_refused_beside_readers() {
 }
 
 #[test]
+fn the_oldest_of_few_entries_grows_at_the_cost_of_the_others() {
+    // Which shard a key belongs to is chance, so there are many attempts.
+    for _ in 0..50 {
+        let options = Options { shards: Some(2), ..Options::new(8 << 10) };
+        let dictionary = Dictionary::create_unnamed("room", &options).expect("memory");
+        dictionary.set("grows", 1.into(), PLAIN).expect("there is room");
+        for number in 0..4 {
+            let value = Value::Bytes(&[1; 1800]);
+            dictionary.set(format!("k{number}"), value, PLAIN).expect("there is room");
+        }
+        for length in [2000, 4000, 6000, 8000] {
+            let stored = dictionary.set("grows", Value::Bytes(&vec![2; length]), PLAIN);
+            assert!(stored.expect("there is somebody to throw out").forcible || length < 6000);
+        }
+        assert_eq!(dictionary.check(), Ok(vec![]));
+    }
+}
+
+#[test]
 fn a_new_end_is_no_use_in_an_exact_dictionary() {
     let dictionary = dictionary(4096);
     (0..64).for_each(|n| _ = dictionary.set(format!("k{n:02}"), Value::Bytes(b"v"), PLAIN));
@@ -116,6 +178,22 @@ fn a_new_end_is_no_use_in_an_exact_dictionary() {
     (1..10).for_each(|n| _ = dictionary.set(format!("new{n}"), Value::Bytes(b"v"), PLAIN));
     let is_gone = |n: &i32| dictionary.version(format!("k{n:02}")) == Ok(None);
     assert_eq!((0..64).filter(is_gone).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_end_that_needs_room_is_no_use_either() {
+    let dictionary = dictionary(4096);
+    let value = Value::Bytes(&[1; 24]);
+    (0..64).for_each(|n| _ = dictionary.set(format!("k{n:02}"), value, PLAIN));
+    // From here on it is noted who goes next.
+    dictionary.set("new0", value, PLAIN).expect("k00 goes");
+    dictionary.expire("k01", 3_600_000).expect("it takes another cell");
+    let is_gone = |n: &i32| dictionary.version(format!("k{n:02}")) == Ok(None);
+    let gone = || (0..64).filter(is_gone).collect::<Vec<_>>();
+    assert_eq!(gone(), [0, 2], "the next one goes for it");
+    dictionary.set("new1", value, PLAIN).expect("k01 goes");
+    assert_eq!(gone(), [0, 1, 2], "it is still the one that was used longest ago");
+    assert_eq!(dictionary.check(), Ok(vec![]));
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl<'a> Locked<'a> {
                 return Some(is_live);
             }
             if !is_last {
-                self.collect_candidates();
+                self.collect_candidates(spared);
             }
         }
         None
@@ -95,18 +95,33 @@ impl<'a> Locked<'a> {
 
     /// Throws out the oldest candidate. True if it was live.
     fn evict_candidate(&mut self, spared: Option<u32>, may_be_used: bool) -> Option<bool> {
+        let mut passed_over = None;
         while let Some(record) = self.next_candidate(may_be_used) {
             if Some(record.cell) == spared {
+                passed_over = Some(self.half(CANDIDATES));
                 continue;
             }
             let is_live = !self.is_over(&record, version_of(record.commit()));
             if self.remove_cell(&record) {
+                passed_over.into_iter().for_each(|index| self.return_candidate(index));
                 self.count(if is_live { EVICTIONS } else { EXPIRIES }, 1);
                 self.shorten_epoch();
                 return Some(is_live);
             }
         }
         None
+    }
+
+    /// Takes up again the candidate that was noted there, behind those that are left: it was spared, and may be
+    /// as old as before when this is over.
+    fn return_candidate(&self, index: u32) {
+        let last = CANDIDATES_MOST as u32 - 1;
+        let count = self.half(CANDIDATES).min(last);
+        let place = |index: u32| CANDIDATES + 4 + index.min(last) as usize * CANDIDATE_BYTES;
+        for half in [0, 4] {
+            self.set_half(place(count) + half, self.half(place(index) + half));
+        }
+        self.set_half(CANDIDATES, count + 1);
     }
 
     /// An entry goes on in another cell, and is as old as before.
@@ -140,10 +155,12 @@ impl<'a> Locked<'a> {
         None
     }
 
-    /// Walks on and notes the oldest entries that it meets.
-    fn collect_candidates(&mut self) {
+    /// Walks on and notes the oldest entries that it meets. Of few entries it notes one, so not the one that is
+    /// spared; but in exact order of use that one is noted, too: it may stay as old as it is.
+    fn collect_candidates(&mut self, spared: Option<u32>) {
         let mut oldest = Oldest::new();
         let is_exact = self.core.geometry.exact;
+        let spared = spared.filter(|_| !is_exact);
         let words = self.core.geometry.cells / 8;
         let own = Core::owner_byte(self.shard) | HEAD;
         let now = self.core.recency(self.shard);
@@ -152,7 +169,10 @@ impl<'a> Locked<'a> {
         for _ in 0..words.min(WINDOW_WORDS) {
             let mut lanes = equal_lanes(self.core.owner_word(hand * 8), own);
             while lanes != 0 {
-                self.consider(&mut oldest, now, hand * 8 + lanes.trailing_zeros());
+                let cell = hand * 8 + lanes.trailing_zeros();
+                if Some(cell) != spared {
+                    self.consider(&mut oldest, now, cell);
+                }
                 lanes &= lanes - 1;
                 seen += 1;
             }

@@ -512,7 +512,8 @@ impl Dictionary {
         self.core().items(&[], cursor, wanted)
     }
 
-    /// Ends every entry that exists now. What they take is given back by writers and sweeps.
+    /// Ends every entry that exists now, shard by shard: whoever dies on the way has flushed the first ones.
+    /// What they take is given back by writers and sweeps.
     ///
     /// # Errors
     /// A lock that could not be had; some entries may have ended.

@@ -255,7 +255,8 @@ impl<'a> Locked<'a> {
             Side::Right => end.position.wrapping_add(1),
         });
         // The list itself must not be thrown out for its own element.
-        let spare = Permit { evict, old: Some(list.record), may_take_over: false };
+        let old = Some(list.record);
+        let spare = Permit { evict, old, old_is_over: false, may_take_over: false };
         let element = self.build_element(list.id, position, value, spare)?.record;
         self.open();
         self.commit(&element, ELEMENT);
@@ -324,11 +325,14 @@ impl<'a> Locked<'a> {
             expiry_us: end_of(options.ttl_ms),
         };
         let evict = !options.never_evict;
-        let permit = Permit { evict, old: old.map(|(old, _)| old), may_take_over: false };
+        let replaced = old.map(|(old, _)| old);
+        let permit = Permit { evict, old: replaced, old_is_over: true, may_take_over: false };
         let mut head = self.build(&head, permit)?;
+        let permit = Permit { old: replaced.filter(|_| !head.old_is_gone), ..permit };
         let element = match self.build_element(id, 0, value, permit) {
             Ok(element) => {
                 head.made_room |= element.made_room;
+                head.old_is_gone |= element.old_is_gone;
                 element.record
             }
             Err(error) => {
@@ -339,6 +343,7 @@ impl<'a> Locked<'a> {
         let list = self.core.list_of(head.record).expect("it was just built");
         self.commit(&element, ELEMENT);
         self.link_element(&list, &element, None, Side::Left);
+        let old = old.filter(|_| !head.old_is_gone);
         self.publish(key, &head, old);
         if let Some((old, _)) = old {
             self.dispose(&old);

@@ -16,8 +16,9 @@
 use super::core::Core;
 use super::doomed::WITH_A_STORE;
 use super::draft::{Content, Draft};
+use super::evict::RECLAIMED_ELEMENTS;
 use super::geometry::CELL_BYTES;
-use super::record::Record;
+use super::record::{Record, kind};
 use super::shard::{CELLS_USED, CREDIT, Locked, REFUSALS};
 use crate::error::{Error, Result};
 use crate::sync::spin;
@@ -40,8 +41,10 @@ const SEARCHED_BUCKETS: u32 = 1 << 14;
 pub struct Permit<'a> {
     /// Live entries of others may be thrown out.
     pub evict: bool,
-    /// The record that will be replaced; never thrown out for its successor.
+    /// The record that will be replaced; thrown out for its successor only as the next two say.
     pub old: Option<Record<'a>>,
+    /// It had ended when the operation began.
+    pub old_is_over: bool,
     /// If others may be thrown out, so may the old record, before the new one is there.
     pub may_take_over: bool,
 }
@@ -162,9 +165,14 @@ impl<'a> Locked<'a> {
         if need > u64::from(self.core.geometry.usable_cells) || content.length == u32::MAX {
             return None;
         }
-        let net = need.saturating_sub(replaced_cells);
-        while !self.has_room(net) {
-            self.make_room(permit, effort)?;
+        loop {
+            let going = if effort.old_is_gone { 0 } else { replaced_cells };
+            if self.has_room(need.saturating_sub(going)) {
+                break;
+            }
+            if !self.take_room_of_old(permit, replaced_cells, effort) {
+                self.make_room(permit, effort)?;
+            }
         }
         let draft = self.claim_all(content, permit, effort)?;
         // In pieces it takes more than was reckoned.
@@ -175,6 +183,27 @@ impl<'a> Locked<'a> {
             }
         }
         Some(self.fill_draft(&draft, content))
+    }
+
+    /// Gives back what goes with the old record and was not reckoned as its room, before others have to go:
+    /// elements of a list, or what has ended where an element is to come. True if there was something.
+    fn take_room_of_old(
+        &mut self,
+        permit: Permit<'a>,
+        replaced_cells: u64,
+        effort: &mut Effort,
+    ) -> bool {
+        let Some(old) = permit.old else { return false };
+        if effort.old_is_gone {
+            return self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0;
+        }
+        let has_more = replaced_cells == 0 || old.shape.kind() == kind::LIST;
+        let goes = has_more && (permit.old_is_over || permit.evict && permit.may_take_over);
+        if goes {
+            effort.old_is_gone = true;
+            self.remove_cell(&old);
+        }
+        goes
     }
 
     /// True if entries take more than they may, once the replaced one is gone.

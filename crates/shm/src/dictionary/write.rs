@@ -242,7 +242,12 @@ impl<'a> Locked<'a> {
         old: Option<Old<'a>>,
         evict: bool,
     ) -> Result<Stored> {
-        let permit = Permit { evict, old: old.map(|old| old.record), may_take_over: true };
+        let permit = Permit {
+            evict,
+            old: old.map(|old| old.record),
+            old_is_over: old.is_some_and(|old| !old.is_live),
+            may_take_over: true,
+        };
         let built = self.build(content, permit)?;
         let old = old.filter(|_| !built.old_is_gone).map(|old| (old.record, old.link_at));
         let version = self.publish(key, &built, old);
@@ -304,7 +309,8 @@ impl<'a> Locked<'a> {
             flags: record.half(FLAGS),
             expiry_us,
         };
-        let permit = Permit { evict: true, old: Some(record), may_take_over: false };
+        let permit =
+            Permit { evict: true, old: Some(record), old_is_over: false, may_take_over: false };
         let built = self.build(&content, permit)?;
         self.publish(key, &built, Some((record, old.link_at)));
         self.release_record(&record);

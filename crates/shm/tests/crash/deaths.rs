@@ -1,4 +1,8 @@
 //! A death at each step of each operation, and at each step of the repair that follows.
+//!
+//! Every attempt begins with the same bytes, so that the same entries are in each shard and the same ones are
+//! thrown out. Of the deaths of repairers the short form tries every one of the first steps and fewer of the
+//! later ones, which are all alike; `SHM_EVERY_STEP=1` tries them all.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -6,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use moonhive_shm::{Dictionary, Error, Remaining, fault};
 
-use crate::scenarios::{SCENARIOS, Scenario};
+use crate::scenarios::{REPAIRED, Room, SCENARIOS, Scenario};
 use crate::storm::verify_empty_after_flush;
-use crate::{Named, say_ready, start};
+use crate::{Named, say_ready, start, variable};
 
 /// No operation has as many steps.
 const STEPS_MOST: u64 = 5000;
@@ -23,7 +27,8 @@ pub fn act(dictionary: &Dictionary, arguments: &str) {
     say_ready();
     fault::arm(step);
     match index {
-        "repair" => drop(dictionary.length("any")),
+        // Takes the lock of every shard, and so repairs what needs it.
+        "repair" => drop(dictionary.check()),
         "panic" => panic_in_repair(dictionary, step),
         _ => (SCENARIOS[index.parse::<usize>().expect("a number")].act)(dictionary),
     }
@@ -35,10 +40,12 @@ const PANICKED: i32 = 3;
 
 /// Panics at a step of the repair of what another has left, and ends; goes on without a panic.
 fn panic_in_repair(dictionary: &Dictionary, step: u64) {
+    // Hundreds of traces of what is meant to happen would hide one that is not.
+    std::panic::set_hook(Box::new(|_| ()));
     fault::arm_panic(step);
-    let length = catch_unwind(AssertUnwindSafe(|| drop(dictionary.length("any"))));
+    let checked = catch_unwind(AssertUnwindSafe(|| drop(dictionary.check())));
     fault::arm(0);
-    if length.is_err() {
+    if checked.is_err() {
         std::process::exit(PANICKED);
     }
 }
@@ -68,99 +75,154 @@ fn state_of(dictionary: &Dictionary) -> State {
     state
 }
 
-/// What the operation leads to when nobody dies.
-fn states(scenario: &Scenario) -> (State, State) {
-    let named = Named::new("model", scenario.size_bytes);
-    (scenario.prepare)(&named.dictionary);
-    let before = state_of(&named.dictionary);
-    (scenario.act)(&named.dictionary);
-    (before, state_of(&named.dictionary))
+/// What an operation begins with, and what it leads to when nobody dies.
+struct Subject {
+    scenario: &'static Scenario,
+    /// Its place among all.
+    index: String,
+    template: Named,
+    before: State,
+    after: State,
 }
 
-/// Fails unless the operation is wholly done or not done, and the dictionary is whole.
-fn verify(named: &Named, scenario: &Scenario, expected: &(State, State), place: &str) {
-    let (before, after) = expected;
-    let found = state_of(&named.dictionary);
-    if scenario.evicts {
-        for entry in &found {
-            let (key, value) = entry;
-            let is_known = before.get(key) == Some(value) || after.get(key) == Some(value);
-            assert!(is_known, "{place}: {entry:?}");
-        }
-    } else {
-        assert!(found == *before || found == *after, "{place}: {found:#?}");
+impl Subject {
+    fn new(index: usize) -> Self {
+        let scenario = &SCENARIOS[index];
+        let template = Named::new("template", &scenario.options());
+        (scenario.prepare)(&template.dictionary);
+        // Reading is a use, so the template itself is not read.
+        let before = state_of(&template.copy("before").dictionary);
+        let done = template.copy("after");
+        (scenario.act)(&done.dictionary);
+        let after = state_of(&done.dictionary);
+        Self { scenario, index: index.to_string(), template, before, after }
     }
-    let findings = named.dictionary.check().expect("locks are free");
-    assert!(findings.is_empty(), "{place}: {findings:?}");
+
+    fn all() -> impl Iterator<Item = Self> {
+        (0..SCENARIOS.len()).map(Self::new)
+    }
+
+    /// Those in which repairers die, too.
+    fn repaired() -> impl Iterator<Item = Self> {
+        REPAIRED.iter().map(|name| {
+            let index = SCENARIOS.iter().position(|it| it.name == *name);
+            Self::new(index.unwrap_or_else(|| panic!("no scenario {name}")))
+        })
+    }
+
+    /// A dictionary whose last user was to die at a step of the operation, and whether he did.
+    fn die_at(&self, step: u64) -> (Named, bool) {
+        let named = self.template.copy("death");
+        let is_dead = !survives(&named, &self.index, step);
+        (named, is_dead)
+    }
+
+    /// Fails unless the operation is wholly done or not done, and the dictionary is whole.
+    fn verify(&self, named: &Named, place: &str) {
+        let found = state_of(&named.dictionary);
+        if self.scenario.room == Room::Enough {
+            assert!(found == self.before || found == self.after, "{place}: {found:#?}");
+        } else {
+            self.verify_entries(&found, place);
+        }
+        let findings = named.dictionary.check().expect("locks are free");
+        assert!(findings.is_empty(), "{place}: {findings:?}");
+    }
+
+    /// Each entry is as it was or as it will be, and none is missing but those that go anyway.
+    fn verify_entries(&self, found: &State, place: &str) {
+        for (key, value) in found {
+            let is_known =
+                self.before.get(key) == Some(value) || self.after.get(key) == Some(value);
+            assert!(is_known, "{place}: {key} is {value}");
+        }
+        let takes_over = self.scenario.room == Room::FromTheOldValue;
+        for (key, after) in &self.after {
+            let is_sure = self.before.get(key).is_some_and(|before| before == after || !takes_over);
+            assert!(!is_sure || found.contains_key(key), "{place}: {key} is gone");
+        }
+    }
+}
+
+/// Steps to die at where there are too many to try them all.
+fn some_steps() -> impl Iterator<Item = u64> {
+    let all = variable("SHM_EVERY_STEP", 0) != 0;
+    let next = move |step: &u64| Some(step + 1 + if all { 0 } else { step / 6 });
+    std::iter::successors(Some(1), next).take_while(|step| *step < STEPS_MOST)
 }
 
 #[test]
 fn an_operation_that_dies_at_any_step_is_done_or_not_done() {
     let mut deaths = 0;
-    for (index, scenario) in SCENARIOS.iter().enumerate() {
-        let expected = states(scenario);
+    for subject in Subject::all() {
+        let name = subject.scenario.name;
         for step in 1..STEPS_MOST {
-            let named = Named::new("deaths", scenario.size_bytes);
-            (scenario.prepare)(&named.dictionary);
-            let place = format!("{}, step {step}", scenario.name);
-            if survives(&named, &index.to_string(), step) {
-                assert!(state_of(&named.dictionary) == expected.1 || scenario.evicts, "{place}");
+            let place = format!("{name}, step {step}");
+            let (named, is_dead) = subject.die_at(step);
+            if !is_dead {
+                assert_eq!(state_of(&named.dictionary), subject.after, "{place}");
+                assert!(step > 3, "{name}: the points are there");
                 break;
             }
-            deaths += 1;
-            verify(&named, scenario, &expected, &place);
+            subject.verify(&named, &place);
             verify_empty_after_flush(&named.dictionary);
+            deaths += 1;
         }
     }
-    println!("{deaths} deaths");
-    assert!(deaths > 200, "{deaths}: the points are there");
+    println!("{deaths} deaths in {} operations", SCENARIOS.len());
 }
 
 #[test]
 fn a_repairer_may_die_at_any_step_too() {
-    let scenario_index = SCENARIOS.iter().position(|it| it.name == "overwrite a list");
-    let index = scenario_index.expect("it is there");
-    let scenario = &SCENARIOS[index];
-    let expected = states(scenario);
     let mut deaths = 0;
-    'operation: for step in 1..STEPS_MOST {
-        for repair_step in 1..STEPS_MOST {
-            let named = Named::new("repairs", scenario.size_bytes);
-            (scenario.prepare)(&named.dictionary);
-            if survives(&named, &index.to_string(), step) {
-                break 'operation;
-            }
-            let repaired = survives(&named, "repair", repair_step);
-            deaths += u64::from(!repaired);
-            let place = format!("step {step}, step {repair_step} of the repair");
-            verify(&named, scenario, &expected, &place);
-            if repaired {
-                break;
+    for subject in Subject::repaired() {
+        let before = deaths;
+        for step in some_steps() {
+            match repairers_that_die(&subject, step) {
+                Some(more) => deaths += more,
+                None => break,
             }
         }
+        assert!(deaths > before + 30, "{}: the points are there", subject.scenario.name);
     }
-    println!("{deaths} deaths of repairers");
-    assert!(deaths > 200, "{deaths}: the points are there");
+    println!("{deaths} deaths of repairers after {} operations", REPAIRED.len());
+}
+
+/// Lets repairers die after a death at a step of the operation: how many; `None` if it has no such step.
+fn repairers_that_die(subject: &Subject, step: u64) -> Option<u64> {
+    let mut deaths = 0;
+    for repair_step in some_steps() {
+        let (named, is_dead) = subject.die_at(step);
+        if !is_dead {
+            return None;
+        }
+        let is_over = survives(&named, "repair", repair_step);
+        let name = subject.scenario.name;
+        subject.verify(&named, &format!("{name}, step {step}, step {repair_step} of the repair"));
+        if is_over {
+            break;
+        }
+        deaths += 1;
+    }
+    Some(deaths)
 }
 
 #[test]
 fn a_repairer_may_panic_at_any_step_and_the_lock_can_be_had_again() {
-    let index = SCENARIOS.iter().position(|it| it.name == "overwrite a list");
-    let index = index.expect("it is there");
-    let scenario = &SCENARIOS[index];
-    let expected = states(scenario);
-    let mut panics = 0;
-    for step in 1..STEPS_MOST {
-        let named = Named::new("panics", scenario.size_bytes);
-        (scenario.prepare)(&named.dictionary);
-        assert!(!survives(&named, &index.to_string(), 1), "it dies at its first step");
-        let arguments = format!("panic {step}");
-        let status = start("victim", &named.name, &arguments).wait().expect("it is ours");
-        verify(&named, scenario, &expected, &format!("a panic at step {step} of the repair"));
-        match status.code() {
-            Some(PANICKED) => panics += 1,
-            _ => break,
+    for subject in Subject::repaired() {
+        let name = subject.scenario.name;
+        let mut panics = 0;
+        for step in 1..STEPS_MOST {
+            let (named, is_dead) = subject.die_at(2);
+            assert!(is_dead, "{name} has two steps");
+            let arguments = format!("panic {step}");
+            let status = start("victim", &named.name, &arguments).wait().expect("it is ours");
+            subject.verify(&named, &format!("{name}, a panic at step {step} of the repair"));
+            match status.code() {
+                Some(PANICKED) => panics += 1,
+                _ => break,
+            }
         }
+        assert!(panics > 10, "{name}, {panics}: the points are there");
     }
-    assert!(panics > 10, "{panics}: the points are there");
 }
