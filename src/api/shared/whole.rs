@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use moonhive_shm::{Cursor, Error, Item, Statistics, Usage};
+use moonhive_shm::{Cursor, Error, Item, Usage};
 
 use super::arguments::unexpected;
 use super::dict::{Dict, dict};
@@ -179,7 +179,7 @@ fn name(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `stats()`: see [`Statistics`].
 fn stats(stack: &mut Stack<'_>) -> NativeResult {
-    let figures = figures(&dict(stack)?.statistics());
+    let figures = dict(stack)?.statistics().figures();
     errand::push_figures(stack, &figures);
     Ok(Outcome::Return(1))
 }
@@ -192,42 +192,8 @@ fn measure(stack: &mut Stack<'_>) -> NativeResult {
         while let Some(cursor) = next.filter(|_| is_wanted()) {
             next = opened.measure(cursor, STEP_BUCKETS, &mut usage)?;
         }
-        Ok(Report::Figures(classes(&usage).to_vec()))
+        Ok(Report::Figures(usage.figures().to_vec()))
     })
-}
-
-fn classes(usage: &Usage) -> [(&'static str, u64); 9] {
-    [
-        ("values", usage.values),
-        ("lists", usage.lists),
-        ("overdue", usage.overdue),
-        ("key_bytes", usage.key_bytes),
-        ("value_bytes", usage.value_bytes),
-        ("overhead_bytes", usage.overhead_bytes),
-        ("live_bytes", usage.live_bytes),
-        ("overdue_bytes", usage.overdue_bytes),
-        ("element_bytes", usage.element_bytes),
-    ]
-}
-
-fn figures(statistics: &Statistics) -> [(&'static str, u64); 15] {
-    [
-        ("entries", statistics.entries),
-        ("elements", statistics.elements),
-        ("capacity_bytes", statistics.capacity_bytes),
-        ("used_bytes", statistics.used_bytes),
-        ("free_bytes", statistics.free_bytes),
-        ("segment_bytes", statistics.segment_bytes),
-        ("shards", statistics.shards.into()),
-        ("hits", statistics.hits),
-        ("misses", statistics.misses),
-        ("writes", statistics.writes),
-        ("refusals", statistics.refusals),
-        ("evictions", statistics.evictions),
-        ("expiries", statistics.expiries),
-        ("lock_waits", statistics.lock_waits),
-        ("repairs", statistics.repairs),
-    ]
 }
 
 /// `check()`: what does not hold, each as a sentence; an empty table if all is well.

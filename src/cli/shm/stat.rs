@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use moonhive_shm::{Cursor, Dictionary, Statistics, Usage};
+use moonhive_shm::{Cursor, Dictionary, Usage};
 use serde_json::{Map, Value};
 
 use super::progress::Progress;
@@ -39,9 +39,9 @@ impl Stat {
         let dictionary = open(&self.name)?;
         let usage = if self.deep { Some(measure(&dictionary)?) } else { None };
         let (statistics, header) = (dictionary.statistics(), dictionary.header());
-        let deep = usage.map(|usage| deep_figures(&usage));
+        let deep = usage.map(|usage| usage.figures());
         if self.json {
-            let figures = figures(&statistics).into_iter().chain(deep.into_iter().flatten());
+            let figures = statistics.figures().into_iter().chain(deep.into_iter().flatten());
             let mut object = Map::new();
             object.insert("name".to_owned(), self.name.into());
             object.insert("creator_pid".to_owned(), header.creator_pid.into());
@@ -50,7 +50,7 @@ impl Stat {
             return deliver_json(&Value::Object(object));
         }
         let mut text = String::new();
-        for (name, figure) in figures(&statistics) {
+        for (name, figure) in statistics.figures() {
             let label = name.strip_suffix("_bytes").unwrap_or(name);
             writeln!(text, "{:<14} {}", label.replace('_', " "), value_text(name, figure))?;
         }
@@ -81,38 +81,4 @@ fn measure(dictionary: &Dictionary) -> Result<Usage, Failure> {
         progress.step(usage.values + usage.lists - before);
     }
     Ok(usage)
-}
-
-fn deep_figures(usage: &Usage) -> [(&'static str, u64); 9] {
-    [
-        ("values", usage.values),
-        ("lists", usage.lists),
-        ("overdue", usage.overdue),
-        ("key_bytes", usage.key_bytes),
-        ("value_bytes", usage.value_bytes),
-        ("overhead_bytes", usage.overhead_bytes),
-        ("live_bytes", usage.live_bytes),
-        ("overdue_bytes", usage.overdue_bytes),
-        ("element_bytes", usage.element_bytes),
-    ]
-}
-
-fn figures(statistics: &Statistics) -> [(&'static str, u64); 15] {
-    [
-        ("entries", statistics.entries),
-        ("elements", statistics.elements),
-        ("capacity_bytes", statistics.capacity_bytes),
-        ("used_bytes", statistics.used_bytes),
-        ("free_bytes", statistics.free_bytes),
-        ("segment_bytes", statistics.segment_bytes),
-        ("shards", statistics.shards.into()),
-        ("hits", statistics.hits),
-        ("misses", statistics.misses),
-        ("writes", statistics.writes),
-        ("refusals", statistics.refusals),
-        ("evictions", statistics.evictions),
-        ("expiries", statistics.expiries),
-        ("lock_waits", statistics.lock_waits),
-        ("repairs", statistics.repairs),
-    ]
 }

@@ -126,12 +126,12 @@ impl<'a> Core<'a> {
         side: Side,
         options: SetOptions,
     ) -> Result<u64> {
-        let mut shard = self.lock(key.shard)?;
         let evict = !options.never_evict;
-        match shard.list(key)? {
+        let lock = || self.lock(key.shard);
+        self.insist(lock, |shard| match shard.list(key)? {
             Some((list, _)) => shard.push_to(&list, value, side, evict),
             None => shard.push_first(key, value, options),
-        }
+        })
     }
 
     /// Takes the element at an end; its bytes go into the buffer.

@@ -13,6 +13,8 @@
 //!
 //! Nothing is thrown out for a record that could not fit into an empty dictionary.
 
+use std::time::Duration;
+
 use super::core::Core;
 use super::doomed::WITH_A_STORE;
 use super::draft::{Content, Draft};
@@ -29,6 +31,11 @@ const CREDIT_LIMIT_CELLS: u64 = 64;
 /// Looks for room that others are just giving back, before a store is refused. The last one waits for
 /// about 10 microseconds.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
+
+/// Attempts of a store, and the rest before each, when others hold the shards of all who could have gone: some
+/// ten milliseconds, in which whoever holds a lock gets his turn on any machine.
+const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 100 };
+const REST: Duration = Duration::from_micros(50);
 
 /// Victims from the own shard before the others have to give, too.
 const OWN_VICTIMS: u32 = 8;
@@ -70,6 +77,8 @@ struct Effort {
     victims: u32,
     old_is_gone: bool,
     looks: u32,
+    /// The last look for a victim found shards locked by others, and nobody.
+    is_kept_out: bool,
 }
 
 impl Effort {
@@ -81,6 +90,33 @@ impl Effort {
         (0..1 << self.looks).for_each(|_| spin());
         self.looks += 1;
         true
+    }
+}
+
+impl<'a> Core<'a> {
+    /// Runs an operation that stores, and again if it was refused because others had locked whoever could have
+    /// gone. Between two attempts nothing is locked.
+    #[inline(always)]
+    pub fn insist<T>(
+        self,
+        lock: impl Fn() -> Result<Locked<'a>>,
+        mut operation: impl FnMut(&mut Locked<'a>) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = 1;
+        loop {
+            let mut shard = lock()?;
+            let outcome = operation(&mut shard);
+            if !shard.is_kept_out() {
+                return outcome;
+            }
+            if attempts == ATTEMPTS {
+                shard.count(REFUSALS, 1);
+                return outcome;
+            }
+            drop(shard);
+            attempts += 1;
+            std::thread::sleep(REST);
+        }
     }
 }
 
@@ -147,7 +183,12 @@ impl<'a> Locked<'a> {
         match built {
             Some(record) => Ok(Built { record, forcible, made_room, old_is_gone }),
             None => {
-                self.count(REFUSALS, 1);
+                // What was taken over is gone: another attempt would not be the same operation.
+                if effort.is_kept_out && !old_is_gone {
+                    self.note_kept_out();
+                } else {
+                    self.count(REFUSALS, 1);
+                }
                 let wanted_bytes = content.cells().saturating_mul(CELL_BYTES as u64);
                 Err(Error::NoMemory { forcible, wanted_bytes })
             }
@@ -310,7 +351,7 @@ impl<'a> Locked<'a> {
             return self.reclaim_somewhere(spared).then_some(());
         }
         let was_live = loop {
-            match self.evict_somewhere(spared, effort.victims) {
+            match self.evict_somewhere(spared, effort) {
                 Some(was_live) => break was_live,
                 // Whoever has entries may be locked just now.
                 None => effort.waits().then_some(())?,
@@ -322,12 +363,19 @@ impl<'a> Locked<'a> {
     }
 
     /// Throws out an entry of this shard or, when it has given enough, of the others in turn.
-    fn evict_somewhere(&mut self, spared: Option<u32>, victims: u32) -> Option<bool> {
+    fn evict_somewhere(&mut self, spared: Option<u32>, effort: &mut Effort) -> Option<bool> {
         let shards = self.core.geometry.shards;
-        let first = victims.saturating_sub(OWN_VICTIMS - 1) % shards;
+        let first = effort.victims.saturating_sub(OWN_VICTIMS - 1) % shards;
+        effort.is_kept_out = false;
         (0..shards).find_map(|step| match (first + step) % shards {
             0 => self.evict(spared),
-            distance => self.neighbour(distance)?.evict_for_another(),
+            distance => match self.neighbour(distance) {
+                Some(mut shard) => shard.evict_for_another(),
+                None => {
+                    effort.is_kept_out = true;
+                    None
+                }
+            },
         })
     }
 

@@ -112,6 +112,7 @@ pub struct Locked<'a> {
     fields: Window<'a, SHARD_BYTES>,
     lock: RobustLock<'a>,
     is_open: bool,
+    is_kept_out: bool,
 }
 
 impl<'a> Locked<'a> {
@@ -125,14 +126,14 @@ impl<'a> Locked<'a> {
         }
         fields.store_half(DIRTY, 1);
         crate::fault::point();
-        Ok(Self { core, shard, fields, lock, is_open: false })
+        Ok(Self { core, shard, fields, lock, is_open: false, is_kept_out: false })
     }
 
     /// Takes the lock if it is free: `None` if it is not, or is broken.
     pub(super) fn if_free(core: Core<'a>, shard: u32) -> Option<Self> {
         let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
         let taken = lock.try_lock().ok()??;
-        let mut locked = Self { core, shard, fields, lock, is_open: false };
+        let mut locked = Self { core, shard, fields, lock, is_open: false, is_kept_out: false };
         locked.make_whole(taken).ok()?;
         Some(locked)
     }
@@ -143,7 +144,7 @@ impl<'a> Locked<'a> {
         let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
         let first = first.map_err(|errno| Error::LockBroken { shard, errno })?;
         let taken = first.map_or_else(|| Self::wait(core, shard), Ok)?;
-        let mut locked = Self { core, shard, fields, lock, is_open: false };
+        let mut locked = Self { core, shard, fields, lock, is_open: false, is_kept_out: false };
         locked.make_whole(taken)?;
         if first.is_none() {
             locked.count(LOCK_WAITS, 1);
@@ -194,6 +195,17 @@ impl<'a> Locked<'a> {
         }
         self.repair();
         Ok(())
+    }
+
+    /// True if a store was refused because others hold the shards of whoever could go.
+    #[inline(always)]
+    pub fn is_kept_out(&self) -> bool {
+        self.is_kept_out
+    }
+
+    /// Notes that a store is refused for that reason.
+    pub fn note_kept_out(&mut self) {
+        self.is_kept_out = true;
     }
 
     /// A field of eight bytes.

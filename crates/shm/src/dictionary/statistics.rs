@@ -60,6 +60,29 @@ pub struct Statistics {
     pub repairs: u64,
 }
 
+impl Statistics {
+    /// Every figure by its name, for reports.
+    pub fn figures(&self) -> [(&'static str, u64); 15] {
+        [
+            ("entries", self.entries),
+            ("elements", self.elements),
+            ("capacity_bytes", self.capacity_bytes),
+            ("used_bytes", self.used_bytes),
+            ("free_bytes", self.free_bytes),
+            ("segment_bytes", self.segment_bytes),
+            ("shards", self.shards.into()),
+            ("hits", self.hits),
+            ("misses", self.misses),
+            ("writes", self.writes),
+            ("refusals", self.refusals),
+            ("evictions", self.evictions),
+            ("expiries", self.expiries),
+            ("lock_waits", self.lock_waits),
+            ("repairs", self.repairs),
+        ]
+    }
+}
+
 /// The stripe of the next thread that reads.
 static NEXT_STRIPE: AtomicUsize = AtomicUsize::new(0);
 

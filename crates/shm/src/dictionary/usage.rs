@@ -39,6 +39,23 @@ pub struct Usage {
     pub free_bytes: u64,
 }
 
+impl Usage {
+    /// Every figure by its name, for reports.
+    pub fn figures(&self) -> [(&'static str, u64); 9] {
+        [
+            ("values", self.values),
+            ("lists", self.lists),
+            ("overdue", self.overdue),
+            ("key_bytes", self.key_bytes),
+            ("value_bytes", self.value_bytes),
+            ("overhead_bytes", self.overhead_bytes),
+            ("live_bytes", self.live_bytes),
+            ("overdue_bytes", self.overdue_bytes),
+            ("element_bytes", self.element_bytes),
+        ]
+    }
+}
+
 impl Dictionary {
     /// A step of a walk that adds to `usage` what about `buckets` buckets hold; where to go on, or `None` after
     /// the last one. No lock is held for longer than a few dozen entries take.

@@ -54,23 +54,8 @@ impl<'a> Core<'a> {
         options: SetOptions,
         condition: Condition,
     ) -> Result<Stored> {
-        let mut shard = self.lock_to_store(key)?;
-        let old = shard.old(key);
-        let live = old.filter(|old| old.is_live);
-        if let Err(error) = demand(condition, live.map(|old| old.version)) {
-            // A refused store is a use, too.
-            old.into_iter().for_each(|old| shard.touch(old.record.cell));
-            return Err(error);
-        }
-        let expiry_us = match live.filter(|_| options.keep_ttl) {
-            Some(live) => live.record.expiry_us(),
-            None => end_of(options.ttl_ms),
-        };
-        if let Some(version) = shard.set_number(live, value, options.flags, expiry_us) {
-            return Ok(Stored { forcible: false, version });
-        }
-        let content = Content::new(key, value, options.flags, expiry_us);
-        shard.put(key, &content, old, !options.never_evict)
+        let lock = || self.lock_to_store(key);
+        self.insist(lock, |shard| shard.store(key, value, options, condition))
     }
 
     /// Ends an entry. True if it was live.
@@ -90,23 +75,7 @@ impl<'a> Core<'a> {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoMemory`], or a lock that could not be had.
     pub fn expire(self, key: &Key<'_>, ttl_ms: u64) -> Result<()> {
-        let mut shard = self.lock(key.shard)?;
-        let old = shard.old(key).filter(|old| old.is_live).ok_or(Error::NotFound)?;
-        let expiry_us = end_of(ttl_ms);
-        if let Some(place) = old.record.expiry_place() {
-            shard.set_word(&old.record, place, expiry_us);
-            shard.note_end(expiry_us);
-            return Ok(());
-        }
-        if expiry_us == 0 {
-            return Ok(());
-        }
-        let stamp = self.stamp(old.record.cell);
-        let new = shard.rewrite(key, old, old.record.shape.kind(), None, expiry_us)?;
-        // No use of the entry: it is thrown out when it would have been.
-        self.set_stamp(new.cell, stamp);
-        shard.follow_candidate(old.record.cell, new.cell);
-        Ok(())
+        self.insist(|| self.lock(key.shard), |shard| shard.expire(key, ttl_ms))
     }
 
     /// Adds to a number. Without an entry it begins with `initial`, if there is one.
@@ -121,20 +90,8 @@ impl<'a> Core<'a> {
         initial: Option<Number>,
         options: SetOptions,
     ) -> Result<Incremented> {
-        let mut shard = self.lock(key.shard)?;
-        let old = shard.old(key);
-        if let Some(live) = old.filter(|old| old.is_live) {
-            let value = shard.add_to(key, live, by)?;
-            return Ok(Incremented { value, forcible: false });
-        }
-        let Some(initial) = initial else {
-            old.into_iter().for_each(|old| self.touch_dead(key.shard, old.record.cell));
-            return Err(Error::NotFound);
-        };
-        let value = sum(initial, by)?;
-        let content = Content::new(key, value.into(), 0, end_of(options.ttl_ms));
-        let stored = shard.put(key, &content, old, !options.never_evict)?;
-        Ok(Incremented { value, forcible: stored.forcible })
+        let lock = || self.lock(key.shard);
+        self.insist(lock, |shard| shard.incr(key, by, initial, options))
     }
 }
 
@@ -174,6 +131,77 @@ fn number_word(value: Value<'_>) -> Option<(u8, u64)> {
 }
 
 impl<'a> Locked<'a> {
+    /// Stores a value on a condition.
+    #[inline(always)]
+    fn store(
+        &mut self,
+        key: &Key<'_>,
+        value: Value<'_>,
+        options: SetOptions,
+        condition: Condition,
+    ) -> Result<Stored> {
+        let old = self.old(key);
+        let live = old.filter(|old| old.is_live);
+        if let Err(error) = demand(condition, live.map(|old| old.version)) {
+            // A refused store is a use, too.
+            old.into_iter().for_each(|old| self.touch(old.record.cell));
+            return Err(error);
+        }
+        let expiry_us = match live.filter(|_| options.keep_ttl) {
+            Some(live) => live.record.expiry_us(),
+            None => end_of(options.ttl_ms),
+        };
+        if let Some(version) = self.set_number(live, value, options.flags, expiry_us) {
+            return Ok(Stored { forcible: false, version });
+        }
+        let content = Content::new(key, value, options.flags, expiry_us);
+        self.put(key, &content, old, !options.never_evict)
+    }
+
+    /// Lets a live entry end after a time.
+    fn expire(&mut self, key: &Key<'_>, ttl_ms: u64) -> Result<()> {
+        let old = self.old(key).filter(|old| old.is_live).ok_or(Error::NotFound)?;
+        let expiry_us = end_of(ttl_ms);
+        if let Some(place) = old.record.expiry_place() {
+            self.set_word(&old.record, place, expiry_us);
+            self.note_end(expiry_us);
+            return Ok(());
+        }
+        if expiry_us == 0 {
+            return Ok(());
+        }
+        let stamp = self.core.stamp(old.record.cell);
+        let new = self.rewrite(key, old, old.record.shape.kind(), None, expiry_us)?;
+        // No use of the entry: it is thrown out when it would have been.
+        self.core.set_stamp(new.cell, stamp);
+        self.follow_candidate(old.record.cell, new.cell);
+        Ok(())
+    }
+
+    /// Adds to a number, or begins one.
+    #[inline(always)]
+    fn incr(
+        &mut self,
+        key: &Key<'_>,
+        by: Number,
+        initial: Option<Number>,
+        options: SetOptions,
+    ) -> Result<Incremented> {
+        let old = self.old(key);
+        if let Some(live) = old.filter(|old| old.is_live) {
+            let value = self.add_to(key, live, by)?;
+            return Ok(Incremented { value, forcible: false });
+        }
+        let Some(initial) = initial else {
+            old.into_iter().for_each(|old| self.core.touch_dead(self.shard, old.record.cell));
+            return Err(Error::NotFound);
+        };
+        let value = sum(initial, by)?;
+        let content = Content::new(key, value.into(), 0, end_of(options.ttl_ms));
+        let stored = self.put(key, &content, old, !options.never_evict)?;
+        Ok(Incremented { value, forcible: stored.forcible })
+    }
+
     #[inline(always)]
     fn old(&mut self, key: &Key<'_>) -> Option<Old<'a>> {
         let (record, link_at) = self.find(key)?;
