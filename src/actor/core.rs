@@ -237,13 +237,14 @@ impl Core {
         Ok(())
     }
 
-    fn start(&self, service: &Arc<Service>, arguments: Payload, caller: Caller) {
+    /// Begins a service that was created; its first message tells the caller how that went.
+    pub(super) fn start(&self, service: &Arc<Service>, arguments: Payload, caller: Caller) {
         self.totals.note_spawn();
-        // The mailbox is new: nothing but its closing could refuse the message.
-        service.post(Message::Start { caller, arguments });
+        service.post_or_reject(Message::Start { caller, arguments });
     }
 
-    fn create(self: &Arc<Self>, spawn: &Spawn) -> Result<Arc<Service>, Fault> {
+    /// Makes a service that has not begun yet, and that others can find.
+    pub(super) fn create(self: &Arc<Self>, spawn: &Spawn) -> Result<Arc<Service>, Fault> {
         if self.warden.is_shutting_down() {
             let text = format!("cannot spawn `{}`: the host is shutting down", spawn.name);
             return Err(Fault::new(Code::Shutdown, text));
@@ -312,10 +313,15 @@ impl Core {
     }
 
     /// The same for a service that is killed, in the middle of a turn as well. False if it has ended
-    /// before.
+    /// before; nobody finds it then, either.
     pub(super) fn retire(&self, service: &Arc<Service>, end: End) -> bool {
         let mut killed = self.killed.lock();
-        let Some(obituary) = service.note_end(end) else { return false };
+        let Some(obituary) = service.note_end(end) else {
+            drop(killed);
+            // Whoever has noted that end may not have come so far yet.
+            self.take_out(service);
+            return false;
+        };
         self.closing.fetch_add(1, Ordering::AcqRel);
         self.remember_end(&obituary);
         killed.insert(service.address(), service.clone());

@@ -236,6 +236,8 @@ pub struct Finish {
     pub failure: Option<Fault>,
     /// Figures at the end; those of memory are averages over all services that ever were.
     pub stats: HostStats,
+    /// True if workers were still inside a turn when patience with them was over. Their threads live on.
+    pub left_behind: bool,
 }
 
 /// A way to end the host from any thread, for instance from a signal handler's.
@@ -385,12 +387,14 @@ impl Host {
 
     fn finish(&mut self) -> Finish {
         let (code, workers_deadline) = self.core.warden.wait_until_done();
+        let mut left_behind = false;
         if let Some(mut scheduler) = self.scheduler.take()
             && let Err(stuck) =
                 scheduler.join(workers_deadline.saturating_duration_since(Instant::now()))
         {
             tracing::error!("{stuck}; they are left behind");
             scheduler.abandon();
+            left_behind = true;
         }
         if let Some(warden) = self.warden.take() {
             // A panic of the warden was printed where it happened.
@@ -401,7 +405,7 @@ impl Host {
             End::Killed(_) => Some(obituary.to_fault()),
             _ => None,
         });
-        Finish { code, failure, stats: self.stats() }
+        Finish { code, failure, stats: self.stats(), left_behind }
     }
 }
 
@@ -429,9 +433,22 @@ impl fmt::Debug for ShutdownHandle {
     }
 }
 
+/// Asks a service to end in order. False if it has ended before.
+pub(crate) fn stop(service: &Arc<Service>, reason: Option<String>) -> bool {
+    !is_outside(service) && service.control(Message::Stop(Box::new(End::Stopped(reason))))
+}
+
+/// True for what stands for the Rust side, which lives as long as the host.
+fn is_outside(service: &Arc<Service>) -> bool {
+    Some(service.address()) == service.core().outside_address()
+}
+
 /// Ends a service without running any more of its code, also in the middle of a turn. When this returns
 /// nobody finds it any more, although that turn may still run. False if it has ended before.
 pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
+    if is_outside(service) {
+        return false;
+    }
     let end = End::Killed(reason);
     service.figures.leave(Leaving::Killed);
     if !service.core().retire(service, end.clone()) {

@@ -96,10 +96,10 @@ pub use profile::{HandlerProfile, ServiceProfile};
 pub use settings::{Prelude, StandardService, WhenFull, WhenFullError};
 pub use totals::HostStats;
 
-pub(crate) use host::kill;
+pub(crate) use host::{kill, stop};
 pub(crate) use light::Light;
 pub(crate) use link::{follow, link, unlink};
-pub(crate) use message::{Caller, Message};
+pub(crate) use message::Caller;
 pub(crate) use request::RequestId;
 pub(crate) use serve::unsendable;
 pub(crate) use service::Service;

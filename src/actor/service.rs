@@ -279,6 +279,15 @@ impl Service {
         }
     }
 
+    /// The same for the message with which a service begins: whoever waits for it is told if somebody was
+    /// quicker and has killed the service.
+    pub(crate) fn post_or_reject(self: &Arc<Self>, message: Message) {
+        match self.mailbox.push_past_limit(message) {
+            Ok(pushed) => self.wake_if(pushed.wake),
+            Err(refusal) => refusal.into_message().reject(|| self.dead()),
+        }
+    }
+
     /// Owes the service a turn if it is at rest; who gets `true` sees to it that the turn comes.
     #[inline]
     pub(super) fn claim(&self) -> bool {

@@ -39,10 +39,10 @@ Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments,
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
 signal, at least half a second later, ends it at once.";
 
-/// How long the end waits for who reads the log.
-const LOG_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the end waits for a reader of the log who reads nothing.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
-/// After so long the process ends, even in the middle of output that nobody reads.
+/// So long after its host the process ends when it was told to, even in the middle of output that nobody reads.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run a service and all that it spawns.
@@ -93,9 +93,7 @@ impl Arguments {
         }
         let arguments: Vec<Word<'_>> = arguments.iter().map(|word| Word(word)).collect();
         let run = host.run(main.as_str(), &arguments);
-        let code = run.as_ref().map_or(1, |finish| exit_code(finish.code));
-        signals::end_in(END_PATIENCE, code)?;
-        moonhive::ops::log::flush(LOG_PATIENCE);
+        see_to_the_end(run.as_ref().ok())?;
         let finish = run.map_err(|error| not_started_main(&main, error))?;
         if settings.stats {
             let report = Report { stats: &finish.stats, resident_bytes: resident_bytes() };
@@ -104,6 +102,17 @@ impl Arguments {
         }
         outcome(&finish)
     }
+}
+
+/// Writes what is left of the log. A process that a signal has asked to end does so soon, whoever reads its
+/// output or not; so does one with workers that were left in the middle of writing it. Others wait for their
+/// readers, as any program does.
+fn see_to_the_end(finish: Option<&Finish>) -> std::io::Result<()> {
+    if signals::have_asked() || finish.is_some_and(|finish| finish.left_behind) {
+        signals::end_in(END_PATIENCE, finish.map_or(1, |finish| exit_code(finish.code)))?;
+    }
+    moonhive::ops::log::flush(LOG_PATIENCE);
+    Ok(())
 }
 
 /// The host that the settings describe; what they leave open keeps the library's default.

@@ -20,6 +20,14 @@ use signal_hook::iterator::Signals;
 /// Signals that come within this time count as one.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
+/// A signal has asked for the end. Written by the thread of [`on_first`].
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// True if a signal has asked for the end.
+pub fn have_asked() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}
+
 /// Calls `shut_down` at the first signal, on a thread of its own.
 ///
 /// # Errors
@@ -33,6 +41,7 @@ pub fn on_first(shut_down: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let wait = move || {
         if signals.forever().next().is_some() {
+            ASKED.store(true, Ordering::SeqCst);
             tracing::info!("signal received: shutting down; a second one ends at once");
             shut_down();
             thread::sleep(SAME_SIGNAL);

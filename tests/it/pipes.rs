@@ -1,7 +1,7 @@
 //! Broken pipes, full disks, readers that stall: output that nobody takes.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -214,4 +214,34 @@ fn output_that_nobody_reads_does_not_keep_a_host_alive() {
     terminate(&child);
     assert_eq!(wait(child).0.code(), Some(0));
     drop(stdout);
+}
+
+#[test]
+fn a_reader_who_pauses_loses_nothing_of_what_a_host_has_written() {
+    let scratch = Scratch::new("pipes_pause");
+    // More than a pipe holds, in both.
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         for i = 1, 3000 do hive.log.info(('x'):rep(100) .. i) end
+         io.write(('y'):rep(70000))",
+    );
+    let mut command = scratch.moonhive(["run", "main.lua"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // Longer than the process may take to end once it was told to.
+    thread::sleep(Duration::from_millis(2500));
+    let read = |mut from: Box<dyn Read + Send>| {
+        thread::spawn(move || {
+            let mut all = String::new();
+            from.read_to_string(&mut all).expect("it can be read");
+            all
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().expect("piped")));
+    let stderr = read(Box::new(child.stderr.take().expect("piped")));
+    assert_eq!(wait(child).0.code(), Some(0));
+    assert_eq!(stdout.join().unwrap().len(), 70_000);
+    let lines = stderr.join().unwrap().lines().filter(|line| line.contains(" INFO main:")).count();
+    assert_eq!(lines, 3000);
 }

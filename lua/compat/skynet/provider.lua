@@ -49,8 +49,9 @@ function command.launch(name, ...)
   if service.address then
     return service.address
   elseif not service.launching then
-    service.launching, failures[name] = true, nil
+    -- It may raise, and runs later.
     skynet.fork(run, name, service, ...)
+    service.launching, failures[name] = true, nil
   end
   return wait_for(service)
 end

@@ -72,8 +72,9 @@ function command.LAUNCH(...)
   if service.address then
     return service.address
   elseif not service.launching then
-    service.launching, failures[key] = true, nil
+    -- It may raise, and runs later.
     skynet.fork(run, key, service, ...)
+    service.launching, failures[key] = true, nil
   end
   return wait_for(service)
 end

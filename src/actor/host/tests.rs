@@ -100,3 +100,42 @@ fn every_worker_is_asked_to_give_the_memory_of_ended_services_back() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn who_spawns_a_service_is_told_when_somebody_kills_it_before_it_begins() {
+    let host = Host::builder().threads(1).build().unwrap();
+    let (caller, pending) = host.core.waiting.begin(host.core.outside().unwrap());
+    let service = host.core.create(&Spawn::text("short", "return {}").register("short")).unwrap();
+    assert!(super::kill(&service, Some("too early".to_owned())));
+    host.core.start(&service, crate::message::Payload::EMPTY, caller);
+    let error = pending.wait(Some(WATCHDOG)).unwrap_err();
+    assert!(error.to_string().contains("too early"), "{error}");
+    let weak = Arc::downgrade(&service);
+    drop(service);
+    expect_freed(&weak);
+}
+
+#[test]
+fn nobody_finds_a_service_whose_kill_says_that_it_has_ended() {
+    let host = Host::builder().threads(1).build().unwrap();
+    let (_, service) = start(&host, "once", "return {}");
+    let service = service.upgrade().unwrap();
+    // As far as another one who kills it has come.
+    assert!(service.note_end(crate::actor::end::End::Killed(None)).is_some());
+    assert!(!super::kill(&service, None));
+    assert!(host.core.names.find("once").is_none());
+    assert!(host.core.table.get(service.address()).is_none());
+}
+
+#[test]
+fn the_service_of_the_rust_side_cannot_be_killed_or_stopped() {
+    let host = Host::builder().threads(1).build().unwrap();
+    let text = "local hive = require 'hive'
+        return { try = function()
+          local caller = hive.caller()
+          return hive.kill(caller), hive.stop(caller)
+        end }";
+    let (id, _) = start(&host, "rude", text);
+    assert_eq!(host.call::<(bool, bool)>(id, "try", ()).unwrap(), (false, false));
+    assert_eq!(host.call::<(bool, bool)>(id, "try", ()).unwrap(), (false, false));
+}

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::arguments::{optional_text, target};
 use super::failure;
-use crate::actor::{End, Light, Message, State, kill};
+use crate::actor::{self, End, Light, State, kill};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 11] = [
@@ -87,7 +87,7 @@ fn stop(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let reason = optional_text(stack, 2)?;
     let alive = match existing(stack, state)? {
-        Some(target) => target.control(Message::Stop(Box::new(End::Stopped(reason)))),
+        Some(target) => actor::stop(&target, reason),
         None => false,
     };
     stack.push_bool(alive);
@@ -98,9 +98,13 @@ fn stop(stack: &mut Stack<'_>) -> NativeResult {
 fn kill_target(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let reason = optional_text(stack, 2)?;
+    let own = state.service.address();
+    // Somebody else may have killed it: then it is in no table any more.
+    let mut is_own = matches!(Light::at(stack, 1), Some(Light::Service(address)) if address == own);
     let target = existing(stack, state)?;
     let alive = target.as_ref().is_some_and(|target| kill(target, reason));
-    if target.is_some_and(|target| target.address() == state.service.address()) {
+    is_own |= target.is_some_and(|target| target.address() == own);
+    if is_own {
         return stop_here(stack);
     }
     stack.push_bool(alive);

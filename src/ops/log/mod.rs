@@ -154,10 +154,11 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Waits until every line is written, but no longer than that: whoever should read the log may never do so.
-pub fn flush(most: Duration) {
+/// Waits until every line is written, as long as the reader takes one in each such time: he may never read
+/// them.
+pub fn flush(patience: Duration) {
     if let Some(outlet) = OUTLET.get() {
-        outlet.flush(most);
+        outlet.flush(patience);
     }
 }
 

@@ -45,7 +45,16 @@ impl Sink for Stderr {
     }
 
     fn write(&self, line: &[u8]) {
-        let _ = io::stderr().lock().write_all(line);
+        let mut rest = line;
+        while !rest.is_empty() {
+            match io::stderr().lock().write(rest) {
+                Ok(written) if written > 0 => rest = &rest[written..],
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                // Others that share the pipe may have asked for this.
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => wait_until_writable(),
+                _ => return,
+            }
+        }
     }
 }
 
@@ -66,6 +75,12 @@ fn is_writable(descriptor: impl std::os::fd::AsFd) -> bool {
     poll(&mut asked, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
 }
 
+/// Waits until standard error takes something again.
+fn wait_until_writable() {
+    let stderr = io::stderr();
+    let _ = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], None);
+}
+
 /// What all who log share.
 #[derive(Default)]
 struct State {
@@ -76,6 +91,8 @@ struct State {
     has_thread: bool,
     lines: VecDeque<String>,
     bytes: usize,
+    /// Lines that the thread has written.
+    written: u64,
     /// Lines dropped since the log last told of them.
     lost: u64,
 }
@@ -115,13 +132,18 @@ impl Outlet {
     /// Writes a line, or lets it wait for the reader. Returns at once.
     pub(super) fn put(self: &Arc<Self>, line: String) {
         let mut state = self.state.lock();
+        let mut next = Some(line);
+        if state.busy || !state.lines.is_empty() {
+            next.take().into_iter().for_each(|line| state.push(line));
+        }
         if state.busy {
-            state.push(line);
             return;
         }
+        // Lines that wait although nobody writes are from when no thread could be started.
+        let Some(next) = next.or_else(|| state.pop()) else { return };
         state.busy = true;
         drop(state);
-        self.write_while_taken(line);
+        self.write_while_taken(next);
     }
 
     /// Writes this line and those that come meanwhile, until the reader falls behind.
@@ -158,7 +180,7 @@ impl Outlet {
             state.has_thread = spawned.is_ok();
         }
         if !state.has_thread {
-            // The next line tries again; what waits does so until then.
+            // The next line tries again.
             (state.handed_over, state.busy) = (false, false);
         }
         self.changed.notify_all();
@@ -182,16 +204,19 @@ impl Outlet {
             };
             drop(state);
             self.sink.write(next.as_bytes());
+            self.state.lock().written += 1;
         }
     }
 
-    /// Waits until every line is written, but no longer than that. True if they are.
-    pub(super) fn flush(&self, most: Duration) -> bool {
-        let deadline = Instant::now() + most;
+    /// Waits until every line is written, as long as the reader takes one in each such time. True if they are.
+    pub(super) fn flush(&self, patience: Duration) -> bool {
         let mut state = self.state.lock();
         while state.busy {
-            if self.changed.wait_until(&mut state, deadline).timed_out() {
-                return !state.busy;
+            let written = state.written;
+            let deadline = Instant::now() + patience;
+            let timed_out = self.changed.wait_until(&mut state, deadline).timed_out();
+            if timed_out && state.busy && state.written == written {
+                return false;
             }
         }
         true
@@ -266,6 +291,23 @@ mod tests {
         open.store(true, Ordering::SeqCst);
         outlet.put("at once again".to_owned());
         assert_eq!(lines.try_recv(), Ok("at once again".to_owned()));
+    }
+
+    #[test]
+    fn the_end_waits_for_a_reader_as_long_as_he_reads() {
+        let Reader { outlet, open, gate, lines } = reader();
+        open.store(false, Ordering::SeqCst);
+        (0..20).for_each(|number| outlet.put(number.to_string()));
+        let slow = thread::spawn(move || {
+            for _ in 0..20 {
+                thread::sleep(Duration::from_millis(5));
+                gate.send(()).unwrap();
+            }
+        });
+        // All of it takes longer than one time of patience in which nothing is read may.
+        assert!(outlet.flush(Duration::from_secs(60)));
+        slow.join().unwrap();
+        assert_eq!(lines.try_iter().count(), 20);
     }
 
     #[test]
