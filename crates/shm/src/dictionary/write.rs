@@ -90,6 +90,14 @@ impl<'a> Core<'a> {
         initial: Option<Number>,
         options: SetOptions,
     ) -> Result<Incremented> {
+        // The usual case needs no room.
+        let mut shard = self.lock(key.shard)?;
+        if let Some(live) = shard.old(key).filter(|old| old.is_live)
+            && let Some(value) = shard.add_in_place(&live.record, by)
+        {
+            return Ok(Incremented { value, forcible: false });
+        }
+        drop(shard);
         let lock = || self.lock(key.shard);
         self.insist(lock, |shard| shard.incr(key, by, initial, options))
     }
@@ -118,6 +126,14 @@ pub fn sum(a: Number, b: Number) -> Result<Number> {
             a.checked_add(b).map(Number::Integer).ok_or(Error::Overflow)
         }
         _ => Ok(Number::Double(double(a) + double(b))),
+    }
+}
+
+/// The number that a word of a kind holds.
+fn number_of(value_kind: u8, word: u64) -> Number {
+    match value_kind {
+        kind::INTEGER => Number::Integer(word as i64),
+        _ => Number::Double(f64::from_bits(word)),
     }
 }
 
@@ -179,7 +195,6 @@ impl<'a> Locked<'a> {
     }
 
     /// Adds to a number, or begins one.
-    #[inline(always)]
     fn incr(
         &mut self,
         key: &Key<'_>,
@@ -240,6 +255,18 @@ impl<'a> Locked<'a> {
         version
     }
 
+    /// Adds to a number that stays of its kind; nothing if it is none, or would not.
+    #[inline(always)]
+    fn add_in_place(&mut self, record: &Record<'_>, by: Number) -> Option<Number> {
+        let [place] = record.value_places().filter(|_| record.shape.is_number())?;
+        let after = sum(number_of(record.shape.kind(), place.load(Ordering::Relaxed)), by).ok()?;
+        let (_, word) =
+            number_word(after.into()).filter(|(kind, _)| *kind == record.shape.kind())?;
+        self.touch(record.cell);
+        self.set_word(record, place, word);
+        Some(after)
+    }
+
     /// Adds to a live number.
     fn add_to(&mut self, key: &Key<'_>, live: Old<'a>, by: Number) -> Result<Number> {
         let record = live.record;
@@ -247,10 +274,7 @@ impl<'a> Locked<'a> {
         let places = record.value_places().filter(|_| record.shape.is_number());
         let [place] = places.ok_or(Error::NotNumber)?;
         let word = place.load(Ordering::Relaxed);
-        let before = match record.shape.kind() {
-            kind::INTEGER => Number::Integer(word as i64),
-            _ => Number::Double(f64::from_bits(word)),
-        };
+        let before = number_of(record.shape.kind(), word);
         let after = sum(before, by)?;
         let (after_kind, word) = number_word(after.into()).ok_or(Error::NotNumber)?;
         if after_kind == record.shape.kind() {
