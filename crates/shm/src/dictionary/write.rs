@@ -267,21 +267,19 @@ impl<'a> Locked<'a> {
         Some(after)
     }
 
-    /// Adds to a live number.
+    /// Adds to a live number, which may become one of the other kind.
     fn add_to(&mut self, key: &Key<'_>, live: Old<'a>, by: Number) -> Result<Number> {
         let record = live.record;
+        if let Some(after) = self.add_in_place(&record, by) {
+            return Ok(after);
+        }
+        // An attempt that fails is a use, too.
         self.touch(record.cell);
         let places = record.value_places().filter(|_| record.shape.is_number());
         let [place] = places.ok_or(Error::NotNumber)?;
-        let word = place.load(Ordering::Relaxed);
-        let before = number_of(record.shape.kind(), word);
-        let after = sum(before, by)?;
+        let after = sum(number_of(record.shape.kind(), place.load(Ordering::Relaxed)), by)?;
         let (after_kind, word) = number_word(after.into()).ok_or(Error::NotNumber)?;
-        if after_kind == record.shape.kind() {
-            self.set_word(&record, place, word);
-        } else {
-            self.rewrite(key, live, after_kind, Some(word), record.expiry_us())?;
-        }
+        self.rewrite(key, live, after_kind, Some(word), record.expiry_us())?;
         Ok(after)
     }
 
