@@ -75,6 +75,8 @@ pub(super) struct Context {
     pub(super) traceback: RefCell<String>,
     /// Metatables of our userdata types, by address. Few, so a list.
     pub(super) metatables: RefCell<Vec<(TypeId, *const c_void)>>,
+    /// The one of them that was asked for last.
+    pub(super) last_metatable: Cell<Option<(TypeId, *const c_void)>>,
     /// Slots of the registry that keep no value.
     pub(super) free_slots: RefCell<Vec<u32>>,
     /// Idle coroutines.
@@ -113,6 +115,7 @@ impl Context {
             blockable: Cell::new(false),
             traceback: RefCell::new(String::new()),
             metatables: RefCell::new(Vec::new()),
+            last_metatable: Cell::new(None),
             free_slots: RefCell::new(Vec::new()),
             pool: RefCell::new(Vec::new()),
             warning: RefCell::new(None),

@@ -66,6 +66,7 @@ pub use error::{ErrorKind, LuaError};
 pub use globals::{Access, GlobalUse};
 pub use interrupt::{Interrupter, Interruption, Turn, Worker};
 pub use library::{REQUIRE_PARTS, write_line};
+pub(crate) use moonhive_lua_sys::quick::Plain;
 pub use native::{Continuation, Native, NativeResult, Outcome};
 pub use raise::{ErrorValue, Raise};
 pub use read::Kind;

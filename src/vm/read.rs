@@ -94,9 +94,9 @@ impl Stack<'_> {
         self.tag(index) <= lua::LUA_TNIL
     }
 
-    /// The value at `index`, if it is a plain one on this stack.
+    /// The value at `index`, counted from the bottom, if it is a plain one on this stack.
     #[inline]
-    fn plain(&self, index: c_int) -> Option<Plain<'_>> {
+    pub(crate) fn plain(&self, index: c_int) -> Option<Plain<'_>> {
         if !(1..=self.top()).contains(&index) {
             return None;
         }
@@ -110,19 +110,28 @@ impl Stack<'_> {
     pub fn truth(&self, index: c_int) -> bool {
         match self.plain(index) {
             Some(plain) => !matches!(plain, Plain::Nil | Plain::Boolean(false)),
-            // SAFETY: the index may be read.
-            None => self
-                .readable(index)
-                .is_some_and(|index| unsafe { lua::lua_toboolean(self.state(), index) != 0 }),
+            None => self.truth_elsewhere(index),
         }
+    }
+
+    #[inline(never)]
+    fn truth_elsewhere(&self, index: c_int) -> bool {
+        // SAFETY: the index may be read.
+        self.readable(index)
+            .is_some_and(|index| unsafe { lua::lua_toboolean(self.state(), index) != 0 })
     }
 
     /// The value as an integer, if it is one or converts to one exactly (also from a string).
     #[inline]
     pub fn integer(&self, index: c_int) -> Option<i64> {
-        if let Some(Plain::Integer(integer)) = self.plain(index) {
-            return Some(integer);
+        match self.plain(index) {
+            Some(Plain::Integer(integer)) => Some(integer),
+            _ => self.converted_integer(index),
         }
+    }
+
+    #[inline(never)]
+    fn converted_integer(&self, index: c_int) -> Option<i64> {
         let (index, mut converts) = (self.readable(index)?, 0);
         // SAFETY: the index may be read.
         let value = unsafe { lua::lua_tointegerx(self.state(), index, &mut converts) };
@@ -132,9 +141,14 @@ impl Stack<'_> {
     /// The value as a float, if it is a number or converts to one.
     #[inline]
     pub fn number(&self, index: c_int) -> Option<f64> {
-        if let Some(Plain::Float(float)) = self.plain(index) {
-            return Some(float);
+        match self.plain(index) {
+            Some(Plain::Float(float)) => Some(float),
+            _ => self.converted_number(index),
         }
+    }
+
+    #[inline(never)]
+    fn converted_number(&self, index: c_int) -> Option<f64> {
         let (index, mut converts) = (self.readable(index)?, 0);
         // SAFETY: the index may be read.
         let value = unsafe { lua::lua_tonumberx(self.state(), index, &mut converts) };
@@ -155,12 +169,16 @@ impl Stack<'_> {
     /// The bytes of a string; `None` for everything else, numbers included.
     #[inline]
     pub fn bytes(&self, index: c_int) -> Option<&[u8]> {
-        let index = self.absolute(index);
         match self.plain(index) {
-            Some(Plain::String(bytes)) => return Some(bytes),
-            Some(_) => return None,
-            None => {}
+            Some(Plain::String(bytes)) => Some(bytes),
+            Some(_) => None,
+            None => self.bytes_elsewhere(index),
         }
+    }
+
+    /// The same for an index from the top, an upvalue, and what is no plain value.
+    #[inline(never)]
+    fn bytes_elsewhere(&self, index: c_int) -> Option<&[u8]> {
         let (index, mut length) = (self.readable(index)?, 0);
         // SAFETY: the index may be read. Only a string is asked for its bytes, so nothing is
         // converted. They stay in place as above.
@@ -179,13 +197,17 @@ impl Stack<'_> {
     }
 
     /// The address in a light userdata.
+    #[inline]
     pub fn light(&self, index: c_int) -> Option<usize> {
-        let index = self.absolute(index);
         match self.plain(index) {
-            Some(Plain::Pointer(address)) => return Some(address as usize),
-            Some(_) => return None,
-            None => {}
+            Some(Plain::Pointer(address)) => Some(address as usize),
+            Some(_) => None,
+            None => self.light_elsewhere(index),
         }
+    }
+
+    #[inline(never)]
+    fn light_elsewhere(&self, index: c_int) -> Option<usize> {
         let index = self.readable(index).filter(|_| self.kind(index) == Kind::LightUserdata)?;
         // SAFETY: the index may be read.
         Some(unsafe { lua::lua_touserdata(self.state(), index) }.addr())

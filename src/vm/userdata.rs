@@ -131,8 +131,8 @@ impl Stack<'_> {
     }
 
     /// The block at `index` if it is one of ours for `T`, alive or not.
+    #[inline]
     fn block<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
-        let index = self.absolute(index);
         if T::HAS_COMPANION || !(1..=self.top()).contains(&index) {
             return self.block_by_calls::<T>(index);
         }
@@ -149,7 +149,8 @@ impl Stack<'_> {
         }
     }
 
-    /// The same for an upvalue, and for types that have a value beside each block.
+    /// The same for an index from the top, an upvalue, and for types that have a value beside each block.
+    #[inline(never)]
     fn block_by_calls<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
         let index = self.readable(index)?;
         let wanted = self.known_type::<T>()?;
@@ -169,9 +170,23 @@ impl Stack<'_> {
         }
     }
 
+    /// The metatable of `T`, if it was made. Loops ask for the same type over and over.
+    #[inline]
     fn known_type<T: Userdata>(&self) -> Option<*const c_void> {
-        let known = self.context().metatables.borrow();
-        known.iter().find(|(id, _)| *id == TypeId::of::<T>()).map(|&(_, address)| address)
+        match self.context().last_metatable.get() {
+            Some((id, address)) if id == TypeId::of::<T>() => Some(address),
+            _ => self.find_type(TypeId::of::<T>()),
+        }
+    }
+
+    #[inline(never)]
+    fn find_type(&self, wanted: TypeId) -> Option<*const c_void> {
+        let context = self.context();
+        let known = context.metatables.borrow().iter().find(|(id, _)| *id == wanted).copied();
+        if known.is_some() {
+            context.last_metatable.set(known);
+        }
+        known.map(|(_, address)| address)
     }
 
     /// Pushes the metatable of `T`, made on first use and kept in the registry for good.

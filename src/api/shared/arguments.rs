@@ -5,7 +5,7 @@ use moonhive_shm::{KEY_LIMIT_BYTES, Number, Value};
 
 use super::failure::bad;
 use crate::message::Payload;
-use crate::vm::{Kind, Raise, Stack};
+use crate::vm::{Kind, Plain, Raise, Stack};
 
 /// Where the key of every method is.
 const KEY: i32 = 2;
@@ -232,23 +232,28 @@ impl Given {
 /// The string, number or boolean at an index.
 #[inline]
 pub fn plain_at<'a>(stack: &'a Stack<'_>, index: i32) -> Value<'a> {
-    if let Some(bytes) = stack.bytes(index) {
-        return Value::Bytes(bytes);
-    }
-    match number_at(stack, index) {
-        Some(number) => number.into(),
-        None => Value::Boolean(stack.truth(index)),
+    match stack.plain(index) {
+        Some(Plain::String(bytes)) => Value::Bytes(bytes),
+        Some(Plain::Integer(integer)) => Value::Integer(integer),
+        Some(Plain::Float(float)) => Value::Double(float),
+        _ => Value::Boolean(stack.truth(index)),
     }
 }
 
 /// The number at an index, or what a string there reads as.
 #[inline]
 pub fn number_at(stack: &Stack<'_>, index: i32) -> Option<Number> {
-    match stack.kind(index) {
-        Kind::Number if !stack.is_integer(index) => stack.number(index).map(Number::Double),
-        _ => match stack.integer(index) {
-            Some(integer) => Some(Number::Integer(integer)),
-            None => stack.number(index).map(Number::Double),
-        },
+    match stack.plain(index) {
+        Some(Plain::Integer(integer)) => Some(Number::Integer(integer)),
+        Some(Plain::Float(float)) => Some(Number::Double(float)),
+        _ => number_of_text(stack, index),
+    }
+}
+
+#[inline(never)]
+fn number_of_text(stack: &Stack<'_>, index: i32) -> Option<Number> {
+    match stack.integer(index) {
+        Some(integer) => Some(Number::Integer(integer)),
+        None => stack.number(index).map(Number::Double),
     }
 }

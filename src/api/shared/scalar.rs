@@ -1,6 +1,6 @@
 //! Methods for plain values: get, set and their kin, incr, ttl, expire.
 
-use moonhive_shm::{Error, Incremented, Number, Overdue, Remaining, SetOptions, Stored, Value};
+use moonhive_shm::{Error, Incremented, Number, Overdue, Remaining, SetOptions, Stored};
 
 use super::arguments::{Given, fit_key, flags, flags_out, key, number_at, span_ms, ttl_ms};
 use super::dict::{
@@ -191,7 +191,10 @@ fn incr(stack: &mut Stack<'_>) -> NativeResult {
     dict.note_end(ttl_ms);
     match result {
         Ok(Incremented { value, forcible }) => {
-            push_value(stack, &Value::from(value))?;
+            match value {
+                Number::Integer(value) => stack.push_integer(value),
+                Number::Double(value) => stack.push_number(value),
+            }
             if init.is_none() {
                 return Ok(Outcome::Return(1));
             }

@@ -21,6 +21,7 @@
 #include "lmethod.h"
 #include "lobject.h"
 #include "lstate.h"
+#include "lstring.h"
 #include "ltable.h"
 #include "ltm.h"
 
@@ -39,6 +40,34 @@ static Table *metatableof (lua_State *L, const TValue *o) {
 }
 
 
+/* what a table has under a short name, NULL for nothing; no call for what
+   every call of a method asks for twice */
+static const TValue *named (const Table *t, const TString *name) {
+  const Node *n = gnode(t, lmod(name->hash, sizenode(t)));
+  for (;;) {
+    int next;
+    if (keyisshrstr(n) && eqshrstr(keystrval(n), name))
+      return ttisnil(gval(n)) ? NULL : gval(n);
+    next = gnext(n);
+    if (next == 0)
+      return NULL;
+    n += next;
+  }
+}
+
+
+/* what '__index' of a metatable is, NULL for nothing */
+static const TValue *indexof (lua_State *L, Table *mt) {
+  const TValue *index;
+  if (checknoTM(mt, TM_INDEX))
+    return NULL;
+  index = named(mt, G(L)->tmname[TM_INDEX]);
+  /* Lua's own search keeps in mind that there is none */
+  return (index != NULL) ? index
+                         : luaT_gettm(mt, TM_INDEX, G(L)->tmname[TM_INDEX]);
+}
+
+
 lu_byte luaI_methodof (lua_State *L, const TValue *o, TString *key,
                        TValue *res, lu_byte tag) {
   int i;
@@ -46,12 +75,11 @@ lu_byte luaI_methodof (lua_State *L, const TValue *o, TString *key,
     return tag;  /* the field may be there once the table is filled */
   for (i = 0; i < MAXCLASSES; i++) {
     const TValue *slot;
-    Table *mt = metatableof(L, o);
-    const TValue *class = fasttm(L, mt, TM_INDEX);
+    const TValue *class = indexof(L, metatableof(L, o));
     if (class == NULL || !ttistable(class) || isdeferred(hvalue(class)))
       return tag;
-    slot = luaH_Hgetshortstr(hvalue(class), key);
-    if (!ttisnil(slot)) {
+    slot = named(hvalue(class), key);
+    if (slot != NULL) {
       setobj(L, res, slot);
       return ttypetag(slot);
     }

@@ -23,13 +23,15 @@ const ROUNDS: usize = 9;
 /// Attempts to find two workers that take one request each.
 const TRIES: u32 = 20;
 
-const LOOPS: [(&str, &str); 8] = [
+const LOOPS: [(&str, &str); 10] = [
     ("get", "get 16 B, 10k keys"),
     ("hot", "get, one hot key"),
     ("set", "set 16 B, same size"),
     ("set_own", "set, keys for each worker"),
+    ("incr_many", "incr, 10k keys"),
     ("incr", "incr, one key"),
     ("incr_own", "incr, a key for each worker"),
+    ("push_pop_many", "push and pop, 10k lists"),
     ("push_pop", "push and pop, one list"),
     ("push_pop_own", "push and pop, a list for each worker"),
 ];

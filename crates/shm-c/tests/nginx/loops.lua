@@ -3,10 +3,18 @@
 local KEYS = 10000
 local VALUE, OTHER = "0123456789abcdef", "fedcba9876543210"
 
-local keys = {}
-for index = 1, KEYS do
-  keys[index] = ("key:%012d"):format(index)
+-- Elements that each of the many lists holds.
+local ELEMENTS = 4
+
+local function names(form)
+  local list = {}
+  for index = 1, KEYS do
+    list[index] = form:format(index)
+  end
+  return list
 end
+
+local keys, counters, queues = names "key:%012d", names "count:%010d", names "queue:%010d"
 
 -- Each takes the dictionary, the number of turns, and what tells this worker from others.
 local loops = {}
@@ -14,6 +22,10 @@ local loops = {}
 function loops.fill(dict)
   for index = 1, KEYS do
     assert(dict:set(keys[index], VALUE))
+    assert(dict:set(counters[index], 0))
+    for _ = 1, ELEMENTS do
+      assert(dict:lpush(queues[index], VALUE))
+    end
   end
   dict:set("hot", VALUE)
   dict:set("number", 0)
@@ -34,11 +46,11 @@ function loops.hot(dict, times)
   end
 end
 
-local function set(dict, times, names)
+local function set(dict, times, to)
   local at = 1
   for _ = 1, times do
     at = (at + 7919) % KEYS
-    dict:set(names[at + 1], OTHER)
+    dict:set(to[at + 1], OTHER)
   end
 end
 
@@ -81,12 +93,29 @@ function loops.incr_own(dict, times, worker)
   count(dict, times, "number of " .. worker)
 end
 
+function loops.incr_many(dict, times)
+  local at = 1
+  for _ = 1, times do
+    at = (at + 7919) % KEYS
+    dict:incr(counters[at + 1], 1)
+  end
+end
+
 function loops.push_pop(dict, times)
   pass(dict, times, "queue")
 end
 
 function loops.push_pop_own(dict, times, worker)
   pass(dict, times, "queue of " .. worker)
+end
+
+function loops.push_pop_many(dict, times)
+  local at = 1
+  for _ = 1, times do
+    at = (at + 7919) % KEYS
+    dict:lpush(queues[at + 1], VALUE)
+    dict:rpop(queues[at + 1])
+  end
 end
 
 return loops
