@@ -27,6 +27,7 @@ skynet.start(function()
   test("a task's time is measured without its waits", function()
     local profile = require "skynet.profile"
     refuses("profile.start", profile.stop)
+    refuses("profile.start", profile.elapsed)
     profile.start()
     refuses("already", profile.start)
     skynet.sleep(5)
@@ -35,7 +36,10 @@ skynet.start(function()
     local stop = skynet.hpc() + 20e6
     repeat
     until skynet.hpc() > stop
+    local so_far = profile.elapsed()
+    assert(so_far > 0.01, so_far)
     local seconds = profile.stop()
+    assert(seconds >= so_far)
     assert(seconds > 0.01, seconds)
     skynet.yield()
     assert(skynet.stat "cpu" >= 0.01)
