@@ -47,6 +47,14 @@ skynet.start(function()
     equal(profile.yield, coroutine.yield)
   end)
 
+  test("a program's own function stays in the place where it was put", function()
+    local overriding = skynet.newservice "skynet/overriding"
+    local name, kind = skynet.call(overriding, "lua")
+    equal(name, "own x")
+    equal(kind, "integer")
+    skynet.kill(overriding)
+  end)
+
   test("a queue lets one task in at a time, in the order of arrival", function()
     equal(skynet.queue, require "skynet.queue")
     local enter, order, inside = skynet.queue(), {}, 0
