@@ -169,6 +169,13 @@ impl HostBuilder {
         self
     }
 
+    /// A Lua file that loads the services of a program for skynet, in the way that skynet has it do that:
+    /// those that `skynet.newservice` starts, and those of [`Spawn::for_skynet`].
+    pub fn loader(mut self, file: impl Into<PathBuf>) -> HostBuilder {
+        self.settings.loader = Some(file.into());
+        self
+    }
+
     /// Services that are found by these names before any file is looked for.
     pub fn services(mut self, services: &[StandardService]) -> HostBuilder {
         self.settings.services.extend_from_slice(services);

@@ -26,6 +26,7 @@ pub struct Spawn {
     pub(crate) when_full: Option<WhenFull>,
     pub(crate) cache_mode: Option<Mode>,
     lookup: Lookup,
+    is_for_skynet: bool,
 }
 
 /// Where the file of a service is looked for.
@@ -50,12 +51,19 @@ impl Spawn {
             when_full: None,
             cache_mode: None,
             lookup: Lookup::Modules,
+            is_for_skynet: false,
         }
     }
 
     /// A service by the name that skynet would find it by.
     pub(crate) fn by_skynet_name(name: impl Into<String>) -> Spawn {
-        Spawn { lookup: Lookup::Patterns, ..Spawn::named(name) }
+        Spawn { lookup: Lookup::Patterns, ..Spawn::named(name) }.for_skynet()
+    }
+
+    /// The service is one for skynet: it is loaded by the host's loader, if that has one.
+    pub fn for_skynet(mut self) -> Spawn {
+        self.is_for_skynet = true;
+        self
     }
 
     /// A service whose file is this text.
@@ -113,6 +121,7 @@ impl Spawn {
             memory_limit_bytes: self.memory_limit_bytes,
             cache_mode: self.cache_mode,
             awaits_start: self.lookup == Lookup::Patterns,
+            is_for_skynet: self.is_for_skynet,
         })
     }
 
@@ -147,6 +156,8 @@ pub(crate) struct Plan {
     pub(crate) cache_mode: Option<Mode>,
     /// Its spawner waits for the end of a start function, also if a task asks for that later.
     pub(crate) awaits_start: bool,
+    /// The host's loader loads it.
+    pub(crate) is_for_skynet: bool,
 }
 
 /// Where its code comes from.

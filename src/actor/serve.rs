@@ -6,7 +6,7 @@ use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{START_GROWTH_BYTES, TASKS_MAX};
 use super::message::{Caller, Message};
-use super::plan::Source;
+use super::plan::{Plan, Source};
 use super::request::RequestId;
 use super::service::Leaving;
 use super::skynet::{COMMAND, Envelope, Incoming, VALUES};
@@ -23,6 +23,8 @@ const RESERVED_PREFIX: &[u8] = b"__";
 const INDEX_CHAIN_MAX: i32 = 16;
 /// Runs the host's own file before that of a service.
 const PRELOAD_TEXT: &str = include_str!("../../lua/boot/preload.lua");
+/// Runs the program's own loader in the place of that.
+const LOADER_TEXT: &str = include_str!("../../lua/boot/loader.lua");
 
 impl Turn<'_, '_> {
     // ---- the file ----
@@ -34,7 +36,7 @@ impl Turn<'_, '_> {
         self.stack.grow(START_GROWTH_BYTES);
         let coroutine = self.stack.coroutine();
         let loaded = match &plan.source {
-            Source::File(path) => self.load_service(path),
+            Source::File(path) => self.load_service(path, &plan),
             Source::Text(text) => {
                 self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text)
             }
@@ -60,9 +62,22 @@ impl Turn<'_, '_> {
     }
 
     /// Pushes the main function of a service's file; below it, if the host has one, the function that
-    /// runs the host's own file first.
-    fn load_service(&mut self, path: &Path) -> Result<(), LuaError> {
+    /// runs the host's own file first. Of a service that the program loads by itself the loader, and what
+    /// it gets to know.
+    fn load_service(&mut self, path: &Path, plan: &Plan) -> Result<(), LuaError> {
         self.state.skynet.set_file(path);
+        let settings = &self.state.core.settings;
+        if let Some(loader) = settings.loader.as_ref().filter(|_| plan.is_for_skynet) {
+            self.stack.load_embedded("loader", LOADER_TEXT)?;
+            self.stack.load_file(loader, LoadMode::Any).inspect_err(|_| self.stack.pop(1))?;
+            self.stack.push_str(&plan.name);
+            self.stack.push_str(&settings.service_path());
+            match &settings.preload {
+                Some(preload) => self.stack.push_str(&preload.to_string_lossy()),
+                None => self.stack.push_nil(),
+            }
+            return Ok(());
+        }
         if let Some(preload) = &self.state.core.settings.preload {
             self.stack.load_embedded("preload", PRELOAD_TEXT)?;
             self.stack.load_file(preload, LoadMode::Any).inspect_err(|_| self.stack.pop(1))?;

@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) c_module_patterns: Vec<String>,
     /// A file that runs before that of every service.
     pub(crate) preload: Option<PathBuf>,
+    /// A file that loads services for skynet in the host's place.
+    pub(crate) loader: Option<PathBuf>,
     pub(crate) env: HashMap<String, String>,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) mailbox: Limits,
@@ -89,6 +91,16 @@ impl Settings {
         own.chain(self.path.iter().map(patterns)).collect::<Vec<_>>().join(";")
     }
 
+    /// The patterns and the directories as a program for skynet finds them in one string.
+    pub(crate) fn service_path(&self) -> String {
+        let patterns = |directory: &PathBuf| {
+            let directory = directory.display();
+            format!("{directory}/?.lua;{directory}/?/main.lua;{directory}/?/init.lua")
+        };
+        let own = self.service_patterns.iter().cloned();
+        own.chain(self.path.iter().map(patterns)).collect::<Vec<_>>().join(";")
+    }
+
     /// The text of the standard service of that name.
     pub(crate) fn standard_service(&self, name: &str) -> Option<&'static str> {
         self.services.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
@@ -104,6 +116,7 @@ impl Default for Settings {
             module_patterns: Vec::new(),
             c_module_patterns: Vec::new(),
             preload: None,
+            loader: None,
             env: HashMap::new(),
             memory_limit_bytes: None,
             mailbox: Limits::default(),

@@ -62,6 +62,7 @@ const HOST: &[Module] = &[
     ("skynet.profile", Source::Native(skynet::PROFILE)),
     ("skynet.queue", Source::Text(include_str!("../../lua/compat/skynet/queue.lua"))),
     ("skynet.record", Source::Text(include_str!("../../lua/compat/skynet/record.lua"))),
+    ("skynet.require", Source::Text(include_str!("../../lua/compat/skynet/require.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
     (

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError};
+use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError, Spawn};
 use serde::{Serialize, Serializer};
 
 use super::config::Settings;
@@ -92,7 +92,9 @@ impl Arguments {
             signals::on_hangup(move || skynet::renew_log(&handle))?;
         }
         let arguments: Vec<Word<'_>> = arguments.iter().map(|word| Word(word)).collect();
-        let run = host.run(main.as_str(), &arguments);
+        let main_service = Spawn::named(main.as_str());
+        let run =
+            host.run(if is_skynet { main_service.for_skynet() } else { main_service }, &arguments);
         see_to_the_end(run.as_ref().ok())?;
         let finish = run.map_err(|error| not_started_main(&main, error))?;
         if settings.stats {

@@ -68,6 +68,9 @@ pub fn apply(config: &Config, settings: &Settings, mut builder: HostBuilder) -> 
     if let Some(file) = config.get("preload") {
         builder = builder.preload(file);
     }
+    if let Some(file) = config.own_loader() {
+        builder = builder.loader(file);
+    }
     builder
         .service_patterns(config.patterns("luaservice"))
         .module_patterns(config.patterns("lua_path"))
@@ -83,7 +86,7 @@ pub fn prepare(config: &Config, host: &Host) -> Result<(), HostError> {
         tracing::warn!("{warning}");
     }
     if let Some(name) = log_service(config) {
-        host.spawn(Spawn::named(name).register(LOGGER), ())?;
+        host.spawn(Spawn::named(name).for_skynet().register(LOGGER), ())?;
     }
     Ok(())
 }

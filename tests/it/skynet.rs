@@ -191,6 +191,63 @@ fn a_configuration_of_skynet_says_what_runs() {
 }
 
 #[test]
+fn the_loader_of_a_program_loads_its_services() {
+    let scratch = Scratch::new("skynet_loader");
+    let service = |text: &str| format!("{SKYNET}{text}");
+    scratch
+        .file(
+            "config",
+            "start = 'boot a'\nluaservice = './service/?.lua'\nlua_path = './lib/?.lua'\n\
+             lualoader = './loader.lua'\npreload = './first.lua'\n",
+        )
+        .file(
+            "loader.lua",
+            "local words = {}
+            for word in (...):gmatch '%S+' do words[#words + 1] = word end
+            SERVICE_NAME, SERVICE_PATH = words[1], 'from the loader'
+            package.path, package.cpath = LUA_PATH, LUA_CPATH
+            local file = LUA_SERVICE:match('[^;]+'):gsub('?', SERVICE_NAME)
+            local main = assert(loadfile(file))
+            dofile(LUA_PRELOAD)
+            _G.require = (require 'skynet.require').require
+            LOADED = table.concat(words, ' ')
+            main(table.unpack(words, 2))",
+        )
+        .file("first.lua", "FIRST = 'first'")
+        .file("lib/greet.lua", "return 'hello'")
+        .file(
+            "service/boot.lua",
+            &service(
+                "local word = ...
+                skynet.start(function()
+                  print(word, SERVICE_NAME, SERVICE_PATH, LOADED, FIRST, (require 'greet'))
+                  print(skynet.call(skynet.newservice('worker', 1, true), 'lua'))
+                  print(pcall(skynet.newservice, 'broken'))
+                  skynet.abort()
+                end)",
+            ),
+        )
+        .file(
+            "service/worker.lua",
+            &service(
+                "local number, flag = ...
+                skynet.start(function()
+                  skynet.dispatch('lua', function()
+                    skynet.retpack(LOADED, type(number), type(flag))
+                  end)
+                end)",
+            ),
+        )
+        .file("service/broken.lua", "local = 1");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], "a\tboot\tfrom the loader\tboot a\tfirst\thello");
+    assert_eq!(lines[1], "worker 1 true\tstring\tstring");
+    assert!(lines[2].starts_with("false\tcall failed"), "{}", lines[2]);
+    assert!(lines[2].contains("service/broken.lua:1:"), "{}", lines[2]);
+}
+
+#[test]
 fn messages_of_a_service_are_recorded_in_the_folder_of_the_configuration() {
     let main = "if ... then
           skynet.start(function()

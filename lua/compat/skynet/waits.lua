@@ -1,5 +1,4 @@
--- `skynet.term` and `skynet.dispatch_message`: a program does by hand what the host does by itself,
--- telling of the end of services and bringing messages.
+-- `skynet.term`: a program tells of the end of a service by hand, which the host does by itself.
 
 local skynet = ...
 local core = require "skynet.core"
@@ -33,9 +32,4 @@ function skynet.term(address)
       skynet.redirect(skynet.self(), 0, "error", session, reason)
     end
   end
-end
-
--- Has a message handled as if it had come to this service.
-function skynet.dispatch_message(protocol, msg, sz, session, source)
-  skynet.redirect(skynet.self(), source, protocol, session, msg, sz)
 end

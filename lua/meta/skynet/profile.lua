@@ -10,6 +10,10 @@ local profile = {
 --- Begins to measure the running task.
 function profile.start() end
 
+--- Seconds that the running task has run since; the measurement goes on.
+---@return number
+function profile.elapsed() end
+
 --- Seconds that the running task has run since.
 ---@return number
 function profile.stop() end

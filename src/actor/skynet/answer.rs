@@ -1,10 +1,13 @@
 //! Answers that a program gives by itself, at any time while its handler runs or later.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
 use moonhive_kernel::address::Address;
+use parking_lot::Mutex;
 
-use super::{Envelope, Origin};
+use super::{Envelope, Origin, Skynet};
 use crate::actor::fault::Fault;
 use crate::actor::message::{Caller, Message};
 use crate::actor::request::Terms;
@@ -21,6 +24,26 @@ pub(crate) enum Owed {
     NoAnswer,
     /// Whoever has this owes an answer.
     Answer(Caller),
+}
+
+/// What becomes of an answer that a task has taken out of its request, when it is dropped.
+pub(crate) struct OpenAnswer {
+    stays: Arc<AtomicBool>,
+    ignored: Weak<Mutex<Vec<Caller>>>,
+}
+
+impl OpenAnswer {
+    /// Keeps the caller until the service ends or answers by itself, if the program meant that; else the
+    /// caller comes back.
+    pub(crate) fn keep(&self, caller: Caller) -> Option<Caller> {
+        match self.ignored.upgrade() {
+            Some(ignored) if self.stays.load(Relaxed) => {
+                ignored.lock().push(caller);
+                None
+            }
+            _ => Some(caller),
+        }
+    }
 }
 
 impl State {
@@ -55,9 +78,34 @@ impl State {
     /// Leaves the answer of the running request to a later [`State::send_as`] in the caller's name.
     /// The caller is told if the service ends before.
     pub(crate) fn ignore_request(&self) {
-        if let Owed::Answer(caller) = self.take_owed() {
-            self.note_request_done();
-            self.skynet.ignored.borrow_mut().push(caller);
+        match self.take_owed() {
+            Owed::Answer(caller) => {
+                self.note_request_done();
+                self.skynet.ignored.lock().push(caller);
+            }
+            Owed::Nothing => self.leave_open(),
+            Owed::NoAnswer => {}
+        }
+    }
+
+    /// The running task takes the answer out of its request, to give it later. What is returned says
+    /// whether it may be dropped without a word.
+    pub(crate) fn open_answer(&self) -> OpenAnswer {
+        let stays = Arc::new(AtomicBool::new(false));
+        if let Some(task) = self.current.get() {
+            self.skynet.opened.replace(Some((task, Arc::downgrade(&stays))));
+        }
+        OpenAnswer { stays, ignored: Arc::downgrade(&self.skynet.ignored) }
+    }
+
+    /// The running task means what it has taken out of its request to stay open.
+    fn leave_open(&self) {
+        let opened = self.skynet.opened.borrow();
+        if let Some((task, stays)) = &*opened
+            && self.current.get() == Some(*task)
+            && let Some(stays) = stays.upgrade()
+        {
+            stays.store(true, Relaxed);
         }
     }
 
@@ -120,11 +168,17 @@ impl State {
             task.answered = true;
             return caller.take();
         }
-        let mut ignored = self.skynet.ignored.borrow_mut();
-        match ignored.iter().position(|caller| caller.is(source, session)) {
-            Some(place) => ignored.swap_remove(place),
-            None => Caller::waiting(source.clone(), session),
-        }
+        let ignored = self.skynet.take_ignored(source, session);
+        ignored.unwrap_or_else(|| Caller::waiting(source.clone(), session))
+    }
+}
+
+impl Skynet {
+    /// The caller of that session, if the program has taken upon itself to answer it.
+    pub(super) fn take_ignored(&self, source: &Arc<Service>, session: u64) -> Option<Caller> {
+        let mut ignored = self.ignored.lock();
+        let place = ignored.iter().position(|caller| caller.is(source, session))?;
+        Some(ignored.swap_remove(place))
     }
 }
 

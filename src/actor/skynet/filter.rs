@@ -10,13 +10,22 @@ use crate::actor::state::State;
 use crate::actor::task::{Role, Stage, Task};
 use crate::actor::turn::Turn;
 use crate::message::Payload;
-use crate::vm::Stack;
+use crate::vm::{Kind, Stack};
 
 /// Requests in the service's own name that are remembered for their answers.
 const ASKED_MAX: usize = 1024;
 
 /// How many values [`push_message`] pushes.
 const MESSAGE_VALUES: i32 = 5;
+
+/// What becomes of a message that a filter has seen.
+enum Seen {
+    /// There is no filter.
+    Unseen,
+    /// The program has done with it.
+    Kept,
+    Filtered(Filtered),
+}
 
 /// What a filter makes of a message.
 struct Filtered {
@@ -32,22 +41,56 @@ impl Turn<'_, '_> {
         // A filter is a function of the program.
         self.state.stay();
         self.record(&incoming);
+        if self.state.skynet.protocols.borrow().may_keep {
+            return self.offer(incoming);
+        }
         match self.filtered(&incoming) {
-            Ok(None) => self.trace_and_hand_out(incoming),
-            Ok(Some(Filtered { protocol, payload, origin })) => {
-                let origin = Some(origin).filter(|origin| *origin != incoming.origin());
-                let origin = origin.or(incoming.origin);
-                let Incoming { caller, terms, .. } = incoming;
-                let payload = &payload;
-                self.trace_and_hand_out(Incoming { protocol, caller, origin, payload, terms });
-            }
-            Err(fault) => {
-                self.state.skynet.blocks.borrow_mut().reclaim();
-                self.log_failure("a filter", incoming.terms.request, &fault);
-                if incoming.caller.waits() {
-                    incoming.caller.fail(fault.seen_by_caller());
-                }
-            }
+            Ok(Seen::Unseen | Seen::Kept) => self.trace_and_hand_out(incoming),
+            Ok(Seen::Filtered(filtered)) => self.hand_out_filtered(filtered, incoming),
+            Err(fault) => self.refuse_filtered(fault, incoming),
+        }
+    }
+
+    /// Shows a message to the program's own `skynet.dispatch_message`, which handles it or hands it back.
+    /// Until it does, whoever waits for an answer counts as somebody whom the program answers by itself.
+    fn offer(&mut self, mut incoming: Incoming<'_>) {
+        let (named, origin) = (incoming.origin, incoming.origin());
+        let waiting = incoming.caller.take();
+        let (source, session) = (incoming.caller.service().clone(), waiting.session());
+        if waiting.waits() {
+            self.state.skynet.ignored.lock().push(waiting);
+        }
+        incoming.origin = Some(origin);
+        let seen = self.filtered(&incoming);
+        if matches!(seen, Ok(Seen::Kept)) {
+            self.state.skynet.blocks.borrow_mut().reclaim();
+            return;
+        }
+        incoming.origin = named;
+        if let Some(caller) = self.state.skynet.take_ignored(&source, session) {
+            incoming.caller = caller;
+        }
+        match seen {
+            Ok(Seen::Unseen | Seen::Kept) => self.trace_and_hand_out(incoming),
+            Ok(Seen::Filtered(filtered)) => self.hand_out_filtered(filtered, incoming),
+            Err(fault) => self.refuse_filtered(fault, incoming),
+        }
+    }
+
+    fn hand_out_filtered(&mut self, filtered: Filtered, incoming: Incoming<'_>) {
+        let Filtered { protocol, payload, origin } = filtered;
+        let origin = Some(origin).filter(|origin| *origin != incoming.origin());
+        let origin = origin.or(incoming.origin);
+        let Incoming { caller, terms, .. } = incoming;
+        let payload = &payload;
+        self.trace_and_hand_out(Incoming { protocol, caller, origin, payload, terms });
+    }
+
+    fn refuse_filtered(&mut self, fault: Fault, incoming: Incoming<'_>) {
+        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.log_failure("a filter", incoming.terms.request, &fault);
+        if incoming.caller.waits() {
+            incoming.caller.fail(fault.seen_by_caller());
         }
     }
 
@@ -73,17 +116,18 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// What the program's filter makes of a message; nothing if there is no filter.
-    fn filtered(&mut self, incoming: &Incoming<'_>) -> Result<Option<Filtered>, Fault> {
+    /// What the program's filter makes of a message.
+    fn filtered(&mut self, incoming: &Incoming<'_>) -> Result<Seen, Fault> {
         let protocols = self.state.skynet.protocols.borrow();
-        let Some(filter) = &protocols.filter else { return Ok(None) };
+        let Some(filter) = &protocols.filter else { return Ok(Seen::Unseen) };
+        let may_keep = protocols.may_keep;
         let coroutine = self.stack.coroutine();
         let mut stack = self.stack.in_coroutine(&coroutine);
         stack.push_kept(filter);
         drop(protocols);
-        let result = run_filter(&mut stack, self.state, incoming);
+        let result = run_filter(&mut stack, self.state, incoming, may_keep);
         self.stack.recycle(coroutine);
-        result.map(Some)
+        result
     }
 
     /// Has a message of a traced protocol begin a request, and logs that.
@@ -177,11 +221,15 @@ fn run_filter(
     stack: &mut Stack<'_>,
     state: &State,
     incoming: &Incoming<'_>,
-) -> Result<Filtered, Fault> {
+    may_keep: bool,
+) -> Result<Seen, Fault> {
     let Origin { source, session } = incoming.origin();
     push_message(stack, state, incoming)?;
     stack.call(MESSAGE_VALUES, 5).map_err(|error| fault_of(&error))?;
     let first = stack.top() - 4;
+    if may_keep && stack.kind(first) == Kind::Boolean {
+        return Ok(Seen::Kept);
+    }
     let number = stack.integer(first).and_then(|number| u8::try_from(number).ok());
     let protocol = number.ok_or_else(|| refused("let go of the message"))?;
     let payload = message_at(stack, state, first + 1)?;
@@ -189,7 +237,7 @@ fn run_filter(
     let origin =
         Origin { session: integer(first + 3, session), source: integer(first + 4, source) };
     state.skynet.blocks.borrow_mut().reclaim();
-    Ok(Filtered { protocol, payload, origin })
+    Ok(Seen::Filtered(Filtered { protocol, payload, origin }))
 }
 
 /// The message that a filter returned, a pointer or a string.

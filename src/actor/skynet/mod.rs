@@ -25,11 +25,13 @@ mod watch;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use moonhive_kernel::address::Address;
+use parking_lot::Mutex;
 
-pub(crate) use answer::Owed;
+pub(crate) use answer::{OpenAnswer, Owed};
 use blocks::Blocks;
 pub(crate) use boards::{Boards, Reader, Writer};
 pub(super) use dispatch::{COMMAND, Incoming};
@@ -94,7 +96,9 @@ pub(crate) struct Skynet {
     /// The file asked for a start function: the service lives until it exits.
     started: Cell<bool>,
     /// Requests whose answer the program will send by itself, as `redirect` does.
-    pub(super) ignored: RefCell<Vec<Caller>>,
+    pub(super) ignored: Arc<Mutex<Vec<Caller>>>,
+    /// The answer that a task took out of its request last, and that it may leave open on purpose.
+    opened: RefCell<Option<(Key, Weak<AtomicBool>)>>,
     watches: RefCell<Vec<Watch>>,
     /// Messages go through a filter, or some are traced: rare, so it is asked first.
     pub(super) is_watching: Cell<bool>,

@@ -56,6 +56,10 @@ pub(crate) struct Protocols {
     pub(crate) unknown_response: Option<Reference>,
     /// Rewrites every message before it finds its handler.
     pub(crate) filter: Option<Reference>,
+    /// It is the program's own `skynet.dispatch_message`: what it does not hand back, it has done with.
+    pub(crate) may_keep: bool,
+    /// The module `skynet` of this service.
+    pub(crate) module: Option<Reference>,
     /// Is shown every message as it came.
     pub(crate) record: Option<Reference>,
 }
@@ -65,6 +69,12 @@ impl Protocols {
     #[inline]
     pub(crate) fn any(&self) -> bool {
         !self.list.is_empty()
+    }
+
+    /// Has the program's own dispatcher see every request; returns the filter of before.
+    pub(crate) fn give_way(&mut self, dispatcher: Reference) -> Option<Reference> {
+        self.may_keep = true;
+        self.filter.replace(dispatcher)
     }
 
     pub(crate) fn add(&mut self, protocol: Protocol) {

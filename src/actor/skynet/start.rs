@@ -23,7 +23,7 @@ const START_TEXT: &str = include_str!("../../../lua/boot/start.lua");
 impl Skynet {
     /// Who waits for something that no task owes: the end of a start function, answers by hand.
     pub(in crate::actor) fn take_callers(&self) -> Vec<Caller> {
-        let mut callers = self.ignored.take();
+        let mut callers = std::mem::take(&mut *self.ignored.lock());
         callers.extend(self.take_spawner());
         callers
     }

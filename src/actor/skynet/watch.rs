@@ -18,6 +18,13 @@ pub(super) struct Watch {
     mark: u64,
 }
 
+impl Watch {
+    /// What it shows while its task runs.
+    fn shown(&self) -> u64 {
+        self.passed + ticks().saturating_sub(self.mark)
+    }
+}
+
 impl State {
     /// The time of every run is measured from now on, not of some that stand for all.
     pub(crate) fn measure_exactly(&self) {
@@ -42,12 +49,17 @@ impl Skynet {
         is_new
     }
 
+    /// The ticks that the watch of the running task shows, or nothing if there is none.
+    pub(crate) fn read_watch(&self, task: Key) -> Option<u64> {
+        let watches = self.watches.borrow();
+        watches.iter().find(|watch| watch.task == task).map(Watch::shown)
+    }
+
     /// Ends the watch of the running task; the ticks it showed, or nothing if there was none.
     pub(crate) fn end_watch(&self, task: Key) -> Option<u64> {
         let mut watches = self.watches.borrow_mut();
         let place = watches.iter().position(|watch| watch.task == task)?;
-        let watch = watches.swap_remove(place);
-        Some(watch.passed + ticks().saturating_sub(watch.mark))
+        Some(watches.swap_remove(place).shown())
     }
 
     /// A task goes on.

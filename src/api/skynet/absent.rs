@@ -26,6 +26,24 @@ const SOCKET_MODULES: [&str; 22] = [
     "socketchannel",
 ];
 
+/// Modules of which others are made on skynet, in the order of their names.
+const INNER_MODULES: [&str; 12] = [
+    "skynet.datasheet.core",
+    "skynet.datasheet.dump",
+    "skynet.debugchannel",
+    "skynet.injectcode",
+    "skynet.sharedata.core",
+    "skynet.sharedata.corelib",
+    "skynet.sharetable.core",
+    "skynet.snax.interface",
+    "sharedata.core",
+    "sharedata.corelib",
+    "snax.hotfix",
+    "snax.interface",
+];
+
+const INNER: &str = "it is a part of another module of skynet, which is made otherwise here; \
+                     docs/porting-from-skynet.md tells what is absent";
 const NO_SOCKETS: &str = "it needs sockets, which this host does not have; \
                           docs/porting-from-skynet.md tells what is absent";
 const NO_CONSOLE: &str = "there are no sockets for it; debugging commands are sent by \
@@ -35,6 +53,9 @@ const NO_NODES: &str = "there is one node, which joins no others";
 /// Why there is no module of that name.
 pub(in crate::api) fn module(name: &str) -> Option<&'static str> {
     let is_it = |known: &&str| name == *known || (known.ends_with('.') && name.starts_with(known));
+    if INNER_MODULES.contains(&name) {
+        return Some(INNER);
+    }
     SOCKET_MODULES.iter().any(is_it).then_some(NO_SOCKETS)
 }
 
@@ -51,6 +72,12 @@ pub(super) fn service(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_other_modules_are_told_from_modules_of_the_program() {
+        assert_eq!(module("skynet.sharedata.corelib"), Some(INNER));
+        assert_eq!(module("sharedata.corelib.mine"), None);
+    }
 
     #[test]
     fn what_is_made_of_sockets_is_known_by_name() {

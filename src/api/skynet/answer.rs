@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::block;
-use crate::actor::skynet::Owed;
+use crate::actor::skynet::{OpenAnswer, Owed};
 use crate::actor::{Caller, Code, Fault, Service, State};
 use crate::message::Payload;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack, Userdata, upvalue};
@@ -73,11 +73,13 @@ fn context(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(2))
 }
 
-/// An answer that is still owed; dropped unanswered, it tells the caller.
+/// An answer that is still owed; dropped unanswered, it tells the caller, unless the handler has said by
+/// `skynet.ignoreret` that the caller shall wait.
 struct Response {
     caller: Cell<Option<Caller>>,
     /// The service that owes it.
     service: Arc<Service>,
+    open: OpenAnswer,
 }
 
 impl Userdata for Response {
@@ -103,11 +105,12 @@ impl Response {
 
 impl Drop for Response {
     fn drop(&mut self) {
-        if let Some(caller) = self.take() {
-            caller.fail(match self.service.obituary() {
-                Some(obituary) => obituary.to_fault(),
-                None => Fault::new(Code::Dead, "what skynet.response returned was never called"),
-            });
+        let Some(caller) = self.take() else { return };
+        if let Some(obituary) = self.service.obituary() {
+            caller.fail(obituary.to_fault());
+        } else if let Some(caller) = self.open.keep(caller) {
+            let text = "what skynet.response returned was never called";
+            caller.fail(Fault::new(Code::Dead, text));
         }
     }
 }
@@ -122,7 +125,7 @@ fn response(stack: &mut Stack<'_>) -> NativeResult {
     match state.take_owed() {
         Owed::Answer(caller) => {
             let (caller, service) = (Cell::new(Some(caller)), state.service.clone());
-            stack.push_userdata(Response { caller, service });
+            stack.push_userdata(Response { caller, service, open: state.open_answer() });
             stack.insert(1);
             stack.push_native_with(Native::new(respond), 2);
         }

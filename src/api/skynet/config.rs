@@ -49,6 +49,9 @@ const WITHOUT_EFFECT: [(&str, &[&str]); 15] = [
     ("standalone", &[]),
 ];
 
+/// Fingerprints of the loaders that come with skynet, which do nothing that this host does not do.
+const USUAL_LOADERS: [u64; 2] = [0xa470_c258_6d9e_de4e, 0x26bb_0cfb_540c_0292];
+
 /// Why a configuration could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -97,6 +100,14 @@ impl Config {
     pub fn patterns(&self, key: &str) -> Vec<String> {
         let parts = self.get(key).unwrap_or_default().split(';');
         parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The file by which the program loads its services itself: `lualoader`, if there is one that differs
+    /// from those that come with skynet.
+    pub fn own_loader(&self) -> Option<&Path> {
+        let file = Path::new(self.get("lualoader")?);
+        let text = std::fs::read(file).ok()?;
+        (!USUAL_LOADERS.contains(&fingerprint(&text))).then_some(file)
     }
 
     /// All settings, in the order of their names.
@@ -194,6 +205,14 @@ fn is_near(name: &str, other: &str, slips: usize) -> bool {
     rows[name.len()][other.len()] <= slips
 }
 
+/// A number for a text (FNV-1a), whatever its white space.
+fn fingerprint(text: &[u8]) -> u64 {
+    let letters = text.iter().filter(|byte| !byte.is_ascii_whitespace());
+    letters.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +278,20 @@ mod tests {
             ("thred", "thread"),
         ];
         assert_eq!(config.misspelt(), expected);
+    }
+
+    #[test]
+    fn a_loader_counts_if_the_program_brings_one_of_its_own() {
+        let folder = folder("loader");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("loader.lua");
+        let name = file.to_string_lossy().into_owned();
+        assert_eq!(config(&[("lualoader", &name)]).own_loader(), None);
+        std::fs::write(&file, "return").unwrap();
+        assert_eq!(config(&[("lualoader", &name)]).own_loader(), Some(file.as_path()));
+        assert_eq!(config(&[]).own_loader(), None);
+        assert_eq!(fingerprint(b"local x\n\treturn x"), fingerprint(b"local x\r\n  return x\n"));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

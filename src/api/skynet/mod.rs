@@ -51,7 +51,9 @@ const NATIVES: [&[(&str, Native)]; 9] = [
 
 /// Functions written in Lua, and the file that defines them: it gets the module and fills in its
 /// part.
-const LUA: &[(&[&str], &str, &str)] = &[
+type Part = (&'static [&'static str], &'static str, &'static str);
+
+const LUA: &[Part] = &[
     (
         &["init", "require"],
         "skynet.loading",
@@ -62,11 +64,8 @@ const LUA: &[(&[&str], &str, &str)] = &[
         "skynet.tasks",
         include_str!("../../../lua/compat/skynet/tasks.lua"),
     ),
-    (
-        &["dispatch_message", "term"],
-        "skynet.waits",
-        include_str!("../../../lua/compat/skynet/waits.lua"),
-    ),
+    (&[DISPATCH_MESSAGE], DISPATCHING.0, DISPATCHING.1),
+    (&["term"], "skynet.waits", include_str!("../../../lua/compat/skynet/waits.lua")),
     (
         &["trace", "trace_timeout", "tracecall", "tracelog", "tracetag"],
         "skynet.trace",
@@ -80,6 +79,12 @@ const LUA: &[(&[&str], &str, &str)] = &[
         include_str!("../../../lua/compat/skynet/unique.lua"),
     ),
 ];
+
+/// What a program may put a function of its own in the place of.
+const DISPATCH_MESSAGE: &str = "dispatch_message";
+/// The file that defines it, and that makes a filter of the program's own.
+const DISPATCHING: (&str, &str) =
+    ("skynet.dispatching", include_str!("../../../lua/compat/skynet/dispatching.lua"));
 
 /// The functions of `skynet.core` that programs call themselves; it gets the module and fills them in.
 const COMMANDS: &str = include_str!("../../../lua/compat/skynet/commands.lua");
@@ -114,6 +119,11 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_table(0, 2);
     stack.set_natives(&[("__index", Native::new(index)), ("__pairs", Native::new(pairs))]);
     stack.set_metatable(-2);
+    if let Ok(state) = State::of(stack) {
+        stack.push_value(-1);
+        let module = stack.keep();
+        protocol::keep_module(stack, state, module);
+    }
     Ok(Outcome::Return(1))
 }
 
@@ -150,10 +160,8 @@ fn index(stack: &mut Stack<'_>) -> NativeResult {
         stack.push_native(native);
     } else if let Some(&(_, number)) = PROTOCOL_NUMBERS.iter().find(|(own, _)| *own == name) {
         stack.push_integer(number.into());
-    } else if let Some(&(_, file, text)) = LUA.iter().find(|(names, ..)| names.contains(&name)) {
-        stack.load_embedded(file, text)?;
-        stack.push_value(1);
-        stack.call_or_raise(1, 0)?;
+    } else if let Some(part) = LUA.iter().find(|(names, ..)| names.contains(&name)) {
+        fill_in(stack, part)?;
         stack.push_value(2);
         stack.raw_get(1);
         return Ok(Outcome::Return(1));
@@ -166,6 +174,26 @@ fn index(stack: &mut Stack<'_>) -> NativeResult {
     stack.push_value(-2);
     stack.raw_set(1);
     Ok(Outcome::Return(1))
+}
+
+/// Has a file define its part of the module in the first argument. What the program has put into the
+/// places of it stays.
+fn fill_in(stack: &mut Stack<'_>, (names, file, text): &Part) -> Result<(), Raise> {
+    let first = stack.top() + 1;
+    for name in *names {
+        stack.raw_get_field(1, name);
+    }
+    stack.load_embedded(file, text)?;
+    stack.push_value(1);
+    stack.call_or_raise(1, 0)?;
+    for (place, name) in (first..).zip(*names) {
+        if stack.kind(place) != Kind::Nil {
+            stack.push_value(place);
+            stack.raw_set_field(1, name);
+        }
+    }
+    stack.set_top(first - 1);
+    Ok(())
 }
 
 /// `__pairs` of the module: all of it, for programs that copy its functions.

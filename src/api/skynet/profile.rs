@@ -6,11 +6,12 @@ use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 /// `require "skynet.profile"`.
 pub(in crate::api) const OPEN: Native = Native::new(open);
 
-const NATIVES: [(&str, Native); 2] = [("start", Native::new(start)), ("stop", Native::new(stop))];
+const NATIVES: [(&str, Native); 3] =
+    [("elapsed", Native::new(elapsed)), ("start", Native::new(start)), ("stop", Native::new(stop))];
 
 fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.set_top(0);
-    stack.push_table(0, 5);
+    stack.push_table(0, 6);
     stack.set_natives(&NATIVES);
     // Coroutines of a program are part of the task that runs them.
     stack.push_globals();
@@ -34,10 +35,21 @@ fn start(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
+/// `profile.elapsed()`: seconds that the task has run since; the watch goes on.
+fn elapsed(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let ticks = state.running_task().and_then(|task| state.skynet.read_watch(task));
+    push_seconds(stack, state, ticks)
+}
+
 /// `profile.stop()`: seconds that the task has run since.
 fn stop(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let ticks = state.running_task().and_then(|task| state.skynet.end_watch(task));
+    push_seconds(stack, state, ticks)
+}
+
+fn push_seconds(stack: &mut Stack<'_>, state: &State, ticks: Option<u64>) -> NativeResult {
     let ticks = ticks.ok_or_else(|| Raise::message("call profile.start() first"))?;
     stack.push_number(state.core.scale().duration(ticks).as_secs_f64());
     Ok(Outcome::Return(1))

@@ -3,8 +3,8 @@
 
 use std::cell::RefMut;
 
-use super::arguments;
 use super::block::{PACK, TO_STRING, UNPACK};
+use super::{DISPATCH_MESSAGE, DISPATCHING, arguments};
 use crate::actor::State;
 use crate::actor::skynet::{Form, Handler, Protocol, Protocols, VALUES};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Reference, Stack};
@@ -240,6 +240,40 @@ fn filter(stack: &mut Stack<'_>) -> NativeResult {
     begin(stack, state, 2)
 }
 
+/// Keeps the module, to look for what the program has put into it.
+pub(super) fn keep_module(stack: &mut Stack<'_>, state: &State, module: Reference) {
+    if let Some(before) = protocols(state).module.replace(module) {
+        stack.release(before);
+    }
+}
+
+/// If the program has put a function of its own in the place of `skynet.dispatch_message`, that one gets
+/// every request from now on.
+fn give_way(stack: &mut Stack<'_>, state: &State) -> Result<(), Raise> {
+    let top = stack.top();
+    match &protocols(state).module {
+        Some(module) => stack.push_kept(module),
+        None => return Ok(()),
+    }
+    let module = stack.top();
+    if stack.raw_get_field(module, DISPATCH_MESSAGE) == Kind::Function {
+        stack.load_embedded(DISPATCHING.0, DISPATCHING.1)?;
+        stack.push_value(module);
+        stack.push_bool(true);
+        stack.call_or_raise(2, 1)?;
+        if stack.kind(-1) == Kind::Function {
+            let filter = stack.keep();
+            let before = protocols(state).give_way(filter);
+            if let Some(before) = before {
+                stack.release(before);
+            }
+            state.skynet.watch_messages();
+        }
+    }
+    stack.set_top(top);
+    Ok(())
+}
+
 /// `skynet.traceproto(protocol, flag)`: whether every message of it is traced by log lines.
 fn traceproto(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
@@ -256,6 +290,7 @@ fn traceproto(stack: &mut Stack<'_>) -> NativeResult {
 fn start(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_kind(1, Kind::Function)?;
+    give_way(stack, state)?;
     begin(stack, state, 1)
 }
 

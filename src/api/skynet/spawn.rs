@@ -70,6 +70,11 @@ pub(super) fn set_service_name(stack: &mut Stack<'_>, state: &State) {
         stack.raw_set_field(-3, "SERVICE_NAME");
     }
     stack.pop(1);
+    // The program's own loader has said both.
+    if stack.raw_get_field(-1, "SERVICE_PATH") != Kind::Nil {
+        return stack.set_top(top);
+    }
+    stack.pop(1);
     let directory = service_path(state);
     stack.push_str(&directory);
     stack.raw_set_field(-2, "SERVICE_PATH");

@@ -100,6 +100,32 @@ skynet.start(function()
     refuses("more than once", skynet.call, peer, "lua", "answer_kept")
   end)
 
+  with_peer("a response that is left open on purpose lasts until the service ends", function(peer)
+    local ok, err
+    skynet.fork(function()
+      ok, err = pcall(skynet.call, peer, "lua", "watch")
+    end)
+    skynet.sleep(1)
+    skynet.call(peer, "lua", "collect")
+    skynet.sleep(1)
+    equal(ok, nil)
+    skynet.send(peer, "lua", "exit")
+    skynet.sleep(2)
+    equal(ok, false)
+    match(err, "exited")
+  end)
+
+  with_peer("a response may be given though it was called off", function(peer)
+    local answer
+    skynet.fork(function()
+      answer = skynet.call(peer, "lua", "ignore_and_keep")
+    end)
+    skynet.sleep(1)
+    assert(skynet.call(peer, "lua", "answer_kept", 5))
+    skynet.sleep(1)
+    equal(answer, 5)
+  end)
+
   with_peer("a dropped response tells the caller", function(peer)
     local err
     skynet.fork(function()

@@ -27,6 +27,7 @@ skynet.start(function()
   test("a task's time is measured without its waits", function()
     local profile = require "skynet.profile"
     refuses("profile.start", profile.stop)
+    refuses("profile.start", profile.elapsed)
     profile.start()
     refuses("already", profile.start)
     skynet.sleep(5)
@@ -35,12 +36,23 @@ skynet.start(function()
     local stop = skynet.hpc() + 20e6
     repeat
     until skynet.hpc() > stop
+    local so_far = profile.elapsed()
+    assert(so_far > 0.01, so_far)
     local seconds = profile.stop()
+    assert(seconds >= so_far)
     assert(seconds > 0.01, seconds)
     skynet.yield()
     assert(skynet.stat "cpu" >= 0.01)
     equal(type(profile.wrap), "function")
     equal(profile.yield, coroutine.yield)
+  end)
+
+  test("a program's own function stays in the place where it was put", function()
+    local overriding = skynet.newservice "skynet/overriding"
+    local name, kind = skynet.call(overriding, "lua")
+    equal(name, "own x")
+    equal(kind, "integer")
+    skynet.kill(overriding)
   end)
 
   test("a queue lets one task in at a time, in the order of arrival", function()

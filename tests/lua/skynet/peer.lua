@@ -126,6 +126,24 @@ function command.ignore()
   skynet.ignoreret()
 end
 
+-- Lets whoever calls wait for the end of this service.
+function command.watch()
+  skynet.response()
+  skynet.ignoreret()
+end
+
+-- Says that the answer comes by other ways, and gives it after all.
+function command.ignore_and_keep()
+  command.kept = skynet.response()
+  skynet.ignoreret()
+end
+
+function command.collect()
+  collectgarbage()
+  collectgarbage()
+  skynet.retpack()
+end
+
 function command.tag()
   skynet.retpack(skynet.tracetag())
 end
