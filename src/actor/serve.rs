@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::limits::{START_GROWTH_BYTES, TASKS_MAX};
+use super::limits::TASKS_MAX;
 use super::message::{Caller, Message};
 use super::plan::Source;
 use super::request::RequestId;
@@ -31,7 +31,6 @@ impl Turn<'_, '_> {
     pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
         let Some(plan) = self.state.plan.take() else { return };
         self.state.skynet.awaits_start.set(plan.awaits_start);
-        self.stack.grow(START_GROWTH_BYTES);
         let coroutine = self.stack.coroutine();
         let loaded = match &plan.source {
             Source::File(path) => self.load_service(path),
