@@ -67,6 +67,11 @@ impl Protocols {
         !self.list.is_empty()
     }
 
+    /// Makes room for just so many, which is all that most services have.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.list.reserve_exact(count);
+    }
+
     pub(crate) fn add(&mut self, protocol: Protocol) {
         self.list.push(protocol);
     }
