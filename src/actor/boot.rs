@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::limits::START_GROWTH_BYTES;
 use super::message::Message;
 use super::plan::Plan;
 use super::service::{Leaving, Service};
@@ -73,7 +74,11 @@ pub(super) fn make_vm(service: &Arc<Service>, plan: Box<Plan>) -> Result<Vm, Fau
     let mut vm = builder.build().map_err(|error| {
         Fault::new(Code::Memory, format!("cannot start service {}: {error}", service.label()))
     })?;
-    furnish(&mut vm.stack(), core);
+    let mut stack = vm.stack();
+    // Nothing of what comes now is garbage; the service settles once its file has run.
+    stack.grow(START_GROWTH_BYTES);
+    furnish(&mut stack, core);
+    drop(stack);
     Ok(vm)
 }
 

@@ -128,16 +128,17 @@ impl Spawn {
     fn file(&self, settings: &Settings) -> Result<PathBuf, Fault> {
         let name = &self.name;
         let by_pattern = settings.service_patterns.iter().map(|pattern| pattern.replace('?', name));
-        let mut candidates: Vec<PathBuf> = by_pattern.map(PathBuf::from).collect();
-        if self.lookup == Lookup::Patterns {
-            candidates.extend(by_usual_patterns(name, &settings.path));
-        }
-        candidates.extend(if is_path(name) {
-            paths_of(name, &settings.path)
+        let by_pattern = by_pattern.map(PathBuf::from);
+        let usual = match self.lookup {
+            Lookup::Patterns => settings.path.as_slice(),
+            Lookup::Modules => &[],
+        };
+        let candidates = by_pattern.chain(by_usual_patterns(name, usual));
+        if is_path(name) {
+            find_file(name, candidates.chain(paths_of(name, &settings.path)))
         } else {
-            files_of(name, &settings.path)
-        });
-        find_file(name, candidates)
+            find_file(name, candidates.chain(files_of(name, &settings.path)))
+        }
     }
 }
 
@@ -195,49 +196,49 @@ fn is_path(name: &str) -> bool {
     name.contains('/') || name.ends_with(".lua")
 }
 
-/// The file of a service, the first of these that is one.
-fn find_file(name: &str, mut candidates: Vec<PathBuf>) -> Result<PathBuf, Fault> {
-    let mut seen = HashSet::new();
-    candidates.retain(|file| seen.insert(file.clone()));
-    if let Some(found) = candidates.iter().find(|file| file.is_file()) {
-        return Ok(found.clone());
+/// The file of a service, the first of these that is one. They are made as they are tried.
+fn find_file(name: &str, candidates: impl Iterator<Item = PathBuf>) -> Result<PathBuf, Fault> {
+    let mut tried = Vec::new();
+    for file in candidates {
+        if file.is_file() {
+            return Ok(file);
+        }
+        tried.push(file);
     }
-    let tried: Vec<String> =
-        candidates.iter().map(|file| format!("\n\tno file '{}'", file.display())).collect();
+    let mut seen = HashSet::new();
+    tried.retain(|file| seen.insert(file.clone()));
     let hint = match tried.len() {
         0 => "\nhint: name a directory with --path, or give the path of the file",
         _ => "",
     };
-    let text = format!("service `{name}` not found{}{hint}", tried.concat());
+    let lines = tried.iter().map(|file| format!("\n\tno file '{}'", file.display()));
+    let text = format!("service `{name}` not found{}{hint}", lines.collect::<String>());
     Err(Fault::new(Code::NotFound, text))
 }
 
 /// Where the services of a program for skynet lie that has no patterns of its own.
-fn by_usual_patterns(name: &str, path: &[PathBuf]) -> Vec<PathBuf> {
-    let places = |directory: &PathBuf| {
-        [".lua", "/main.lua", "/init.lua"].map(|end| directory.join(format!("{name}{end}")))
-    };
-    path.iter().flat_map(places).collect()
+fn by_usual_patterns(name: &str, path: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    let ends = [".lua", "/main.lua", "/init.lua"];
+    path.iter().flat_map(move |directory| {
+        ends.into_iter().map(move |end| directory.join([name, end].concat()))
+    })
 }
 
 /// Where a service may lie that is named by a path: there, or below the directories.
-fn paths_of(name: &str, path: &[PathBuf]) -> Vec<PathBuf> {
+fn paths_of(name: &str, path: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
     let suffix = if name.ends_with(".lua") { "" } else { ".lua" };
-    let below = path.iter().map(|directory| directory.join(format!("{name}{suffix}")));
-    let mut places = vec![PathBuf::from(name)];
-    if Path::new(name).is_relative() && !name.starts_with('.') {
-        places.extend(below);
-    }
-    places
+    let is_below = Path::new(name).is_relative() && !name.starts_with('.');
+    let path = if is_below { path } else { &[] };
+    let below = path.iter().map(move |directory| directory.join([name, suffix].concat()));
+    std::iter::once(PathBuf::from(name)).chain(below)
 }
 
 /// Where a service of that name may lie: dots separate directories, as in `require`.
-fn files_of(name: &str, path: &[PathBuf]) -> Vec<PathBuf> {
+fn files_of(name: &str, path: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
     let relative = name.replace('.', "/");
-    let places = |directory: &PathBuf| {
-        [directory.join(format!("{relative}.lua")), directory.join(&relative).join("init.lua")]
-    };
-    path.iter().flat_map(places).collect()
+    path.iter().flat_map(move |directory| {
+        [directory.join([&relative, ".lua"].concat()), directory.join(&relative).join("init.lua")]
+    })
 }
 
 #[cfg(test)]
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn a_name_is_looked_up_as_modules_are() {
         let path = [PathBuf::from("a"), PathBuf::from("b")];
-        let files = files_of("game.player", &path);
+        let files: Vec<PathBuf> = files_of("game.player", &path).collect();
         let expected = [
             "a/game/player.lua",
             "a/game/player/init.lua",
@@ -274,6 +275,12 @@ mod tests {
         assert!(fault.message.contains("no file '/nowhere/nobody.lua'"), "{fault}");
         let fault = Spawn::named("nobody").file(&Settings::default()).unwrap_err();
         assert!(fault.message.contains("hint: name a directory with --path"), "{fault}");
+    }
+
+    #[test]
+    fn a_place_that_is_named_twice_is_reported_once() {
+        let fault = refused("nobody", &["/nowhere/?.lua", "/nowhere/?.lua"], "/nowhere");
+        assert_eq!(fault.message.matches("'/nowhere/nobody.lua'").count(), 1, "{fault}");
     }
 
     #[test]

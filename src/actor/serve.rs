@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::limits::{START_GROWTH_BYTES, TASKS_MAX};
+use super::limits::TASKS_MAX;
 use super::message::{Caller, Message};
 use super::plan::{Plan, Source};
 use super::request::RequestId;
@@ -33,7 +33,6 @@ impl Turn<'_, '_> {
     pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
         let Some(plan) = self.state.plan.take() else { return };
         self.state.skynet.awaits_start.set(plan.awaits_start);
-        self.stack.grow(START_GROWTH_BYTES);
         let coroutine = self.stack.coroutine();
         let loaded = match &plan.source {
             Source::File(path) => self.load_service(path, &plan),
@@ -144,23 +143,25 @@ impl Turn<'_, '_> {
         self.state.trace(key, task.request, || Step::Begin { method, from, session });
     }
 
-    fn main_returned(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
-        let starts = self.state.skynet.take_starts();
-        if !starts.is_empty() {
-            self.state.main_done.set(true);
-            return self.run_starts(caller, starts);
-        }
-        let mut caller = caller;
+    /// Keeps what the file returned. Returns who is to be told, if anybody, that the service is there; `None`
+    /// if it is not, because the file returned nonsense.
+    fn keep_returned(
+        &mut self,
+        caller: Option<Caller>,
+        coroutine: &Coroutine,
+        results: i32,
+    ) -> Option<Option<Caller>> {
         let mut stack = self.stack.in_coroutine(coroutine);
         let first = stack.top() - results + 1;
         match if results == 0 { Kind::Nil } else { stack.kind(first) } {
             Kind::Nil => {
                 let has_tasks = self.state.tasks.borrow().any_alive();
-                caller = self.state.skynet.keep_spawner(caller, has_tasks);
+                Some(self.state.skynet.keep_spawner(caller, has_tasks))
             }
             Kind::Table => {
                 stack.push_value(first);
                 *self.state.handlers.borrow_mut() = Some(stack.keep());
+                Some(caller)
             }
             other => {
                 let text = format!(
@@ -169,15 +170,10 @@ impl Turn<'_, '_> {
                     self.state.service.label(),
                     other.name()
                 );
-                return self.main_failed(caller, Fault::new(Code::Error, text));
+                self.main_failed(caller, Fault::new(Code::Error, text));
+                None
             }
         }
-        self.state.main_done.set(true);
-        self.stack.settle();
-        if let Some(caller) = caller {
-            caller.answer(Payload::EMPTY);
-        }
-        self.serve_early();
     }
 
     /// Serves what came while the file was running.
@@ -361,7 +357,7 @@ impl Turn<'_, '_> {
             self.state.trace(key, task.request, || Step::End { failed: false });
             let caller = task.caller.take();
             match &task.role {
-                Role::Main => self.main_returned(caller, &coroutine, results),
+                Role::Main => return self.main_finished((task, caller), coroutine, results),
                 Role::Handler => self.answer(caller, &coroutine, results),
                 Role::Dispatch => self.dispatched(caller, &task),
                 Role::Start => self.started(),
@@ -373,6 +369,33 @@ impl Turn<'_, '_> {
             self.run_ended(key, None);
         }
         self.stack.recycle(coroutine);
+    }
+
+    /// The service's file has returned. What runs next runs in its coroutine: one less that a service has.
+    fn main_finished(
+        &mut self,
+        (task, caller): (Box<Task>, Option<Caller>),
+        coroutine: Coroutine,
+        results: i32,
+    ) {
+        let starts = self.state.skynet.take_starts();
+        let kept = if starts.is_empty() {
+            self.keep_returned(caller, &coroutine, results)
+        } else {
+            Some(caller)
+        };
+        self.end_task(task);
+        self.stack.recycle(coroutine);
+        let Some(caller) = kept else { return };
+        self.state.main_done.set(true);
+        if !starts.is_empty() {
+            return self.run_starts(caller, starts);
+        }
+        self.stack.settle();
+        if let Some(caller) = caller {
+            caller.answer(Payload::EMPTY);
+        }
+        self.serve_early();
     }
 
     /// The short way out of a task that served a request and holds nothing else: whom it owes an answer.

@@ -26,6 +26,29 @@ fn a_main_service_runs_as_it_is_and_abort_ends_the_host_with_0() {
 }
 
 #[test]
+fn an_empty_service_has_one_coroutine_and_little_memory() {
+    let main = "skynet.start(function()
+          local empty = skynet.newservice 'empty'
+          print(skynet.call(empty, 'lua'))
+          skynet.abort()
+        end)";
+    let empty = "local skynet = require 'skynet'
+        local file = coroutine.running()
+        skynet.start(function()
+          local start = coroutine.running()
+          skynet.dispatch('lua', function()
+            local kilobytes = collectgarbage 'count'
+            local one = file == start and start == coroutine.running()
+            skynet.retpack(one, kilobytes < 13 or kilobytes)
+          end)
+        end)";
+    let scratch = scratch("skynet_empty", main);
+    scratch.file("empty.lua", empty);
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "true\ttrue\n");
+}
+
+#[test]
 fn the_path_of_a_service_is_where_its_name_begins() {
     let main = "skynet.start(function()
           print(skynet.call(skynet.newservice 'world/zone', 'lua'))

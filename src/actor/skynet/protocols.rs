@@ -77,6 +77,11 @@ impl Protocols {
         self.filter.replace(dispatcher)
     }
 
+    /// Makes room for just so many, which is all that most services have.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.list.reserve_exact(count);
+    }
+
     pub(crate) fn add(&mut self, protocol: Protocol) {
         self.list.push(protocol);
     }

@@ -109,13 +109,17 @@ const PROTOCOL_NUMBERS: [(&str, u8); 13] = [
     ("PTYPE_TRACE", 12),
 ];
 
+/// Functions of the module that its table has room for before it grows: a service with little to do uses
+/// as many.
+const USED_AT_FIRST: usize = 8;
+
 fn open(stack: &mut Stack<'_>) -> NativeResult {
     stack.set_top(0);
     if let Ok(state) = State::of(stack) {
         protocol::register_own(state);
         spawn::set_service_name(stack, state);
     }
-    stack.push_table(0, 16);
+    stack.push_table(0, USED_AT_FIRST);
     stack.push_table(0, 2);
     stack.set_natives(&[("__index", Native::new(index)), ("__pairs", Native::new(pairs))]);
     stack.set_metatable(-2);

@@ -35,6 +35,7 @@ pub(super) fn register_own(state: &State) {
         return;
     }
     let own = [(VALUES, "lua", Handler::None), (DEBUG, "debug", DEBUGGER)];
+    protocols.reserve(own.len());
     for (number, name, handler) in own {
         protocols.add(Protocol {
             number,

@@ -274,6 +274,29 @@ fn libraries_that_are_copied_are_those_that_are_opened() {
 }
 
 #[test]
+fn a_library_takes_memory_when_something_looks_into_it() {
+    let mut vm = vm_with(&[]);
+    let used_after = |vm: &mut Vm, code: &str| {
+        run(&mut vm.stack(), code).expect("it runs");
+        vm.collect();
+        vm.memory().used_bytes
+    };
+    let empty = used_after(&mut vm, "");
+    assert!(empty < 8500, "{empty}");
+    for (library, field, bytes) in [
+        ("math", "pi", 1544),
+        ("string", "len", 776),
+        ("debug", "sethook", 392),
+        ("utf8", "len", 192),
+    ] {
+        let before = used_after(&mut vm, &format!("local library = {library}"));
+        assert_eq!(used_after(&mut vm, &format!("return {library}")), before, "{library}");
+        let after = used_after(&mut vm, &format!("return {library}.{field}"));
+        assert_eq!(after - before, bytes, "{library}");
+    }
+}
+
+#[test]
 fn copied_libraries_work_and_belong_to_their_vm_alone() {
     let code =
         "string.upper = nil; math.pi = 3; getmetatable('').__index = { lower = string.lower }
@@ -299,6 +322,20 @@ fn files_that_are_forgotten_are_written_and_closed_by_the_collector() {
         );
         check(&mut vm_with(&[]), &code, "kept");
     }
+}
+
+#[test]
+fn random_numbers_are_those_of_their_vm_and_follow_from_its_seed() {
+    let (mut one, mut other) = (vm_with(&[]), vm_with(&[]));
+    for vm in [&mut one, &mut other] {
+        run(&mut vm.stack(), "math.randomseed(7, 3)").expect("it runs");
+    }
+    let draw = |vm: &mut Vm| run(&mut vm.stack(), "return math.random(0)").expect("it runs");
+    let (first, second) = (draw(&mut one), draw(&mut one));
+    assert_ne!(first, second);
+    assert_eq!((draw(&mut other), draw(&mut other)), (first, second));
+    // Somebody may ask for a seed before a number was drawn.
+    check(&mut vm_with(&[]), "local a, b = math.randomseed() return math.type(a)", "integer");
 }
 
 #[test]

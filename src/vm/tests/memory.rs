@@ -78,11 +78,11 @@ fn small_tables_fit_their_blocks() {
     check(
         &mut vm,
         "collectgarbage 'stop'
-        local kept = table.create(1000)
+        local kept, tointeger = table.create(1000), math.tointeger
         local function fill() for i = 1, 1000 do kept[i] = {a=1,b=2,c=3,d=4,e=5,f=6,g=7} end end
         local before = collectgarbage 'count'
         fill()
-        return math.tointeger((collectgarbage 'count' - before) * 1024 / 1000)",
+        return tointeger((collectgarbage 'count' - before) * 1024 / 1000)",
         "240",
     );
 }

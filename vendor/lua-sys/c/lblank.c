@@ -10,6 +10,12 @@
 ** 'luaI_capture' keeps the graph of objects that hangs on the registry of
 ** the first state; 'lua_openblank' builds it again with one copy a table.
 ** The copy is never written to after the capture: any thread may read it.
+** A table of names and constants (functions without upvalues are such) is
+** not even copied before something looks into it: few programs use 'debug'
+** or 'utf8', and 'math' takes more memory than all that a small one makes.
+**
+** The names of metamethods and the reserved words are kept as well: looking
+** up fifty names is a third of what making a state costs without libraries.
 */
 
 #define lblank_c
@@ -17,7 +23,6 @@
 
 #include "lprefix.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,14 +30,17 @@
 
 #include "lauxlib.h"
 #include "lblank.h"
+#include "ldefer.h"
 #include "ldo.h"
 #include "lfunc.h"
 #include "lgc.h"
+#include "lmodel.h"
 #include "lobject.h"
 #include "lsharestr.h"
 #include "lstate.h"
 #include "lstring.h"
 #include "ltable.h"
+#include "ltm.h"
 #include "lualib.h"
 
 
@@ -58,6 +66,7 @@ typedef struct Blank {
   unsigned n;	/* nodes, upvalues, or bytes */
   unsigned nitems;	/* slots in the array of a table */
   TValue *items;
+  ModelTable *model;	/* of a table that is filled later, or NULL */
   lua_CFunction f;
   union {
     Node *nodes;
@@ -71,6 +80,11 @@ typedef struct Blank {
 static Blank blanks[MAXBLANKS];
 static int numblanks;  /* 0 while nothing (or not all) was captured */
 static int stringmeta;  /* number of the metatable of strings */
+
+
+/* names of metamethods, once all names of the first state are shared */
+static TString *tmnames[TM_N];
+static int hasnames;
 
 
 /*
@@ -98,6 +112,11 @@ typedef struct Capture {
 } Capture;
 
 
+static TString *shared (const TString *ts) {
+  return luaI_findstring(getshrstr(ts), cast_sizet(ts->shrlen), ts->hash);
+}
+
+
 static int number (Capture *c, const GCObject *o, lu_byte tag) {
   int i;
   for (i = 0; i < c->n; i++) {
@@ -120,8 +139,7 @@ static void encode (Capture *c, Value *v, lu_byte tt) {
   if (!(tt & BIT_ISCOLLECTABLE))
     return;
   if (tt == ctb(LUA_VSHRSTR)) {
-    TString *ts = gco2ts(v->gc);
-    ts = luaI_findstring(getshrstr(ts), cast_sizet(ts->shrlen), ts->hash);
+    TString *ts = shared(gco2ts(v->gc));
     if (ts == NULL) c->ok = 0;
     else v->gc = obj2gco(ts);
   }
@@ -225,6 +243,47 @@ static void captureobject (Capture *c, int i) {
 }
 
 
+/* names and constants, and no metatable */
+static int isplain (const Blank *b) {
+  unsigned k;
+  if (b->tag != LUA_VTABLE || b->meta != NOMETA || b->nitems > 0)
+    return 0;
+  for (k = 0; k < b->n; k++) {
+    const Node *node = &b->u.nodes[k];
+    if (isempty(gval(node)))
+      continue;
+    if (!keyisshrstr(node) || *getshrstr(keystrval(node)) == '_' ||
+        (iscollectable(gval(node)) && !ttisshrstring(gval(node))))
+      return 0;  /* (names like '__index' are those of a metatable) */
+  }
+  return 1;
+}
+
+
+/* (its model is in no image, so it has no root) */
+static void capturemodel (Capture *c, int i) {
+  Blank *b = &blanks[i];
+  ModelTable *m = cast(ModelTable *, block(c, sizeof(ModelTable)));
+  if (m == NULL) return;
+  memset(m, 0, sizeof(ModelTable));
+  m->t.lsizenode = cast_byte(luaO_ceillog2(b->n));
+  m->t.node = b->u.nodes;
+  m->nodebytes = luaH_hashbytes(&m->t);
+  m->reg = -1;
+  m->count = 1;
+  b->model = m;
+}
+
+
+static void capturemodels (Capture *c) {
+  int i;
+  for (i = GLOBALS + 1; i < c->n && c->ok; i++) {
+    if (blanks[i].n * sizeof(Node) >= MINDEFERRED && isplain(&blanks[i]))
+      capturemodel(c, i);
+  }
+}
+
+
 static void capturevariables (Capture *c) {
   size_t i;
   for (i = 0; i < NUMVARIABLES; i++) {
@@ -232,6 +291,28 @@ static void capturevariables (Capture *c) {
     captured[i] = (value != NULL) ? strdup(value) : NULL;
     if (value != NULL && captured[i] == NULL) c->ok = 0;
   }
+}
+
+
+/* (a reserved word says so itself) */
+static void capturenames (const global_State *g) {
+  int i;
+  for (i = 0; i < g->strt.size; i++) {
+    const TString *ts = g->strt.hash[i];
+    for (; ts != NULL; ts = ts->u.hnext) {
+      if (shared(ts) == NULL) return;
+    }
+  }
+  for (i = 0; i < TM_N; i++)
+    tmnames[i] = shared(g->tmname[i]);
+  hasnames = 1;
+}
+
+
+int luaI_givenames (lua_State *L) {
+  if (hasnames)
+    memcpy(G(L)->tmname, tmnames, sizeof(tmnames));
+  return hasnames;
 }
 
 
@@ -246,12 +327,14 @@ void luaI_capture (lua_State *L) {
   Capture c = {0, 1};
   TValue globals;
   int i;
+  capturenames(g);
   number(&c, obj2gco(registry), LUA_VTABLE);
   luaH_getint(registry, LUA_RIDX_GLOBALS, &globals);
   number(&c, gcvalue(&globals), LUA_VTABLE);
   stringmeta = number(&c, obj2gco(g->mt[LUA_TSTRING]), LUA_VTABLE);
   for (i = 0; i < c.n && c.ok; i++)
     captureobject(&c, i);
+  capturemodels(&c);
   capturevariables(&c);
   numblanks = (c.ok) ? c.n : 0;
 }
@@ -293,6 +376,10 @@ static void filltable (lua_State *L, GCObject **made, int i) {
   Table *t = gco2t(made[i]);
   unsigned k;
   if (b->n == 0 && b->nitems == 0) return;
+  if (b->model != NULL) {
+    luaI_defer(t, b->model);
+    return;
+  }
   luaH_resize(L, t, (i == REGISTRY) ? t->asize : b->nitems, b->n);
   for (k = 0; k < b->nitems; k++) {
     TValue item = b->items[k];
@@ -354,19 +441,6 @@ static void copyall (lua_State *L, void *ud) {
 }
 
 
-/* the state of 'math.random' was copied, too: every state has its own */
-static void reseed (lua_State *L) {
-  static atomic_ullong states;
-  unsigned long long n = atomic_fetch_add(&states, 1);
-  lua_getglobal(L, LUA_MATHLIBNAME);
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, cast(lua_Integer, n) * 0x10001 + luaL_makeseed(L));
-  lua_pushinteger(L, cast(lua_Integer, cast_sizet(G(L))));
-  lua_call(L, 2, 0);
-  lua_pop(L, 1);
-}
-
-
 /* whether the state has run nothing and may have what was captured */
 static int untouched (lua_State *L) {
   size_t i;
@@ -397,7 +471,6 @@ LUA_API void lua_openblank (lua_State *L) {
   status = luaD_rawrunprotected(L, copyall, NULL);
   g->gcstp = stopped;
   if (status != LUA_OK) luaD_throw(L, status);
-  reseed(L);
 }
 
 /* }====================================================== */

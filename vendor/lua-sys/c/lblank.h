@@ -21,8 +21,17 @@ LUA_API void lua_openblank (lua_State *L);
 
 #include "llimits.h"
 
-/* remember what the libraries left in a state that ran nothing else */
+/*
+** Remember what the libraries left in a state that ran nothing else, and
+** its names.
+*/
 LUAI_FUNC void luaI_capture (lua_State *L);
+
+/*
+** Give a state that is being made the names of metamethods; the reserved
+** words are those of the process. False if it has to make them by itself.
+*/
+LUAI_FUNC int luaI_givenames (lua_State *L);
 
 #endif
 

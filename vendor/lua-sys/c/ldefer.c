@@ -36,7 +36,9 @@ void luaI_defer (Table *t, const ModelTable *m) {
 
 
 void luaI_notedeferred (global_State *g, const Table *t) {
-  luaI_note(g, modelof(t)->root);
+  Proto *root = modelof(t)->root;
+  if (root != NULL)  /* (tables of the standard library have none) */
+    luaI_note(g, root);
 }
 
 

@@ -23,7 +23,8 @@
 ** deferred in their turn.
 **
 ** A deferred table keeps the image of its model. It is no metatable and
-** has none.
+** has none. Most tables of the standard library begin as deferred ones, too,
+** with models that live as long as the process (see lblank.c).
 */
 struct ModelTable;
 

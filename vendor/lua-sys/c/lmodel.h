@@ -46,7 +46,7 @@ typedef struct ModelTable {
   lu_byte hasvariable;	/* a table in it is a local variable, too */
   lu_byte deferred;	/* it is filled later (see ldefer.h) */
   size_t bytes;	/* of its parts, and of all tables in it */
-  Proto *root;	/* main function of the image */
+  Proto *root;	/* main function of the image; NULL if it is in none */
   Node *lastfree;	/* while it is made: all nodes from here on are taken */
 } ModelTable;
 

@@ -47,6 +47,14 @@ LUAI_FUNC int luaI_loadmodule (lua_State *L, const char *name,
    ldefer.h) */
 LUAI_FUNC void luaI_fillat (lua_State *L, int idx);
 
+/*
+** Room for the state of 'math.random' of this VM. The first time it is asked
+** for, 'seed' gets a number that no other VM of the process was given, so
+** that two that begin at once do not go the same way; else 0.
+*/
+LUAI_FUNC void *luaI_random (lua_State *L, size_t size,
+                             unsigned long long *seed);
+
 /* is the value on top a deferred table? It holds constants only. */
 LUAI_FUNC int luaI_isdeferredtop (lua_State *L);
 

@@ -126,11 +126,13 @@ typedef struct SharingVM {
   lua_State *running;	/* the coroutine that runs (or would) */
   lua_State *patron;	/* whose interruptions end work here, too */
   const char *intmessage;
+  unsigned long long random[4];	/* state of 'math.random' */
   atomic_int interrupt;	/* pending kind; written by signal handlers too */
   lu_byte compat54;	/* LUA_SHCOMPAT54 */
   lu_byte shareall;	/* LUA_SHALLCHUNKS */
   lu_byte loopcopy;	/* compiling with a copy of each loop variable */
   lu_byte constassign;	/* last compilation assigned to a constant */
+  lu_byte seeded;	/* 'random' is in use */
   lu_byte fullmark;	/* a full mark has ended, its sweep perhaps not */
 } SharingVM;
 

@@ -24,6 +24,7 @@
 #include "lobject.h"
 #include "lsharefn.h"
 #include "lshareimg.h"
+#include "lsharelib.h"
 #include "lsharestr.h"
 #include "lsharetab.h"
 #include "lsharewalk.h"
@@ -120,6 +121,20 @@ void luaI_openvm (lua_State *L) {
   atomic_init(&vm->interrupt, LUA_INTNONE);
   vm->running = L;
   luaI_registervm(vm);
+}
+
+
+void *luaI_random (lua_State *L, size_t size, unsigned long long *seed) {
+  static atomic_ullong seeded;
+  SharingVM *vm = &G(L)->sharing;
+  lua_assert(size <= sizeof(vm->random));
+  UNUSED(size);
+  *seed = 0;
+  if (l_unlikely(!vm->seeded)) {
+    vm->seeded = 1;
+    *seed = 1 + atomic_fetch_add_explicit(&seeded, 1, memory_order_relaxed);
+  }
+  return vm->random;
 }
 
 
