@@ -8,12 +8,12 @@ use super::core::{Core, Key};
 use super::geometry::CELL_WORDS;
 use super::record::{
     CHAINED, COMMIT, EXPIRES, EXTRA, FIXED_WORDS, FLAGS, FREE, LENGTH, NEXT, Record, SHAPE, SUM,
-    Shape, Sum, Words, commit_word, kind, link_to,
+    Shape, Sum, Words, commit_word, kind, last_word, link_to,
 };
 use super::shard::{CELLS_USED, Locked, NEAR};
 use super::value::Value;
 use crate::fault;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Words in a cell, as records count them.
 const WORDS: u32 = CELL_WORDS as u32;
@@ -243,7 +243,17 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives back the cells of a record that does not exist any more and that nobody links to.
+    #[inline(always)]
     pub fn release_record(&mut self, record: &Record<'_>) {
+        if record.shape.is_single_cell() {
+            self.keep_or_release(Run { cell: record.cell, length: 1 });
+            fault::point();
+        } else {
+            self.release_runs(record);
+        }
+    }
+
+    fn release_runs(&mut self, record: &Record<'_>) {
         let mut next = if record.shape.is_chained() { record.half(EXTRA) } else { 0 };
         let owner = Core::owner_byte(self.shard);
         let is_body = |cell: u32| self.core.owner(cell) == owner;
@@ -276,24 +286,74 @@ impl Record<'_> {
 #[inline(always)]
 fn write_payload(record: &Record<'_>, content: &Content<'_>) -> u32 {
     let mut sum = Sum::new(record.shape, content.length, content.flags);
+    if !write_side_by_side(record, content, &mut sum) {
+        write_in_runs(record, content, &mut sum);
+    }
+    sum.finish()
+}
+
+/// Writes key and value of a record that lies in one run: the usual case. False, and nothing is written, if it
+/// does not, or the words come from a record.
+#[inline(always)]
+fn write_side_by_side(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) -> bool {
+    let Some(places) = record.side_by_side() else { return false };
+    let key_words = content.key.len().div_ceil(8);
+    let Some((key, value)) = places.split_at_checked(key_words) else { return false };
+    match &content.source {
+        Source::Bytes(bytes) if bytes.len() <= value.len() * 8 => {
+            write_bytes(key, content.key, sum);
+            write_bytes(value, bytes, sum);
+        }
+        Source::Words(words, count) if *count as usize <= value.len() => {
+            write_bytes(key, content.key, sum);
+            let summed = record.summed_words() as usize;
+            for (index, (place, word)) in value.iter().zip(&words[..*count as usize]).enumerate() {
+                place.store(*word, Ordering::Relaxed);
+                if index < summed {
+                    sum.add(*word);
+                }
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Writes bytes, padded with zeros to words.
+#[inline(always)]
+fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut put = |place: &AtomicU64, word: u64| {
+        place.store(word, Ordering::Relaxed);
+        sum.add(word);
+    };
+    for (place, word) in places.iter().zip(words) {
+        put(place, u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        put(&places[words.len()], last_word(rest));
+    }
+}
+
+/// Writes key and value of any record.
+fn write_in_runs(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) {
     let mut words = record.words();
-    let mut is_whole = words.write(content.key, &mut sum);
+    let mut is_whole = words.write(content.key, sum);
     match &content.source {
         // Summed as a whole; those that are not all summed are words.
-        Source::Bytes(bytes) => is_whole &= words.write(bytes, &mut sum),
+        Source::Bytes(bytes) => is_whole &= words.write(bytes, sum),
         Source::Words(values, count) => {
             let values = values.iter().take(*count as usize).copied();
-            is_whole &= write_words(&mut words, values, record.summed_words(), &mut sum);
+            is_whole &= write_words(&mut words, values, record.summed_words(), sum);
         }
         Source::Record(source, count) => {
             let mut source = source.clone();
             // A damaged source that ends early leaves zeros; its checksum has said so before.
             let values = (0..*count).map(|_| source.next_word().unwrap_or(0));
-            is_whole &= write_words(&mut words, values, record.summed_words(), &mut sum);
+            is_whole &= write_words(&mut words, values, record.summed_words(), sum);
         }
     }
     assert!(is_whole, "a draft has room for every word");
-    sum.finish()
 }
 
 /// Writes words, of which the first `summed` count for the checksum. False if the record ends before.
