@@ -209,8 +209,14 @@ impl<'a> Locked<'a> {
         if content.expiry_us != 0 {
             head.store(extra, content.expiry_us);
         }
-        let record = core.record_of(run.cell, shape, content.length);
-        head.store_half(SUM, write_payload(&record, content));
+        let record = core.record_in(head, run.cell, shape, content.length);
+        let mut sum = Sum::new(shape, content.length, content.flags);
+        let is_whole = match chained_cells {
+            None => write_side_by_side(&record, content, &mut sum),
+            Some(_) => write_in_runs(&record, content, &mut sum),
+        };
+        assert!(is_whole, "a draft has room for every word");
+        head.store_half(SUM, sum.finish());
         fault::point();
         record
     }
@@ -282,41 +288,41 @@ impl Record<'_> {
     }
 }
 
-/// Writes key and value behind the header; returns the checksum.
-#[inline(always)]
-fn write_payload(record: &Record<'_>, content: &Content<'_>) -> u32 {
-    let mut sum = Sum::new(record.shape, content.length, content.flags);
-    if !write_side_by_side(record, content, &mut sum) {
-        write_in_runs(record, content, &mut sum);
-    }
-    sum.finish()
-}
-
-/// Writes key and value of a record that lies in one run: the usual case. False, and nothing is written, if it
-/// does not, or the words come from a record.
+/// Writes key and value of a record that lies in one run. False if it has no room for them.
 #[inline(always)]
 fn write_side_by_side(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) -> bool {
     let Some(places) = record.side_by_side() else { return false };
     let key_words = content.key.len().div_ceil(8);
     let Some((key, value)) = places.split_at_checked(key_words) else { return false };
+    let Some(value) = value.get(..content.source.words() as usize) else { return false };
+    write_bytes(key, content.key, sum);
     match &content.source {
-        Source::Bytes(bytes) if bytes.len() <= value.len() * 8 => {
-            write_bytes(key, content.key, sum);
-            write_bytes(value, bytes, sum);
-        }
-        Source::Words(words, count) if *count as usize <= value.len() => {
-            write_bytes(key, content.key, sum);
+        Source::Bytes(bytes) => write_bytes(value, bytes, sum),
+        Source::Words(words, _) => {
             let summed = record.summed_words() as usize;
-            for (index, (place, word)) in value.iter().zip(&words[..*count as usize]).enumerate() {
+            for (index, (place, word)) in value.iter().zip(words).enumerate() {
                 place.store(*word, Ordering::Relaxed);
                 if index < summed {
                     sum.add(*word);
                 }
             }
         }
-        _ => return false,
+        Source::Record(words, _) => copy_words(value, words, record.summed_words(), sum),
     }
     true
+}
+
+/// Writes the words of another record, of which the first `summed` count for the checksum.
+fn copy_words(places: &[AtomicU64], source: &Words<'_>, summed: u32, sum: &mut Sum) {
+    let mut source = source.clone();
+    for (index, place) in places.iter().enumerate() {
+        // A damaged source that ends early leaves zeros; its checksum has said so before.
+        let word = source.next_word().unwrap_or(0);
+        place.store(word, Ordering::Relaxed);
+        if index < summed as usize {
+            sum.add(word);
+        }
+    }
 }
 
 /// Writes bytes, padded with zeros to words.
@@ -335,25 +341,26 @@ fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
     }
 }
 
-/// Writes key and value of any record.
-fn write_in_runs(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) {
+/// Writes key and value of a record of several runs. False if it has no room for them.
+fn write_in_runs(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) -> bool {
     let mut words = record.words();
-    let mut is_whole = words.write(content.key, sum);
+    if !words.write(content.key, sum) {
+        return false;
+    }
     match &content.source {
         // Summed as a whole; those that are not all summed are words.
-        Source::Bytes(bytes) => is_whole &= words.write(bytes, sum),
+        Source::Bytes(bytes) => words.write(bytes, sum),
         Source::Words(values, count) => {
             let values = values.iter().take(*count as usize).copied();
-            is_whole &= write_words(&mut words, values, record.summed_words(), sum);
+            write_words(&mut words, values, record.summed_words(), sum)
         }
         Source::Record(source, count) => {
             let mut source = source.clone();
-            // A damaged source that ends early leaves zeros; its checksum has said so before.
+            // As in `copy_words`.
             let values = (0..*count).map(|_| source.next_word().unwrap_or(0));
-            is_whole &= write_words(&mut words, values, record.summed_words(), sum);
+            write_words(&mut words, values, record.summed_words(), sum)
         }
     }
-    assert!(is_whole, "a draft has room for every word");
 }
 
 /// Writes words, of which the first `summed` count for the checksum. False if the record ends before.

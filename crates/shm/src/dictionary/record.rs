@@ -203,10 +203,16 @@ impl<'a> Core<'a> {
         self.record(link.checked_sub(1)?)
     }
 
-    /// A record whose header says this, written by the caller.
+    /// A record whose header says this, written by the caller into that cell.
     #[inline(always)]
-    pub fn record_of(self, cell: u32, shape: Shape, length: u32) -> Record<'a> {
-        Record { core: self, cell, head: self.head_of(cell), shape, length }
+    pub fn record_in(
+        self,
+        head: Window<'a, CELL_BYTES>,
+        cell: u32,
+        shape: Shape,
+        length: u32,
+    ) -> Record<'a> {
+        Record { core: self, cell, head, shape, length }
     }
 
     /// A cell as the beginning of a record, whatever it is. The caller has checked the number.
