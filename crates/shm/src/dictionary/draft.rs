@@ -8,9 +8,10 @@ use super::core::{Core, Key};
 use super::geometry::CELL_WORDS;
 use super::record::{
     CHAINED, COMMIT, EXPIRES, EXTRA, FIXED_WORDS, FLAGS, FREE, LENGTH, NEXT, Record, SHAPE, SUM,
-    Shape, Sum, Words, commit_word, kind, last_word, link_to,
+    Shape, Words, commit_word, kind, last_word, link_to,
 };
 use super::shard::{CELLS_USED, Locked, NEAR};
+use super::sum::Sum;
 use super::value::Value;
 use crate::fault;
 use crate::sync::{AtomicU64, Ordering};
@@ -251,22 +252,39 @@ impl<'a> Locked<'a> {
     /// Gives back the cells of a record that does not exist any more and that nobody links to.
     #[inline(always)]
     pub fn release_record(&mut self, record: &Record<'_>) {
-        if record.shape.is_single_cell() {
-            self.keep_or_release(Run { cell: record.cell, length: 1 });
-            fault::point();
-        } else {
-            self.release_runs(record);
-        }
+        self.release_whole(record, false);
     }
 
-    fn release_runs(&mut self, record: &Record<'_>) {
+    /// The same, lending the shard the cells of the first run again.
+    #[inline(always)]
+    pub fn release_and_lend(&mut self, record: &Record<'_>) {
+        self.release_whole(record, true);
+    }
+
+    #[inline(always)]
+    fn release_whole(&mut self, record: &Record<'_>, lends: bool) {
+        if !record.shape.is_single_cell() {
+            return self.release_runs(record, lends);
+        }
+        if lends {
+            self.lend(1);
+        }
+        self.keep_or_release(Run { cell: record.cell, length: 1 });
+        fault::point();
+    }
+
+    fn release_runs(&mut self, record: &Record<'_>, lends: bool) {
         let mut next = if record.shape.is_chained() { record.half(EXTRA) } else { 0 };
         let owner = Core::owner_byte(self.shard);
         let is_body = |cell: u32| self.core.owner(cell) == owner;
         // A damaged shape or link must not give away what belongs to others.
         let run = record.shape.run();
         let is_whole = (record.cell + 1..record.cell + run).all(is_body);
-        self.keep_or_release(Run { cell: record.cell, length: if is_whole { run } else { 1 } });
+        let length = if is_whole { run } else { 1 };
+        if lends {
+            self.lend(length);
+        }
+        self.keep_or_release(Run { cell: record.cell, length });
         fault::point();
         while let Some((cell, length)) = self.core.run_at(next) {
             if !(cell..cell + length).all(|cell| self.core.owner(cell) == owner) {

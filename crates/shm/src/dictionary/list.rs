@@ -16,7 +16,7 @@ use super::record::{
     ELEMENT, ENTRY, FREE, NEXT, PREVIOUS, Record, commit_word, kind, link_to, state_of, version_of,
 };
 use super::room::{Built, Permit};
-use super::shard::{CELLS_USED, DOOMED, ELEMENTS, Locked, WRITES};
+use super::shard::{DOOMED, ELEMENTS, Locked, WRITES};
 use super::value::{OwnedValue, SetOptions, Side, Value};
 use super::write::end_of;
 use crate::error::{Error, Result};
@@ -520,12 +520,11 @@ impl<'a> Locked<'a> {
             None => self.unlink(&list.record, link_at),
         }
         self.close();
-        let cells_before = self.field(CELLS_USED);
-        self.release_record(element);
+        // What was taken from a queue is put into it again.
+        self.release_and_lend(element);
         if next.is_none() {
-            self.release_record(&list.record);
+            self.release_and_lend(&list.record);
         }
-        self.lend_again(cells_before);
         self.count(WRITES, 1);
     }
 }

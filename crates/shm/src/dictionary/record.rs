@@ -16,6 +16,7 @@
 
 use super::core::{Core, Key};
 use super::geometry::{CELL_BYTES, CELL_WORDS};
+use super::sum::Sum;
 use crate::memory::Window;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -99,7 +100,7 @@ pub fn link_to(cell: u32) -> u32 {
 pub struct Shape(u64);
 
 /// The bits of a shape that say nothing about the contents: extras and run.
-const LAYOUT_BITS: u64 = 0x00ff_ff00_0000_0000;
+pub const LAYOUT_BITS: u64 = 0x00ff_ff00_0000_0000;
 
 impl Shape {
     /// Of a record that lies in one run.
@@ -577,57 +578,4 @@ pub fn last_word(bytes: &[u8]) -> u64 {
     }
     let at = |index: usize| u64::from(bytes[index]) << (index * 8);
     if length == 0 { 0 } else { at(0) | at(length / 2) | at(length - 1) }
-}
-
-/// The checksum of a record: over its shape and the words that do not change while it lives. It finds
-/// flipped bits and torn writes, not malice.
-#[derive(Clone, Copy, Debug)]
-pub struct Sum(u64);
-
-impl Sum {
-    /// An odd number with well-mixed bits: 2^64 over the golden ratio.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-
-    /// Begins with what stands in the header. The length of the first run is left out: it says where
-    /// the words lie, not what they are.
-    /// The expiry, too: it changes in place.
-    #[inline(always)]
-    pub fn new(shape: Shape, length: u32, flags: u32) -> Self {
-        let mut sum = Self(shape.word() & !LAYOUT_BITS);
-        sum.add(u64::from(length) << 32 | u64::from(flags));
-        sum
-    }
-
-    /// Adds a word.
-    #[inline(always)]
-    pub fn add(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(Self::FACTOR);
-    }
-
-    /// The sum.
-    pub fn finish(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
-impl Record<'_> {
-    /// Words of the value that the checksum covers: not those that change in place.
-    pub fn summed_words(&self) -> u32 {
-        match self.shape.kind() {
-            kind::INTEGER | kind::DOUBLE => 0,
-            kind::LIST => 1,
-            _ => self.value_words(),
-        }
-    }
-
-    /// The checksum as the contents have it; `None` if the record ends too early.
-    pub fn computed_sum(&self, is_element: bool) -> Option<u32> {
-        let flags = if is_element { 0 } else { self.half(FLAGS) };
-        let mut sum = Sum::new(self.shape, self.length, flags);
-        let mut words = self.words();
-        for _ in 0..u64::from(self.shape.key_words()) + u64::from(self.summed_words()) {
-            sum.add(words.next_word()?);
-        }
-        Some(sum.finish())
-    }
 }

@@ -115,32 +115,30 @@ impl<'a> Core<'a> {
         if !shard.is_kept_out() {
             return outcome;
         }
-        drop(shard);
-        self.insist_further(&lock, &mut operation)
+        insist_further(shard, outcome, &lock, &mut operation)
     }
+}
 
-    /// The attempts after the first one, which is kept free of the loop: a compiler computes before a loop whatever
-    /// may be of use in it.
-    #[cold]
-    fn insist_further<T>(
-        self,
-        lock: &dyn Fn() -> Result<Locked<'a>>,
-        operation: &mut dyn FnMut(&mut Locked<'a>) -> Result<T>,
-    ) -> Result<T> {
-        for attempt in 2.. {
-            std::thread::sleep(REST);
-            let mut shard = lock()?;
-            let outcome = operation(&mut shard);
-            if !shard.is_kept_out() {
-                return outcome;
-            }
-            if attempt >= ATTEMPTS {
-                shard.count(REFUSALS, 1);
-                return outcome;
-            }
+/// The attempts after the first one, which is kept free of the loop: a compiler computes before a loop whatever
+/// may be of use in it.
+#[cold]
+fn insist_further<'a, T>(
+    mut shard: Locked<'a>,
+    mut outcome: Result<T>,
+    lock: &dyn Fn() -> Result<Locked<'a>>,
+    operation: &mut dyn FnMut(&mut Locked<'a>) -> Result<T>,
+) -> Result<T> {
+    for _ in 1..ATTEMPTS {
+        drop(shard);
+        std::thread::sleep(REST);
+        shard = lock()?;
+        outcome = operation(&mut shard);
+        if !shard.is_kept_out() {
+            return outcome;
         }
-        unreachable!("attempts have an end")
     }
+    shard.count(REFUSALS, 1);
+    outcome
 }
 
 impl<'a> Locked<'a> {
@@ -204,14 +202,15 @@ impl<'a> Locked<'a> {
             && self.field(CELLS_USED).saturating_add(net) <= u64::from(geometry.usable_cells)
     }
 
-    /// Lends the shard again what it has given back since it had so many cells: a queue that is filled and emptied
-    /// is not reckoned again and again. A dictionary of one shard lends nothing.
+    /// Lends the shard cells that it is about to give back: a queue that is filled and emptied again is not
+    /// reckoned each time. Before they are given back, so that nobody is lent the same. A dictionary of
+    /// one shard lends nothing.
     #[inline(always)]
-    pub fn lend_again(&self, cells_before: u64) {
-        let freed = cells_before.saturating_sub(self.field(CELLS_USED));
-        let credit = u64::from(self.half(CREDIT)).saturating_add(freed);
-        if credit <= CREDIT_LIMIT_CELLS && self.core.geometry.shards > 1 {
-            self.set_half(CREDIT, credit as u32);
+    pub fn lend(&self, cells: u32) {
+        let credit = self.half(CREDIT).saturating_add(cells);
+        if u64::from(credit) <= CREDIT_LIMIT_CELLS && self.core.geometry.shards > 1 {
+            self.set_half(CREDIT, credit);
+            crate::fault::point();
         }
     }
 
