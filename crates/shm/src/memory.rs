@@ -180,9 +180,9 @@ mod mapped {
         /// The bytes from `offset` on, which is a multiple of eight.
         #[inline(always)]
         pub fn window<const BYTES: usize>(&self, offset: usize) -> Window<'_, BYTES> {
-            let fits = offset.is_multiple_of(8)
-                && self.size_bytes.checked_sub(offset).is_some_and(|room| room >= BYTES);
-            assert!(fits, "beyond the segment, or misaligned");
+            // One comparison for both, as in `place`.
+            let places = (self.size_bytes >> 3).saturating_sub(BYTES.div_ceil(8) - 1);
+            assert!(offset.rotate_right(3) < places, "beyond the segment, or misaligned");
             // SAFETY: the assertion keeps the result inside the mapping.
             Window { start: unsafe { self.base.add(offset) }, memory: PhantomData }
         }
@@ -217,6 +217,22 @@ mod mapped {
         pub fn half(self, field: usize) -> &'a AtomicU32 {
             // SAFETY: as above, for a u32.
             unsafe { self.place(field, 4).cast().as_ref() }
+        }
+
+        /// The first bytes of it, as many as are wanted, which is a multiple of eight.
+        #[inline(always)]
+        pub fn first<const PART: usize>(self) -> Window<'a, PART> {
+            const { assert!(PART <= BYTES) };
+            Window { start: self.start, memory: PhantomData }
+        }
+
+        /// All of it as words of eight bytes.
+        #[inline(always)]
+        pub fn words<const WORDS: usize>(self) -> &'a [AtomicU64; WORDS] {
+            const { assert!(WORDS * 8 <= BYTES) };
+            // SAFETY: inside the mapping and aligned, as the window is; any bits are words; only atomics
+            // touch them.
+            unsafe { self.start.cast().as_ref() }
         }
     }
 }
@@ -321,6 +337,16 @@ mod modelled {
         /// Four bytes.
         pub fn half(self, field: usize) -> &'a AtomicU32 {
             self.memory.half(self.offset + field)
+        }
+
+        /// The first bytes of it, as many as are wanted, which is a multiple of eight.
+        pub fn first<const PART: usize>(self) -> Window<'a, PART> {
+            Window { memory: self.memory, offset: self.offset }
+        }
+
+        /// All of it as words of eight bytes.
+        pub fn words<const WORDS: usize>(self) -> &'a [AtomicU64; WORDS] {
+            self.memory.words(self.offset, WORDS).try_into().expect("as many as asked for")
         }
     }
 }

@@ -36,6 +36,27 @@ fn a_store_that_may_throw_out_nothing_leaves_the_old_value_when_it_is_refused() 
     assert_eq!(dictionary.check(), Ok(vec![]));
 }
 
+#[test]
+fn what_queues_have_given_back_is_there_for_all_others() {
+    let options = Options { shards: Some(8), ..Options::new(64 << 10) };
+    let dictionary = Dictionary::create_unnamed("room", &options).expect("memory");
+    let most = fill(&dictionary, "n");
+    dictionary.flush_all().expect("locks are free");
+    dictionary.flush_expired(u64::MAX).expect("locks are free");
+    for turn in 0..100 {
+        for queue in 0..16 {
+            let key = format!("queue {queue} with a name of two cells at least");
+            for number in 0..=turn % 4 {
+                dictionary.push(&key, number.into(), Side::Left, SAFE).expect("there is room");
+            }
+            while dictionary.pop(&key, Side::Right).expect("it is a list").is_some() {}
+        }
+    }
+    assert_eq!(dictionary.free_bytes(), dictionary.capacity_bytes());
+    assert_eq!(fill(&dictionary, "n"), most);
+    assert_eq!(dictionary.check(), Ok(vec![]));
+}
+
 /// A list that takes most of a dictionary of 64 cells, beside a few others.
 fn list_and_others() -> Dictionary {
     let dictionary = dictionary(4096);

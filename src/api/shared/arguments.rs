@@ -92,6 +92,14 @@ fn fault_of_key(stack: &Stack<'_>) -> Option<&'static str> {
 /// `string expected, got boolean`.
 #[inline]
 pub fn fit_list_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
+    match stack.bytes(KEY).map(<[u8]>::len) {
+        Some(1..=KEY_LIMIT_BYTES) => Ok(None),
+        _ => fit_unusual_list_key(stack),
+    }
+}
+
+#[cold]
+fn fit_unusual_list_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
     match stack.kind(KEY) {
         Kind::String | Kind::Number | Kind::Nil | Kind::None => Ok(fit_key(stack)),
         _ => Err(unexpected(stack, KEY, "string")),

@@ -1,6 +1,6 @@
 //! Methods for lists.
 
-use moonhive_shm::{Error, SetOptions, Side};
+use moonhive_shm::{Error, SetOptions, Side, Value};
 
 use super::arguments::{Given, fit_list_key, key, plain_at, span_ms};
 use super::dict::{
@@ -57,11 +57,13 @@ fn push(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     if has_options {
         return push_with_options(stack, side);
     }
-    if !matches!(stack.kind(3), Kind::String | Kind::Number) {
-        return refuse_argument(stack, "bad value type");
-    }
+    let value = match stack.bytes(3) {
+        Some(bytes) => Value::Bytes(bytes),
+        None if stack.kind(3) == Kind::Number => plain_at(stack, 3),
+        None => return refuse_argument(stack, "bad value type"),
+    };
     let options = SetOptions::default().never_evict();
-    let pushed = tidy_dict(stack)?.push(key(stack), plain_at(stack, 3), side, options);
+    let pushed = tidy_dict(stack)?.push(key(stack), value, side, options);
     answer_push(stack, pushed)
 }
 

@@ -75,12 +75,14 @@ fn longest_row(bits: u32) -> (u32, u32) {
 }
 
 impl Core<'_> {
+    #[inline(always)]
     fn owners(&self, cell: u32) -> &AtomicU64 {
         let word = (cell / WORD_CELLS) as usize;
         self.memory.word(self.geometry.owners_at + word * 8)
     }
 
     /// The owner byte of a cell.
+    #[inline(always)]
     pub fn owner(&self, cell: u32) -> u8 {
         (self.owners(cell).load(Ordering::Relaxed) >> (cell % WORD_CELLS * 8)) as u8
     }

@@ -8,12 +8,13 @@ use super::core::{Core, Key};
 use super::geometry::CELL_WORDS;
 use super::record::{
     CHAINED, COMMIT, EXPIRES, EXTRA, FIXED_WORDS, FLAGS, FREE, LENGTH, NEXT, Record, SHAPE, SUM,
-    Shape, Sum, Words, commit_word, kind, link_to,
+    Shape, Words, commit_word, kind, last_word, link_to,
 };
 use super::shard::{CELLS_USED, Locked, NEAR};
+use super::sum::Sum;
 use super::value::Value;
 use crate::fault;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Words in a cell, as records count them.
 const WORDS: u32 = CELL_WORDS as u32;
@@ -209,8 +210,14 @@ impl<'a> Locked<'a> {
         if content.expiry_us != 0 {
             head.store(extra, content.expiry_us);
         }
-        let record = core.record_of(run.cell, shape, content.length);
-        head.store_half(SUM, write_payload(&record, content));
+        let record = core.record_in(head, run.cell, shape, content.length);
+        let mut sum = Sum::new(shape, content.length, content.flags);
+        let is_whole = match chained_cells {
+            None => write_side_by_side(&record, content, &mut sum),
+            Some(_) => write_in_runs(&record, content, &mut sum),
+        };
+        assert!(is_whole, "a draft has room for every word");
+        head.store_half(SUM, sum.finish());
         fault::point();
         record
     }
@@ -243,14 +250,41 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives back the cells of a record that does not exist any more and that nobody links to.
+    #[inline(always)]
     pub fn release_record(&mut self, record: &Record<'_>) {
+        self.release_whole(record, false);
+    }
+
+    /// The same, lending the shard the cells of the first run again.
+    #[inline(always)]
+    pub fn release_and_lend(&mut self, record: &Record<'_>) {
+        self.release_whole(record, true);
+    }
+
+    #[inline(always)]
+    fn release_whole(&mut self, record: &Record<'_>, lends: bool) {
+        if !record.shape.is_single_cell() {
+            return self.release_runs(record, lends);
+        }
+        if lends {
+            self.lend(1);
+        }
+        self.keep_or_release(Run { cell: record.cell, length: 1 });
+        fault::point();
+    }
+
+    fn release_runs(&mut self, record: &Record<'_>, lends: bool) {
         let mut next = if record.shape.is_chained() { record.half(EXTRA) } else { 0 };
         let owner = Core::owner_byte(self.shard);
         let is_body = |cell: u32| self.core.owner(cell) == owner;
         // A damaged shape or link must not give away what belongs to others.
         let run = record.shape.run();
         let is_whole = (record.cell + 1..record.cell + run).all(is_body);
-        self.keep_or_release(Run { cell: record.cell, length: if is_whole { run } else { 1 } });
+        let length = if is_whole { run } else { 1 };
+        if lends {
+            self.lend(length);
+        }
+        self.keep_or_release(Run { cell: record.cell, length });
         fault::point();
         while let Some((cell, length)) = self.core.run_at(next) {
             if !(cell..cell + length).all(|cell| self.core.owner(cell) == owner) {
@@ -272,28 +306,79 @@ impl Record<'_> {
     }
 }
 
-/// Writes key and value behind the header; returns the checksum.
+/// Writes key and value of a record that lies in one run. False if it has no room for them.
 #[inline(always)]
-fn write_payload(record: &Record<'_>, content: &Content<'_>) -> u32 {
-    let mut sum = Sum::new(record.shape, content.length, content.flags);
+fn write_side_by_side(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) -> bool {
+    let Some(places) = record.side_by_side() else { return false };
+    let key_words = content.key.len().div_ceil(8);
+    let Some((key, value)) = places.split_at_checked(key_words) else { return false };
+    let Some(value) = value.get(..content.source.words() as usize) else { return false };
+    write_bytes(key, content.key, sum);
+    match &content.source {
+        Source::Bytes(bytes) => write_bytes(value, bytes, sum),
+        Source::Words(words, _) => {
+            let summed = record.summed_words() as usize;
+            for (index, (place, word)) in value.iter().zip(words).enumerate() {
+                place.store(*word, Ordering::Relaxed);
+                if index < summed {
+                    sum.add(*word);
+                }
+            }
+        }
+        Source::Record(words, _) => copy_words(value, words, record.summed_words(), sum),
+    }
+    true
+}
+
+/// Writes the words of another record, of which the first `summed` count for the checksum.
+fn copy_words(places: &[AtomicU64], source: &Words<'_>, summed: u32, sum: &mut Sum) {
+    let mut source = source.clone();
+    for (index, place) in places.iter().enumerate() {
+        // A damaged source that ends early leaves zeros; its checksum has said so before.
+        let word = source.next_word().unwrap_or(0);
+        place.store(word, Ordering::Relaxed);
+        if index < summed as usize {
+            sum.add(word);
+        }
+    }
+}
+
+/// Writes bytes, padded with zeros to words.
+#[inline(always)]
+fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut put = |place: &AtomicU64, word: u64| {
+        place.store(word, Ordering::Relaxed);
+        sum.add(word);
+    };
+    for (place, word) in places.iter().zip(words) {
+        put(place, u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        put(&places[words.len()], last_word(rest));
+    }
+}
+
+/// Writes key and value of a record of several runs. False if it has no room for them.
+fn write_in_runs(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) -> bool {
     let mut words = record.words();
-    let mut is_whole = words.write(content.key, &mut sum);
+    if !words.write(content.key, sum) {
+        return false;
+    }
     match &content.source {
         // Summed as a whole; those that are not all summed are words.
-        Source::Bytes(bytes) => is_whole &= words.write(bytes, &mut sum),
+        Source::Bytes(bytes) => words.write(bytes, sum),
         Source::Words(values, count) => {
             let values = values.iter().take(*count as usize).copied();
-            is_whole &= write_words(&mut words, values, record.summed_words(), &mut sum);
+            write_words(&mut words, values, record.summed_words(), sum)
         }
         Source::Record(source, count) => {
             let mut source = source.clone();
-            // A damaged source that ends early leaves zeros; its checksum has said so before.
+            // As in `copy_words`.
             let values = (0..*count).map(|_| source.next_word().unwrap_or(0));
-            is_whole &= write_words(&mut words, values, record.summed_words(), &mut sum);
+            write_words(&mut words, values, record.summed_words(), sum)
         }
     }
-    assert!(is_whole, "a draft has room for every word");
-    sum.finish()
 }
 
 /// Writes words, of which the first `summed` count for the checksum. False if the record ends before.

@@ -82,6 +82,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Ends an entry: it does not exist from here on. Its cells are still to be given back.
+    #[inline(always)]
     pub fn unlink(&mut self, record: &Record<'_>, link_at: usize) {
         record.set_commit(FREE);
         self.core.memory.store_half(link_at, record.half(NEXT));

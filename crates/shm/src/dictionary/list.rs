@@ -16,7 +16,7 @@ use super::record::{
     ELEMENT, ENTRY, FREE, NEXT, PREVIOUS, Record, commit_word, kind, link_to, state_of, version_of,
 };
 use super::room::{Built, Permit};
-use super::shard::{ELEMENTS, Locked, WRITES};
+use super::shard::{DOOMED, ELEMENTS, Locked, WRITES};
 use super::value::{OwnedValue, SetOptions, Side, Value};
 use super::write::end_of;
 use crate::error::{Error, Result};
@@ -65,6 +65,26 @@ impl List<'_> {
     }
 }
 
+/// What an operation on a list finds under a key, with the link that leads to it.
+enum Sought<'a> {
+    /// A live list.
+    List(List<'a>, usize),
+    /// Something whose time is over.
+    Over(Record<'a>, usize),
+    /// No entry.
+    Nothing,
+}
+
+/// What an attempt to take an element has found.
+enum Popped {
+    /// The kind and word of its value, whose bytes lie in the buffer.
+    Element(u8, u64),
+    /// No list.
+    Nothing,
+    /// A list has an element: its links are damaged.
+    Damage,
+}
+
 /// An element of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Element {
@@ -84,27 +104,36 @@ impl<'a> Core<'a> {
     }
 
     /// What an element says about itself; `None` if it is none.
+    #[inline(always)]
     pub fn element_of(self, record: &Record<'_>) -> Option<Element> {
-        let mut words = record.words();
         let is_element = record.shape.key_length() == 16 && state_of(record.commit()) == ELEMENT;
-        let list = words.next_word().filter(|_| is_element)?;
-        Some(Element { list, position: words.next_word()? as i64 })
+        let [list, position] = record.first_words();
+        is_element.then_some(Element { list, position: position as i64 })
     }
 
     /// The element at an end, if the link is right.
+    #[inline(always)]
     pub fn end_of_list(self, shard: u32, list: &List<'_>, side: Side) -> Option<Record<'a>> {
         self.element_at(shard, list.end(side), list.id)
     }
 
     /// The element of a list that a link leads to.
+    #[inline(always)]
     pub fn element_at(self, shard: u32, link: u32, list: u64) -> Option<Record<'a>> {
+        self.placed_element(shard, link, list).map(|(record, _)| record)
+    }
+
+    /// The same with its position.
+    #[inline(always)]
+    fn placed_element(self, shard: u32, link: u32, list: u64) -> Option<(Record<'a>, i64)> {
         let record = self.record_at(link)?;
         let is_ours = self.owner(record.cell) == Self::owner_byte(shard) | HEAD;
         let element = self.element_of(&record).filter(|_| is_ours)?;
-        (element.list == list).then_some(record)
+        (element.list == list).then_some((record, element.position))
     }
 
     /// The neighbour of an element, away from `side`.
+    #[inline(always)]
     pub fn next_element(
         self,
         shard: u32,
@@ -128,9 +157,12 @@ impl<'a> Core<'a> {
     ) -> Result<u64> {
         let evict = !options.never_evict;
         let lock = || self.lock(key.shard);
-        self.insist(lock, |shard| match shard.list(key)? {
-            Some((list, _)) => shard.push_to(&list, value, side, evict),
-            None => shard.push_first(key, value, options),
+        self.insist(lock, |shard| match shard.seek_list(key)? {
+            Sought::List(list, _) => shard.push_to(&list, value, side, evict),
+            Sought::Over(record, link_at) => {
+                shard.push_first(key, value, options, Some((record, link_at)))
+            }
+            Sought::Nothing => shard.push_first(key, value, options, None),
         })
     }
 
@@ -145,19 +177,11 @@ impl<'a> Core<'a> {
         buffer: &'b mut Vec<u8>,
     ) -> Result<Option<Value<'b>>> {
         let mut shard = self.lock(key.shard)?;
-        for _ in 0..2 {
-            let Some((list, link_at)) = shard.list(key)? else { return Ok(None) };
-            match self.end_of_list(key.shard, &list, side) {
-                Some(element) => {
-                    let (value_kind, word) = read_element(&element, buffer)?;
-                    shard.take(&list, link_at, &element, side);
-                    return Ok(Some(decode(value_kind, word, buffer)));
-                }
-                // A list has an element: its links are damaged.
-                None => shard.repair(),
-            }
+        match shard.pop(key, side, buffer)? {
+            Popped::Element(value_kind, word) => Ok(Some(decode(value_kind, word, buffer))),
+            Popped::Nothing => Ok(None),
+            Popped::Damage => shard.pop_after_repair(key, side, buffer),
         }
-        Ok(None)
     }
 
     /// Elements of a list, 0 without one.
@@ -199,6 +223,30 @@ impl<'a> Core<'a> {
     }
 }
 
+/// What the entry of a list of one element says.
+#[inline(always)]
+fn head_of_list<'k>(key: &Key<'k>, options: SetOptions, id: u64, link: u32) -> Content<'k> {
+    let ends = u64::from(link) << 32 | u64::from(link);
+    Content {
+        key: key.bytes,
+        tag: key.tag,
+        kind: kind::LIST,
+        length: 24,
+        source: Source::Words([id, ends, 1], 3),
+        flags: options.flags,
+        expiry_us: end_of(options.ttl_ms),
+    }
+}
+
+/// The key of an element.
+#[inline(always)]
+fn name_of_element(list: u64, position: i64) -> [u8; 16] {
+    let mut name = [0; 16];
+    name[..8].copy_from_slice(&list.to_le_bytes());
+    name[8..].copy_from_slice(&position.to_le_bytes());
+    name
+}
+
 /// The link that leads away from an end.
 fn away_from(side: Side) -> usize {
     match side {
@@ -216,31 +264,70 @@ fn towards(side: Side) -> usize {
 }
 
 /// Kind and word of the value of an element; its bytes go into the buffer.
+#[inline(always)]
 pub fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u64)> {
     let damaged = || Error::Damaged { what: "an element of a list" };
-    let mut words = element.value().ok_or_else(damaged)?;
     if element.shape.is_number() {
-        let word = words.next_word().ok_or_else(damaged)?;
-        return Ok((element.shape.kind(), word));
+        let [place] = element.value_places().ok_or_else(damaged)?;
+        return Ok((element.shape.kind(), place.load(Ordering::Relaxed)));
     }
-    let is_whole = words.read(element.length as usize, buffer);
+    let is_whole = element.read_value(buffer);
     is_whole.then_some((element.shape.kind(), 0)).ok_or_else(damaged)
 }
 
 impl<'a> Locked<'a> {
+    #[inline(always)]
+    fn pop(&mut self, key: &Key<'_>, side: Side, buffer: &mut Vec<u8>) -> Result<Popped> {
+        let Some((list, link_at)) = self.list(key)? else { return Ok(Popped::Nothing) };
+        let Some(element) = self.core.end_of_list(self.shard, &list, side) else {
+            return Ok(Popped::Damage);
+        };
+        let (value_kind, word) = read_element(&element, buffer)?;
+        self.take(&list, link_at, &element, side);
+        Ok(Popped::Element(value_kind, word))
+    }
+
+    #[cold]
+    fn pop_after_repair<'b>(
+        &mut self,
+        key: &Key<'_>,
+        side: Side,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<Value<'b>>> {
+        self.repair();
+        match self.pop(key, side, buffer)? {
+            Popped::Element(value_kind, word) => Ok(Some(decode(value_kind, word, buffer))),
+            Popped::Nothing => Ok(None),
+            Popped::Damage => {
+                self.repair();
+                Ok(None)
+            }
+        }
+    }
+
     /// The live list of a key, and the link that leads to it.
     #[inline(always)]
     pub fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, usize)>> {
-        let Some((record, link_at)) = self.find(key) else { return Ok(None) };
+        match self.seek_list(key)? {
+            Sought::List(list, link_at) => Ok(Some((list, link_at))),
+            Sought::Over(..) | Sought::Nothing => Ok(None),
+        }
+    }
+
+    /// What a key has for an operation on a list, and the link that leads to it.
+    #[inline(always)]
+    fn seek_list(&mut self, key: &Key<'_>) -> Result<Sought<'a>> {
+        let Some((record, link_at)) = self.find(key) else { return Ok(Sought::Nothing) };
         if self.is_over(&record, version_of(record.commit())) {
             self.core.touch_dead(self.shard, record.cell);
-            return Ok(None);
+            return Ok(Sought::Over(record, link_at));
         }
         self.touch(record.cell);
         let list = self.core.list_of(record).ok_or(Error::ValueNotList)?;
-        Ok(Some((list, link_at)))
+        Ok(Sought::List(list, link_at))
     }
 
+    #[inline(always)]
     fn push_to(
         &mut self,
         list: &List<'a>,
@@ -249,15 +336,21 @@ impl<'a> Locked<'a> {
         evict: bool,
     ) -> Result<u64> {
         let core = self.core;
-        let end = core.end_of_list(self.shard, list, side);
-        let position = end.and_then(|end| core.element_of(&end)).map_or(0, |end| match side {
-            Side::Left => end.position.wrapping_sub(1),
-            Side::Right => end.position.wrapping_add(1),
+        let end = core.placed_element(self.shard, list.end(side), list.id);
+        let position = end.map_or(0, |(_, position)| match side {
+            Side::Left => position.wrapping_sub(1),
+            Side::Right => position.wrapping_add(1),
         });
-        // The list itself must not be thrown out for its own element.
-        let old = Some(list.record);
-        let spare = Permit { evict, old, old_is_over: false, may_take_over: false };
-        let element = self.build_element(list.id, position, value, spare)?.record;
+        let end = end.map(|(end, _)| end);
+        let element = match self.element_in_spare(list.id, position, value) {
+            Some(element) => element,
+            None => {
+                // The list itself must not be thrown out for its own element.
+                let old = Some(list.record);
+                let permit = Permit { evict, old, old_is_over: false, may_take_over: false };
+                self.build_element(list.id, position, value, permit)?.record
+            }
+        };
         self.open();
         self.commit(&element, ELEMENT);
         self.link_element(list, &element, end, side);
@@ -273,6 +366,23 @@ impl<'a> Locked<'a> {
         record.set_commit(commit_word(version, ENTRY));
     }
 
+    /// Builds an element in a run that the shard has kept: the usual case.
+    #[inline(always)]
+    fn element_in_spare(
+        &mut self,
+        list: u64,
+        position: i64,
+        value: Value<'_>,
+    ) -> Option<Record<'a>> {
+        let name = name_of_element(list, position);
+        let key = Key { bytes: &name, shard: self.shard, bucket: 0, tag: 0 };
+        if self.half(DOOMED) != 0 {
+            return None;
+        }
+        self.build_in_spare(&Content::new(&key, value, 0, 0), 0)
+    }
+
+    #[inline(never)]
     fn build_element(
         &mut self,
         list: u64,
@@ -280,15 +390,14 @@ impl<'a> Locked<'a> {
         value: Value<'_>,
         permit: Permit<'a>,
     ) -> Result<Built<'a>> {
-        let mut name = [0; 16];
-        name[..8].copy_from_slice(&list.to_le_bytes());
-        name[8..].copy_from_slice(&position.to_le_bytes());
+        let name = name_of_element(list, position);
         let key = Key { bytes: &name, shard: self.shard, bucket: 0, tag: 0 };
         let content = Content::new(&key, value, 0, 0);
         self.build_beside(&content, permit)
     }
 
     /// Puts a committed element at an end.
+    #[inline(always)]
     fn link_element(
         &mut self,
         list: &List<'a>,
@@ -312,37 +421,26 @@ impl<'a> Locked<'a> {
     }
 
     /// Makes a list of one element, in the place of whatever is over.
-    fn push_first(&mut self, key: &Key<'_>, value: Value<'_>, options: SetOptions) -> Result<u64> {
-        let old = self.find(key);
+    #[inline(always)]
+    fn push_first(
+        &mut self,
+        key: &Key<'_>,
+        value: Value<'_>,
+        options: SetOptions,
+        old: Option<(Record<'a>, usize)>,
+    ) -> Result<u64> {
         let id = self.next_version();
-        let head = Content {
-            key: key.bytes,
-            tag: key.tag,
-            kind: kind::LIST,
-            length: 24,
-            source: Source::Words([id, 0, 0], 3),
-            flags: options.flags,
-            expiry_us: end_of(options.ttl_ms),
+        let new = match old {
+            None => self.new_list_in_spares(key, value, options, id),
+            Some(_) => None,
         };
-        let evict = !options.never_evict;
-        let replaced = old.map(|(old, _)| old);
-        let permit = Permit { evict, old: replaced, old_is_over: true, may_take_over: false };
-        let mut head = self.build(&head, permit)?;
-        let permit = Permit { old: replaced.filter(|_| !head.old_is_gone), ..permit };
-        let element = match self.build_element(id, 0, value, permit) {
-            Ok(element) => {
-                head.made_room |= element.made_room;
-                head.old_is_gone |= element.old_is_gone;
-                element.record
-            }
-            Err(error) => {
-                self.release_record(&head.record);
-                return Err(error);
-            }
+        let (head, element) = match new {
+            Some((head, element)) => (Built::easily(head), element),
+            None => self.build_list(key, value, options, id, old.map(|(old, _)| old))?,
         };
-        let list = self.core.list_of(head.record).expect("it was just built");
         self.commit(&element, ELEMENT);
-        self.link_element(&list, &element, None, Side::Left);
+        self.count(ELEMENTS, 1);
+        crate::fault::point();
         let old = old.filter(|_| !head.old_is_gone);
         self.publish(key, &head, old);
         if let Some((old, _)) = old {
@@ -351,7 +449,62 @@ impl<'a> Locked<'a> {
         Ok(1)
     }
 
+    /// Builds the head of a list and its only element in runs that the shard has kept: the usual case of a
+    /// queue that runs empty.
+    #[inline(always)]
+    fn new_list_in_spares(
+        &mut self,
+        key: &Key<'_>,
+        value: Value<'_>,
+        options: SetOptions,
+        id: u64,
+    ) -> Option<(Record<'a>, Record<'a>)> {
+        if self.half(DOOMED) != 0 || options.ttl_ms != 0 {
+            return None;
+        }
+        let element = self.element_in_spare(id, 0, value)?;
+        let head = head_of_list(key, options, id, link_to(element.cell));
+        match self.build_in_spare(&head, 0) {
+            Some(head) => Some((head, element)),
+            None => {
+                self.release_record(&element);
+                None
+            }
+        }
+    }
+
+    /// Builds the head of a list and its only element, making room for them.
+    #[inline(never)]
+    fn build_list(
+        &mut self,
+        key: &Key<'_>,
+        value: Value<'_>,
+        options: SetOptions,
+        id: u64,
+        old: Option<Record<'a>>,
+    ) -> Result<(Built<'a>, Record<'a>)> {
+        let head = head_of_list(key, options, id, 0);
+        let evict = !options.never_evict;
+        let permit = Permit { evict, old, old_is_over: true, may_take_over: false };
+        let mut head = self.build(&head, permit)?;
+        let permit = Permit { old: old.filter(|_| !head.old_is_gone), ..permit };
+        let element = match self.build_element(id, 0, value, permit) {
+            Ok(element) => element,
+            Err(error) => {
+                self.release_record(&head.record);
+                return Err(error);
+            }
+        };
+        head.made_room |= element.made_room;
+        head.old_is_gone |= element.old_is_gone;
+        let list = self.core.list_of(head.record).expect("it was just built");
+        let link = link_to(element.record.cell);
+        list.set_ends(link, link, 1);
+        Ok((head, element.record))
+    }
+
     /// Ends the element at an end, and the list with its last one.
+    #[inline(always)]
     fn take(&mut self, list: &List<'a>, link_at: usize, element: &Record<'a>, side: Side) {
         let next = self.core.next_element(self.shard, list, element, side);
         self.open();
@@ -367,9 +520,10 @@ impl<'a> Locked<'a> {
             None => self.unlink(&list.record, link_at),
         }
         self.close();
-        self.release_record(element);
+        // What was taken from a queue is put into it again.
+        self.release_and_lend(element);
         if next.is_none() {
-            self.release_record(&list.record);
+            self.release_and_lend(&list.record);
         }
         self.count(WRITES, 1);
     }

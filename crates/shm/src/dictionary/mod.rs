@@ -21,7 +21,7 @@
 //! | [`geometry`] | what lies where |
 //! | [`hash`] | from keys to numbers |
 //! | [`cells`], [`spare`] | the allocator; what each shard keeps beside it |
-//! | [`record`], [`draft`] | the form of an entry, and how one comes to be |
+//! | [`record`], [`draft`], [`sum`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
 //! | [`read`], [`write`], [`list`], [`walk`], [`wait`], `entries` | the operations |
 //! | `lock_of_key` | locks that end with their owner, made of entries |
@@ -62,6 +62,7 @@ pub(crate) mod shard;
 pub(crate) mod spare;
 pub(crate) mod stamps;
 pub(crate) mod statistics;
+pub(crate) mod sum;
 pub(crate) mod survey;
 mod sweep;
 mod tidy;

@@ -122,8 +122,7 @@ impl<'a> Core<'a> {
                 if record.length > COPY_LIMIT_BYTES && !has_lock {
                     return None;
                 }
-                let is_whole = record.value()?.read(record.length as usize, buffer);
-                is_whole.then_some(())?;
+                record.read_value(buffer).then_some(())?;
             }
             kind::NIL | kind::FALSE | kind::TRUE | kind::LIST => (),
             _ => return None,

@@ -16,6 +16,7 @@
 
 use super::core::{Core, Key};
 use super::geometry::{CELL_BYTES, CELL_WORDS};
+use super::sum::Sum;
 use crate::memory::Window;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -99,7 +100,7 @@ pub fn link_to(cell: u32) -> u32 {
 pub struct Shape(u64);
 
 /// The bits of a shape that say nothing about the contents: extras and run.
-const LAYOUT_BITS: u64 = 0x00ff_ff00_0000_0000;
+pub const LAYOUT_BITS: u64 = 0x00ff_ff00_0000_0000;
 
 impl Shape {
     /// Of a record that lies in one run.
@@ -150,6 +151,13 @@ impl Shape {
         u32::from((self.0 >> 48) as u8)
     }
 
+    /// True if the record lies in one cell.
+    #[inline(always)]
+    pub fn is_single_cell(self) -> bool {
+        const RUN_AND_CHAINED: u64 = 0xff << 48 | (CHAINED as u64) << 40;
+        self.0 & RUN_AND_CHAINED == 1 << 48
+    }
+
     /// Words before the key.
     #[inline(always)]
     pub fn header_words(self) -> u32 {
@@ -196,10 +204,16 @@ impl<'a> Core<'a> {
         self.record(link.checked_sub(1)?)
     }
 
-    /// A record whose header says this, written by the caller.
+    /// A record whose header says this, written by the caller into that cell.
     #[inline(always)]
-    pub fn record_of(self, cell: u32, shape: Shape, length: u32) -> Record<'a> {
-        Record { core: self, cell, head: self.head_of(cell), shape, length }
+    pub fn record_in(
+        self,
+        head: Window<'a, CELL_BYTES>,
+        cell: u32,
+        shape: Shape,
+        length: u32,
+    ) -> Record<'a> {
+        Record { core: self, cell, head, shape, length }
     }
 
     /// A cell as the beginning of a record, whatever it is. The caller has checked the number.
@@ -292,6 +306,39 @@ impl<'a> Record<'a> {
         self.words_after(before).or_else(|| self.value_beyond())
     }
 
+    /// The first two words behind the header. No header has more than six words, so they lie in the first cell.
+    #[inline(always)]
+    pub fn first_words(&self) -> [u64; 2] {
+        let at = self.shape.header_words() as usize * 8;
+        [self.head.load(at), self.head.load(at + 8)]
+    }
+
+    /// The words from the key on of a record that lies in one run.
+    #[inline(always)]
+    pub fn side_by_side(&self) -> Option<&'a [AtomicU64]> {
+        if self.shape.is_single_cell() {
+            // Whoever made the record has checked that its first cell lies in the segment.
+            let words: &[AtomicU64; CELL_WORDS] = self.head.words();
+            let before = FIXED_WORDS as usize + usize::from(self.shape.expires());
+            return Some(&words[before..]);
+        }
+        self.in_one_run()
+    }
+
+    #[inline(never)]
+    fn in_one_run(&self) -> Option<&'a [AtomicU64]> {
+        let before = self.shape.header_words();
+        let count = (self.shape.run() * CELL_WORDS as u32).checked_sub(before)?;
+        let is_one_run = !self.shape.is_chained();
+        is_one_run.then(|| self.core.0.memory.words(self.at(before as usize * 8), count as usize))
+    }
+
+    /// The words of the value of a record that lies in one run, and what follows them.
+    #[inline(always)]
+    pub fn value_side_by_side(&self) -> Option<&'a [AtomicU64]> {
+        self.side_by_side()?.get(self.shape.key_words() as usize..)
+    }
+
     /// The words of the first run after so many, and those of further runs.
     #[inline(always)]
     fn words_after(&self, before: u32) -> Option<Words<'a>> {
@@ -317,11 +364,15 @@ impl<'a> Record<'a> {
     /// The first words of the value, to be changed in place.
     #[inline(always)]
     pub fn value_places<const COUNT: usize>(&self) -> Option<[&'a AtomicU64; COUNT]> {
-        let mut words = self.value()?;
-        if words.left >= COUNT as u32 {
-            let places = words.stretch(COUNT as u32)?;
-            return Some(std::array::from_fn(|index| &places[index]));
+        match self.value_side_by_side().and_then(|places| places.first_chunk::<COUNT>()) {
+            Some(places) => Some(places.each_ref()),
+            None => self.scattered_places(),
         }
+    }
+
+    #[inline(never)]
+    fn scattered_places<const COUNT: usize>(&self) -> Option<[&'a AtomicU64; COUNT]> {
+        let mut words = self.value()?;
         let places = std::array::from_fn(|_| words.next_place());
         places.iter().all(Option::is_some).then(|| places.map(|place| place.expect("checked")))
     }
@@ -329,7 +380,45 @@ impl<'a> Record<'a> {
     /// True if the record has this key.
     #[inline(always)]
     pub fn has_key(&self, key: &Key<'_>) -> bool {
-        self.shape.may_have(key) && self.words().starts_with(key.bytes)
+        self.shape.may_have(key) && self.has_bytes_of_key(key.bytes)
+    }
+
+    /// The same if the length is right.
+    #[inline(always)]
+    fn has_bytes_of_key(&self, bytes: &[u8]) -> bool {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let places = self.side_by_side().filter(|places| places.len() * 8 >= bytes.len());
+        let Some(places) = places else { return self.starts_with(bytes) };
+        let is_word = |(place, word): (&AtomicU64, &[u8; 8])| {
+            place.load(Ordering::Relaxed) == u64::from_le_bytes(*word)
+        };
+        places.iter().zip(words).all(is_word)
+            && (rest.is_empty() || places[words.len()].load(Ordering::Relaxed) == last_word(rest))
+    }
+
+    /// The same for a record in several runs.
+    #[inline(never)]
+    fn starts_with(&self, bytes: &[u8]) -> bool {
+        self.words().starts_with(bytes)
+    }
+
+    /// Copies the value into the buffer, in the place of what was there. False if the record ends before.
+    #[inline(always)]
+    pub fn read_value(&self, buffer: &mut Vec<u8>) -> bool {
+        let length = self.length as usize;
+        let places = self.value_side_by_side().and_then(|it| it.get(..length.div_ceil(8)));
+        let Some(places) = places else { return self.read_scattered_value(buffer) };
+        buffer.resize(places.len() * 8, 0);
+        for (bytes, place) in buffer.as_chunks_mut::<8>().0.iter_mut().zip(places) {
+            *bytes = place.load(Ordering::Relaxed).to_le_bytes();
+        }
+        buffer.truncate(length);
+        true
+    }
+
+    #[inline(never)]
+    fn read_scattered_value(&self, buffer: &mut Vec<u8>) -> bool {
+        self.value().is_some_and(|mut words| words.read(self.length as usize, buffer))
     }
 
     /// Reads the key. False if the record ends before.
@@ -481,7 +570,7 @@ pub fn first_word(bytes: &[u8]) -> (u64, &[u8]) {
 
 /// Fewer than eight bytes as a word, padded with zeros. Two loads that overlap, or three, and no loop.
 #[inline(always)]
-fn last_word(bytes: &[u8]) -> u64 {
+pub fn last_word(bytes: &[u8]) -> u64 {
     let length = bytes.len();
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
@@ -489,57 +578,4 @@ fn last_word(bytes: &[u8]) -> u64 {
     }
     let at = |index: usize| u64::from(bytes[index]) << (index * 8);
     if length == 0 { 0 } else { at(0) | at(length / 2) | at(length - 1) }
-}
-
-/// The checksum of a record: over its shape and the words that do not change while it lives. It finds
-/// flipped bits and torn writes, not malice.
-#[derive(Clone, Copy, Debug)]
-pub struct Sum(u64);
-
-impl Sum {
-    /// An odd number with well-mixed bits: 2^64 over the golden ratio.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-
-    /// Begins with what stands in the header. The length of the first run is left out: it says where
-    /// the words lie, not what they are.
-    /// The expiry, too: it changes in place.
-    #[inline(always)]
-    pub fn new(shape: Shape, length: u32, flags: u32) -> Self {
-        let mut sum = Self(shape.word() & !LAYOUT_BITS);
-        sum.add(u64::from(length) << 32 | u64::from(flags));
-        sum
-    }
-
-    /// Adds a word.
-    #[inline(always)]
-    pub fn add(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(Self::FACTOR);
-    }
-
-    /// The sum.
-    pub fn finish(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
-impl Record<'_> {
-    /// Words of the value that the checksum covers: not those that change in place.
-    pub fn summed_words(&self) -> u32 {
-        match self.shape.kind() {
-            kind::INTEGER | kind::DOUBLE => 0,
-            kind::LIST => 1,
-            _ => self.value_words(),
-        }
-    }
-
-    /// The checksum as the contents have it; `None` if the record ends too early.
-    pub fn computed_sum(&self, is_element: bool) -> Option<u32> {
-        let flags = if is_element { 0 } else { self.half(FLAGS) };
-        let mut sum = Sum::new(self.shape, self.length, flags);
-        let mut words = self.words();
-        for _ in 0..u64::from(self.shape.key_words()) + u64::from(self.summed_words()) {
-            sum.add(words.next_word()?);
-        }
-        Some(sum.finish())
-    }
 }

@@ -69,6 +69,14 @@ pub struct Built<'a> {
     pub old_is_gone: bool,
 }
 
+impl<'a> Built<'a> {
+    /// A record for which no room had to be made.
+    #[inline(always)]
+    pub fn easily(record: Record<'a>) -> Self {
+        Self { record, forcible: false, made_room: false, old_is_gone: false }
+    }
+}
+
 /// One attempt to make room, told to its successors.
 #[derive(Debug, Default)]
 struct Effort {
@@ -102,22 +110,35 @@ impl<'a> Core<'a> {
         lock: impl Fn() -> Result<Locked<'a>>,
         mut operation: impl FnMut(&mut Locked<'a>) -> Result<T>,
     ) -> Result<T> {
-        let mut attempts = 1;
-        loop {
-            let mut shard = lock()?;
-            let outcome = operation(&mut shard);
-            if !shard.is_kept_out() {
-                return outcome;
-            }
-            if attempts == ATTEMPTS {
-                shard.count(REFUSALS, 1);
-                return outcome;
-            }
-            drop(shard);
-            attempts += 1;
-            std::thread::sleep(REST);
+        let mut shard = lock()?;
+        let outcome = operation(&mut shard);
+        if !shard.is_kept_out() {
+            return outcome;
+        }
+        insist_further(shard, outcome, &lock, &mut operation)
+    }
+}
+
+/// The attempts after the first one, which is kept free of the loop: a compiler computes before a loop whatever
+/// may be of use in it.
+#[cold]
+fn insist_further<'a, T>(
+    mut shard: Locked<'a>,
+    mut outcome: Result<T>,
+    lock: &dyn Fn() -> Result<Locked<'a>>,
+    operation: &mut dyn FnMut(&mut Locked<'a>) -> Result<T>,
+) -> Result<T> {
+    for _ in 1..ATTEMPTS {
+        drop(shard);
+        std::thread::sleep(REST);
+        shard = lock()?;
+        outcome = operation(&mut shard);
+        if !shard.is_kept_out() {
+            return outcome;
         }
     }
+    shard.count(REFUSALS, 1);
+    outcome
 }
 
 impl<'a> Locked<'a> {
@@ -149,9 +170,7 @@ impl<'a> Locked<'a> {
     ) -> Result<Built<'a>> {
         self.reclaim_doomed(WITH_A_STORE);
         match self.build_in_spare(content, replaced_cells) {
-            Some(record) => {
-                Ok(Built { record, forcible: false, made_room: false, old_is_gone: false })
-            }
+            Some(record) => Ok(Built::easily(record)),
             None => self.build_with_effort(content, permit, replaced_cells),
         }
     }
@@ -159,16 +178,40 @@ impl<'a> Locked<'a> {
     /// Builds a record in a run that the shard has kept, if one has its length and its room was
     /// reckoned before: the usual case of overwriting.
     #[inline(always)]
-    fn build_in_spare(&mut self, content: &Content<'_>, replaced_cells: u64) -> Option<Record<'a>> {
+    pub fn build_in_spare(
+        &mut self,
+        content: &Content<'_>,
+        replaced_cells: u64,
+    ) -> Option<Record<'a>> {
         let need = content.cells();
         let net = need.saturating_sub(replaced_cells);
         let credit = u64::from(self.half(CREDIT));
-        if net > credit {
+        if net > credit && !self.has_room_alone(net) {
             return None;
         }
         let run = self.take_spare(need)?;
-        self.set_half(CREDIT, (credit - net) as u32);
+        self.set_half(CREDIT, credit.saturating_sub(net) as u32);
         Some(self.fill_run(run, content))
+    }
+
+    /// True if this is the only shard, which nothing was lent to, and entries may grow by so many cells.
+    #[inline(always)]
+    fn has_room_alone(&self, net: u64) -> bool {
+        let geometry = &self.core.geometry;
+        geometry.shards == 1
+            && self.field(CELLS_USED).saturating_add(net) <= u64::from(geometry.usable_cells)
+    }
+
+    /// Lends the shard cells that it is about to give back: a queue that is filled and emptied again is not
+    /// reckoned each time. Before they are given back, so that nobody is lent the same. A dictionary of
+    /// one shard lends nothing.
+    #[inline(always)]
+    pub fn lend(&self, cells: u32) {
+        let credit = self.half(CREDIT).saturating_add(cells);
+        if u64::from(credit) <= CREDIT_LIMIT_CELLS && self.core.geometry.shards > 1 {
+            self.set_half(CREDIT, credit);
+            crate::fault::point();
+        }
     }
 
     fn build_with_effort(

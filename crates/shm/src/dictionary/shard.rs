@@ -20,7 +20,7 @@ use super::geometry::SHARD_BYTES;
 use crate::error::{Error, Result};
 use crate::lock::{LOCK_BYTES, RobustLock, Taken};
 use crate::memory::Window;
-use crate::sync::{Ordering, fence, spin};
+use crate::sync::{AtomicU32, Ordering, fence, spin};
 
 /// Bytes of a cache line.
 const LINE_BYTES: usize = 64;
@@ -119,7 +119,8 @@ impl<'a> Locked<'a> {
     /// Takes the lock, waiting up to the timeout of the core.
     #[inline(always)]
     pub(super) fn new(core: Core<'a>, shard: u32) -> Result<Self> {
-        let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
+        let fields = core.fields_of(shard);
+        let lock = RobustLock::of(fields.first());
         let answer = lock.try_lock();
         if answer != Ok(Some(Taken::Whole)) || fields.load_half(DIRTY) != 0 {
             Self::settle(core, shard, answer)?;
@@ -131,7 +132,8 @@ impl<'a> Locked<'a> {
 
     /// Takes the lock if it is free: `None` if it is not, or is broken.
     pub(super) fn if_free(core: Core<'a>, shard: u32) -> Option<Self> {
-        let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
+        let fields = core.fields_of(shard);
+        let lock = RobustLock::of(fields.first());
         let taken = lock.try_lock().ok()??;
         let mut locked = Self { core, shard, fields, lock, is_open: false, is_kept_out: false };
         locked.make_whole(taken).ok()?;
@@ -141,7 +143,8 @@ impl<'a> Locked<'a> {
     /// Goes on where the first attempt did not just work: waits, repairs. The lock is held afterwards.
     #[cold]
     fn settle(core: Core<'a>, shard: u32, first: AnswerOfLock) -> Result<()> {
-        let (fields, lock) = (core.fields_of(shard), core.lock_of(shard));
+        let fields = core.fields_of(shard);
+        let lock = RobustLock::of(fields.first());
         let first = first.map_err(|errno| Error::LockBroken { shard, errno })?;
         let taken = first.map_or_else(|| Self::wait(core, shard), Ok)?;
         let mut locked = Self { core, shard, fields, lock, is_open: false, is_kept_out: false };
@@ -236,6 +239,12 @@ impl<'a> Locked<'a> {
     #[inline(always)]
     pub fn half(&self, field: usize) -> u32 {
         self.fields.load_half(field)
+    }
+
+    /// A field of four bytes that others write, too.
+    #[inline(always)]
+    pub fn half_place(&self, field: usize) -> &'a AtomicU32 {
+        self.fields.half(field)
     }
 
     /// Writes a field of four bytes.

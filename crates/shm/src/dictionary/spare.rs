@@ -27,6 +27,12 @@ fn run_of(word: u64) -> Run {
 }
 
 impl Core<'_> {
+    /// True if the owner of all cells of a run but the first is this byte.
+    #[inline(never)]
+    fn owns_body(&self, owner: u8, run: Run) -> bool {
+        (run.cell + 1..run.cell + run.length).all(|cell| self.owner(cell) == owner)
+    }
+
     /// True if a shard may have kept runs. Needs no lock: it is a guess then.
     pub fn keeps_runs(&self, shard: u32) -> bool {
         let fields = self.fields_of(shard);
@@ -47,10 +53,16 @@ impl Locked<'_> {
     /// Takes a kept run of just that length.
     #[inline(always)]
     pub fn take_spare(&mut self, wanted: u64) -> Option<Run> {
-        let is_fit = |field: &usize| self.field(*field) >> 32 == wanted;
-        let field = [SPARE_FIRST, SPARE_SECOND].into_iter().find(is_fit)?;
-        let run = run_of(self.field(field));
-        self.set_field(field, 0);
+        let (first, second) = (self.field(SPARE_FIRST), self.field(SPARE_SECOND));
+        let run = if first >> 32 == wanted {
+            self.set_field(SPARE_FIRST, 0);
+            run_of(first)
+        } else if second >> 32 == wanted {
+            self.set_field(SPARE_SECOND, 0);
+            run_of(second)
+        } else {
+            return None;
+        };
         if !self.is_spare(run) {
             return None;
         }
@@ -71,7 +83,7 @@ impl Locked<'_> {
             && cell < cells
             && length <= cells - cell
             && self.core.owner(cell) == own | HEAD
-            && (cell + 1..cell + length).all(|cell| self.core.owner(cell) == own)
+            && (length == 1 || self.core.owns_body(own, run))
             && self.core.head_of(cell).load(COMMIT) == FREE
     }
 

@@ -8,7 +8,7 @@
 
 use super::core::Core;
 use super::shard::{CELLS_USED, LIVE, Locked, RECENCY, TICKS};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU32, Ordering};
 
 /// Epochs in the time after which an entry that nobody uses is thrown out.
 const EPOCHS_PER_TURN: u64 = 64;
@@ -21,7 +21,11 @@ impl Core<'_> {
     /// Marks an entry as used now. Any thread, at any time.
     #[inline(always)]
     pub fn touch(&self, shard: u32, cell: u32) {
-        let recency = self.memory.half(self.geometry.shard_at(shard) + RECENCY);
+        self.touch_at(self.memory.half(self.geometry.shard_at(shard) + RECENCY), cell);
+    }
+
+    #[inline(always)]
+    fn touch_at(&self, recency: &AtomicU32, cell: u32) {
         let now = recency.load(Ordering::Relaxed);
         if self.geometry.exact {
             let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
@@ -93,7 +97,7 @@ impl Locked<'_> {
                 left => self.set_half(TICKS, left - 1),
             }
         }
-        self.core.touch(self.shard, cell);
+        self.core.touch_at(self.half_place(RECENCY), cell);
     }
 
     /// What is free is written to before anything is thrown out, and then every entry once: with much room an

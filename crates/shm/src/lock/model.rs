@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 
-use super::Taken;
-use crate::memory::Memory;
+use super::{LOCK_BYTES, Taken};
+use crate::memory::{Memory, Window};
 use crate::sync::{Ordering, spin};
 
 /// No C library takes part.
@@ -16,15 +16,17 @@ pub fn abi() -> u64 {
 
 /// A lock in the modelled memory.
 #[derive(Clone, Copy, Debug)]
-pub struct RobustLock<'a> {
-    memory: &'a Memory,
-    offset: usize,
-}
+pub struct RobustLock<'a>(Window<'a, LOCK_BYTES>);
 
 impl<'a> RobustLock<'a> {
     /// The lock at that place.
     pub fn at(memory: &'a Memory, offset: usize) -> Self {
-        Self { memory, offset }
+        Self(memory.window(offset))
+    }
+
+    /// The lock in a window.
+    pub fn of(window: Window<'a, LOCK_BYTES>) -> Self {
+        Self(window)
     }
 
     /// Zeroed memory is a free lock already.
@@ -37,7 +39,7 @@ impl<'a> RobustLock<'a> {
 
     /// Takes the lock if it is free.
     pub fn try_lock(self) -> Result<Option<Taken>, Errno> {
-        let word = self.memory.half(self.offset);
+        let word = self.0.half(0);
         let taken = word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
         Ok(taken.then_some(Taken::Whole))
     }
@@ -59,7 +61,7 @@ impl<'a> RobustLock<'a> {
 
     /// Gives the lock back.
     pub fn unlock(self) {
-        self.memory.half(self.offset).store(0, Ordering::Release);
+        self.0.half(0).store(0, Ordering::Release);
     }
 
     /// Not recorded.

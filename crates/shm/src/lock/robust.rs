@@ -42,6 +42,12 @@ impl<'a> RobustLock<'a> {
         Self(memory.window(offset))
     }
 
+    /// The lock in a window.
+    #[inline(always)]
+    pub fn of(window: Window<'a, LOCK_BYTES>) -> Self {
+        Self(window)
+    }
+
     #[inline(always)]
     fn raw(self) -> *mut libc::pthread_mutex_t {
         self.0.address().as_ptr().cast()
