@@ -39,7 +39,7 @@ fn an_empty_service_has_one_coroutine_and_little_memory() {
           skynet.dispatch('lua', function()
             local kilobytes = collectgarbage 'count'
             local one = file == start and start == coroutine.running()
-            skynet.retpack(one, kilobytes < 13 or kilobytes)
+            skynet.retpack(one, kilobytes < 14 or kilobytes)
           end)
         end)";
     let scratch = scratch("skynet_empty", main);

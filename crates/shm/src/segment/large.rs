@@ -113,7 +113,7 @@ mod tests {
             assert_eq!(base.add(part_bytes).read(), 7);
             assert_eq!(other.add(part_bytes).read(), 7);
             if are_large {
-                assert_eq!(large_kib(base), 2 * LARGE_PAGE_BYTES as u64 >> 10);
+                assert_eq!(large_kib(base), (2 * LARGE_PAGE_BYTES as u64) >> 10);
                 assert!(large_kib(other) > 0, "one page was touched");
             } else {
                 eprintln!("skipped in part: this system has no large pages for shared memory");
