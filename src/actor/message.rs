@@ -47,6 +47,8 @@ pub(crate) enum Message {
     PrepareToEnd,
     /// Nothing but a turn, at whose end the VM tells which unused shared strings it holds.
     Census,
+    /// There are messages that the program's own dispatcher has left to the host.
+    Passed,
     /// Collect garbage if that may free code that was replaced.
     LetGo,
 }

@@ -200,6 +200,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Kill(end) => self.over = Some(Progress::Over { end, at_once: true }),
             Message::Stop(end) => self.state.leave(*end),
             Message::PrepareToEnd => self.prepare_to_end(),
+            Message::Passed => self.hand_out_passed(),
             Message::Census => {}
             Message::LetGo => self.let_go(),
         }

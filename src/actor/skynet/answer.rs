@@ -121,11 +121,22 @@ impl State {
         protocol: u8,
         payload: Payload,
     ) -> Result<(), Fault> {
+        target.request(self.message_as(origin, target, protocol, payload))
+    }
+
+    /// The message of `send_as`.
+    pub(super) fn message_as(
+        &self,
+        origin: Origin,
+        target: &Arc<Service>,
+        protocol: u8,
+        payload: Payload,
+    ) -> Message {
         let terms = Terms::timeless(self.request());
         let Some(source) = origin.service(self) else {
             let caller = Caller::sender(self.service.clone());
             let envelope = Box::new(Envelope { protocol, origin: Some(origin), terms });
-            return target.request(Message::Numbered { caller, payload, envelope });
+            return Message::Numbered { caller, payload, envelope };
         };
         let is_own = Arc::ptr_eq(&source, &self.service);
         let caller = match u64::try_from(origin.session) {
@@ -138,7 +149,7 @@ impl State {
             _ => Caller::sender(source),
         };
         let envelope = Box::new(Envelope { protocol, origin: None, terms });
-        target.request(Message::Numbered { caller, payload, envelope })
+        Message::Numbered { caller, payload, envelope }
     }
 
     /// Ends the wait of `target` under that session, if it waits, in the place of whoever owes it

@@ -2,30 +2,22 @@
 //! program's own filter, traces by log lines, and the handler of answers that nobody waits for. Off the common way.
 
 use super::dispatch::push_block;
-use super::{Incoming, Origin};
+use super::{Envelope, Incoming, Origin};
 use crate::actor::fault::{Code, Fault};
 use crate::actor::light::Light;
+use crate::actor::message::Message;
 use crate::actor::serve::fault_of;
 use crate::actor::state::State;
 use crate::actor::task::{Role, Stage, Task};
 use crate::actor::turn::Turn;
 use crate::message::Payload;
-use crate::vm::{Kind, Stack};
+use crate::vm::Stack;
 
 /// Requests in the service's own name that are remembered for their answers.
 const ASKED_MAX: usize = 1024;
 
 /// How many values [`push_message`] pushes.
 const MESSAGE_VALUES: i32 = 5;
-
-/// What becomes of a message that a filter has seen.
-enum Seen {
-    /// There is no filter.
-    Unseen,
-    /// The program has done with it.
-    Kept,
-    Filtered(Filtered),
-}
 
 /// What a filter makes of a message.
 struct Filtered {
@@ -41,49 +33,79 @@ impl Turn<'_, '_> {
         // A filter is a function of the program.
         self.state.stay();
         self.record(&incoming);
-        if self.state.skynet.protocols.borrow().may_keep {
-            return self.offer(incoming);
-        }
         match self.filtered(&incoming) {
-            Ok(Seen::Unseen | Seen::Kept) => self.trace_and_hand_out(incoming),
-            Ok(Seen::Filtered(filtered)) => self.hand_out_filtered(filtered, incoming),
+            Ok(None) => self.offer(incoming),
+            Ok(Some(filtered)) => self.offer_filtered(filtered, incoming),
             Err(fault) => self.refuse_filtered(fault, incoming),
         }
     }
 
-    /// Shows a message to the program's own `skynet.dispatch_message`, which handles it or hands it back.
-    /// Until it does, whoever waits for an answer counts as somebody whom the program answers by itself.
+    fn offer_filtered(&mut self, filtered: Filtered, incoming: Incoming<'_>) {
+        let Filtered { protocol, payload, origin } = filtered;
+        let origin = Some(origin).filter(|origin| *origin != incoming.origin());
+        let origin = origin.or(incoming.origin);
+        let Incoming { caller, terms, .. } = incoming;
+        let payload = &payload;
+        self.offer(Incoming { protocol, caller, origin, payload, terms });
+    }
+
+    /// Has the program's own `skynet.dispatch_message` handle a message, if there is one. Until it passes the
+    /// message on, whoever waits for an answer counts as somebody whom the program answers by itself.
     fn offer(&mut self, mut incoming: Incoming<'_>) {
-        let (named, origin) = (incoming.origin, incoming.origin());
+        if self.state.skynet.protocols.borrow().dispatcher.is_none() {
+            return self.trace_and_hand_out(incoming);
+        }
+        let origin = incoming.origin();
         let waiting = incoming.caller.take();
         let (source, session) = (incoming.caller.service().clone(), waiting.session());
         if waiting.waits() {
             self.state.skynet.ignored.lock().push(waiting);
         }
         incoming.origin = Some(origin);
-        let seen = self.filtered(&incoming);
-        if matches!(seen, Ok(Seen::Kept)) {
-            self.state.skynet.blocks.borrow_mut().reclaim();
-            return;
+        let shown = self.call_dispatcher(&incoming, origin);
+        self.state.skynet.blocks.borrow_mut().reclaim();
+        if let Err(fault) = shown {
+            self.log_failure("skynet.dispatch_message", incoming.terms.request, &fault);
+            if let Some(caller) = self.state.skynet.take_ignored(&source, session) {
+                caller.fail(fault.seen_by_caller());
+            }
         }
-        incoming.origin = named;
-        if let Some(caller) = self.state.skynet.take_ignored(&source, session) {
-            incoming.caller = caller;
-        }
-        match seen {
-            Ok(Seen::Unseen | Seen::Kept) => self.trace_and_hand_out(incoming),
-            Ok(Seen::Filtered(filtered)) => self.hand_out_filtered(filtered, incoming),
-            Err(fault) => self.refuse_filtered(fault, incoming),
-        }
+        self.hand_out_passed();
     }
 
-    fn hand_out_filtered(&mut self, filtered: Filtered, incoming: Incoming<'_>) {
-        let Filtered { protocol, payload, origin } = filtered;
-        let origin = Some(origin).filter(|origin| *origin != incoming.origin());
-        let origin = origin.or(incoming.origin);
-        let Incoming { caller, terms, .. } = incoming;
-        let payload = &payload;
-        self.trace_and_hand_out(Incoming { protocol, caller, origin, payload, terms });
+    /// Calls the program's own dispatcher.
+    fn call_dispatcher(&mut self, incoming: &Incoming<'_>, origin: Origin) -> Result<(), Fault> {
+        let mut protocols = self.state.skynet.protocols.borrow_mut();
+        let Some(dispatcher) = &mut protocols.dispatcher else { return Ok(()) };
+        dispatcher.offered = Some((origin, incoming.terms));
+        let coroutine = self.stack.coroutine();
+        let mut stack = self.stack.in_coroutine(&coroutine);
+        stack.push_kept(&dispatcher.function);
+        drop(protocols);
+        let called = push_message(&mut stack, self.state, incoming)
+            .and_then(|()| stack.call(MESSAGE_VALUES, 0).map_err(|error| fault_of(&error)));
+        self.stack.recycle(coroutine);
+        if let Some(dispatcher) = &mut self.state.skynet.protocols.borrow_mut().dispatcher {
+            dispatcher.offered = None;
+        }
+        called
+    }
+
+    /// Handles what the program's own dispatcher has left to the host up to now.
+    pub(in crate::actor) fn hand_out_passed(&mut self) {
+        let count = self.state.passed_count();
+        for _ in 0..count {
+            if self.over.is_some() {
+                return;
+            }
+            let Some(Message::Numbered { caller, payload, envelope }) = self.state.next_passed()
+            else {
+                return;
+            };
+            let Envelope { protocol, origin, terms } = *envelope;
+            let payload = &payload;
+            self.trace_and_hand_out(Incoming { protocol, caller, origin, payload, terms });
+        }
     }
 
     fn refuse_filtered(&mut self, fault: Fault, incoming: Incoming<'_>) {
@@ -117,17 +139,16 @@ impl Turn<'_, '_> {
     }
 
     /// What the program's filter makes of a message.
-    fn filtered(&mut self, incoming: &Incoming<'_>) -> Result<Seen, Fault> {
+    fn filtered(&mut self, incoming: &Incoming<'_>) -> Result<Option<Filtered>, Fault> {
         let protocols = self.state.skynet.protocols.borrow();
-        let Some(filter) = &protocols.filter else { return Ok(Seen::Unseen) };
-        let may_keep = protocols.may_keep;
+        let Some(filter) = &protocols.filter else { return Ok(None) };
         let coroutine = self.stack.coroutine();
         let mut stack = self.stack.in_coroutine(&coroutine);
         stack.push_kept(filter);
         drop(protocols);
-        let result = run_filter(&mut stack, self.state, incoming, may_keep);
+        let result = run_filter(&mut stack, self.state, incoming);
         self.stack.recycle(coroutine);
-        result
+        result.map(Some)
     }
 
     /// Has a message of a traced protocol begin a request, and logs that.
@@ -164,6 +185,38 @@ impl Turn<'_, '_> {
 }
 
 impl State {
+    /// Has the host handle a message in its own way, past the program's own dispatcher if there is one.
+    pub(crate) fn pass(&self, origin: Origin, protocol: u8, payload: Payload) -> Result<(), Fault> {
+        let mut message = self.message_as(origin, &self.service, protocol, payload);
+        let mut protocols = self.skynet.protocols.borrow_mut();
+        let Some(dispatcher) = &mut protocols.dispatcher else {
+            drop(protocols);
+            return self.service.request(message);
+        };
+        if let (Message::Numbered { envelope, .. }, Some((offered, terms))) =
+            (&mut message, dispatcher.offered)
+            && offered == origin
+        {
+            envelope.terms = terms;
+        }
+        let is_first = dispatcher.passed.is_empty();
+        dispatcher.passed.push_back(message);
+        if is_first && dispatcher.offered.is_none() {
+            self.service.post(Message::Passed);
+        }
+        Ok(())
+    }
+
+    fn passed_count(&self) -> usize {
+        let protocols = self.skynet.protocols.borrow();
+        protocols.dispatcher.as_ref().map_or(0, |dispatcher| dispatcher.passed.len())
+    }
+
+    fn next_passed(&self) -> Option<Message> {
+        let mut protocols = self.skynet.protocols.borrow_mut();
+        protocols.dispatcher.as_mut()?.passed.pop_front()
+    }
+
     /// Remembers whom a request under an own session went to, for a handler of unknown answers.
     pub(super) fn note_asked(&self, session: i64, target: i64) {
         if self.skynet.protocols.borrow().unknown_response.is_none() {
@@ -221,15 +274,11 @@ fn run_filter(
     stack: &mut Stack<'_>,
     state: &State,
     incoming: &Incoming<'_>,
-    may_keep: bool,
-) -> Result<Seen, Fault> {
+) -> Result<Filtered, Fault> {
     let Origin { source, session } = incoming.origin();
     push_message(stack, state, incoming)?;
     stack.call(MESSAGE_VALUES, 5).map_err(|error| fault_of(&error))?;
     let first = stack.top() - 4;
-    if may_keep && stack.kind(first) == Kind::Boolean {
-        return Ok(Seen::Kept);
-    }
     let number = stack.integer(first).and_then(|number| u8::try_from(number).ok());
     let protocol = number.ok_or_else(|| refused("let go of the message"))?;
     let payload = message_at(stack, state, first + 1)?;
@@ -237,7 +286,7 @@ fn run_filter(
     let origin =
         Origin { session: integer(first + 3, session), source: integer(first + 4, source) };
     state.skynet.blocks.borrow_mut().reclaim();
-    Ok(Seen::Filtered(Filtered { protocol, payload, origin }))
+    Ok(Filtered { protocol, payload, origin })
 }
 
 /// The message that a filter returned, a pointer or a string.

@@ -3,6 +3,11 @@
 //!
 //! A service has a handful of them, so a list that is searched from the front is the quickest table.
 
+use std::collections::VecDeque;
+
+use super::Origin;
+use crate::actor::message::Message;
+use crate::actor::request::Terms;
 use crate::vm::{Native, Reference};
 
 /// How the payload of a protocol is made from values, or read.
@@ -44,8 +49,17 @@ pub(crate) struct Protocol {
     pub(crate) traced: bool,
 }
 
+/// The program's own `skynet.dispatch_message`.
+pub(crate) struct Dispatcher {
+    pub(crate) function: Reference,
+    /// Messages that it has left to the host and that are not handled yet.
+    pub(crate) passed: VecDeque<Message>,
+    /// Whose message it looks at just now, and under what terms that was sent.
+    pub(crate) offered: Option<(Origin, Terms)>,
+}
+
 /// All protocols of one service.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Protocols {
     list: Vec<Protocol>,
     /// What arrives as the first is handled as the second, and its bytes belong to the program.
@@ -56,8 +70,8 @@ pub(crate) struct Protocols {
     pub(crate) unknown_response: Option<Reference>,
     /// Rewrites every message before it finds its handler.
     pub(crate) filter: Option<Reference>,
-    /// It is the program's own `skynet.dispatch_message`: what it does not hand back, it has done with.
-    pub(crate) may_keep: bool,
+    /// Handles every message in the place of the host.
+    pub(crate) dispatcher: Option<Box<Dispatcher>>,
     /// The module `skynet` of this service.
     pub(crate) module: Option<Reference>,
     /// Is shown every message as it came.
@@ -71,10 +85,10 @@ impl Protocols {
         !self.list.is_empty()
     }
 
-    /// Has the program's own dispatcher see every request; returns the filter of before.
-    pub(crate) fn give_way(&mut self, dispatcher: Reference) -> Option<Reference> {
-        self.may_keep = true;
-        self.filter.replace(dispatcher)
+    /// Has a function of the program handle every message; returns the one of before.
+    pub(crate) fn give_way(&mut self, function: Reference) -> Option<Reference> {
+        let new = Dispatcher { function, passed: VecDeque::new(), offered: None };
+        self.dispatcher.replace(Box::new(new)).map(|before| before.function)
     }
 
     /// Makes room for just so many, which is all that most services have.

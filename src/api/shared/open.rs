@@ -74,11 +74,15 @@ fn open_in(place: &dyn Backing, options: &Options) -> Result<(Dictionary, bool),
 /// A way to get a dictionary, and whether it was made.
 type Way = fn(&dyn Backing, &Options) -> Result<(Dictionary, bool), Error>;
 
-/// Opens the dictionary; one in a file by another thread where the coroutine can wait for it, because it
-/// may have to be renewed.
+/// A dictionary of this size takes some hundredths of a second to make, and much more where memory is slow.
+const SLOW_BYTES: u64 = 256 << 20;
+
+/// Opens the dictionary; by another thread where the coroutine can wait for it if that may take long: one in
+/// a file may have to be renewed, the memory of a large one to be reserved.
 fn carry_out(stack: &mut Stack<'_>, order: Order, way: Way) -> NativeResult {
     let name = stack.check_str(1)?.to_owned();
-    let is_slow = order.file.is_some();
+    let may_make_large = order.has_size && order.options.size_bytes >= SLOW_BYTES;
+    let is_slow = order.file.is_some() || may_make_large;
     let unite = move || {
         let (dictionary, is_new) = way(&*order.place(&name)?, &order.options)?;
         Ok(Report::Opened(registry::unite(&name, dictionary)?, is_new))

@@ -15,14 +15,18 @@ use crate::actor::{Code, Fault, Service, State};
 use crate::message::Payload;
 use crate::vm::{Continuation, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 6] = [
+pub(super) const NATIVES: [(&str, Native); 7] = [
     ("call", Native::new(call)),
+    (DISPATCH_MESSAGE, Native::new(dispatch_message)),
     ("genid", Native::new(genid)),
     ("rawcall", Native::new(rawcall)),
     ("rawsend", Native::new(rawsend)),
     ("redirect", Native::new(redirect)),
     ("send", Native::new(send)),
 ];
+
+/// What a program may put a function of its own in the place of.
+pub(super) const DISPATCH_MESSAGE: &str = "dispatch_message";
 
 /// What a blocked call leaves below its results: the address and the protocol, for messages.
 const KEPT: isize = 2;
@@ -176,16 +180,40 @@ fn redirect(stack: &mut Stack<'_>) -> NativeResult {
             state.send_by(super::protocol::DEBUG, &service, payload)
         }
         ERROR => {
-            let text = match &*payload.to_bytes() {
-                [] => "the callee gave no reason".to_owned(),
-                bytes => String::from_utf8_lossy(bytes).into_owned(),
-            };
-            state.answer_as(&service, session, Err(Fault::new(Code::Error, text)));
+            state.answer_as(&service, session, Err(failure(&payload)));
             Ok(())
         }
         number => state.send_as(Origin { source, session }, &service, number, payload),
     };
     sent_to(stack, sent, session)
+}
+
+/// What a message of the protocol `"error"` says.
+fn failure(payload: &Payload) -> Fault {
+    let text = match &*payload.to_bytes() {
+        [] => "the callee gave no reason".to_owned(),
+        bytes => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    Fault::new(Code::Error, text)
+}
+
+/// `skynet.dispatch_message(protocol, msg, sz, session, source)`: has the host handle a message as if it had
+/// just come from there; at once when the program's own dispatcher returns, else after what waits already.
+pub(super) fn dispatch_message(stack: &mut Stack<'_>) -> NativeResult {
+    let state = State::of(stack)?;
+    let number = number_of(stack, state, 1)?;
+    let session = stack.check_integer(4)?;
+    let source = source(stack, state, 5)?;
+    let payload = block::take(stack, state, 2)?;
+    match number {
+        RESPONSE => state.answer_as(&state.service, session, Ok(payload)),
+        ERROR => state.answer_as(&state.service, session, Err(failure(&payload))),
+        number => {
+            let passed = state.pass(Origin { source, session }, number, payload);
+            passed.map_err(|fault| Raise::message(fault.message))?;
+        }
+    }
+    Ok(Outcome::Return(0))
 }
 
 /// The protocol in an argument, which may be one of those that every service has.

@@ -64,7 +64,6 @@ const LUA: &[Part] = &[
         "skynet.tasks",
         include_str!("../../../lua/compat/skynet/tasks.lua"),
     ),
-    (&[DISPATCH_MESSAGE], DISPATCHING.0, DISPATCHING.1),
     (&["term"], "skynet.waits", include_str!("../../../lua/compat/skynet/waits.lua")),
     (
         &["trace", "trace_timeout", "tracecall", "tracelog", "tracetag"],
@@ -79,12 +78,6 @@ const LUA: &[Part] = &[
         include_str!("../../../lua/compat/skynet/unique.lua"),
     ),
 ];
-
-/// What a program may put a function of its own in the place of.
-const DISPATCH_MESSAGE: &str = "dispatch_message";
-/// The file that defines it, and that makes a filter of the program's own.
-const DISPATCHING: (&str, &str) =
-    ("skynet.dispatching", include_str!("../../../lua/compat/skynet/dispatching.lua"));
 
 /// The functions of `skynet.core` that programs call themselves; it gets the module and fills them in.
 const COMMANDS: &str = include_str!("../../../lua/compat/skynet/commands.lua");

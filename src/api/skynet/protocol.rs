@@ -4,7 +4,7 @@
 use std::cell::RefMut;
 
 use super::block::{PACK, TO_STRING, UNPACK};
-use super::{DISPATCH_MESSAGE, DISPATCHING, arguments};
+use super::{arguments, call};
 use crate::actor::State;
 use crate::actor::skynet::{Form, Handler, Protocol, Protocols, VALUES};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Reference, Stack};
@@ -238,6 +238,7 @@ fn filter(stack: &mut Stack<'_>) -> NativeResult {
         stack.release(before);
     }
     state.skynet.watch_messages();
+    give_way(stack, state);
     begin(stack, state, 2)
 }
 
@@ -250,29 +251,24 @@ pub(super) fn keep_module(stack: &mut Stack<'_>, state: &State, module: Referenc
 
 /// If the program has put a function of its own in the place of `skynet.dispatch_message`, that one gets
 /// every request from now on.
-fn give_way(stack: &mut Stack<'_>, state: &State) -> Result<(), Raise> {
+fn give_way(stack: &mut Stack<'_>, state: &State) {
     let top = stack.top();
     match &protocols(state).module {
         Some(module) => stack.push_kept(module),
-        None => return Ok(()),
+        None => return,
     }
-    let module = stack.top();
-    if stack.raw_get_field(module, DISPATCH_MESSAGE) == Kind::Function {
-        stack.load_embedded(DISPATCHING.0, DISPATCHING.1)?;
-        stack.push_value(module);
-        stack.push_bool(true);
-        stack.call_or_raise(2, 1)?;
-        if stack.kind(-1) == Kind::Function {
-            let filter = stack.keep();
-            let before = protocols(state).give_way(filter);
-            if let Some(before) = before {
-                stack.release(before);
-            }
-            state.skynet.watch_messages();
+    let kind = stack.raw_get_field(top + 1, call::DISPATCH_MESSAGE);
+    stack.push_native(Native::new(call::dispatch_message));
+    if kind == Kind::Function && !stack.raw_equal(top + 2, top + 3) {
+        stack.pop(1);
+        let function = stack.keep();
+        let before = protocols(state).give_way(function);
+        if let Some(before) = before {
+            stack.release(before);
         }
+        state.skynet.watch_messages();
     }
     stack.set_top(top);
-    Ok(())
 }
 
 /// `skynet.traceproto(protocol, flag)`: whether every message of it is traced by log lines.
@@ -291,7 +287,7 @@ fn traceproto(stack: &mut Stack<'_>) -> NativeResult {
 fn start(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_kind(1, Kind::Function)?;
-    give_way(stack, state)?;
+    give_way(stack, state);
     begin(stack, state, 1)
 }
 

@@ -62,6 +62,19 @@ skynet.start(function()
     match(err, "killed")
   end)
 
+  test("what a dispatcher has kept is answered to those who asked", function()
+    local postponing, answers = skynet.newservice "skynet/postponing", {}
+    for _, name in ipairs { "first", "late", "third" } do
+      skynet.fork(function()
+        local answer, rounds = skynet.call(postponing, "lua", name)
+        answers[#answers + 1] = ("%s=%s %d"):format(name, answer, rounds)
+      end)
+    end
+    skynet.sleep(5)
+    equal(table.concat(answers, ", "), "first=first 3, third=third 3, late=late 3")
+    skynet.kill(postponing)
+  end)
+
   test("a message can be handled as if it had come", function()
     local got
     skynet.dispatch("lua", function(session, source, ...)

@@ -427,10 +427,11 @@ static void copyall (lua_State *L, void *ud) {
   made[GLOBALS] = gcvalue(&globals);
   for (i = GLOBALS + 1; i < numblanks; i++)
     made[i] = make(L, &blanks[i]);
-  for (i = 0; i < numblanks; i++) {
+  /* closures first: tables ask for memory, and may be refused it */
+  for (i = 0; i < numblanks; i++)
+    if (blanks[i].tag == LUA_VCCL) fillclosure(made, i);
+  for (i = 0; i < numblanks; i++)
     if (blanks[i].tag == LUA_VTABLE) filltable(L, made, i);
-    else if (blanks[i].tag == LUA_VCCL) fillclosure(made, i);
-  }
   for (i = 0; i < numblanks; i++) {
     if (blanks[i].meta != NOMETA) setmeta(L, made, i);
   }
@@ -468,7 +469,9 @@ LUA_API void lua_openblank (lua_State *L) {
   }
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   g->gcstp |= GCSTPGC;
+  g->gcstopem = 1;  /* nothing holds the copies yet, for want of memory either */
   status = luaD_rawrunprotected(L, copyall, NULL);
+  g->gcstopem = 0;
   g->gcstp = stopped;
   if (status != LUA_OK) luaD_throw(L, status);
 }

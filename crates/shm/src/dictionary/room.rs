@@ -28,6 +28,10 @@ use crate::sync::spin;
 /// Cells a shard may take before it reckons again what is left for all.
 const CREDIT_LIMIT_CELLS: u64 = 64;
 
+/// Cells that a shard keeps of what its queues give back, however full the dictionary is: a list and an
+/// element of some cells. Others count them as taken while the shard is locked.
+const LENT_LIMIT_CELLS: u64 = 8;
+
 /// Looks for room that others are just giving back, before a store is refused. The last one waits for
 /// about 10 microseconds.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
@@ -85,7 +89,7 @@ struct Effort {
     victims: u32,
     old_is_gone: bool,
     looks: u32,
-    /// The last look for a victim found shards locked by others, and nobody.
+    /// The last look for room found shards locked by others, and nothing else.
     is_kept_out: bool,
 }
 
@@ -208,7 +212,7 @@ impl<'a> Locked<'a> {
     #[inline(always)]
     pub fn lend(&self, cells: u32) {
         let credit = self.half(CREDIT).saturating_add(cells);
-        if u64::from(credit) <= CREDIT_LIMIT_CELLS && self.core.geometry.shards > 1 {
+        if u64::from(credit) <= LENT_LIMIT_CELLS && self.core.geometry.shards > 1 {
             self.set_half(CREDIT, credit);
             crate::fault::point();
         }
@@ -251,7 +255,7 @@ impl<'a> Locked<'a> {
         }
         loop {
             let going = if effort.old_is_gone { 0 } else { replaced_cells };
-            if self.has_room(need.saturating_sub(going)) {
+            if self.has_room(need.saturating_sub(going), effort) {
                 break;
             }
             if !self.take_room_of_old(permit, replaced_cells, effort) {
@@ -323,21 +327,22 @@ impl<'a> Locked<'a> {
 
     /// True if entries of the dictionary may grow by so many cells.
     #[inline(always)]
-    fn has_room(&mut self, net: u64) -> bool {
+    fn has_room(&mut self, net: u64, effort: &mut Effort) -> bool {
         let credit = u64::from(self.half(CREDIT));
         if net <= credit {
             self.set_half(CREDIT, (credit - net) as u32);
             return true;
         }
-        self.reckon_room(net)
+        self.reckon_room(net, effort)
     }
 
-    fn reckon_room(&mut self, net: u64) -> bool {
+    fn reckon_room(&mut self, net: u64, effort: &mut Effort) -> bool {
         self.set_half(CREDIT, 0);
         let mut free = self.unpromised_cells();
         if free < net && self.core.free_cells() > free {
-            self.call_in_credits();
+            let kept = self.call_in_credits();
             free = self.unpromised_cells();
+            effort.is_kept_out = free < net && free + kept >= net;
         }
         let shards = u64::from(self.core.geometry.shards);
         // A dictionary of one shard reckons each time, exactly; others share what is left.
@@ -357,14 +362,22 @@ impl<'a> Locked<'a> {
         u64::from(geometry.usable_cells).saturating_sub(promised.fold(0, u64::wrapping_add))
     }
 
-    /// Takes back what other shards were lent and have not taken.
+    /// Takes back what other shards were lent and have not taken; returns how many cells those keep that are
+    /// locked just now.
     #[cold]
-    fn call_in_credits(&self) {
-        for distance in 1..self.core.geometry.shards {
-            if let Some(shard) = self.neighbour(distance) {
-                shard.set_half(CREDIT, 0);
+    fn call_in_credits(&self) -> u64 {
+        let geometry = &self.core.geometry;
+        let mut kept = 0;
+        for distance in 1..geometry.shards {
+            match self.neighbour(distance) {
+                Some(shard) => shard.set_half(CREDIT, 0),
+                None => {
+                    let at = geometry.shard_at((self.shard + distance) % geometry.shards);
+                    kept += u64::from(self.core.memory.load_half(at + CREDIT));
+                }
             }
         }
+        kept
     }
 
     /// Cells are reckoned to be there but are in use for the moment: what is kept goes, then the old record

@@ -5,19 +5,34 @@
 //! machine. All of a segment is reserved when it is made, so large pages take no more memory than small
 //! ones; the page tables of every process shrink to nothing.
 //!
-//! Whoever makes a segment asks the kernel to put its pages together (`MADV_COLLAPSE`, Linux 6.1), which
-//! no setting of the system has to allow. Whoever maps it chooses an address where a large page can lie.
-//! Where any of it fails the pages stay small, and nothing else changes.
+//! Whoever makes a segment asks the kernel for large pages (`MADV_COLLAPSE`, Linux 6.1), which no setting of
+//! the system has to allow. Whoever maps it chooses an address where a large page can lie. Where any of it
+//! fails the pages stay small, and nothing else changes.
+//!
+//! Napkin: a gigabyte is reserved in 0.15 s this way, in 0.45 s by small pages, and in more than 2 s if small
+//! pages are put together afterwards, since each has to be moved.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// Size of a large page of x86-64, and of arm64 with pages of 4 KiB.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
+
+/// What is made large at a time.
+const STEP_BYTES: usize = 32 * LARGE_PAGE_BYTES;
+
+/// Time after which the rest stays small. It serves the first four gigabytes, unless memory is in pieces or a
+/// virtual machine touches it for the first time, which takes ten times as long.
+const TIME_LIMIT: Duration = Duration::from_secs(1);
+
+/// What is reserved of each page before it is made larger.
+const SEED_BYTES: u64 = 4096;
 
 /// `MADV_COLLAPSE` of `asm-generic/mman-common.h`.
 const MADV_COLLAPSE: c_int = 25;
@@ -34,14 +49,38 @@ pub fn map(file: &OwnedFd, size_bytes: usize) -> Result<NonNull<u8>, Errno> {
     NonNull::new(base.cast()).ok_or(Errno::NOMEM)
 }
 
-/// Puts the pages of a mapping together, as far as the system does that; true if it did so with all.
-///
-/// They must have been reserved, and nobody should use them yet: they are moved.
-pub fn collapse(base: NonNull<u8>, size_bytes: usize) -> bool {
-    let whole_bytes = size_bytes - size_bytes % LARGE_PAGE_BYTES;
-    // SAFETY: the range is a mapping; moving its pages changes no byte of it.
-    whole_bytes > 0
-        && unsafe { libc::madvise(base.as_ptr().cast(), whole_bytes, MADV_COLLAPSE) } == 0
+/// Gives a new, empty file in memory large pages, as far as the system has them; true if all of it has got
+/// them. What is left has to be reserved as ever.
+pub fn prepare(file: &OwnedFd, size_bytes: u64) -> bool {
+    let Ok(whole_bytes) = usize::try_from(size_bytes - size_bytes % LARGE_PAGE_BYTES as u64) else {
+        return false;
+    };
+    if whole_bytes == 0 || rustix::fs::ftruncate(file, size_bytes).is_err() {
+        return false;
+    }
+    // The kernel makes a page larger, but none out of nothing.
+    let has_seeds = (0..whole_bytes).step_by(LARGE_PAGE_BYTES).all(|at| {
+        rustix::fs::fallocate(file, FallocateFlags::empty(), at as u64, SEED_BYTES).is_ok()
+    });
+    if !has_seeds {
+        return false;
+    }
+    let Ok(base) = map(file, whole_bytes) else { return false };
+    let are_large = collapse(base, whole_bytes);
+    // SAFETY: the range is a mapping of this function's own, which nobody else knows.
+    let _ = unsafe { munmap(base.as_ptr().cast(), whole_bytes) };
+    are_large
+}
+
+/// Makes the pages of a mapping large, step by step, until one cannot be or it has taken too long.
+fn collapse(base: NonNull<u8>, size_bytes: usize) -> bool {
+    let begin = Instant::now();
+    (0..size_bytes).step_by(STEP_BYTES).all(|at| {
+        let length = STEP_BYTES.min(size_bytes - at);
+        // SAFETY: the range lies in the mapping, and no byte of it changes.
+        let result = unsafe { libc::madvise(base.add(at).as_ptr().cast(), length, MADV_COLLAPSE) };
+        result == 0 && begin.elapsed() < TIME_LIMIT
+    })
 }
 
 /// Where a mapping could begin with a large page; null if that cannot be told. Another thread may take
@@ -66,7 +105,7 @@ fn hint(size_bytes: usize) -> *mut c_void {
 mod tests {
     use std::os::fd::OwnedFd;
 
-    use rustix::fs::{FallocateFlags, MemfdFlags, ftruncate, memfd_create};
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
     use super::*;
 
@@ -99,28 +138,35 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_were_put_together_are_large_for_others_too_and_keep_their_bytes() {
-        let (size_bytes, part_bytes) = (2 * LARGE_PAGE_BYTES + 4096, LARGE_PAGE_BYTES + 5);
+    fn a_file_that_was_prepared_lies_in_large_pages_for_everybody() {
+        let size_bytes = 2 * LARGE_PAGE_BYTES + 4096;
         let file = file(size_bytes);
+        let are_large = prepare(&file, size_bytes as u64);
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size_bytes as u64).unwrap();
-        let base = map(&file, size_bytes).unwrap();
-        // SAFETY: the byte lies in the mapping.
-        unsafe { base.add(part_bytes).write(7) };
-        let are_large = collapse(base, size_bytes);
-        let other = map(&file, size_bytes).unwrap();
-        // SAFETY: as above, and both mappings are given back whole.
+        let (base, other) = (map(&file, size_bytes).unwrap(), map(&file, size_bytes).unwrap());
+        // SAFETY: the bytes lie in the mappings, which are given back whole.
         unsafe {
-            assert_eq!(base.add(part_bytes).read(), 7);
-            assert_eq!(other.add(part_bytes).read(), 7);
+            for at in [5, LARGE_PAGE_BYTES + 5, size_bytes - 1] {
+                assert_eq!(base.add(at).read(), 0);
+                base.add(at).write(7);
+                assert_eq!(other.add(at).read(), 7);
+            }
             if are_large {
                 assert_eq!(large_kib(base), (2 * LARGE_PAGE_BYTES as u64) >> 10);
-                assert!(large_kib(other) > 0, "one page was touched");
+                assert_eq!(large_kib(other), (2 * LARGE_PAGE_BYTES as u64) >> 10);
             } else {
                 eprintln!("skipped in part: this system has no large pages for shared memory");
             }
             munmap(base.as_ptr().cast(), size_bytes).unwrap();
             munmap(other.as_ptr().cast(), size_bytes).unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_that_is_smaller_than_a_large_page_is_left_alone() {
+        let file = file(4096);
+        assert!(!prepare(&file, 4096));
+        assert_eq!(rustix::fs::fstat(&file).unwrap().st_blocks, 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, Mode, SealFlags};
 
 use super::backing::{self, Backing};
+use super::large;
 use crate::error::{Error, Result};
 
 /// What a full machine is called in messages.
@@ -48,6 +49,7 @@ impl Backing for Memfd {
         let file = rustix::fs::memfd_create(self.label.as_str(), flags)
             .map_err(system("make memory for"))?;
         rustix::fs::ftruncate(&file, size_bytes).map_err(system("size"))?;
+        large::prepare(&file, size_bytes);
         backing::reserve(&file, PLACE, &self.label, size_bytes)?;
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         rustix::fs::fcntl_add_seals(&file, seals).map_err(system("seal"))?;

@@ -16,7 +16,6 @@ mod name;
 mod posix;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 
 use rustix::fs::{FlockOperation, Mode};
 use rustix::io::Errno;
@@ -60,7 +59,7 @@ impl Segment {
         }
         let file = backing.allocate(header.size_bytes, Mode::from_raw_mode(mode & 0o777))?;
         announce(&file, backing.label())?;
-        let (mapping, memory) = map_new(&file, backing.label(), header.size_bytes)?;
+        let (mapping, memory) = map(&file, backing.label(), header.size_bytes)?;
         header.write(&memory, kind);
         initialise(&memory, &header)?;
         header::mark_ready(&memory);
@@ -121,25 +120,9 @@ pub(crate) fn file_size(file: &OwnedFd, label: &str) -> Result<u64> {
 }
 
 pub(crate) fn map(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<(Mapping, Memory)> {
-    map_with(file, label, size_bytes, |_, _| false)
-}
-
-/// The same for a segment that nobody uses yet.
-fn map_new(file: &OwnedFd, label: &str, size_bytes: u64) -> Result<(Mapping, Memory)> {
-    map_with(file, label, size_bytes, large::collapse)
-}
-
-fn map_with(
-    file: &OwnedFd,
-    label: &str,
-    size_bytes: u64,
-    prepare: fn(NonNull<u8>, usize) -> bool,
-) -> Result<(Mapping, Memory)> {
     let system = |errno| Error::system("map", label, errno);
     let size_bytes = usize::try_from(size_bytes).map_err(|_| system(Errno::NOMEM))?;
     let base = large::map(file, size_bytes).map_err(system)?;
-    // Where the pages stay small nothing else changes.
-    let _ = prepare(base, size_bytes);
     // SAFETY: the mapping was just made, is page aligned, and nobody else knows it.
     let mapping = unsafe { Mapping::new(base, size_bytes) };
     // SAFETY: every caller keeps or drops both together.

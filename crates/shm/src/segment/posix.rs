@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::backing::{self, Backing};
+use super::large;
 use super::name::Name;
 use crate::error::{Error, Result};
 
@@ -58,6 +59,7 @@ impl Backing for Posix {
         rustix::fs::fchmod(&file, mode)
             .map_err(|errno| Error::system("set the mode of", self.label(), errno))?;
         backing::check_room(&file, FOLDER, size_bytes)?;
+        large::prepare(&file, size_bytes);
         backing::reserve(&file, FOLDER, self.label(), size_bytes)?;
         Ok(file)
     }
