@@ -20,7 +20,8 @@ function skynet.dispatch_message(protocol, msg, sz, session, source)
   elseif command == "fail" then
     error "expected by the test"
   elseif command ~= "never" then
-    dispatch_message(protocol, core.pack("passed", command), nil, session, source)
+    local passed, size = core.pack("passed", command)
+    dispatch_message(protocol, passed, size, session, source)
   end
 end
 
