@@ -357,11 +357,21 @@ static void decode (GCObject **made, Value *v, lu_byte tt) {
 }
 
 
+/* (each object has a name: with assertions 'obj2gco' evaluates twice) */
 static GCObject *make (lua_State *L, const Blank *b) {
   switch (b->tag) {
-    case LUA_VTABLE: return obj2gco(luaH_new(L));
-    case LUA_VCCL: return obj2gco(luaF_newCclosure(L, cast_int(b->n)));
-    case LUA_VLNGSTR: return obj2gco(luaS_newlstr(L, b->u.bytes, b->n));
+    case LUA_VTABLE: {
+      Table *t = luaH_new(L);
+      return obj2gco(t);
+    }
+    case LUA_VCCL: {
+      CClosure *f = luaF_newCclosure(L, cast_int(b->n));
+      return obj2gco(f);
+    }
+    case LUA_VLNGSTR: {
+      TString *ts = luaS_newlstr(L, b->u.bytes, b->n);
+      return obj2gco(ts);
+    }
     default: {
       Udata *u = luaS_newudata(L, b->n, 0);
       memcpy(getudatamem(u), b->u.bytes, b->n);
