@@ -1,6 +1,7 @@
 -- Calls between skynet services: answers, errors, and what the other side's end does to them.
 
 local check = require "check"
+local eventually = require "skynet.eventually"
 local skynet = require "skynet"
 require "skynet.manager"
 
@@ -110,7 +111,9 @@ skynet.start(function()
     skynet.sleep(1)
     equal(ok, nil)
     skynet.send(peer, "lua", "exit")
-    skynet.sleep(2)
+    eventually(function()
+      return ok ~= nil
+    end)
     equal(ok, false)
     match(err, "exited")
   end)

@@ -2,6 +2,7 @@
 -- calls.
 
 local check = require "check"
+local eventually = require "skynet.eventually"
 local skynet = require "skynet"
 require "skynet.manager"
 
@@ -57,7 +58,9 @@ skynet.start(function()
     skynet.sleep(2)
     equal(ok, nil)
     skynet.kill(tiny)
-    skynet.sleep(1)
+    eventually(function()
+      return ok ~= nil
+    end)
     equal(ok, false)
     match(err, "killed")
   end)
@@ -70,7 +73,9 @@ skynet.start(function()
         answers[#answers + 1] = ("%s=%s %d"):format(name, answer, rounds)
       end)
     end
-    skynet.sleep(5)
+    eventually(function()
+      return #answers == 3
+    end)
     equal(table.concat(answers, ", "), "first=first 3, third=third 3, late=late 3")
     skynet.kill(postponing)
   end)
