@@ -106,6 +106,10 @@ impl Turn<'_, '_> {
             let payload = &payload;
             self.trace_and_hand_out(Incoming { protocol, caller, origin, payload, terms });
         }
+        // What handlers have passed on meanwhile comes after the messages that wait.
+        if count > 0 && self.state.passed_count() > 0 {
+            self.state.service.post(Message::Passed);
+        }
     }
 
     fn refuse_filtered(&mut self, fault: Fault, incoming: Incoming<'_>) {

@@ -23,7 +23,11 @@ function skynet.dispatch_message(protocol, msg, sz, session, source)
 end
 
 skynet.start(function()
-  skynet.dispatch("lua", function(_, _, name)
+  skynet.dispatch("lua", function(session, source, name)
+    if name == "again" then
+      local msg, sz = skynet.pack "done"
+      return pass_on(skynet.PTYPE_LUA, msg, sz, session, source)
+    end
     if name == "late" then
       skynet.sleep(1)
     end

@@ -77,6 +77,16 @@ skynet.start(function()
       return #answers == 3
     end)
     equal(table.concat(answers, ", "), "first=first 3, third=third 3, late=late 3")
+    local again = {}
+    for number = 1, 3 do
+      skynet.fork(function()
+        again[number] = skynet.call(postponing, "lua", "again")
+      end)
+    end
+    eventually(function()
+      return again[1] and again[2] and again[3]
+    end)
+    equal(table.concat(again, " "), "done done done")
     skynet.kill(postponing)
   end)
 
