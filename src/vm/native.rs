@@ -14,7 +14,7 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{host, lua};
 
 use super::context::{Context, set_blocked};
 use super::raise::{ErrorValue, Raise, prepare};
@@ -188,8 +188,10 @@ unsafe fn finish(state: *mut lua::lua_State, step: Step) -> c_int {
                     set_blocked(state, true);
                 }
                 match then {
-                    None => lua::lua_yieldk(state, values, 0, None),
-                    Some(then) => lua::lua_yieldk(state, values, then.context, Some(then.function)),
+                    None => host::lua_leavek(state, values, 0, None),
+                    Some(then) => {
+                        host::lua_leavek(state, values, then.context, Some(then.function))
+                    }
                 }
             }
         }

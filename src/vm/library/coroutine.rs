@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{host, lua};
 
 use super::Replacement;
 use crate::vm::context::{Context, is_blocked, set_blocked};
@@ -147,7 +147,7 @@ unsafe fn proceed(
             Back::Blocked(count) => {
                 set_blocked(state, true);
                 let then = if caller == Caller::Wrap { go_on_wrapped } else { go_on_resumed };
-                lua::lua_yieldk(state, count, 0, Some(then))
+                host::lua_leavek(state, count, 0, Some(then))
             }
         }
     }

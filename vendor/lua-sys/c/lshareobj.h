@@ -128,6 +128,7 @@ typedef struct SharingVM {
   const char *intmessage;
   unsigned long long random[4];	/* state of 'math.random' */
   atomic_int interrupt;	/* pending kind; written by signal handlers too */
+  l_uint32 depth;	/* calls that counted when 'running' was resumed */
   lu_byte compat54;	/* LUA_SHCOMPAT54 */
   lu_byte shareall;	/* LUA_SHALLCHUNKS */
   lu_byte loopcopy;	/* compiling with a copy of each loop variable */

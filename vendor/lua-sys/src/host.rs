@@ -1,4 +1,4 @@
-//! Declarations of `c/lhost.h`, `c/lblank.h` and `c/lrequire.h`: what a host needs of a VM that runs its natives.
+//! Declarations of `c/lhost.h`, `c/lblank.h`, `c/lrequire.h` and `c/lyield.h`: what a host needs of a VM that runs its natives.
 
 use std::ffi::c_int;
 
@@ -47,6 +47,17 @@ unsafe extern "C-unwind" {
         reference: c_int,
         name: c_int,
         chain: c_int,
+    ) -> c_int;
+    /// 1 if the coroutine ends as soon as the running C function returns: nothing but returns follows, and
+    /// nothing is to be closed.
+    pub fn lua_endsnext(state: *mut lua_State) -> c_int;
+    /// As `lua_yieldk`, for functions that do nothing more: may return, and what it returns is then to be
+    /// returned to Lua at once.
+    pub fn lua_leavek(
+        state: *mut lua_State,
+        results: c_int,
+        context: mlua_sys::lua_KContext,
+        function: Option<mlua_sys::lua_KFunction>,
     ) -> c_int;
     /// Opens all standard libraries in a new state, as `luaL_openlibs` does, by copying what they left
     /// in the first one. May raise a memory error.
