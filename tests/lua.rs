@@ -160,6 +160,11 @@ fn skynet_calls() {
 }
 
 #[test]
+fn skynet_answering() {
+    run("skynet/answering");
+}
+
+#[test]
 fn skynet_kills() {
     run("skynet/kills");
 }

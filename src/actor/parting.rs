@@ -11,8 +11,10 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::message::Message;
+use super::message::{Caller, Message};
 use super::service::Service;
+use super::state::State;
+use crate::message::Payload;
 
 /// A service whose turn was claimed, and the message for it. Dropping it schedules the service as any
 /// other message would.
@@ -84,6 +86,59 @@ impl Drop for Parting {
         if let Some((service, parcel)) = self.0.take() {
             service.deposit(parcel);
             service.schedule_claimed();
+        }
+    }
+}
+
+impl State {
+    /// Sends what may be the last message of this turn.
+    ///
+    /// # Errors
+    /// What has to go through the mailbox.
+    #[inline]
+    pub(super) fn part_with(&self, service: Arc<Service>, message: Message) -> Result<(), Parted> {
+        if self.is_parting.get() {
+            return Err(Parted { service, message });
+        }
+        self.parting.set(Some(Parting::claim(service, message, &self.spare)?));
+        self.is_parting.set(true);
+        Ok(())
+    }
+
+    /// The turn goes on with something that may last: what it was about to hand over goes the way of
+    /// all messages.
+    #[inline]
+    pub(super) fn stay(&self) {
+        if self.is_parting.replace(false) {
+            drop(self.parting.take());
+        }
+    }
+
+    /// The turn ends: what it hands over.
+    #[inline]
+    pub(super) fn leave_turn(&self) -> Option<Parting> {
+        if self.is_parting.replace(false) { self.parting.take() } else { None }
+    }
+
+    /// Answers a request, as the last thing that its task does.
+    pub(super) fn answer(&self, caller: Caller, payload: Payload) {
+        let Some(answer) = caller.into_answer(payload) else { return };
+        if let Err(Parted { service, message }) = self.part_with(answer.service, answer.message) {
+            service.post(message);
+        }
+    }
+
+    /// Answers a request from within its task. If `is_last`, that does nothing more. False if nobody waits
+    /// for the answer any more.
+    #[inline]
+    pub(crate) fn answer_early(&self, caller: Caller, payload: Payload, is_last: bool) -> bool {
+        if !is_last {
+            return caller.answer(payload);
+        }
+        let Some(answer) = caller.into_answer(payload) else { return false };
+        match self.part_with(answer.service, answer.message) {
+            Ok(()) => true,
+            Err(Parted { service, message }) => service.post(message),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Turn<'_, '_> {
     }
 
     /// The same for the task that serves a request.
-    fn begin_served(&mut self, served: Served, coroutine: Coroutine, values: i32) {
+    pub(super) fn begin_served(&mut self, served: Served, coroutine: Coroutine, values: i32) {
         let (is_traced, is_owed) = (served.terms.request.is_traced(), served.caller.waits());
         let inserted = self.state.tasks.borrow_mut().insert_served(served, TASKS_MAX);
         match inserted {
@@ -223,14 +223,18 @@ impl Turn<'_, '_> {
         if let Some(request) = &request
             && let Some((values, handler)) = self.prepare_known(&coroutine, request)
         {
-            return self.begin_served(Served { caller, terms, handler }, coroutine, values);
+            let (role, origin) = (Role::Handler, None);
+            let served = Served { role, caller, origin, terms, handler };
+            return self.begin_served(served, coroutine, values);
         }
         match self.prepare(&coroutine, payload) {
             Ok((values, handler)) => {
                 if let Some(request) = request {
-                    self.learn(&coroutine, request.name(), handler);
+                    self.learn(&coroutine, 1, request.name(), handler);
                 }
-                self.begin_served(Served { caller, terms, handler }, coroutine, values);
+                let (role, origin) = (Role::Handler, None);
+                let served = Served { role, caller, origin, terms, handler };
+                self.begin_served(served, coroutine, values);
             }
             Err(fault) => {
                 self.stack.recycle(coroutine);
@@ -281,14 +285,14 @@ impl Turn<'_, '_> {
         None
     }
 
-    /// Keeps the name of a method for the next time; it lies at the bottom of the coroutine's stack.
-    fn learn(&mut self, coroutine: &Coroutine, name: &[u8], handler: u32) {
+    /// Keeps the name of a method for the next time; it lies at `place` on the coroutine's stack.
+    pub(super) fn learn(&mut self, coroutine: &Coroutine, place: i32, name: &[u8], handler: u32) {
         let mut methods = self.state.known.borrow_mut();
         if !methods.has_room_for(name) {
             return;
         }
         let mut stack = self.stack.in_coroutine(coroutine);
-        stack.push_value(1);
+        stack.push_value(place);
         let kept = stack.keep();
         if let Some(before) = methods.keep(name, kept, handler) {
             stack.release(before);

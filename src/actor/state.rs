@@ -47,7 +47,7 @@ pub(crate) struct State {
     pub(super) waiters: RefCell<Waiters>,
     peers: RefCell<Peers>,
     /// What the turn hands over when it ends, if `is_parting`; see [`State::stay`].
-    parting: Cell<Option<Parting>>,
+    pub(super) parting: Cell<Option<Parting>>,
     pub(super) is_parting: Cell<bool>,
     /// An empty box for the next one.
     pub(super) spare: Cell<Option<Parcel>>,
@@ -191,43 +191,6 @@ impl State {
     #[inline]
     pub(crate) fn peer(&self, address: Address) -> Result<Arc<Service>, Fault> {
         self.peers.borrow_mut().get(address, |address| self.core.service(address))
-    }
-
-    /// Sends what may be the last message of this turn.
-    ///
-    /// # Errors
-    /// What has to go through the mailbox.
-    #[inline]
-    fn part_with(&self, service: Arc<Service>, message: Message) -> Result<(), Parted> {
-        if self.is_parting.get() {
-            return Err(Parted { service, message });
-        }
-        self.parting.set(Some(Parting::claim(service, message, &self.spare)?));
-        self.is_parting.set(true);
-        Ok(())
-    }
-
-    /// The turn goes on with something that may last: what it was about to hand over goes the way of
-    /// all messages.
-    #[inline]
-    pub(super) fn stay(&self) {
-        if self.is_parting.replace(false) {
-            drop(self.parting.take());
-        }
-    }
-
-    /// The turn ends: what it hands over.
-    #[inline]
-    pub(super) fn leave_turn(&self) -> Option<Parting> {
-        if self.is_parting.replace(false) { self.parting.take() } else { None }
-    }
-
-    /// Answers a request, as the last thing that its task does.
-    pub(super) fn answer(&self, caller: Caller, payload: Payload) {
-        let Some(answer) = caller.into_answer(payload) else { return };
-        if let Err(Parted { service, message }) = self.part_with(answer.service, answer.message) {
-            service.post(message);
-        }
     }
 
     /// Sends a request to `target`; the running task then has to block. The deadline of the task

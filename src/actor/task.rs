@@ -56,7 +56,10 @@ pub(crate) struct Task {
 
 /// What makes a task one that serves a request.
 pub(crate) struct Served {
+    /// [`Role::Handler`] or [`Role::Dispatch`].
+    pub(crate) role: Role,
     pub(crate) caller: Caller,
+    pub(crate) origin: Option<Box<Origin>>,
     pub(crate) terms: Terms,
     pub(crate) handler: u32,
 }
@@ -208,12 +211,13 @@ impl Task {
     /// The task, which holds nothing, begins to serve a request.
     #[inline]
     pub(super) fn serve(&mut self, served: Served) {
-        let Served { caller, terms, handler } = served;
+        let Served { role, caller, origin, terms, handler } = served;
         self.stage = Stage::Running;
-        self.role = Role::Handler;
+        self.role = role;
         self.answered = false;
         self.wait = Wait::Answer;
         self.caller = Some(caller);
+        self.origin = origin;
         self.deadlines = Deadlines::new(terms.deadline_ms);
         self.request = terms.request;
         self.handler = handler;

@@ -71,6 +71,8 @@ pub(super) struct Context {
     pub(super) blocking: Cell<bool>,
     /// Every coroutine between the running one and the host's can yield.
     pub(super) blockable: Cell<bool>,
+    /// The coroutine that the host resumed last, while that runs.
+    pub(super) resumed: Cell<*mut lua::lua_State>,
     /// Traceback written by the message handler of the innermost protected call.
     pub(super) traceback: RefCell<String>,
     /// Metatables of our userdata types, by address. Few, so a list.
@@ -113,6 +115,7 @@ impl Context {
             code,
             blocking: Cell::new(false),
             blockable: Cell::new(false),
+            resumed: Cell::new(std::ptr::null_mut()),
             traceback: RefCell::new(String::new()),
             metatables: RefCell::new(Vec::new()),
             last_metatable: Cell::new(None),
@@ -175,20 +178,25 @@ impl Context {
     /// in force, and no frame up to the caller of Lua owns anything if the VM may be killed.
     #[inline]
     pub(super) unsafe fn poll_collector(&self, state: *mut lua::lua_State) {
-        // SAFETY: `attach` stored the address of a word that lives as long as the state; only the
-        // thread that runs the VM touches it. The rest is the caller's promise.
-        unsafe {
-            if *self.gc_debt_word.get() <= 0 {
-                host::lua_gcpoll(state);
-            }
+        if self.is_collection_due() {
+            // SAFETY: the caller's promise.
+            unsafe { host::lua_gcpoll(state) };
         }
+    }
+
+    /// True if the collector works as soon as Lua goes on.
+    #[inline]
+    pub(super) fn is_collection_due(&self) -> bool {
+        // SAFETY: `attach` stored the address of a word that lives as long as the state; only the thread
+        // that runs the VM touches it.
+        unsafe { *self.gc_debt_word.get() <= 0 }
     }
 
     /// True if a collection is under way or near: less than a quarter is left of what the VM may allocate
     /// between two of them, and that is at least so much. For turns to ask when they end.
     #[inline]
     pub(super) fn is_collection_near(&self, least_bytes: usize) -> bool {
-        // SAFETY: as in `poll_collector`.
+        // SAFETY: as in `is_collection_due`.
         let left = unsafe { *self.gc_debt_word.get() };
         let credit = self.gc_credit_bytes.get();
         if left >= credit {
@@ -199,7 +207,7 @@ impl Context {
 
     /// A collection has ended, or the collector's pace has changed.
     pub(super) fn forget_credit(&self) {
-        // SAFETY: as in `poll_collector`.
+        // SAFETY: as in `is_collection_due`.
         self.gc_credit_bytes.set(unsafe { *self.gc_debt_word.get() });
     }
 

@@ -116,7 +116,7 @@ impl Stack<'_> {
         assert!((0..=available).contains(&arguments), "no {arguments} arguments to resume with");
         let thread = coroutine.state.as_ptr();
         let context = self.context();
-        let outer = context.blockable.replace(true);
+        let (outer, below) = (context.blockable.replace(true), context.resumed.replace(thread));
         let mut results = 0;
         // SAFETY: the coroutine is one of this VM and `lua_resume` catches every error; a wrong
         // state of the coroutine is such an error, too.
@@ -128,6 +128,7 @@ impl Stack<'_> {
             })
         };
         context.blockable.set(outer);
+        context.resumed.set(below);
         match status {
             lua::LUA_OK => Resumed::Finished(results),
             lua::LUA_YIELD if context.blocking.replace(false) => Resumed::Blocked(results),

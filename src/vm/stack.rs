@@ -14,7 +14,7 @@ use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 
-use moonhive_lua_sys::{lua, quick};
+use moonhive_lua_sys::{host, lua, quick};
 
 use super::context::Context;
 use super::raise::Raise;
@@ -254,6 +254,16 @@ impl<'vm> Stack<'vm> {
     pub fn can_block(&self) -> bool {
         // SAFETY: the state is live.
         self.context.blockable.get() && unsafe { lua::lua_isyieldable(self.state) != 0 }
+    }
+
+    /// True if the coroutine that the host resumed ends as soon as the running native returns: no code of
+    /// the program follows, no collection is due, nothing is to be closed.
+    #[inline]
+    pub fn ends_next(&self) -> bool {
+        self.state == self.context.resumed.get()
+            && !self.context.is_collection_due()
+            // SAFETY: the state runs a native.
+            && unsafe { host::lua_endsnext(self.state) != 0 }
     }
 }
 

@@ -8,9 +8,9 @@ use crate::actor::request::Terms;
 use crate::actor::serve::{fault_of, no_memory};
 use crate::actor::slots::Key;
 use crate::actor::state::State;
-use crate::actor::task::{Deadlines, Role, Stage, Task};
+use crate::actor::task::{Role, Served, Task};
 use crate::actor::turn::Turn;
-use crate::message::Payload;
+use crate::message::{Payload, PlainRequest};
 use crate::vm::{Coroutine, Kind, Reference, Stack};
 
 /// Where a dispatched coroutine has the first value of its message: above the handler, the session and
@@ -59,19 +59,21 @@ impl Turn<'_, '_> {
     /// The same for a message that needs no look any more.
     pub(super) fn hand_out(&mut self, incoming: Incoming<'_>) {
         let coroutine = self.stack.coroutine();
-        match self.prepare_dispatch(&coroutine, &incoming) {
-            Ok(values) => {
+        let request = PlainRequest::new(incoming.payload);
+        let known = request.and_then(|request| self.prepare_usual(&coroutine, &incoming, request));
+        let prepared = match known {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare_dispatch(&coroutine, &incoming).map(|values| {
+                let handler = self.command_of(&coroutine, request);
+                (values, handler)
+            }),
+        };
+        match prepared {
+            Ok((values, handler)) => {
                 let Incoming { caller, origin, terms, .. } = incoming;
-                let mut task = Task::new(Stage::Running, Role::Dispatch);
-                task.deadlines = Deadlines::new(terms.deadline_ms);
-                task.request = terms.request;
-                if caller.waits() {
-                    self.state.service.figures.begin_request();
-                }
-                task.caller = Some(caller);
-                task.origin = origin.map(Box::new);
-                task.handler = self.command_of(&coroutine);
-                self.begin(task, coroutine, values);
+                let (role, origin) = (Role::Dispatch, origin.map(Box::new));
+                let served = Served { role, caller, origin, terms, handler };
+                self.begin_served(served, coroutine, values);
             }
             Err(fault) => {
                 self.stack.recycle(coroutine);
@@ -84,10 +86,43 @@ impl Turn<'_, '_> {
         }
     }
 
+    /// As [`prepare_dispatch`](Self::prepare_dispatch), for a function that handles a list of values which begins
+    /// with a command that came lately, in a payload without tables. `None`, and nothing done, if it is not
+    /// that simple; else the place where the time of the command is noted as well.
+    #[inline]
+    fn prepare_usual(
+        &mut self,
+        coroutine: &Coroutine,
+        incoming: &Incoming<'_>,
+        request: PlainRequest<'_>,
+    ) -> Option<(i32, u32)> {
+        let (protocols, commands) =
+            (self.state.skynet.protocols.borrow(), self.state.known.borrow());
+        let handler = protocols.usual_handler(incoming.protocol)?;
+        let command = commands.find(request.name())?;
+        let mut stack = self.stack.in_coroutine(coroutine);
+        stack.push_kept(handler);
+        push_origin(&mut stack, incoming);
+        stack.push_kept(&command.name);
+        if let Some(values) = stack.unpack_arguments(&request)
+            && stack.is_within_memory()
+        {
+            self.state.profile.borrow_mut().call_again(command.handler);
+            return Some((COMMAND - 1 + values, command.handler));
+        }
+        stack.set_top(0);
+        None
+    }
+
     /// Where the time of the command is noted that the message names in its first value.
-    fn command_of(&mut self, coroutine: &Coroutine) -> u32 {
+    fn command_of(&mut self, coroutine: &Coroutine, request: Option<PlainRequest<'_>>) -> u32 {
         let stack = self.stack.in_coroutine(coroutine);
-        self.state.profile.borrow_mut().call(stack.bytes(COMMAND).unwrap_or(MESSAGE))
+        let name = stack.bytes(COMMAND);
+        let handler = self.state.profile.borrow_mut().call(name.unwrap_or(MESSAGE));
+        if let Some(request) = request.filter(|request| name == Some(request.name())) {
+            self.learn(coroutine, COMMAND, request.name(), handler);
+        }
+        handler
     }
 
     /// Puts the handler, the session, the source and what the message holds onto the coroutine's

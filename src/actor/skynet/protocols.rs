@@ -105,6 +105,21 @@ impl Protocols {
         self.list.iter().find(|protocol| protocol.number == number)
     }
 
+    /// The function that handles the messages of a protocol as lists of values, unless anything about that is
+    /// special.
+    #[inline]
+    pub(crate) fn usual_handler(&self, number: u8) -> Option<&Reference> {
+        if !self.forwarded.is_empty() {
+            return None;
+        }
+        match self.numbered(number)? {
+            Protocol {
+                handler: Handler::Function(handler), unpack: Some(Form::Values), ..
+            } => Some(handler),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn named(&self, name: &[u8]) -> Option<&Protocol> {
         self.list.iter().find(|protocol| *protocol.name == *name)

@@ -35,7 +35,7 @@ fn give(stack: &mut Stack<'_>, state: &State, payload: Payload) -> NativeResult 
     let is_there = match state.take_owed() {
         Owed::Answer(caller) => {
             state.note_request_done();
-            caller.answer(payload)
+            state.answer_early(caller, payload, stack.ends_next())
         }
         Owed::NoAnswer => false,
         Owed::Nothing => return Err(no_session()),

@@ -16,6 +16,7 @@
 #include "lgc.h"
 #include "lhost.h"
 #include "lobject.h"
+#include "lopcodes.h"
 #include "lstate.h"
 #include "ltable.h"
 #include "ltm.h"
@@ -128,4 +129,49 @@ LUA_API int lua_pushmethod (lua_State *L, int ref, int name, int chain) {
   L->top.p += 2;
   lua_assert(L->top.p <= L->ci->top.p);
   return 1;
+}
+
+
+/* instructions looked at before a return, and calls below it */
+#define MAXBEFORERETURN	8
+#define MAXCALLSBELOW	16
+
+
+/* Whether nothing from 'pc' on does anything before the function returns but
+   to load or move values. */
+static int returnsnext (const Instruction *pc) {
+  int n;
+  for (n = 0; n < MAXBEFORERETURN; n++) {
+    Instruction i = *pc++;
+    switch (GET_OPCODE(i)) {
+      case OP_MOVE: case OP_LOADI: case OP_LOADF: case OP_LOADK:
+      case OP_LOADFALSE: case OP_LOADTRUE: case OP_LOADNIL:
+        break;
+      case OP_JMP:
+        pc += GETARG_sJ(i);
+        break;
+      case OP_RETURN:  /* the flag tells of variables to be closed */
+        return !TESTARG_k(i);
+      case OP_RETURN0: case OP_RETURN1:
+        return 1;
+      default:
+        return 0;
+    }
+  }
+  return 0;
+}
+
+
+LUA_API int lua_endsnext (lua_State *L) {
+  const CallInfo *ci = L->ci->previous;
+  int n;
+  if (L->hookmask)
+    return 0;
+  for (n = 0; n < MAXCALLSBELOW; n++, ci = ci->previous) {
+    if (ci == &L->base_ci)
+      return 1;
+    if (!isLua(ci) || !returnsnext(ci->u.l.savedpc))
+      return 0;
+  }
+  return 0;
 }

@@ -74,5 +74,12 @@ LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
 */
 LUA_API int lua_pushmethod (lua_State *L, int ref, int name, int chain);
 
+/*
+** Whether the coroutine ends as soon as the running C function returns: it
+** was called by a function of Lua that does nothing more but return, and so
+** on down to the first one, with nothing to close and no hook.
+*/
+LUA_API int lua_endsnext (lua_State *L);
+
 
 #endif
