@@ -81,6 +81,12 @@ impl Core<'_> {
         self.memory.word(self.geometry.owners_at + word * 8)
     }
 
+    /// The owner byte of a cell will be looked at soon.
+    #[inline(always)]
+    pub fn expect_owner(&self, cell: u32) {
+        self.memory.expect_read(self.geometry.owners_at + cell as usize);
+    }
+
     /// The owner byte of a cell.
     #[inline(always)]
     pub fn owner(&self, cell: u32) -> u8 {

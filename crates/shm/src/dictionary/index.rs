@@ -32,6 +32,7 @@ impl<'a> Core<'a> {
             if link == 0 {
                 return Find::Absent;
             }
+            self.expect_touch(link - 1);
             let Some(record) = self.record_at(link) else { return Find::Torn };
             if record.has_key(key) {
                 let is_entry = state_of(record.commit()) == ENTRY;

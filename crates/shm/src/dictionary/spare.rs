@@ -47,6 +47,8 @@ impl Locked<'_> {
         let run = run_of(self.field(SPARE_FIRST));
         if run.cell < self.core.geometry.cells {
             self.core.memory.expect_write(self.core.geometry.cell_at(run.cell));
+            self.core.expect_owner(run.cell);
+            self.core.expect_touch(run.cell);
         }
     }
 

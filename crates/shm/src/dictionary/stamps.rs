@@ -41,6 +41,15 @@ impl Core<'_> {
         }
     }
 
+    /// The entry in a cell will be marked soon. In a large dictionary its stamp is far from it, and both can
+    /// be on their way at once.
+    #[inline(always)]
+    pub fn expect_touch(&self, cell: u32) {
+        if !self.geometry.exact {
+            self.memory.expect_read(self.geometry.stamps_at + cell as usize);
+        }
+    }
+
     /// Marks an entry whose time is over as used: to nginx, whose order of use it is, finding it is a use.
     /// Elsewhere it had better be thrown out soon.
     #[inline]
