@@ -354,8 +354,8 @@ impl Turn<'_, '_> {
 
     /// The task's function returned.
     pub(super) fn finished(&mut self, key: Key, coroutine: Coroutine, results: i32) {
-        let served = self.end_served(key);
-        if let Some(caller) = served {
+        let simple = self.end_simple(key);
+        if let Some(caller) = simple {
             self.answer(caller, &coroutine, results);
         } else if let Some(mut task) = self.remove(key) {
             self.state.trace(key, task.request, || Step::End { failed: false });
@@ -402,14 +402,14 @@ impl Turn<'_, '_> {
         self.serve_early();
     }
 
-    /// The short way out of a task that served a request and holds nothing else: whom it owes an answer.
+    /// The short way out of a task that holds nothing but whom it owes an answer.
     #[inline]
-    fn end_served(&mut self, key: Key) -> Option<Option<Caller>> {
+    fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
         let mut tasks = self.state.tasks.borrow_mut();
         if tasks.get(key)?.request.is_traced() {
             return None;
         }
-        let caller = tasks.end_served(key)?;
+        let caller = tasks.end_simple(key)?;
         self.state.skynet.drop_watch(key);
         Some(caller)
     }

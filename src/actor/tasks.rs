@@ -128,16 +128,16 @@ impl Tasks {
         }
     }
 
-    /// Ends a task that served a request and holds nothing else: what it still owes. `None` if it is
-    /// another kind of task or holds more, and has to be taken out; so has one that was to answer by
-    /// itself and did not.
+    /// Ends a task that served a request and holds nothing else: what it still owes; or a fork or timer
+    /// that holds nothing. `None` if it is another kind of task or holds more, and has to be taken out; so
+    /// has one that was to answer by itself and did not.
     #[inline]
-    pub(crate) fn end_served(&mut self, key: Key) -> Option<Option<Caller>> {
+    pub(crate) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
         let task = self.get(key)?;
         let caller = task.caller.take();
         let owes = caller.as_ref().is_some_and(Caller::waits);
         let may_go = match task.role {
-            Role::Handler => true,
+            Role::Handler | Role::Fork => true,
             Role::Dispatch => !owes,
             _ => false,
         };

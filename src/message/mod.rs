@@ -47,12 +47,12 @@ pub use error::{PackError, UnpackError};
 pub use format::FORMAT_VERSION;
 pub use handle::{Handle, RebuildHandle, set_handle_kind};
 pub use large::{Charge, Heap, LARGE_BYTES};
-pub use pack::{PackOptions, pack};
+pub use pack::{PackOptions, pack, pack_long};
 pub use packed::Packed;
 pub use pairs::ProtectedCall;
 pub use path::Path;
 pub use payload::{INLINE_BYTES, Payload};
-pub use plain::PlainRequest;
+pub use plain::{PlainRequest, pack_plain};
 pub use typed::{FromPayloadError, from_payload, to_payload, to_request};
 pub use unpack::{UnpackOptions, unpack};
 

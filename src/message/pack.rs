@@ -75,14 +75,33 @@ pub unsafe fn pack(
 ) -> Result<Payload, PackError> {
     // SAFETY: the caller vouches for the state and the values.
     unsafe {
-        let top = quick::gettop(state);
         let first = lua::lua_absindex(state, first_index);
-        debug_assert!(count >= 0 && first + count - 1 <= top, "values beyond the top of the stack");
         if options.limit_bytes >= INLINE_BYTES
             && let Some(payload) = pack_plain(state, first, count)
         {
             return Ok(payload);
         }
+        pack_long(state, first, count, options)
+    }
+}
+
+/// The same for values that [`pack_plain`] has refused.
+///
+/// # Errors
+/// As [`pack`].
+///
+/// # Safety
+/// As [`pack`]; `first` is positive.
+pub unsafe fn pack_long(
+    state: *mut lua_State,
+    first: c_int,
+    count: c_int,
+    options: &PackOptions,
+) -> Result<Payload, PackError> {
+    // SAFETY: the caller vouches for the state and the values.
+    unsafe {
+        let top = quick::gettop(state);
+        debug_assert!(count >= 0 && first + count - 1 <= top, "values beyond the top of the stack");
         let result = with_scratch(|scratch| {
             if pack_tree(state, scratch, (first, count), options).is_some() {
                 return Ok(());

@@ -24,12 +24,8 @@ const BUFFER_BYTES: usize = PADDED_BYTES + 2 * NUMBER_BYTES;
 ///
 /// # Safety
 /// `state` is a valid state that this thread may use, with that many values at positive indices.
-#[inline]
-pub(super) unsafe fn pack_plain(
-    state: *mut lua_State,
-    first: c_int,
-    count: c_int,
-) -> Option<Payload> {
+#[inline(never)]
+pub unsafe fn pack_plain(state: *mut lua_State, first: c_int, count: c_int) -> Option<Payload> {
     if !(1..=VALUES_MAX).contains(&count) {
         return None;
     }

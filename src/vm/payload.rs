@@ -9,8 +9,8 @@ use super::context::Context;
 use super::read::Kind;
 use super::stack::Stack;
 use crate::message::{
-    PackError, PackOptions, Payload, PlainRequest, ProtectedCall, UnpackError, UnpackOptions, pack,
-    unpack,
+    PackError, PackOptions, Payload, PlainRequest, ProtectedCall, UnpackError, UnpackOptions,
+    pack_long, pack_plain, unpack,
 };
 
 impl Stack<'_> {
@@ -25,11 +25,11 @@ impl Stack<'_> {
         count: c_int,
         root: &'static str,
     ) -> Result<Payload, PackError> {
-        self.pack_with(
-            first,
-            count,
-            PackOptions { root, heap: Some(HEAP), ..PackOptions::default() },
-        )
+        self.pack_with(first, count, |_, _| PackOptions {
+            root,
+            heap: Some(HEAP),
+            ..PackOptions::default()
+        })
     }
 
     /// The same, with all of the payload in its bytes: for what leaves the process.
@@ -42,7 +42,7 @@ impl Stack<'_> {
         count: c_int,
         root: &'static str,
     ) -> Result<Payload, PackError> {
-        self.pack_with(first, count, PackOptions { root, ..PackOptions::default() })
+        self.pack_with(first, count, |_, _| PackOptions { root, ..PackOptions::default() })
     }
 
     /// Packs a request: the name of a method at `first`, and the arguments above it up to the top.
@@ -51,11 +51,11 @@ impl Stack<'_> {
     /// As [`Stack::pack`]; paths count the arguments only.
     pub fn pack_request(&mut self, first: c_int) -> Result<Payload, PackError> {
         let count = self.top() - self.absolute(first) + 1;
-        self.pack_with(
-            first,
-            count,
-            PackOptions { uncounted: 1, heap: Some(HEAP), ..PackOptions::default() },
-        )
+        self.pack_with(first, count, |_, _| PackOptions {
+            uncounted: 1,
+            heap: Some(HEAP),
+            ..PackOptions::default()
+        })
     }
 
     /// The same, and tables that have the metamethod `__pairs` are sent as what it iterates over.
@@ -68,27 +68,34 @@ impl Stack<'_> {
         count: c_int,
         root: &'static str,
     ) -> Result<Payload, PackError> {
-        let first = self.absolute(first);
-        let is_table = |index| self.kind(index) == Kind::Table;
-        // Only tables have metamethods to run, and running them takes a protected call.
-        let pairs: Option<ProtectedCall> =
-            (first..first + count).any(is_table).then_some(call_outside);
-        let options = PackOptions { root, pairs, heap: Some(HEAP), ..PackOptions::default() };
-        self.pack_with(first, count, options)
+        self.pack_with(first, count, |stack, first| {
+            let is_table = |index| stack.kind(index) == Kind::Table;
+            // Only tables have metamethods to run, and running them takes a protected call.
+            let pairs: Option<ProtectedCall> =
+                (first..first + count).any(is_table).then_some(call_outside);
+            PackOptions { root, pairs, heap: Some(HEAP), ..PackOptions::default() }
+        })
     }
 
+    /// Packs the values in one go if they are few and plain, else by the options that are asked for then,
+    /// with the absolute index of the first value.
     #[inline]
     fn pack_with(
         &mut self,
         first: c_int,
         count: c_int,
-        options: PackOptions,
+        options: impl FnOnce(&Self, c_int) -> PackOptions,
     ) -> Result<Payload, PackError> {
         let first = self.absolute(first);
         assert!(count >= 0 && first + count - 1 <= self.top(), "no {count} values to pack");
+        // SAFETY: this thread runs the state, and the values are there.
+        if let Some(payload) = unsafe { pack_plain(self.state(), first, count) } {
+            return Ok(payload);
+        }
+        let options = options(self, first);
         self.forget_room();
-        // SAFETY: this thread runs the state, the values are there, and the heap is that of our VMs.
-        unsafe { pack(self.state(), first, count, &options) }
+        // SAFETY: as above, and the heap is that of our VMs.
+        unsafe { pack_long(self.state(), first, count, &options) }
     }
 
     /// Pushes the values of a payload and returns how many there are.
