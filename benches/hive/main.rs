@@ -48,6 +48,7 @@ fn option(arguments: &[String], name: &str) -> Option<usize> {
 fn run(bench: &str, threads: usize, count: Option<usize>, checks: bool) {
     println!("# {bench}, {threads} worker(s)");
     reference::print_slowdown();
+    reference::print_lua_floor();
     let scratch = tempfile::tempdir().expect("a folder can be made");
     modules::write(scratch.path()).expect("the folder can be written to");
     let mut host = Host::builder()
