@@ -153,13 +153,13 @@ skynet.start(function()
     skynet.kill(peer)
   end)
 
-  test("a request to a service that dies is answered with nothing", function()
+  test("a request to a service that dies is answered with false", function()
     local peer = skynet.newservice "skynet/peer"
     skynet.timeout(1, function()
       skynet.kill(peer)
     end)
     for request, response in skynet.request({ peer, "lua", "hang" }):select() do
-      equal(response, nil)
+      equal(response, false)
       match(request.error, "was killed")
     end
   end)
