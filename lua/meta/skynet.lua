@@ -71,7 +71,7 @@ function skynet.newservice(name, ...) end
 
 --- The service of that name that the host has once; starts it if need be. A first argument `true`
 --- changes nothing.
----@param name string | true
+---@param name string | true with true the name comes next, and means the service that a cluster has once
 ---@param ... any
 ---@return integer address
 function skynet.uniqueservice(name, ...) end

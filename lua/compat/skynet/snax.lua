@@ -102,9 +102,15 @@ function snax.queryservice(name)
   return snax.bind(skynet.call(".service", "lua", "QUERY", "snaxd", name), name)
 end
 
--- There is one node.
-snax.globalservice = snax.uniqueservice
-snax.queryglobal = snax.queryservice
+-- The service of that name that the cluster has once: another one, though there is one node.
+function snax.globalservice(name, ...)
+  return snax.bind(skynet.call(".service", "lua", "GLAUNCH", "snaxd", name, ...), name)
+end
+
+-- The same once somebody has started it.
+function snax.queryglobal(name)
+  return snax.bind(skynet.call(".service", "lua", "GQUERY", "snaxd", name), name)
+end
 
 -- Ends a service, after its `exit` has run with the arguments.
 function snax.kill(object, ...)

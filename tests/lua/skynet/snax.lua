@@ -55,10 +55,27 @@ skynet.start(function()
     end)
     local s = snax.uniqueservice(COUNTING, 7)
     equal(snax.uniqueservice(COUNTING, 8).handle, s.handle)
-    equal(snax.globalservice(COUNTING).req.value(), 7)
-    skynet.sleep(1)
+    eventually(function()
+      return queried
+    end)
     equal(queried.handle, s.handle)
+    local queried_globally
+    skynet.fork(function()
+      queried_globally = snax.queryglobal(COUNTING)
+    end)
+    local global = snax.globalservice(COUNTING, 9)
+    equal(global.req.value(), 9)
+    equal(s.req.value(), 7)
+    eventually(function()
+      return queried_globally
+    end)
+    equal(queried_globally.handle, global.handle)
+    equal(
+      skynet.call(".service", "lua", "LIST")["@snaxd." .. COUNTING],
+      skynet.address(global.handle)
+    )
     snax.kill(s)
+    snax.kill(global)
   end)
 
   test("objects of one service are the same", function()
