@@ -2,6 +2,7 @@
 -- service tells of its tasks.
 
 local check = require "check"
+local eventually = require "skynet.eventually"
 local skynet = require "skynet"
 require "skynet.manager"
 
@@ -180,6 +181,14 @@ skynet.start(function()
     end)
     local address = service.new("cell", main, 1, "two")
     equal(service.new("cell", main, 3), address)
+    -- Whoever knows that it runs has no need of its function.
+    equal(service.new "cell", address)
+    equal(
+      service.new("cell", function()
+        return service
+      end),
+      address
+    )
     local first, second, name = skynet.call(address, "lua")
     equal(first .. second .. name, "1twocell")
     equal(math.type(first), "integer")
@@ -197,6 +206,53 @@ skynet.start(function()
     end)
     skynet.sleep(1)
     refuses("in the cell", service.query, "failing")
+    refuses("main function of a service", service.new, "failing")
+  end)
+
+  test(
+    "code is run with or without the module in front, and sees what functions refer to",
+    function()
+      local inject = require "skynet.inject"
+      local ok, lines = inject("print(1, ...)", nil, table.pack("a", nil, "b"))
+      equal(ok, true)
+      equal(table.concat(lines, " "), "1\ta\tnil\tb")
+      local hidden = { n = 1 }
+      local function uses()
+        return hidden
+      end
+      local source = "print(...) print(_U.hidden.n) _U.hidden.n = 2"
+      ok, lines = inject(skynet, source, "code", table.pack "x", uses)
+      equal(ok, true)
+      equal(table.concat(lines, " "), "x 1")
+      equal(hidden.n, 2)
+      equal(inject(skynet, "return 1"), true)
+      ok, lines = inject(skynet, "error 'oops'", "code", {})
+      equal(ok, false)
+      match(lines[1], "code:1: oops")
+      ok, lines = inject(skynet, "return +", "code", {})
+      equal(ok, false)
+      equal(#lines, 1)
+    end
+  )
+
+  test("whoever asks for a service while it starts waits for it", function()
+    local service = require "skynet.service"
+    local first
+    skynet.fork(function()
+      first = service.new("slow cell", function()
+        require("skynet").sleep(5)
+      end)
+    end)
+    eventually(function()
+      local address, is_starting = skynet.call(".provider", "lua", "test", "slow cell")
+      return address or is_starting
+    end)
+    local second = service.new "slow cell"
+    eventually(function()
+      return first
+    end)
+    equal(first, second)
+    service.close "slow cell"
   end)
 
   test("a service that begins with a function needs no start function", function()
