@@ -64,10 +64,15 @@ function command.profile()
   skynet.retpack(profile)
 end
 
+local function refuse(group, function_name)
+  local method = ("%s.%s"):format(tostring(group), tostring(function_name))
+  error(("the service %s has no %s"):format(name, method), 0)
+end
+
 local function call(group, function_name, ...)
   assert(is_initialized, "Init first")
-  local f = service.groups[group][function_name]
-    or error(("the service %s has no %s.%s"):format(name, group, tostring(function_name)), 0)
+  local functions = service.groups[group]
+  local f = functions and functions[function_name] or refuse(group, function_name)
   local _ <close> = begin(function_name)
   if group == "accept" then
     f(...)
@@ -76,11 +81,23 @@ local function call(group, function_name, ...)
   end
 end
 
-local function dispatch(_, _, group, function_name, ...)
+local function run(group, function_name, ...)
   if group == "system" then
-    command[function_name](...)
+    local f = command[function_name] or refuse(group, function_name)
+    f(...)
   else
     call(group, function_name, ...)
+  end
+end
+
+local function dispatch(_, _, first, ...)
+  local method = service.methods[first]
+  if method then
+    run(method.group, method.name, ...)
+  elseif math.type(first) then
+    error(("the service %s has no method %s"):format(name, first), 0)
+  else
+    run(first, ...)
   end
 end
 
