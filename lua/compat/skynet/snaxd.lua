@@ -2,6 +2,7 @@
 
 local measure = require "skynet.profile"
 local skynet = require "skynet"
+local begin_watch, end_watch = measure.begin_watch, measure.end_watch
 local snax = require "skynet.snax"
 local service = require("skynet.snax.loader").load(...)
 
@@ -15,16 +16,14 @@ local Run = {}
 
 function Run:__close()
   -- A run that ends with its service is no task any more, and has no time to tell.
-  local ok, seconds = pcall(measure.stop)
-  self.figures.time = self.figures.time + (ok and seconds or 0)
+  self.figures.time = self.figures.time + (end_watch(self.watch) or 0)
 end
 
 local function begin(function_name)
   local figures = profile[function_name] or { count = 0, time = 0 }
   profile[function_name] = figures
   figures.count = figures.count + 1
-  measure.start()
-  return setmetatable({ figures = figures }, Run)
+  return setmetatable({ figures = figures, watch = begin_watch() }, Run)
 end
 
 local is_initialized = false

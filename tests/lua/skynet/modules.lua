@@ -44,8 +44,88 @@ skynet.start(function()
     assert(seconds > 0.01, seconds)
     skynet.yield()
     assert(skynet.stat "cpu" >= 0.01)
-    equal(type(profile.wrap), "function")
-    equal(profile.yield, coroutine.yield)
+  end)
+
+  -- Computes for that long.
+  local function compute(ms)
+    local stop = skynet.hpc() + ms * 1e6
+    repeat
+    until skynet.hpc() > stop
+  end
+
+  test("each coroutine has a clock of its own, which goes while it is resumed", function()
+    local profile = require "skynet.profile"
+    local function body(ms)
+      return function(first)
+        compute(ms)
+        local second = profile.yield(first)
+        skynet.sleep(5)
+        compute(ms)
+        return second
+      end
+    end
+    local busy, idle = coroutine.create(body(20)), coroutine.create(body(0))
+    profile.start(busy)
+    profile.start(idle)
+    refuses("already", profile.start, busy)
+    for _, co in ipairs { busy, idle } do
+      equal(select(2, profile.resume(co, "first")), "first")
+      equal(select(2, profile.resume(co, "second")), "second")
+    end
+    local seconds = profile.elapsed(busy)
+    assert(seconds >= 0.02, seconds)
+    equal(profile.stop(busy), seconds)
+    assert(profile.stop(idle) < seconds)
+    refuses("profile.start", profile.stop, idle)
+    refuses("profile.start", profile.stop)
+    refuses("expected a coroutine", profile.start, 1)
+  end)
+
+  test("a coroutine may start and stop its own clock, beside that of its task", function()
+    local profile = require "skynet.profile"
+    profile.start()
+    local inner = profile.wrap(function()
+      profile.start()
+      compute(10)
+      profile.yield "halfway"
+      return profile.stop()
+    end)
+    equal(inner(), "halfway")
+    compute(10)
+    local seconds = inner()
+    assert(seconds >= 0.01, seconds)
+    assert(profile.stop() >= seconds)
+    refuses(
+      "in the coroutine",
+      profile.wrap(function()
+        error "in the coroutine"
+      end)
+    )
+  end)
+
+  test("the clock of another task goes while that runs, and ends with it", function()
+    local profile = require "skynet.profile"
+    local is_over = false
+    local co = skynet.fork(function()
+      skynet.wait()
+      compute(20)
+      skynet.wait()
+      is_over = true
+    end)
+    skynet.yield()
+    profile.start(co)
+    compute(20)
+    assert(profile.elapsed(co) < 0.02)
+    skynet.wakeup(co)
+    skynet.yield()
+    local seconds = profile.elapsed(co)
+    assert(seconds >= 0.02, seconds)
+    skynet.wakeup(co)
+    eventually(function()
+      return is_over
+    end)
+    skynet.yield()
+    refuses("profile.start", profile.stop, co)
   end)
 
   test("a program's own function stays in the place where it was put", function()
