@@ -48,6 +48,9 @@ end
 
 local function begin(self)
   for _, request in ipairs(self) do
+    if request[1] == nil or request[2] == nil then
+      error "a request is a table: { address, protocol, ... }"
+    end
     local entry = { request = request, address = request[1] }
     local task, problem = send(collect, self, entry, unpack(request, 1, request.n))
     self.calls[entry] = task
@@ -83,7 +86,8 @@ function Requests:select(ticks)
   local ok, problem = pcall(begin, self)
   if not ok then
     self:close()
-    error(problem, 0)
+    -- It happened here, but the caller has to know where the requests were made.
+    error(type(problem) == "string" and problem:gsub("^skynet%.request:%d+: ", "") or problem, 2)
   end
   local deadline = ticks and skynet.now() + ticks
   local function next_ended()
