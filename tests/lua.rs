@@ -195,6 +195,11 @@ fn skynet_tasks() {
 }
 
 #[test]
+fn skynet_requests() {
+    run("skynet/requests");
+}
+
+#[test]
 fn skynet_order() {
     run("skynet/order");
 }

@@ -71,7 +71,7 @@ function skynet.newservice(name, ...) end
 
 --- The service of that name that the host has once; starts it if need be. A first argument `true`
 --- changes nothing.
----@param name string | true
+---@param name string | true with true the name comes next, and means the service that a cluster has once
 ---@param ... any
 ---@return integer address
 function skynet.uniqueservice(name, ...) end
@@ -343,10 +343,13 @@ local Requests = {}
 function Requests:add(request) end
 
 --- Makes the calls and iterates over them as they end: the request and a table of its results, or
---- nil for one that failed; its field `error` says why.
+--- false for one that failed and nil for one that could not be sent; its field `error` says why.
 ---@param ticks? integer
----@return fun(): table?, table?
+---@return fun(): table?, table | false | nil
 function Requests:select(ticks) end
+
+--- Calls off what has not been answered.
+function Requests:close() end
 
 --- Begins a list of calls.
 ---@param ... table

@@ -16,9 +16,10 @@ use super::link::LINK;
 use super::message::Obituary;
 use super::request::RequestId;
 use super::service::{Leaving, Service};
+use super::skynet::VALUES;
 use super::slots::Key;
-use super::state::State;
-use super::task::{Role, Stage, Task};
+use super::state::{Begun, State};
+use super::task::{Role, Stage, Task, Wait};
 use super::tasks::Armed;
 use super::trace::Step;
 use super::turn::Turn;
@@ -145,13 +146,52 @@ impl State {
         payload: Payload,
         timeout: Option<Duration>,
     ) -> Result<Key, Fault> {
+        self.expect(stack, first, (Wait::Answer, timeout), |key, wait| {
+            self.send_request(target, key, wait, payload)
+        })
+    }
+
+    /// The same for a request of any protocol, with no time of its own; the answer comes as a message
+    /// pointer and its size unless it is to be read as values.
+    ///
+    /// # Errors
+    /// As [`State::begin_call`].
+    pub(crate) fn begin_call_by(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        (protocol, takes_values): (u8, bool),
+        target: &Arc<Service>,
+        payload: Payload,
+    ) -> Result<Key, Fault> {
+        let answer = if takes_values { Wait::Answer } else { Wait::RawAnswer };
+        self.expect(stack, first, (answer, None), |key, wait| {
+            if protocol == VALUES {
+                return self.send_request(target, key, wait, payload);
+            }
+            target.request(self.numbered_request(protocol, wait, payload))
+        })
+    }
+
+    /// A task that begins with the function at `first` and the values above it once the answer to what
+    /// `send` sends has come.
+    fn expect(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        (answer, timeout): (Wait, Option<Duration>),
+        send: impl FnOnce(Key, Begun) -> Result<(), Fault>,
+    ) -> Result<Key, Fault> {
         let mut task = Task::new(Stage::Expecting, Role::Fork);
         task.request = self.request();
         self.inherit_deadlines(&mut task);
         task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
         let wait = self.begin_wait_of(key, timeout);
-        match wait.and_then(|wait| self.send_request(target, key, wait, payload)) {
+        if let Some(task) = self.tasks.borrow_mut().get(key) {
+            task.wait = answer;
+        }
+        match wait.and_then(|wait| send(key, wait)) {
             Ok(()) => Ok(key),
             Err(fault) => {
                 self.drop_task(stack, key);

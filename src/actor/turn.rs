@@ -217,7 +217,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
         drop(tasks);
         if takes_raw {
-            return self.push_raw_answer(key, coroutine, payload);
+            return self.push_raw_answer(key, coroutine, given, payload);
         }
         match self.stack.in_coroutine(&coroutine).unpack(payload) {
             Ok(values) if self.stack.is_within_memory() => {

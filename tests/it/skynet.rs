@@ -158,13 +158,23 @@ fn log_lines_and_errors_of_handlers_are_in_the_log() {
 }
 
 #[test]
+fn a_loader_of_services_that_cannot_be_read_is_told_of() {
+    let scratch = Scratch::new("skynet_no_loader");
+    scratch.file("config", "start = 'main'\nlualoader = './own/loader.lua'\n");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]);
+    let ended = ended.expect_code(2);
+    assert!(ended.stderr.contains("./own/loader.lua"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("lualoader"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_configuration_of_skynet_says_what_runs() {
     let scratch = Scratch::new("skynet_config");
     scratch
         .file(
             "etc/config",
             "include 'config.path'\nthread = 2\nstart = 'boot hello'\nharbor = 0\n\
-             lualoader = 'x/loader.lua'\ncpath = 'cservice/?.so'\ndaemon = './pid'\n\
+             lualoader = './lualib/loader.lua'\ncpath = 'cservice/?.so'\ndaemon = './pid'\n\
              home = '$GREETING'\nswitch = true\npreload = './app/preload.lua'\n",
         )
         .file(

@@ -113,6 +113,12 @@ test("values of bson travel between services", function()
   equal(echo:echo(id), id)
 end)
 
+test("what is no document of bson gives nothing when it is decoded", function()
+  local bson = require "bson"
+  equal(select("#", bson.decode(nil)), 0)
+  equal(select("#", bson.decode()), 0)
+end)
+
 test("modules have the names as well that they had before skynet 1.0", function()
   for _, name in ipairs { "crypt", "datacenter", "multicast", "netpack", "profile", "snax" } do
     equal(require(name), require("skynet." .. name))

@@ -51,10 +51,15 @@ local function begin_timeout(ticks)
   return session
 end
 
+-- A name as commands return it: without its point.
+local function plain(name)
+  return (name:gsub("^%.", ""))
+end
+
 local function register(name)
-  if name then
+  if name and name ~= "" then
     skynet.register(name)
-    return name
+    return plain(name)
   end
   return skynet.address(skynet.self())
 end
@@ -81,7 +86,7 @@ end
 function commands.NAME(text)
   local name, address = text:match "^(%S+)%s+(%S+)$"
   skynet.name(assert(name, "expected a name and an address"), address)
-  return name
+  return plain(name)
 end
 
 function commands.QUERY(name)
@@ -101,9 +106,20 @@ function commands.LOGOFF(address)
   skynet.send(address, "debug", "LOGOFF")
 end
 
+-- Commands of skynet that ask for something which this host has in other ways.
+for name, instead in pairs {
+  MONITOR = "skynet.monitor",
+  SIGNAL = "turns that run too long get an error by themselves",
+} do
+  commands[name] = function()
+    error(("there is no command %s\nhint: %s"):format(name, instead), 0)
+  end
+end
+
+-- What is no command at all does nothing, as in skynet.
 local function run(name, parameter)
-  local f = commands[name] or error(("there is no command %s"):format(tostring(name)), 3)
-  return f(parameter)
+  local f = commands[name]
+  return f and f(parameter)
 end
 
 -- Runs a command with a text; what it returns is a text, or nothing.

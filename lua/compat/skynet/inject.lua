@@ -36,8 +36,8 @@ local function handlers()
   return upvalues, all
 end
 
--- Runs `source`; returns whether it succeeded, and the lines it printed (or why it did not).
-return function(source, filename, arguments)
+-- Runs `source`, with the tables among the upvalues of further functions in view as well.
+local function run(source, filename, arguments, ...)
   local output = {}
   local function print(...)
     local texts = table.pack(...)
@@ -47,14 +47,27 @@ return function(source, filename, arguments)
     output[#output + 1] = table.concat(texts, "\t")
   end
   local upvalues, all = handlers()
+  for _, more in ipairs { ... } do
+    collect(all, more, {})
+  end
   local env = setmetatable({ print = print, _U = all, _P = upvalues }, { __index = _G })
   local f, message = load(source, filename and "@" .. filename or "=(load)", "bt", env)
   if not f then
     return false, { message }
   end
+  arguments = arguments or {}
   local ok, err = xpcall(f, debug.traceback, table.unpack(arguments, 1, arguments.n))
   if not ok then
     output[#output + 1] = tostring(err)
   end
   return ok, output
+end
+
+-- Runs `source`, a text; returns whether it succeeded, and the lines it printed, or why it did not.
+-- As in skynet, the module `skynet` may stand before it, and functions behind the arguments.
+return function(first, ...)
+  if type(first) == "table" then
+    return run(...)
+  end
+  return run(first, ...)
 end

@@ -56,6 +56,12 @@ function command.launch(name, ...)
   return wait_for(service)
 end
 
+-- The address of the service that runs, or nil and whether it starts.
+function command.test(name)
+  local service = record(name)
+  return service.address, service.launching and not service.address
+end
+
 function command.query(name)
   if failures[name] then
     error(failures[name], 0)

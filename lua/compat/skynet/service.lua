@@ -19,9 +19,14 @@ local function check(f)
 end
 
 -- Starts the service of that name, which runs `main` with the arguments as if it were its file; if
--- there is one already, returns that one.
+-- there is one already, returns that one, and `main` may be anything.
 function service.new(name, main, ...)
-  local address = skynet.call(keeper, "lua", "launch", name, check(main), ...)
+  local address, is_starting = skynet.call(keeper, "lua", "test", name)
+  if is_starting then
+    address = skynet.call(keeper, "lua", "query", name)
+  elseif not address then
+    address = skynet.call(keeper, "lua", "launch", name, check(main), ...)
+  end
   service.address = service.address or {}
   service.address[name] = address
   return address

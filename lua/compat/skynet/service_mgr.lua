@@ -1,4 +1,6 @@
--- The service `.service`: starts unique services once, and tells their addresses.
+-- The service `.service`: starts unique services once, and tells their addresses. Those that a
+-- program wants once in a whole cluster are others than those of this host: an `@` stands before
+-- their names.
 
 local skynet = require "skynet"
 local is_alive = require("skynet.core").alive
@@ -20,22 +22,24 @@ local function record(name)
   return found
 end
 
--- Waits until the service runs, or until its start has failed. Nothing for one that has exited in
--- its start function.
+-- Waits until the service runs, or until its start has failed.
 local function wait_for(service)
   repeat
     skynet.wait(service)
-  until service.address or service.failure or service.is_gone
-  if service.failure then
-    error(service.failure, 0)
-  end
-  return service.address
+  until service.address or service.failure
+  return service.address or error(service.failure, 0)
 end
 
 local command = {}
 
+-- The name of the file, without the `@` of a service that the cluster has once.
+local function file_of(name)
+  return name:match "^@?(.*)$"
+end
+
 -- Starts a service by its name, or with the name "snaxd" the snax service that comes behind it.
 local function start(name, ...)
+  name = file_of(name)
   if name == "snaxd" then
     return require("skynet.snax").rawnewservice(...)
   end
@@ -45,7 +49,7 @@ end
 -- Under which name a service is known that the arguments of `start` describe.
 local function key_of(name, snax_name)
   assert(type(name) == "string", "the name of a service is a string")
-  if name == "snaxd" then
+  if file_of(name) == "snaxd" then
     assert(type(snax_name) == "string", "the name of a snax service is a string")
     return name .. "." .. snax_name
   end
@@ -58,9 +62,11 @@ local function run(key, service, ...)
   local ok, result = pcall(start, ...)
   if ok and result then
     service.address = result
+  elseif ok then
+    -- No failure of the service: whoever asks next may wait for the next start.
+    service.failure, known[key] = ("the service %s exited while it started"):format(key), nil
   else
-    service.failure, service.is_gone = not ok and result or nil, ok
-    known[key], failures[key] = nil, service.failure
+    service.failure, known[key], failures[key] = result, nil, result
   end
   while skynet.wakeup(service) do
   end
@@ -99,8 +105,18 @@ function command.LIST()
   return list
 end
 
-command.GLAUNCH = command.LAUNCH
-command.GQUERY = command.QUERY
+local function global(name)
+  assert(type(name) == "string", "the name of a service is a string")
+  return "@" .. name
+end
+
+function command.GLAUNCH(name, ...)
+  return command.LAUNCH(global(name), ...)
+end
+
+function command.GQUERY(name, ...)
+  return command.QUERY(global(name), ...)
+end
 
 skynet.start(function()
   skynet.dispatch("lua", function(_, _, name, ...)

@@ -22,9 +22,14 @@ function sharetable.loadfile(source, ...)
   publish(source, assert(loadfile(source)), ...)
 end
 
--- The same for a text.
+-- The same for a text, under a name; one that begins with an `@` names a file.
 function sharetable.loadstring(name, source, ...)
-  publish(name, assert(load(source, "@" .. name)), ...)
+  local file = source:match "^@(.*)"
+  if file then
+    publish(name, assert(loadfile(file)), ...)
+  else
+    publish(name, assert(load(source, "@" .. name)), ...)
+  end
 end
 
 -- The same values without metatables, as they would arrive in a message.
@@ -50,8 +55,11 @@ function sharetable.loadtable(name, value)
   end
 end
 
--- The table that a name stands for; nil if it stands for nothing.
+-- The table that a name stands for; nil if it stands for nothing, as nil does.
 function sharetable.query(name)
+  if name == nil then
+    return nil
+  end
   local found = share.get(name)
   if found then
     local list = given[name]

@@ -1,8 +1,8 @@
 -- The module `skynet.snax`: services whose file defines functions to be posted to and asked, and
 -- that can be mended while they live.
 --
--- A message of the protocol "snax" names a group ("accept", "response" or "system"), a function of
--- it, and its arguments.
+-- A message of the protocol "snax" names a group ("accept", "response" or "system") and a function
+-- of it, or the number that `interface` tells of it, and its arguments.
 
 local skynet = require "skynet"
 local loader = require "skynet.snax.loader"
@@ -16,10 +16,10 @@ skynet.register_protocol {
   unpack = skynet.unpack,
 }
 
--- What the file of a service defines, by its name.
+-- The methods of a service, by its name.
 local interfaces = {}
 
--- The name of a service, and those of its functions by group.
+-- The name of a service, and the numbers of its methods by group and name.
 function snax.interface(name)
   local interface = interfaces[name]
   if not interface then
@@ -102,9 +102,15 @@ function snax.queryservice(name)
   return snax.bind(skynet.call(".service", "lua", "QUERY", "snaxd", name), name)
 end
 
--- There is one node.
-snax.globalservice = snax.uniqueservice
-snax.queryglobal = snax.queryservice
+-- The service of that name that the cluster has once: another one, though there is one node.
+function snax.globalservice(name, ...)
+  return snax.bind(skynet.call(".service", "lua", "GLAUNCH", "snaxd", name, ...), name)
+end
+
+-- The same once somebody has started it.
+function snax.queryglobal(name)
+  return snax.bind(skynet.call(".service", "lua", "GQUERY", "snaxd", name), name)
+end
 
 -- Ends a service, after its `exit` has run with the arguments.
 function snax.kill(object, ...)

@@ -11,6 +11,10 @@ local loader = {}
 
 local SYSTEM = { init = true, exit = true, hotfix = true }
 
+-- The methods of every service, by their numbers; those that its file defines come behind them, in
+-- their order. A number stands for a method in a message as well as its group and name.
+local OWN_METHODS = { "init", "exit", "hotfix", "profile" }
+
 -- What `require` gives to a file that is only read for what it defines: anything can be done with
 -- it.
 local blank = setmetatable({}, {
@@ -34,23 +38,28 @@ local function define(group, functions, name, f)
 end
 
 -- The table through which a file defines the functions of a group.
-local function collector(group, functions)
+local function collector(group, functions, methods)
   return setmetatable({}, {
     __index = functions,
     __newindex = function(_, name, f)
       define(group, functions, name, f)
+      methods[#methods + 1] = { group = group, name = name }
     end,
   })
 end
 
 -- Runs a chunk whose globals are in `env`, and in `outer` if they are not there. Returns the
--- functions that it defines, by group and name. Only while it runs, `env` knows of the groups; so
--- its functions reach their globals as quickly as any others.
+-- functions that it defines, by group and name, and all methods by number. Only while it runs,
+-- `env` knows of the groups; so its functions reach their globals as quickly as any others.
 local function run(chunk, env, outer)
   local groups = { accept = {}, response = {}, system = {} }
+  local methods = {}
+  for number, name in ipairs(OWN_METHODS) do
+    methods[number] = { group = "system", name = name }
+  end
   local own = {
-    accept = collector("accept", groups.accept),
-    response = collector("response", groups.response),
+    accept = collector("accept", groups.accept, methods),
+    response = collector("response", groups.response, methods),
   }
   local before = getmetatable(env)
   setmetatable(env, {
@@ -67,7 +76,10 @@ local function run(chunk, env, outer)
   })
   local ok, err = xpcall(chunk, debug.traceback)
   setmetatable(env, before)
-  return ok and groups or error(err, 0)
+  if not ok then
+    error(err, 0)
+  end
+  return groups, methods
 end
 
 -- The path of a service's file: by the patterns of the setting `snax`, or as modules are found.
@@ -79,19 +91,18 @@ local function path_of(name)
   return path or error(("snax service %s not found:\n\t%s"):format(name, tried), 0)
 end
 
--- The names of the functions that the file of a service defines, by group. The file is run, but
--- what it requires is not loaded and what it sets is forgotten.
+-- The numbers of the methods of a service, by group and name. Its file is run, but what it requires
+-- is not loaded and what it sets is forgotten.
 function loader.interface(name)
   local env = {
     require = function()
       return blank
     end,
   }
-  local interface = run(assert(loadfile(path_of(name), "bt", env)), env, _G)
-  for _, functions in pairs(interface) do
-    for key in pairs(functions) do
-      functions[key] = true
-    end
+  local interface = { accept = {}, response = {}, system = {} }
+  local _, methods = run(assert(loadfile(path_of(name), "bt", env)), env, _G)
+  for number, method in ipairs(methods) do
+    interface[method.group][method.name] = number
   end
   return interface
 end
@@ -108,8 +119,9 @@ function loader.load(name)
   SERVICE_PATH = path:gsub("/init%.lua$", ""):gsub("%.lua$", "") .. "/"
   package.path = SERVICE_PATH .. "?.lua;" .. package.path
   local chunk = assert(loadfile(path))
-  local groups = run(chunk, _G, {})
-  return { name = name, groups = groups, sources = { [source_of(chunk)] = true } }
+  local groups, methods = run(chunk, _G, {})
+  local sources = { [source_of(chunk)] = true }
+  return { name = name, groups = groups, methods = methods, sources = sources }
 end
 
 -- Collects where the variables of a function and of the service's own functions that it refers to

@@ -2,6 +2,7 @@
 
 local measure = require "skynet.profile"
 local skynet = require "skynet"
+local begin_watch, end_watch = measure.begin_watch, measure.end_watch
 local snax = require "skynet.snax"
 local service = require("skynet.snax.loader").load(...)
 
@@ -15,16 +16,14 @@ local Run = {}
 
 function Run:__close()
   -- A run that ends with its service is no task any more, and has no time to tell.
-  local ok, seconds = pcall(measure.stop)
-  self.figures.time = self.figures.time + (ok and seconds or 0)
+  self.figures.time = self.figures.time + (end_watch(self.watch) or 0)
 end
 
 local function begin(function_name)
   local figures = profile[function_name] or { count = 0, time = 0 }
   profile[function_name] = figures
   figures.count = figures.count + 1
-  measure.start()
-  return setmetatable({ figures = figures }, Run)
+  return setmetatable({ figures = figures, watch = begin_watch() }, Run)
 end
 
 local is_initialized = false
@@ -64,10 +63,15 @@ function command.profile()
   skynet.retpack(profile)
 end
 
+local function refuse(group, function_name)
+  local method = ("%s.%s"):format(tostring(group), tostring(function_name))
+  error(("the service %s has no %s"):format(name, method), 0)
+end
+
 local function call(group, function_name, ...)
   assert(is_initialized, "Init first")
-  local f = service.groups[group][function_name]
-    or error(("the service %s has no %s.%s"):format(name, group, tostring(function_name)), 0)
+  local functions = service.groups[group]
+  local f = functions and functions[function_name] or refuse(group, function_name)
   local _ <close> = begin(function_name)
   if group == "accept" then
     f(...)
@@ -76,11 +80,23 @@ local function call(group, function_name, ...)
   end
 end
 
-local function dispatch(_, _, group, function_name, ...)
+local function run(group, function_name, ...)
   if group == "system" then
-    command[function_name](...)
+    local f = command[function_name] or refuse(group, function_name)
+    f(...)
   else
     call(group, function_name, ...)
+  end
+end
+
+local function dispatch(_, _, first, ...)
+  local method = service.methods[first]
+  if method then
+    run(method.group, method.name, ...)
+  elseif math.type(first) then
+    error(("the service %s has no method %s"):format(name, first), 0)
+  else
+    run(first, ...)
   end
 end
 

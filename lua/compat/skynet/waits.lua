@@ -25,10 +25,16 @@ end
 -- Makes the calls of this service to an address fail that have no answer yet.
 function skynet.term(address)
   address = plain(address)
+  local reason = ("nobody waits for %s any more"):format(skynet.address(address))
+  local function is_it(callee)
+    return callee ~= nil and plain(callee) == address
+  end
+  local call_off = rawget(core, "call_off")
+  if call_off then
+    call_off(is_it, reason)
+  end
   for session, co in pairs(core.tasks()) do
-    local callee = callee_of(co)
-    if callee ~= nil and plain(callee) == address then
-      local reason = ("nobody waits for %s any more"):format(skynet.address(address))
+    if is_it(callee_of(co)) then
       skynet.redirect(skynet.self(), 0, "error", session, reason)
     end
   end

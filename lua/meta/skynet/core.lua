@@ -15,7 +15,7 @@ local core = {}
 ---@return integer? session nothing if there is no such service
 function core.send(address, protocol, session, msg, sz) end
 
---- Runs a command, such as `"REG"` or `"GETENV"`, with a text.
+--- Runs a command, such as `"REG"` or `"GETENV"`, with a text; nothing for one that there is not.
 ---@param name string
 ---@param parameter? string | number
 ---@return string?

@@ -4,9 +4,9 @@
 local service = {}
 
 --- Starts the service of that name, which runs `main` with the arguments as if it were its file; if
---- there is one, returns that one. `main` has no upvalue but `_ENV`.
+--- there is one, returns that one and does not look at `main`. `main` has no upvalue but `_ENV`.
 ---@param name string
----@param main fun(...: any)
+---@param main? fun(...: any)
 ---@param ... any
 ---@return integer address
 function service.new(name, main, ...) end

@@ -22,9 +22,10 @@ function snax.newservice(name, ...) end
 ---@return integer
 function snax.rawnewservice(name, ...) end
 
---- The names of the functions that the file of a service defines, by group.
+--- The numbers of the methods of a service, by group and name; a message may name one by its number. And
+--- the service's name, as `name`.
 ---@param name string
----@return table<string, table<string, true>>
+---@return table<string, table<string, integer>>
 function snax.interface(name) end
 
 --- Inside a snax service: takes the same messages by the protocol "lua" as well.

@@ -38,7 +38,7 @@ impl OpenAnswer {
     pub(crate) fn keep(&self, caller: Caller) -> Option<Caller> {
         match self.ignored.upgrade() {
             Some(ignored) if self.stays.load(Relaxed) => {
-                ignored.lock().push(caller);
+                ignore(&ignored, caller);
                 None
             }
             _ => Some(caller),
@@ -81,7 +81,7 @@ impl State {
         match self.take_owed() {
             Owed::Answer(caller) => {
                 self.note_request_done();
-                self.skynet.ignored.lock().push(caller);
+                self.skynet.ignore(caller);
             }
             Owed::Nothing => self.leave_open(),
             Owed::NoAnswer => {}
@@ -185,12 +185,27 @@ impl State {
 }
 
 impl Skynet {
+    /// The program answers that caller by itself, or the end of the service does.
+    pub(super) fn ignore(&self, caller: Caller) {
+        ignore(&self.ignored, caller);
+    }
+
     /// The caller of that session, if the program has taken upon itself to answer it.
     pub(super) fn take_ignored(&self, source: &Arc<Service>, session: u64) -> Option<Caller> {
         let mut ignored = self.ignored.lock();
         let place = ignored.iter().position(|caller| caller.is(source, session))?;
         Some(ignored.swap_remove(place))
     }
+}
+
+/// Keeps a caller until the program answers it. Nobody waits under a number that means something to the
+/// program, such as a connection, and there may be one with each message: it is not kept, and may be
+/// answered all the same.
+fn ignore(ignored: &Mutex<Vec<Caller>>, caller: Caller) {
+    if caller.session() >> SESSION_INDEX_BITS == 0 {
+        return caller.disarm();
+    }
+    ignored.lock().push(caller);
 }
 
 /// True for a task that serves a message; whoever waits for the start of a service is no caller.
@@ -205,12 +220,9 @@ impl Origin {
         Origin { source, session: caller.session() as i64 }
     }
 
-    /// The service that is named, unless its session is no session of a wait but a number that means
-    /// something to the program, such as a channel or a connection.
+    /// The service that is named, if it lives. The session may be any number: an answer under one that
+    /// nobody waits for goes to the handler of unknown answers.
     fn service(&self, state: &State) -> Option<Arc<Service>> {
-        if self.session != 0 && self.session >> SESSION_INDEX_BITS == 0 {
-            return None;
-        }
         let number = u64::try_from(self.source).ok()?;
         let address = Address::from_number(number)?;
         state.core.table.get(address)

@@ -210,11 +210,12 @@ impl Turn<'_, '_> {
     }
 
     /// Puts a message pointer and its size onto the stack of the coroutine that asked for an answer
-    /// in that form.
+    /// in that form, above the values that it was given already.
     pub(in crate::actor) fn push_raw_answer(
         &mut self,
         key: Key,
         coroutine: Coroutine,
+        given: i32,
         payload: &Payload,
     ) {
         let lent = {
@@ -222,8 +223,8 @@ impl Turn<'_, '_> {
             push_block(&mut stack, self.state, payload, false)
         };
         match lent {
-            Ok(()) => self.resume(key, coroutine, 2, None),
-            Err(fault) => self.resume(key, coroutine, 0, Some(Box::new(fault))),
+            Ok(()) => self.resume(key, coroutine, given + 2, None),
+            Err(fault) => self.resume(key, coroutine, given, Some(Box::new(fault))),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Turn<'_, '_> {
         let waiting = incoming.caller.take();
         let (source, session) = (incoming.caller.service().clone(), waiting.session());
         if waiting.waits() {
-            self.state.skynet.ignored.lock().push(waiting);
+            self.state.skynet.ignore(waiting);
         }
         incoming.origin = Some(origin);
         let shown = self.call_dispatcher(&incoming, origin);

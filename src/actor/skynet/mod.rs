@@ -100,6 +100,7 @@ pub(crate) struct Skynet {
     /// The answer that a task took out of its request last, and that it may leave open on purpose.
     opened: RefCell<Option<(Key, Weak<AtomicBool>)>>,
     watches: RefCell<Vec<Watch>>,
+    watches_begun: Cell<u64>,
     /// Messages go through a filter, or some are traced: rare, so it is asked first.
     pub(super) is_watching: Cell<bool>,
     /// Own sessions under which requests were sent in the service's own name, and to whom.

@@ -10,7 +10,7 @@ use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::message::{Caller, Message};
 use crate::actor::request::{RequestId, Terms};
 use crate::actor::service::Service;
-use crate::actor::state::State;
+use crate::actor::state::{Begun, State};
 use crate::actor::task::Wait;
 use crate::message::Payload;
 
@@ -76,12 +76,23 @@ impl State {
             return self.call(target, payload, None);
         }
         let wait = self.begin_wait(None)?;
+        let sent = target.request(self.numbered_request(protocol, wait, payload));
+        sent.inspect_err(|_| self.cancel_wait())
+    }
+
+    /// The message that asks for what a task has begun to wait for.
+    #[inline]
+    pub(in crate::actor) fn numbered_request(
+        &self,
+        protocol: u8,
+        wait: Begun,
+        payload: Payload,
+    ) -> Message {
         let request = if wait.request.is_none() { self.new_request() } else { wait.request };
         let terms = Terms { deadline_ms: wait.deadline_ms, request };
         let caller = Caller::waiting(self.service.clone(), wait.session);
         let envelope = Box::new(Envelope { protocol, origin: None, terms });
-        let sent = target.request(Message::Numbered { caller, payload, envelope });
-        sent.inspect_err(|_| self.cancel_wait())
+        Message::Numbered { caller, payload, envelope }
     }
 
     /// Hands a log line to the service that has taken the log over; false if there is none, or if it

@@ -11,17 +11,18 @@ use crate::vm::ticks::ticks;
 /// A watch that goes while its task runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
+    number: u64,
     task: Key,
     /// Of earlier stretches.
     passed: u64,
-    /// When the present stretch began.
-    mark: u64,
+    /// When the present stretch began; none while the task waits.
+    mark: Option<u64>,
 }
 
 impl Watch {
-    /// What it shows while its task runs.
+    /// What it shows.
     fn shown(&self) -> u64 {
-        self.passed + ticks().saturating_sub(self.mark)
+        self.passed + self.mark.map_or(0, |mark| ticks().saturating_sub(mark))
     }
 }
 
@@ -39,26 +40,25 @@ impl State {
 }
 
 impl Skynet {
-    /// Starts a watch for the running task; false if it has one.
-    pub(crate) fn begin_watch(&self, task: Key) -> bool {
-        let mut watches = self.watches.borrow_mut();
-        let is_new = watches.iter().all(|watch| watch.task != task);
-        if is_new {
-            watches.push(Watch { task, passed: 0, mark: ticks() });
-        }
-        is_new
+    /// A watch for a task, which goes at once if the task runs; returns its number.
+    pub(crate) fn begin_watch(&self, task: Key, goes: bool) -> u64 {
+        let number = self.watches_begun.get() + 1;
+        self.watches_begun.set(number);
+        let mark = goes.then(ticks);
+        self.watches.borrow_mut().push(Watch { number, task, passed: 0, mark });
+        number
     }
 
-    /// The ticks that the watch of the running task shows, or nothing if there is none.
-    pub(crate) fn read_watch(&self, task: Key) -> Option<u64> {
+    /// The ticks that a watch shows, or nothing if there is none of that number.
+    pub(crate) fn read_watch(&self, number: u64) -> Option<u64> {
         let watches = self.watches.borrow();
-        watches.iter().find(|watch| watch.task == task).map(Watch::shown)
+        watches.iter().find(|watch| watch.number == number).map(Watch::shown)
     }
 
-    /// Ends the watch of the running task; the ticks it showed, or nothing if there was none.
-    pub(crate) fn end_watch(&self, task: Key) -> Option<u64> {
+    /// Ends a watch; the ticks it showed, or nothing if there was none of that number.
+    pub(crate) fn end_watch(&self, number: u64) -> Option<u64> {
         let mut watches = self.watches.borrow_mut();
-        let place = watches.iter().position(|watch| watch.task == task)?;
+        let place = watches.iter().position(|watch| watch.number == number)?;
         Some(watches.swap_remove(place).shown())
     }
 
@@ -69,7 +69,7 @@ impl Skynet {
             return;
         }
         for watch in self.watches.borrow_mut().iter_mut().filter(|watch| watch.task == task) {
-            watch.mark = ticks();
+            watch.mark = Some(ticks());
         }
     }
 
@@ -80,7 +80,8 @@ impl Skynet {
             return;
         }
         for watch in self.watches.borrow_mut().iter_mut().filter(|watch| watch.task == task) {
-            watch.passed += ticks().saturating_sub(watch.mark);
+            watch.passed = watch.shown();
+            watch.mark = None;
         }
     }
 

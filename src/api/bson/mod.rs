@@ -62,9 +62,9 @@ fn encode_order(stack: &mut Stack<'_>) -> NativeResult {
     document::push(stack, &bytes)
 }
 
-/// `decode(document)`, also of its bytes as a string: the table.
+/// `decode(document)`, also of its bytes as a string: the table; nothing for nil or a null pointer.
 fn decode_document(stack: &mut Stack<'_>) -> NativeResult {
-    if stack.light(1) == Some(0) {
+    if stack.is_none_or_nil(1) || stack.light(1) == Some(0) {
         return Ok(Outcome::Return(0));
     }
     let bytes = match stack.bytes(1) {

@@ -144,7 +144,7 @@ fn base64_encode(stack: &mut Stack<'_>) -> NativeResult {
 
 fn base64_decode(stack: &mut Stack<'_>) -> NativeResult {
     let bytes = base64::decode(stack.check_bytes(1)?)
-        .map_err(|error| Raise::argument(1, format!("invalid base64 text: {error}")))?;
+        .map_err(|error| Raise::argument(1, format!("Invalid base64 text: {error}")))?;
     result(stack, &bytes)
 }
 

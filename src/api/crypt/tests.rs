@@ -98,7 +98,7 @@ fn encodings_come_back() {
         "Zm9vYmFyZm9vYmE=Zm9vYg==",
     );
     check("c.base64decode 'Zm9vYmE=\\n'", "fooba");
-    refused("c.base64decode 'Zm9v*Z'", "invalid base64 text");
+    refused("c.base64decode 'Zm9v*Z'", "Invalid base64 text");
 }
 
 #[test]

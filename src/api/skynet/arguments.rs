@@ -36,8 +36,17 @@ pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<
     Ok(match address.map(|address| state.peer(address)) {
         Some(Ok(service)) => Target::Found(service),
         Some(Err(fault)) => Target::Missing(fault),
-        None => Target::Missing(Fault::new(Code::Dead, "no service has that number")),
+        None => return unnumbered(stack, argument),
     })
+}
+
+/// What becomes of a number that no service can have. Zero stands for nobody: it comes of a mistake.
+#[cold]
+fn unnumbered(stack: &Stack<'_>, argument: i32) -> Result<Target, Raise> {
+    if stack.integer(argument) == Some(0) {
+        return Err(Raise::message("Invalid service address 0"));
+    }
+    Ok(Target::Missing(Fault::new(Code::Dead, "no service has that number")))
 }
 
 fn address_of(number: i64) -> Option<Address> {

@@ -188,7 +188,7 @@ fn to_string(stack: &mut Stack<'_>) -> NativeResult {
     if stack.kind(1) == Kind::String {
         stack.set_top(1);
     } else if stack.is_none_or_nil(1) {
-        stack.push_str("");
+        return Ok(Outcome::Return(0));
     } else {
         let payload = peek(stack, state, 1)?;
         stack.push_bytes(&payload.to_bytes());
@@ -199,6 +199,9 @@ fn to_string(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.trash(msg, sz)`.
 fn trash(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
+    if stack.is_none_or_nil(1) {
+        return Err(stack.type_error(1, "message or string"));
+    }
     take(stack, state, 1)?;
     Ok(Outcome::Return(0))
 }

@@ -108,6 +108,15 @@ fn answered_by_protocol(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
     Ok(Outcome::Return(stack.top() - kept))
 }
 
+/// The results of a call that is over, above the `kept` values that end with the protocol.
+///
+/// # Errors
+/// Why the call failed.
+pub(super) fn results(stack: &mut Stack<'_>, kept: i32, takes_values: bool) -> NativeResult {
+    let read = if takes_values { answered } else { answered_by_protocol };
+    read(stack, kept as isize)
+}
+
 /// `skynet.send(address, protocol, ...)`: 0, or nil if there is no such service.
 fn send(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
@@ -277,7 +286,7 @@ fn found(stack: &mut Stack<'_>, target: Target) -> Result<Arc<Service>, Raise> {
 
 /// The payload of the values from `first` to the top, as the protocol packs them.
 #[inline]
-fn pack(
+pub(super) fn pack(
     stack: &mut Stack<'_>,
     state: &State,
     protocol: Ref<'_, Protocol>,

@@ -51,6 +51,8 @@ const WITHOUT_EFFECT: [(&str, &[&str]); 15] = [
 
 /// Fingerprints of the loaders that come with skynet, which do nothing that this host does not do.
 const USUAL_LOADERS: [u64; 2] = [0xa470_c258_6d9e_de4e, 0x26bb_0cfb_540c_0292];
+/// Where they stand in the folder of skynet, which a program may have left behind.
+const USUAL_LOADER_PLACE: &str = "lualib/loader.lua";
 
 /// Why a configuration could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,17 @@ pub enum ConfigError {
     /// There was no memory to read it with.
     #[error(transparent)]
     Vm(#[from] VmError),
+    /// The program's own loader of services is not there.
+    #[error(
+        "cannot read {file}, the setting `lualoader`, without which the host loads services by itself: \
+         {error}"
+    )]
+    Loader {
+        /// As the setting names it.
+        file: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
 }
 
 /// What a configuration file of skynet says: every setting as a text.
@@ -88,7 +101,21 @@ impl Config {
             settings.insert(key, value);
             Ok::<(), Raise>(())
         });
-        Ok(Config { settings })
+        let config = Config { settings };
+        config.check_loader()?;
+        Ok(config)
+    }
+
+    /// A loader that the program brings has to be there; the one that comes with skynet need not.
+    fn check_loader(&self) -> Result<(), ConfigError> {
+        let Some(name) = self.get("lualoader") else { return Ok(()) };
+        let file = Path::new(name);
+        match std::fs::read(file) {
+            Err(error) if !file.ends_with(USUAL_LOADER_PLACE) => {
+                Err(ConfigError::Loader { file: name.to_owned(), error })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The value of a setting.

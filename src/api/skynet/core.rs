@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use moonhive_kernel::address::Address;
 
 use super::arguments::{Target, target};
-use super::spawn;
+use super::{request, spawn};
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 14] = [
+pub(super) const NATIVES: [(&str, Native); 16] = [
     ("alive", Native::new(alive)),
+    ("answer", request::ANSWER),
     ("before_start", Native::new(before_start)),
     ("begin_request", Native::new(begin_request)),
     ("coroutine", Native::new(coroutine)),
@@ -18,6 +19,7 @@ pub(super) const NATIVES: [(&str, Native); 14] = [
     ("memory", Native::new(memory)),
     ("newcell", spawn::NEW_CELL),
     ("protocols", Native::new(protocols)),
+    ("request", request::REQUEST),
     ("services", Native::new(services)),
     ("set_monitor", Native::new(set_monitor)),
     ("set_record", Native::new(set_record)),

@@ -18,6 +18,7 @@ pub(super) mod multicast;
 mod name;
 mod profile;
 mod protocol;
+mod request;
 mod spawn;
 pub(super) mod stm;
 mod task;

@@ -249,6 +249,9 @@ fn has_exited(stack: &Stack<'_>, state: &State) -> bool {
 /// goes on until it waits. The host lives on without its main service.
 fn kill(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
+    if stack.integer(1) == Some(0) {
+        return Ok(Outcome::Return(0));
+    }
     let Target::Found(service) = target(stack, state, 1)? else { return Ok(Outcome::Return(0)) };
     state.core.let_main_go(&service);
     if service.address() == state.service.address() {

@@ -89,6 +89,8 @@ skynet.start(function()
     refuses("leads nowhere", skynet.tostring, msg, sz)
     refuses("leads nowhere", skynet.rawsend, skynet.self(), "lua", msg, sz)
     refuses("message or string expected", skynet.unpack, {})
+    refuses("message or string expected", skynet.trash)
+    equal(select("#", skynet.tostring(nil)), 0)
     refuses("cannot unpack the message", skynet.unpack, "\xff\xff\xff")
   end)
 

@@ -2,6 +2,7 @@
 -- service tells of its tasks.
 
 local check = require "check"
+local eventually = require "skynet.eventually"
 local skynet = require "skynet"
 require "skynet.manager"
 
@@ -43,8 +44,88 @@ skynet.start(function()
     assert(seconds > 0.01, seconds)
     skynet.yield()
     assert(skynet.stat "cpu" >= 0.01)
-    equal(type(profile.wrap), "function")
-    equal(profile.yield, coroutine.yield)
+  end)
+
+  -- Computes for that long.
+  local function compute(ms)
+    local stop = skynet.hpc() + ms * 1e6
+    repeat
+    until skynet.hpc() > stop
+  end
+
+  test("each coroutine has a clock of its own, which goes while it is resumed", function()
+    local profile = require "skynet.profile"
+    local function body(ms)
+      return function(first)
+        compute(ms)
+        local second = profile.yield(first)
+        skynet.sleep(5)
+        compute(ms)
+        return second
+      end
+    end
+    local busy, idle = coroutine.create(body(20)), coroutine.create(body(0))
+    profile.start(busy)
+    profile.start(idle)
+    refuses("already", profile.start, busy)
+    for _, co in ipairs { busy, idle } do
+      equal(select(2, profile.resume(co, "first")), "first")
+      equal(select(2, profile.resume(co, "second")), "second")
+    end
+    local seconds = profile.elapsed(busy)
+    assert(seconds >= 0.02, seconds)
+    equal(profile.stop(busy), seconds)
+    assert(profile.stop(idle) < seconds)
+    refuses("profile.start", profile.stop, idle)
+    refuses("profile.start", profile.stop)
+    refuses("expected a coroutine", profile.start, 1)
+  end)
+
+  test("a coroutine may start and stop its own clock, beside that of its task", function()
+    local profile = require "skynet.profile"
+    profile.start()
+    local inner = profile.wrap(function()
+      profile.start()
+      compute(10)
+      profile.yield "halfway"
+      return profile.stop()
+    end)
+    equal(inner(), "halfway")
+    compute(10)
+    local seconds = inner()
+    assert(seconds >= 0.01, seconds)
+    assert(profile.stop() >= seconds)
+    refuses(
+      "in the coroutine",
+      profile.wrap(function()
+        error "in the coroutine"
+      end)
+    )
+  end)
+
+  test("the clock of another task goes while that runs, and ends with it", function()
+    local profile = require "skynet.profile"
+    local is_over = false
+    local co = skynet.fork(function()
+      skynet.wait()
+      compute(20)
+      skynet.wait()
+      is_over = true
+    end)
+    skynet.yield()
+    profile.start(co)
+    compute(20)
+    assert(profile.elapsed(co) < 0.02)
+    skynet.wakeup(co)
+    skynet.yield()
+    local seconds = profile.elapsed(co)
+    assert(seconds >= 0.02, seconds)
+    skynet.wakeup(co)
+    eventually(function()
+      return is_over
+    end)
+    skynet.yield()
+    refuses("profile.start", profile.stop, co)
   end)
 
   test("a program's own function stays in the place where it was put", function()
@@ -153,13 +234,13 @@ skynet.start(function()
     skynet.kill(peer)
   end)
 
-  test("a request to a service that dies is answered with nothing", function()
+  test("a request to a service that dies is answered with false", function()
     local peer = skynet.newservice "skynet/peer"
     skynet.timeout(1, function()
       skynet.kill(peer)
     end)
     for request, response in skynet.request({ peer, "lua", "hang" }):select() do
-      equal(response, nil)
+      equal(response, false)
       match(request.error, "was killed")
     end
   end)
@@ -180,6 +261,14 @@ skynet.start(function()
     end)
     local address = service.new("cell", main, 1, "two")
     equal(service.new("cell", main, 3), address)
+    -- Whoever knows that it runs has no need of its function.
+    equal(service.new "cell", address)
+    equal(
+      service.new("cell", function()
+        return service
+      end),
+      address
+    )
     local first, second, name = skynet.call(address, "lua")
     equal(first .. second .. name, "1twocell")
     equal(math.type(first), "integer")
@@ -197,6 +286,53 @@ skynet.start(function()
     end)
     skynet.sleep(1)
     refuses("in the cell", service.query, "failing")
+    refuses("main function of a service", service.new, "failing")
+  end)
+
+  test(
+    "code is run with or without the module in front, and sees what functions refer to",
+    function()
+      local inject = require "skynet.inject"
+      local ok, lines = inject("print(1, ...)", nil, table.pack("a", nil, "b"))
+      equal(ok, true)
+      equal(table.concat(lines, " "), "1\ta\tnil\tb")
+      local hidden = { n = 1 }
+      local function uses()
+        return hidden
+      end
+      local source = "print(...) print(_U.hidden.n) _U.hidden.n = 2"
+      ok, lines = inject(skynet, source, "code", table.pack "x", uses)
+      equal(ok, true)
+      equal(table.concat(lines, " "), "x 1")
+      equal(hidden.n, 2)
+      equal(inject(skynet, "return 1"), true)
+      ok, lines = inject(skynet, "error 'oops'", "code", {})
+      equal(ok, false)
+      match(lines[1], "code:1: oops")
+      ok, lines = inject(skynet, "return +", "code", {})
+      equal(ok, false)
+      equal(#lines, 1)
+    end
+  )
+
+  test("whoever asks for a service while it starts waits for it", function()
+    local service = require "skynet.service"
+    local first
+    skynet.fork(function()
+      first = service.new("slow cell", function()
+        require("skynet").sleep(5)
+      end)
+    end)
+    eventually(function()
+      local address, is_starting = skynet.call(".provider", "lua", "test", "slow cell")
+      return address or is_starting
+    end)
+    local second = service.new "slow cell"
+    eventually(function()
+      return first
+    end)
+    equal(first, second)
+    service.close "slow cell"
   end)
 
   test("a service that begins with a function needs no start function", function()

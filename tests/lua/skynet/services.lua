@@ -1,6 +1,7 @@
 -- The life of skynet services: start, names, unique services, the launcher, settings, the end.
 
 local check = require "check"
+local eventually = require "skynet.eventually"
 local skynet = require "skynet"
 require "skynet.manager"
 
@@ -75,14 +76,22 @@ skynet.start(function()
   test("a service that exits while it starts has no address, and that is no failure", function()
     equal(start "exits_in_start", nil)
     equal(skynet.call(".launcher", "lua", "LAUNCH", "snlua", "skynet/life", "exits_in_start"), nil)
-    local queried = false
+  end)
+
+  test("a unique service that exits while it starts is an error for who asked", function()
+    local reason
     skynet.fork(function()
-      queried = skynet.queryservice "skynet/life"
+      reason = select(2, pcall(skynet.queryservice, "skynet/life"))
     end)
     skynet.yield()
-    equal(skynet.uniqueservice("skynet/life", "exits_in_start"), nil)
-    skynet.sleep(1)
-    equal(queried, nil)
+    local why = "skynet/life exited while it started"
+    refuses(why, skynet.uniqueservice, "skynet/life", "exits_in_start")
+    eventually(function()
+      return reason
+    end)
+    match(reason, why)
+    equal(skynet.call(".service", "lua", "LIST")["skynet/life"], nil)
+    skynet.kill(skynet.uniqueservice("skynet/life", "plain"))
   end)
 
   test("a service that kills itself goes on until it waits", function()
@@ -179,8 +188,38 @@ skynet.start(function()
     equal(addresses[1], addresses[2])
     equal(addresses[2], addresses[3])
     equal(queried, addresses[1])
-    equal(skynet.uniqueservice(true, "skynet/life"), addresses[1])
+    equal(skynet.uniqueservice("skynet/life", "plain"), addresses[1])
     skynet.kill(addresses[1])
+  end)
+
+  test("a service that the cluster has once is another one than that of the host", function()
+    local queried, queried_globally
+    skynet.fork(function()
+      queried = skynet.queryservice "skynet/life"
+    end)
+    skynet.fork(function()
+      queried_globally = skynet.queryservice(true, "skynet/life")
+    end)
+    local global = skynet.uniqueservice(true, "skynet/life", "plain")
+    eventually(function()
+      return queried_globally
+    end)
+    equal(queried_globally, global)
+    equal(queried, nil)
+    local own = skynet.uniqueservice("skynet/life", "plain")
+    assert(own ~= global)
+    eventually(function()
+      return queried
+    end)
+    equal(queried, own)
+    equal(skynet.uniqueservice(true, "skynet/life"), global)
+    equal(skynet.uniqueservice "@skynet/life", global)
+    local list = skynet.call(".service", "lua", "LIST")
+    equal(list["skynet/life"], skynet.address(own))
+    equal(list["@skynet/life"], skynet.address(global))
+    refuses("is a string", skynet.uniqueservice, true)
+    skynet.kill(own)
+    skynet.kill(global)
   end)
 
   test("a unique service that fails tells why, and can be tried again", function()

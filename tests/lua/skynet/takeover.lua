@@ -117,6 +117,31 @@ skynet.start(function()
     skynet.kill(peer)
   end)
 
+  test("a session may be any number, and its answer comes back under it", function()
+    local core = require "skynet.core"
+    local peer, got = skynet.newservice "skynet/peer", {}
+    local before = skynet.dispatch_unknown_response(function(session, source, msg, sz)
+      got[#got + 1] = ("%d %s %s"):format(session, source == peer, skynet.unpack(msg, sz))
+    end)
+    core.send(peer, skynet.PTYPE_LUA, 5, skynet.pack("echo", "first"))
+    skynet.redirect(peer, skynet.self(), "lua", 16777215, skynet.pack("echo", "second"))
+    core.send(peer, skynet.PTYPE_LUA, 16777217, skynet.pack("echo", "third"))
+    skynet.redirect(peer, skynet.self(), "lua", 6, skynet.pack("ignore_then_answer", "fourth"))
+    eventually(function()
+      return #got == 4
+    end)
+    local all = "5 true first, 16777215 true second, 16777217 true third, 6 true fourth"
+    equal(table.concat(got, ", "), all)
+    -- A connection whose messages nobody answers is nothing that stays.
+    for _ = 1, 3 do
+      core.send(peer, skynet.PTYPE_LUA, 7, skynet.pack "ignore")
+    end
+    equal(skynet.call(peer, "lua", "echo", "it lives"), "it lives")
+    skynet.kill(peer)
+    equal(#got, 4)
+    skynet.dispatch_unknown_response(before)
+  end)
+
   test("calls to a service can be called off", function()
     local peer, errors = skynet.newservice "skynet/peer", {}
     skynet.name(".hangs", peer)
