@@ -51,9 +51,11 @@ pub fn print_slowdown() {
 
 /// Prints what a call between two coroutines costs at least in Lua, by an interpreter that is not ours.
 pub fn print_lua_floor() {
-    let floor_ns = Command::new("lua5.4").arg(LUA_FLOOR).output().ok().and_then(|output| {
-        String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().ok()
-    });
+    let floor_ns = Command::new("lua5.4")
+        .arg(LUA_FLOOR)
+        .output()
+        .ok()
+        .and_then(|output| String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().ok());
     match floor_ns {
         Some(floor_ns) => {
             let times = floor_ns / LUA_FLOOR_NS;
