@@ -15,6 +15,8 @@ use crate::vm::{Coroutine, Reference};
 
 /// Boxes that are kept for the next tasks; as many as a VM keeps coroutines.
 const SPARE_MAX: usize = 64;
+/// Tasks that may be left in their slots. A burst of a million forks must not keep as many for ever.
+const LEFT_MAX: usize = 256;
 
 /// A timer that begins a task once.
 pub(crate) struct Armed {
@@ -39,6 +41,8 @@ pub(crate) struct Tasks {
     /// Tasks that have ended and hold nothing, besides those that were left in their slots.
     #[allow(clippy::vec_box, reason = "boxes go from here into slots and back")]
     spare: Vec<Box<Task>>,
+    /// Those that were left in their slots.
+    left: usize,
     waits: u64,
     /// Tasks for whose sake a script lives on.
     alive: usize,
@@ -46,7 +50,7 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn new(seed: u64) -> Tasks {
-        Tasks { slots: Slots::new(seed), spare: Vec::new(), waits: 0, alive: 0 }
+        Tasks { slots: Slots::new(seed), spare: Vec::new(), left: 0, waits: 0, alive: 0 }
     }
 
     /// Adds a task.
@@ -84,6 +88,7 @@ impl Tasks {
         }
         // Nothing but tasks is left in slots.
         if let Some((key, Tenant::Task(task))) = self.slots.revive() {
+            self.left -= 1;
             fill(task, content);
             return Ok(key);
         }
@@ -110,6 +115,7 @@ impl Tasks {
         let armed = Tenant::Armed(arm(key)?);
         match self.slots.revive() {
             Some((_, left)) => {
+                self.left -= 1;
                 if let Tenant::Task(task) = std::mem::replace(left, armed) {
                     self.reuse(task);
                 }
@@ -133,6 +139,9 @@ impl Tasks {
     /// has one that was to answer by itself and did not.
     #[inline]
     pub(crate) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
+        if self.left >= LEFT_MAX {
+            return None;
+        }
         let task = self.get(key)?;
         let caller = task.caller.take();
         let owes = caller.as_ref().is_some_and(Caller::waits);
@@ -146,6 +155,7 @@ impl Tasks {
             return None;
         }
         self.slots.leave(key);
+        self.left += 1;
         self.alive -= 1;
         Some(caller)
     }
@@ -289,6 +299,20 @@ mod tests {
         assert_eq!(next.index(), key.index());
         tasks.begin_wait(next);
         assert!(tasks.end_wait(late).is_none());
+    }
+
+    #[test]
+    fn no_more_tasks_than_a_few_are_left_in_their_slots() {
+        let mut tasks = Tasks::new(1);
+        let insert = |tasks: &mut Tasks| {
+            tasks.insert(Task::new(Stage::Running, Role::Fork), 1000).ok().unwrap()
+        };
+        let keys: Vec<Key> = (0..LEFT_MAX + 2).map(|_| insert(&mut tasks)).collect();
+        let ended = keys.iter().filter(|key| tasks.end_simple(**key).is_some()).count();
+        assert_eq!((ended, tasks.len()), (LEFT_MAX, 2));
+        let next = insert(&mut tasks);
+        assert!(tasks.end_simple(next).is_some(), "its slot was taken again");
+        assert!(tasks.end_simple(keys[LEFT_MAX]).is_none());
     }
 
     #[test]

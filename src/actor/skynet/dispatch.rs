@@ -48,8 +48,6 @@ enum Reading {
 impl Turn<'_, '_> {
     /// Runs the handler of a message in a coroutine of its own.
     pub(in crate::actor) fn dispatch(&mut self, incoming: Incoming<'_>) {
-        // Functions of the program may run before its handler does.
-        self.state.stay();
         if self.state.skynet.is_watching.get() {
             return self.watch(incoming);
         }
@@ -58,6 +56,8 @@ impl Turn<'_, '_> {
 
     /// The same for a message that needs no look any more.
     pub(super) fn hand_out(&mut self, incoming: Incoming<'_>) {
+        // Functions of the program may run before its handler does.
+        self.state.stay();
         let coroutine = self.stack.coroutine();
         let request = PlainRequest::new(incoming.payload);
         let known = request.and_then(|request| self.prepare_usual(&coroutine, &incoming, request));

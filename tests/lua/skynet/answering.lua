@@ -17,6 +17,12 @@ skynet.start(function()
     "in_a_coroutine",
     "under_a_hook",
     "in_a_loop",
+    "in_an_equation",
+    "in_a_comparison",
+    "in_a_comparison_that_waits",
+    "in_a_concatenation",
+    "while_closing",
+    "while_closing_itself",
     "at_the_end",
     "as_a_tail_call",
     "with_a_value_behind",
@@ -46,6 +52,21 @@ skynet.start(function()
     for i = 1, 20 do
       equal(order[i], "several" .. i)
     end
+  end)
+
+  test("an answer does not wait for the message that is read next", function()
+    skynet.register_protocol {
+      name = "slow",
+      id = 50,
+      pack = skynet.pack,
+      unpack = skynet.unpack,
+    }
+    local reading = skynet.newservice "skynet/slow_reading"
+    skynet.send(reading, "slow", "read")
+    equal(skynet.call(reading, "lua", "answer"), "answer")
+    skynet.setenv("read", "yes")
+    equal(skynet.call(reading, "lua", "seen"), true)
+    skynet.kill(reading)
   end)
 
   skynet.kill(early)

@@ -86,6 +86,83 @@ function command.in_a_loop(key)
   end
 end
 
+-- Metamethods that answer, and then are not the last: they know the key without a variable of
+-- their handler, which would have to be closed.
+
+local current
+
+local function answer_current()
+  skynet.retpack(current)
+  return true
+end
+
+local function be_busy()
+  seen[current] = busy_until(current)
+end
+
+local Compared = {
+  __eq = answer_current,
+  __lt = answer_current,
+  __le = function()
+    skynet.sleep(1)
+    return answer_current()
+  end,
+}
+
+function command.in_an_equation(key)
+  current = key
+  if setmetatable({}, Compared) == setmetatable({}, Compared) then
+    be_busy()
+  end
+end
+
+function command.in_a_comparison(key)
+  current = key
+  if setmetatable({}, Compared) < setmetatable({}, Compared) then
+    be_busy()
+  end
+end
+
+function command.in_a_comparison_that_waits(key)
+  current = key
+  if setmetatable({}, Compared) <= setmetatable({}, Compared) then
+    be_busy()
+  end
+end
+
+local has_answered
+local Joined = {}
+function Joined.__concat(_, right)
+  if has_answered then
+    be_busy()
+  else
+    has_answered = true
+    answer_current()
+  end
+  return right
+end
+
+function command.in_a_concatenation(key)
+  current, has_answered = key, false
+  local a, b, c = setmetatable({}, Joined), setmetatable({}, Joined), setmetatable({}, Joined)
+  local _ = a .. b .. c
+end
+
+local Answering, Busy = { __close = answer_current }, { __close = be_busy }
+
+function command.while_closing(key)
+  current = key
+  local _ <close> = setmetatable({}, Busy)
+  local _ <close> = setmetatable({}, Answering)
+end
+
+function command.while_closing_itself(key)
+  current = key
+  local _ <close> = setmetatable({}, Busy)
+  local _ <close> = setmetatable({}, Answering)
+  coroutine.close(coroutine.running())
+end
+
 -- These end with the answer, so nothing may last after it.
 
 function command.at_the_end(key)

@@ -137,8 +137,8 @@ LUA_API int lua_pushmethod (lua_State *L, int ref, int name, int chain) {
 #define MAXCALLSBELOW	16
 
 
-/* Whether nothing from 'pc' on does anything before the function returns but
-   to load or move values. */
+/* Whether nothing from 'pc' on, which follows a call, does anything before the
+   function returns but to load or move values. */
 static int returnsnext (const Instruction *pc) {
   int n;
   for (n = 0; n < MAXBEFORERETURN; n++) {
@@ -162,15 +162,31 @@ static int returnsnext (const Instruction *pc) {
 }
 
 
+/* Whether a function is in the middle of a call that its code makes, and not
+   of a metamethod, of closing a variable or of a hook, which are called
+   between or within other instructions. */
+static int isincall (const CallInfo *ci) {
+  if (!isLua(ci) || (ci->callstatus & (CIST_HOOKED | CIST_FIN)))
+    return 0;
+  switch (GET_OPCODE(ci->u.l.savedpc[-1])) {
+    case OP_CALL: case OP_TAILCALL:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+
 LUA_API int lua_endsnext (lua_State *L) {
   const CallInfo *ci = L->ci->previous;
   int n;
-  if (L->hookmask)
+  /* what C has called goes back to it, but see 'lua_leavek' */
+  if (L->hookmask || L->nCcalls != G(L)->sharing.depth)
     return 0;
   for (n = 0; n < MAXCALLSBELOW; n++, ci = ci->previous) {
     if (ci == &L->base_ci)
       return 1;
-    if (!isLua(ci) || !returnsnext(ci->u.l.savedpc))
+    if (!isincall(ci) || !returnsnext(ci->u.l.savedpc))
       return 0;
   }
   return 0;
