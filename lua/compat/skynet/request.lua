@@ -62,6 +62,15 @@ local function begin(self)
   open[self] = next(self.calls) and true
 end
 
+-- What is wrong with a request, without the place here where that was found.
+local function complaint(problem)
+  if type(problem) ~= "string" then
+    return problem
+  end
+  problem = problem:gsub("^skynet%.request:%d+: ", "")
+  return problem:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or problem
+end
+
 -- Calls off what has not been answered.
 function Requests:close()
   for entry, task in pairs(self.calls or {}) do
@@ -87,7 +96,7 @@ function Requests:select(ticks)
   if not ok then
     self:close()
     -- It happened here, but the caller has to know where the requests were made.
-    error(type(problem) == "string" and problem:gsub("^skynet%.request:%d+: ", "") or problem, 2)
+    error(complaint(problem), 2)
   end
   local deadline = ticks and skynet.now() + ticks
   local function next_ended()

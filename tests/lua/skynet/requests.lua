@@ -63,7 +63,7 @@ skynet.start(function()
     local requests = skynet.request { peer, "lua", "hang" }
     requests:add({ peer, "lua", print }):add { peer, "lua", "count" }
     refuses("function", requests.select, requests)
-    refuses('"nonsense" is not registered', function()
+    refuses('requests%.lua:%d+: the protocol "nonsense" is not registered', function()
       skynet.request({ peer, "nonsense", 1 }):select()
     end)
     refuses("requests%.lua:%d+: a request is a table", function()
