@@ -81,6 +81,17 @@ skynet.start(function()
     refuses("expected a coroutine", profile.start, 1)
   end)
 
+  test("coroutines inside a task name the coroutine of the task", function()
+    local profile = require "skynet.profile"
+    local task = coroutine.running()
+    local inner = coroutine.create(function(a)
+      return profile.yield_co(task, a + 1)
+    end)
+    equal(select(2, profile.resume_co(inner, task, 1)), 2)
+    equal(select(2, profile.resume_co(inner, task, "second")), "second")
+    equal(coroutine.status(inner), "dead")
+  end)
+
   test("a coroutine may start and stop its own clock, beside that of its task", function()
     local profile = require "skynet.profile"
     profile.start()
