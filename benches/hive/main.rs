@@ -45,6 +45,15 @@ fn option(arguments: &[String], name: &str) -> Option<usize> {
     arguments.get(at + 1)?.parse().ok()
 }
 
+/// What stands neither for an option nor for its value.
+fn names_in(arguments: &[String]) -> impl Iterator<Item = &str> {
+    let takes_value = |at: usize| matches!(arguments[at].as_str(), "--threads" | "--count");
+    let is_name = move |at: usize| {
+        !arguments[at].starts_with('-') && !at.checked_sub(1).is_some_and(takes_value)
+    };
+    (0..arguments.len()).filter(move |&at| is_name(at)).map(|at| arguments[at].as_str())
+}
+
 fn run(bench: &str, threads: usize, count: Option<usize>, checks: bool) {
     println!("# {bench}, {threads} worker(s)");
     reference::print_slowdown();
@@ -80,6 +89,10 @@ fn main() {
     let is_name = |name: &str| {
         BENCHES.contains(&name) || PROCESSES.iter().any(|(process, _)| *process == name)
     };
+    if let Some(unknown) = names_in(&arguments).find(|name| !is_name(name)) {
+        eprintln!("error: there is no benchmark `{unknown}`\nhint: `--help` lists them");
+        std::process::exit(2);
+    }
     let is_wanted = |bench: &&str| {
         let mut names = arguments.iter().filter(|name| is_name(name)).peekable();
         names.peek().is_none() || names.any(|name| name == bench)

@@ -100,9 +100,6 @@ impl Turn<'_, '_> {
                 if matches!(task.role, Role::Start) {
                     self.main_failed(None, fault);
                 } else if let Some(caller) = task.caller.take() {
-                    if matches!(task.role, Role::Dispatch) && caller.waits() {
-                        self.state.note_request_done();
-                    }
                     caller.fail(fault);
                 }
             }
