@@ -38,6 +38,14 @@ mod mapped {
         memory: PhantomData<&'a Memory>,
     }
 
+    /// So many equal places of a segment side by side, whose bounds were checked once: one comparison finds
+    /// a place by its number. A view, as [`Memory`] is.
+    #[derive(Clone, Debug)]
+    pub struct Rows<const BYTES: usize> {
+        base: NonNull<u8>,
+        count: usize,
+    }
+
     // SAFETY: the mapping belongs to no thread; who owns it may be any.
     unsafe impl Send for Mapping {}
     // SAFETY: a shared mapping only gives views away.
@@ -46,6 +54,11 @@ mod mapped {
     unsafe impl Send for Memory {}
     // SAFETY: as above.
     unsafe impl Sync for Memory {}
+
+    // SAFETY: as for the view that it is a part of.
+    unsafe impl<const BYTES: usize> Send for Rows<BYTES> {}
+    // SAFETY: as above.
+    unsafe impl<const BYTES: usize> Sync for Rows<BYTES> {}
 
     // SAFETY: as for the view that it is a part of.
     unsafe impl<const BYTES: usize> Send for Window<'_, BYTES> {}
@@ -64,7 +77,7 @@ mod mapped {
         /// A view of its words.
         ///
         /// # Safety
-        /// The view is not used after the mapping is dropped.
+        /// Neither the view nor what is made of it is used after the mapping is dropped.
         pub unsafe fn view(&self) -> Memory {
             assert!(self.size_bytes >= 8, "a segment has a header");
             Memory { base: self.base, size_bytes: self.size_bytes }
@@ -132,18 +145,7 @@ mod mapped {
         /// nothing.
         #[inline(always)]
         pub fn expect_read(&self, offset: usize) {
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            // SAFETY: as in `expect_write`.
-            unsafe {
-                let place = self.base.as_ptr().wrapping_add(offset);
-                std::arch::asm!(
-                    "prefetcht0 [{place}]",
-                    place = in(reg) place,
-                    options(nostack, preserves_flags, readonly)
-                );
-            }
-            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-            let _ = offset;
+            expect_read(self.base.as_ptr().wrapping_add(offset));
         }
 
         /// Eight bytes.
@@ -177,6 +179,15 @@ mod mapped {
             unsafe { std::slice::from_raw_parts(self.base.add(offset).cast().as_ptr(), count) }
         }
 
+        /// The `count` places of `BYTES` bytes each from `offset` on, which is a multiple of eight.
+        pub fn rows<const BYTES: usize>(&self, offset: usize, count: usize) -> Rows<BYTES> {
+            let room = self.size_bytes.checked_sub(offset);
+            let fits = offset.is_multiple_of(8) && room.is_some_and(|room| count <= room / BYTES);
+            assert!(fits, "beyond the segment, or misaligned");
+            // SAFETY: the assertion keeps the result inside the mapping.
+            Rows { base: unsafe { self.base.add(offset) }, count }
+        }
+
         /// The bytes from `offset` on, which is a multiple of eight.
         #[inline(always)]
         pub fn window<const BYTES: usize>(&self, offset: usize) -> Window<'_, BYTES> {
@@ -185,6 +196,45 @@ mod mapped {
             assert!(offset.rotate_right(3) < places, "beyond the segment, or misaligned");
             // SAFETY: the assertion keeps the result inside the mapping.
             Window { start: unsafe { self.base.add(offset) }, memory: PhantomData }
+        }
+    }
+
+    #[inline(always)]
+    fn expect_read(place: *const u8) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: as in `expect_write`.
+        unsafe {
+            std::arch::asm!(
+                "prefetcht0 [{place}]",
+                place = in(reg) place,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = place;
+    }
+
+    impl<const BYTES: usize> Rows<BYTES> {
+        /// As [`Memory::expect_read`], of the place of a number.
+        #[inline(always)]
+        pub fn expect_read(&self, index: usize) {
+            expect_read(self.base.as_ptr().wrapping_add(index * BYTES));
+        }
+
+        /// The place of a number; `None` if there is none.
+        #[inline(always)]
+        pub fn get(&self, index: usize) -> Option<Window<'_, BYTES>> {
+            // SAFETY: the place lies among those whose bounds were checked.
+            let start = || unsafe { self.base.add(index * BYTES) };
+            (index < self.count).then(|| Window { start: start(), memory: PhantomData })
+        }
+
+        /// The place of a number that there is.
+        #[inline(always)]
+        pub fn row(&self, index: usize) -> Window<'_, BYTES> {
+            assert!(index < self.count, "beyond the last place");
+            // SAFETY: as above.
+            Window { start: unsafe { self.base.add(index * BYTES) }, memory: PhantomData }
         }
     }
 
@@ -217,6 +267,13 @@ mod mapped {
         pub fn half(self, field: usize) -> &'a AtomicU32 {
             // SAFETY: as above, for a u32.
             unsafe { self.place(field, 4).cast().as_ref() }
+        }
+
+        /// One byte.
+        #[inline(always)]
+        pub fn byte(self, field: usize) -> &'a AtomicU8 {
+            // SAFETY: as above, for a u8.
+            unsafe { self.place(field, 1).cast().as_ref() }
         }
 
         /// The first bytes of it, as many as are wanted, which is a multiple of eight.
@@ -315,9 +372,37 @@ mod modelled {
             &self.words[(offset - self.start) / 8..][..count]
         }
 
+        /// Equal places side by side. A model may have fewer than it says.
+        pub fn rows<const BYTES: usize>(&self, offset: usize, count: usize) -> Rows<BYTES> {
+            Rows { memory: self.clone(), start: offset, count }
+        }
+
         /// The bytes from `offset` on.
         pub fn window<const BYTES: usize>(&self, offset: usize) -> Window<'_, BYTES> {
             Window { memory: self, offset }
+        }
+    }
+
+    /// Equal places of the modelled part side by side.
+    #[derive(Clone, Debug)]
+    pub struct Rows<const BYTES: usize> {
+        memory: Memory,
+        start: usize,
+        count: usize,
+    }
+
+    impl<const BYTES: usize> Rows<BYTES> {
+        /// A hint that changes nothing.
+        pub fn expect_read(&self, _index: usize) {}
+
+        /// The place of a number; `None` if there is none.
+        pub fn get(&self, index: usize) -> Option<Window<'_, BYTES>> {
+            (index < self.count).then(|| self.memory.window(self.start + index * BYTES))
+        }
+
+        /// The place of a number that there is.
+        pub fn row(&self, index: usize) -> Window<'_, BYTES> {
+            self.get(index).expect("there is such a place")
         }
     }
 
@@ -339,6 +424,11 @@ mod modelled {
             self.memory.half(self.offset + field)
         }
 
+        /// One byte: only dictionaries that are not exact have any.
+        pub fn byte(self, _field: usize) -> &'a AtomicU8 {
+            unreachable!("a modelled dictionary is exact")
+        }
+
         /// The first bytes of it, as many as are wanted, which is a multiple of eight.
         pub fn first<const PART: usize>(self) -> Window<'a, PART> {
             Window { memory: self.memory, offset: self.offset }
@@ -352,9 +442,9 @@ mod modelled {
 }
 
 #[cfg(not(loom))]
-pub use mapped::{Mapping, Memory, Window};
+pub use mapped::{Mapping, Memory, Rows, Window};
 #[cfg(loom)]
-pub use modelled::{Mapping, Memory, Window};
+pub use modelled::{Mapping, Memory, Rows, Window};
 
 /// Short forms for the orders that nearly every access has.
 impl Memory {

@@ -5,12 +5,13 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use super::geometry::{Geometry, SHARD_BYTES};
+use super::geometry::{CELL_BYTES, Geometry, SHARD_BYTES, STRIPE_BYTES, STRIPES};
 use super::hash::KeyHash;
 use super::shard::{Locked, WRITES};
 use crate::error::{Error, Result};
 use crate::lock::RobustLock;
-use crate::memory::{Memory, Window};
+use crate::memory::{Memory, Rows, Window};
+use crate::sync::AtomicU32;
 
 /// Longest key: its length has two bytes.
 pub const KEY_LIMIT_BYTES: usize = 65_535;
@@ -26,6 +27,34 @@ pub struct Parts {
     pub hash: KeyHash,
     /// Longest wait for a lock.
     pub lock_timeout: Duration,
+    /// What readers count.
+    stripes: Rows<STRIPE_BYTES>,
+    /// Where the fields of the shards lie.
+    shards: Rows<SHARD_BYTES>,
+    /// The stamps, as bytes.
+    stamps: Rows<1>,
+    /// The links that lead to the first entry of each bucket.
+    buckets: Rows<4>,
+    /// The cells.
+    cells: Rows<CELL_BYTES>,
+}
+
+impl Parts {
+    /// What the memory of a dictionary of this geometry consists of.
+    pub fn new(memory: Memory, geometry: Geometry, hash: KeyHash, lock_timeout: Duration) -> Self {
+        let shards = geometry.shards as usize;
+        Self {
+            stripes: memory.rows(geometry.stripes_at, STRIPES),
+            shards: memory.rows(geometry.shards_at, shards),
+            stamps: memory.rows(geometry.stamps_at, geometry.stamp_bytes()),
+            buckets: memory.rows(geometry.buckets_at, shards * geometry.buckets as usize),
+            cells: memory.rows(geometry.cells_at, geometry.cells as usize),
+            memory,
+            geometry,
+            hash,
+            lock_timeout,
+        }
+    }
 }
 
 /// A dictionary as its operations see it. Copied freely: one pointer.
@@ -109,7 +138,37 @@ impl<'a> Core<'a> {
     /// The fields of a shard.
     #[inline(always)]
     pub fn fields_of(self, shard: u32) -> Window<'a, SHARD_BYTES> {
-        self.0.memory.window(self.0.geometry.shard_at(shard))
+        self.0.shards.row(shard as usize)
+    }
+
+    /// A stripe of what readers count.
+    #[inline(always)]
+    pub fn stripe(self, stripe: usize) -> Window<'a, STRIPE_BYTES> {
+        self.0.stripes.row(stripe)
+    }
+
+    /// The bytes of the stamps.
+    #[inline(always)]
+    pub fn stamps(self) -> &'a Rows<1> {
+        &self.0.stamps
+    }
+
+    /// The link that leads to the first entry of a bucket.
+    #[inline(always)]
+    pub fn bucket(self, shard: u32, bucket: u32) -> &'a AtomicU32 {
+        self.0.buckets.row(self.0.geometry.bucket_index(shard, bucket)).half(0)
+    }
+
+    /// A cell, whatever it is; `None` if there is none of this number.
+    #[inline(always)]
+    pub fn cell(self, cell: u32) -> Option<Window<'a, CELL_BYTES>> {
+        self.0.cells.get(cell as usize)
+    }
+
+    /// A cell whose number was checked.
+    #[inline(always)]
+    pub fn head_of(self, cell: u32) -> Window<'a, CELL_BYTES> {
+        self.0.cells.row(cell as usize)
     }
 
     /// The lock of a shard.

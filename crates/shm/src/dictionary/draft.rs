@@ -8,11 +8,12 @@ use super::core::{Core, Key};
 use super::geometry::CELL_WORDS;
 use super::record::{
     CHAINED, COMMIT, EXPIRES, EXTRA, FIXED_WORDS, FLAGS, FREE, LENGTH, NEXT, Record, SHAPE, SUM,
-    Shape, Words, commit_word, kind, last_word, link_to,
+    Shape, commit_word, kind, link_to,
 };
 use super::shard::{CELLS_USED, Locked, NEAR};
 use super::sum::Sum;
 use super::value::Value;
+use super::words::{Words, last_word};
 use crate::fault;
 use crate::sync::{AtomicU64, Ordering};
 

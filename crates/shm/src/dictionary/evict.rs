@@ -12,6 +12,7 @@ use super::core::Core;
 use super::index::Bucket;
 use super::record::{ENTRY, Record, link_to, state_of, version_of};
 use super::shard::{CANDIDATES, EVICTIONS, EXPIRIES, HAND, Locked};
+use crate::sync::AtomicU32;
 
 /// Candidates that one walk collects.
 const CANDIDATES_MOST: usize = 46;
@@ -209,15 +210,15 @@ impl<'a> Locked<'a> {
 
     /// Removes an entry from its bucket; false if it is not there.
     fn remove_from(&mut self, bucket: u32, record: &Record<'a>) -> bool {
-        let Some(link_at) = self.link_in(bucket, record.cell) else { return false };
-        self.remove(record, link_at);
+        let Some(link) = self.link_in(bucket, record.cell) else { return false };
+        self.remove(record, link);
         true
     }
 
-    /// The offset of the link that leads to an entry, in a bucket.
-    pub fn link_in(&self, bucket: u32, cell: u32) -> Option<usize> {
+    /// The link that leads to an entry, in a bucket.
+    pub fn link_in(&self, bucket: u32, cell: u32) -> Option<&'a AtomicU32> {
         let mut chain: Bucket<'a> = self.bucket(bucket);
-        chain.find(|(record, _)| record.cell == cell).map(|(_, link_at)| link_at)
+        chain.find(|(record, _)| record.cell == cell).map(|(_, link)| link)
     }
 
     /// Removes an entry that is somewhere in the index; false if it is not.

@@ -191,6 +191,11 @@ impl Geometry {
         }
     }
 
+    /// Bytes of all stamps.
+    pub fn stamp_bytes(&self) -> usize {
+        self.cells as usize * if self.exact { 4 } else { 1 }
+    }
+
     /// Where a cell begins. The caller has checked the number.
     #[inline]
     pub fn cell_at(&self, cell: u32) -> usize {
@@ -204,10 +209,16 @@ impl Geometry {
         self.shards_at + shard as usize * SHARD_BYTES
     }
 
+    /// The number of a bucket among those of all shards.
+    #[inline]
+    pub fn bucket_index(&self, shard: u32, bucket: u32) -> usize {
+        shard as usize * self.buckets as usize + bucket as usize
+    }
+
     /// Where a bucket lies.
     #[inline]
     pub fn bucket_at(&self, shard: u32, bucket: u32) -> usize {
-        self.buckets_at + (shard as usize * self.buckets as usize + bucket as usize) * 4
+        self.buckets_at + self.bucket_index(shard, bucket) * 4
     }
 }
 

@@ -234,12 +234,8 @@ pub(super) fn parts_of(
     geometry: Geometry,
     options: &Options,
 ) -> Parts {
-    Parts {
-        memory: memory.clone(),
-        geometry,
-        hash: KeyHash::new(header.hash_key),
-        lock_timeout: options.lock_timeout,
-    }
+    let hash = KeyHash::new(header.hash_key);
+    Parts::new(memory.clone(), geometry, hash, options.lock_timeout)
 }
 
 impl AsFd for Dictionary {
@@ -260,7 +256,8 @@ impl Dictionary {
         Ok(self.get_into(key, &mut buffer)?.map(Entry::to_owned))
     }
 
-    /// As [`get`](Self::get), with the bytes in a buffer that is used again and again.
+    /// As [`get`](Self::get), with the bytes in a buffer that is used again and again. It grows as need be and
+    /// is not cut: the entry says which bytes are the value.
     ///
     /// # Errors
     /// [`Error::ValueIsList`].

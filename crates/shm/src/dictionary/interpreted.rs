@@ -23,7 +23,7 @@ fn parts() -> Arc<Parts> {
     let geometry = Geometry::plan(4096, Some(2)).expect("a size");
     let memory = Memory::zeroed(geometry.total_bytes);
     let (hash, lock_timeout) = (KeyHash::new((1, 2)), Duration::from_secs(1));
-    let parts = Arc::new(Parts { memory, geometry, hash, lock_timeout });
+    let parts = Arc::new(Parts::new(memory, geometry, hash, lock_timeout));
     Core(&parts).initialise();
     parts
 }

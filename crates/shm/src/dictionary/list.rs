@@ -20,7 +20,7 @@ use super::shard::{DOOMED, ELEMENTS, Locked, WRITES};
 use super::value::{OwnedValue, SetOptions, Side, Value};
 use super::write::end_of;
 use crate::error::{Error, Result};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// A list: the words of its entry's value.
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +68,9 @@ impl List<'_> {
 /// What an operation on a list finds under a key, with the link that leads to it.
 enum Sought<'a> {
     /// A live list.
-    List(List<'a>, usize),
+    List(List<'a>, &'a AtomicU32),
     /// Something whose time is over.
-    Over(Record<'a>, usize),
+    Over(Record<'a>, &'a AtomicU32),
     /// No entry.
     Nothing,
 }
@@ -159,8 +159,8 @@ impl<'a> Core<'a> {
         let lock = || self.lock(key.shard);
         self.insist(lock, |shard| match shard.seek_list(key)? {
             Sought::List(list, _) => shard.push_to(&list, value, side, evict),
-            Sought::Over(record, link_at) => {
-                shard.push_first(key, value, options, Some((record, link_at)))
+            Sought::Over(record, link) => {
+                shard.push_first(key, value, options, Some((record, link)))
             }
             Sought::Nothing => shard.push_first(key, value, options, None),
         })
@@ -278,12 +278,12 @@ pub fn read_element(element: &Record<'_>, buffer: &mut Vec<u8>) -> Result<(u8, u
 impl<'a> Locked<'a> {
     #[inline(always)]
     fn pop(&mut self, key: &Key<'_>, side: Side, buffer: &mut Vec<u8>) -> Result<Popped> {
-        let Some((list, link_at)) = self.list(key)? else { return Ok(Popped::Nothing) };
+        let Some((list, link)) = self.list(key)? else { return Ok(Popped::Nothing) };
         let Some(element) = self.core.end_of_list(self.shard, &list, side) else {
             return Ok(Popped::Damage);
         };
         let (value_kind, word) = read_element(&element, buffer)?;
-        self.take(&list, link_at, &element, side);
+        self.take(&list, link, &element, side);
         Ok(Popped::Element(value_kind, word))
     }
 
@@ -307,9 +307,9 @@ impl<'a> Locked<'a> {
 
     /// The live list of a key, and the link that leads to it.
     #[inline(always)]
-    pub fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, usize)>> {
+    pub fn list(&mut self, key: &Key<'_>) -> Result<Option<(List<'a>, &'a AtomicU32)>> {
         match self.seek_list(key)? {
-            Sought::List(list, link_at) => Ok(Some((list, link_at))),
+            Sought::List(list, link) => Ok(Some((list, link))),
             Sought::Over(..) | Sought::Nothing => Ok(None),
         }
     }
@@ -317,14 +317,14 @@ impl<'a> Locked<'a> {
     /// What a key has for an operation on a list, and the link that leads to it.
     #[inline(always)]
     fn seek_list(&mut self, key: &Key<'_>) -> Result<Sought<'a>> {
-        let Some((record, link_at)) = self.find(key) else { return Ok(Sought::Nothing) };
+        let Some((record, link)) = self.find(key) else { return Ok(Sought::Nothing) };
         if self.is_over(&record, version_of(record.commit())) {
             self.core.touch_dead(self.shard, record.cell);
-            return Ok(Sought::Over(record, link_at));
+            return Ok(Sought::Over(record, link));
         }
         self.touch(record.cell);
         let list = self.core.list_of(record).ok_or(Error::ValueNotList)?;
-        Ok(Sought::List(list, link_at))
+        Ok(Sought::List(list, link))
     }
 
     #[inline(always)]
@@ -427,7 +427,7 @@ impl<'a> Locked<'a> {
         key: &Key<'_>,
         value: Value<'_>,
         options: SetOptions,
-        old: Option<(Record<'a>, usize)>,
+        old: Option<(Record<'a>, &'a AtomicU32)>,
     ) -> Result<u64> {
         let id = self.next_version();
         let new = match old {
@@ -505,7 +505,7 @@ impl<'a> Locked<'a> {
 
     /// Ends the element at an end, and the list with its last one.
     #[inline(always)]
-    fn take(&mut self, list: &List<'a>, link_at: usize, element: &Record<'a>, side: Side) {
+    fn take(&mut self, list: &List<'a>, link: &AtomicU32, element: &Record<'a>, side: Side) {
         let next = self.core.next_element(self.shard, list, element, side);
         self.open();
         element.set_commit(FREE);
@@ -517,7 +517,7 @@ impl<'a> Locked<'a> {
                 next.set_half(towards(side), 0);
                 self.renew(&list.record);
             }
-            None => self.unlink(&list.record, link_at),
+            None => self.unlink(&list.record, link),
         }
         self.close();
         // What was taken from a queue is put into it again.

@@ -72,6 +72,7 @@ mod usage;
 pub(crate) mod value;
 pub(crate) mod wait;
 pub(crate) mod walk;
+pub(crate) mod words;
 pub(crate) mod write;
 
 #[cfg(all(test, miri))]

@@ -39,7 +39,7 @@ impl Model {
         let end = geometry.cell_at(free_cells);
         let memory = Memory::zeroed(HEADER_BYTES, end);
         let hash = KeyHash::new((1, 2));
-        let model = Self(Parts { memory, geometry, hash, lock_timeout: Duration::from_secs(1) });
+        let model = Self(Parts::new(memory, geometry, hash, Duration::from_secs(1)));
         model.core().initialise();
         for cell in free_cells..64 {
             let word = model.0.memory.word(geometry.owners_at + cell as usize / 8 * 8);

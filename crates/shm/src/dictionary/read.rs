@@ -13,14 +13,16 @@
 //! epoch, the stamp of the entry, and his thread's own stripe of the statistics.
 
 use super::core::{Core, Key};
+use super::geometry::SHARD_BYTES;
 use super::index::Find;
-use super::record::{Record, kind, version_of};
-use super::shard::{FLUSHED, Locked, SEQUENCE};
+use super::record::{ENTRY, FLAGS, NEXT, Record, kind, state_of, version_of};
+use super::shard::{FLUSHED, Locked, RECENCY, SEQUENCE};
 use super::statistics::Counter;
 use super::value::{Entry, Remaining, Value};
 use crate::clock::now_us;
 use crate::error::{Error, Result};
-use crate::sync::{Ordering, fence, spin};
+use crate::memory::Window;
+use crate::sync::{AtomicU64, Ordering, fence, spin};
 
 /// Attempts without the lock.
 const TRIES: u32 = if cfg!(loom) { 2 } else { 64 };
@@ -28,72 +30,95 @@ const TRIES: u32 = if cfg!(loom) { 2 } else { 64 };
 /// Largest value that is copied without the lock: longer copies meet a writer too often.
 const COPY_LIMIT_BYTES: u32 = 1024;
 
-/// What a look at an entry has yielded; the bytes of a value lie in the buffer.
+/// What a look at an entry has yielded; the bytes of a value lie at the beginning of the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     cell: u32,
     kind: u8,
+    is_stale: bool,
     word: u64,
+    length: u32,
     flags: u32,
     version: u64,
-    is_stale: bool,
 }
 
 impl Seen {
     #[inline(always)]
     fn entry(self, buffer: &[u8]) -> Entry<'_> {
         let Seen { flags, version, is_stale, .. } = self;
-        Entry { value: decode(self.kind, self.word, buffer), flags, version, is_stale }
+        let value = if self.kind == kind::BYTES {
+            Value::Bytes(&buffer[..self.length as usize])
+        } else if self.kind == kind::TABLE {
+            Value::Table(&buffer[..self.length as usize])
+        } else {
+            decode(self.kind, self.word, &[])
+        };
+        Entry { value, flags, version, is_stale }
     }
 }
 
 /// The outcome of one attempt.
 enum Attempt<T> {
-    /// It counts if the sequence is unchanged.
+    /// It counts: the sequence was unchanged.
     Done(T),
+    /// Something was changing.
+    Again,
     /// Nonsense, or too much to copy without the lock.
     Lock,
 }
 
 impl<'a> Core<'a> {
-    /// Runs a look at the shard of a key without its lock, or with it if need be. The look must be
-    /// harmless whatever it meets.
+    /// One look at the shard of a key without its lock. The look must be harmless whatever it meets, and
+    /// yields nothing for what it cannot believe.
+    #[inline(always)]
+    fn attempt<T>(
+        self,
+        key: &Key<'_>,
+        fields: Window<'a, SHARD_BYTES>,
+        look: impl FnOnce(Option<Record<'a>>) -> Option<T>,
+    ) -> Attempt<T> {
+        let sequence = fields.word(SEQUENCE);
+        let before = sequence.load(Ordering::Acquire);
+        if before & 1 == 1 {
+            return Attempt::Again;
+        }
+        let found = match self.find(key) {
+            Find::Found(record, _) => Some(Some(record)),
+            Find::Absent => Some(None),
+            Find::Torn => None,
+        };
+        // In one place, so that the look becomes a part of this.
+        let outcome = found.and_then(look);
+        fence(Ordering::Acquire);
+        if sequence.load(Ordering::Relaxed) != before {
+            return Attempt::Again;
+        }
+        outcome.map_or(Attempt::Lock, Attempt::Done)
+    }
+
+    /// Runs a look at the shard of a key without its lock, or with it if need be; the look is told which.
     #[inline(always)]
     fn look<T>(
         self,
         key: &Key<'_>,
-        mut look: impl FnMut(Option<Record<'a>>, bool) -> Attempt<T>,
+        mut look: impl FnMut(Option<Record<'a>>, bool) -> Option<T>,
     ) -> Result<Option<T>> {
-        let sequence = self.fields_of(key.shard).word(SEQUENCE);
+        let fields = self.fields_of(key.shard);
         for _ in 0..TRIES {
-            let before = sequence.load(Ordering::Acquire);
-            if before & 1 == 1 {
-                spin();
-                continue;
-            }
-            let attempt = match self.find(key) {
-                Find::Found(record, _) => look(Some(record), false),
-                Find::Absent => look(None, false),
-                Find::Torn => Attempt::Lock,
-            };
-            fence(Ordering::Acquire);
-            if sequence.load(Ordering::Relaxed) == before {
-                match attempt {
-                    Attempt::Done(outcome) => return Ok(Some(outcome)),
-                    Attempt::Lock => break,
-                }
+            match self.attempt(key, fields, |record| look(record, false)) {
+                Attempt::Done(outcome) => return Ok(Some(outcome)),
+                Attempt::Again => spin(),
+                Attempt::Lock => break,
             }
         }
         let mut locked = self.lock(key.shard)?;
         let found = locked.find(key).map(|(record, _)| record);
-        match look(found, true) {
-            Attempt::Done(outcome) => Ok(Some(outcome)),
-            Attempt::Lock => {
-                // Its key is there but its value is not: only damage does that.
-                locked.repair();
-                Ok(None)
-            }
+        let outcome = look(found, true);
+        if outcome.is_none() {
+            // Its key is there but its value is not: only damage does that.
+            locked.repair();
         }
+        Ok(outcome)
     }
 
     /// True if the time of an entry is over: it has expired, or was flushed.
@@ -102,67 +127,143 @@ impl<'a> Core<'a> {
         is_over(self.fields_of(shard).load(FLUSHED), record, version)
     }
 
-    /// Looks at one record; the bytes of its value go into the buffer.
+    /// Looks at one record; the bytes of its value go to the beginning of the buffer.
     #[inline(always)]
     fn see(
-        self,
-        shard: u32,
+        fields: Window<'a, SHARD_BYTES>,
         record: Record<'a>,
         has_lock: bool,
         buffer: &mut Vec<u8>,
     ) -> Option<Seen> {
         let version = version_of(record.commit());
-        let mut word = 0;
-        match record.shape.kind() {
-            kind::INTEGER | kind::DOUBLE => {
-                let [place] = record.value_places()?;
-                word = place.load(Ordering::Relaxed);
+        let (kind, mut word) = (record.shape.kind(), 0);
+        if matches!(kind, kind::BYTES | kind::TABLE) {
+            if record.length > COPY_LIMIT_BYTES && !has_lock {
+                return None;
             }
-            kind::BYTES | kind::TABLE => {
-                if record.length > COPY_LIMIT_BYTES && !has_lock {
-                    return None;
-                }
-                record.read_value(buffer).then_some(())?;
-            }
-            kind::NIL | kind::FALSE | kind::TRUE | kind::LIST => (),
-            _ => return None,
+            record.copy_value(buffer).then_some(())?;
+        } else if record.shape.is_number() {
+            let [place] = record.value_places()?;
+            word = place.load(Ordering::Relaxed);
+        } else if !matches!(kind, kind::NIL | kind::FALSE | kind::TRUE | kind::LIST) {
+            return None;
         }
-        let is_stale = self.is_over(shard, &record, version);
-        let flags = record.half(super::record::FLAGS);
-        Some(Seen { cell: record.cell, kind: record.shape.kind(), word, flags, version, is_stale })
+        Some(Seen {
+            cell: record.cell,
+            kind,
+            is_stale: is_over(fields.load(FLUSHED), &record, version),
+            word,
+            length: record.length,
+            flags: record.half(FLAGS),
+            version,
+        })
+    }
+
+    /// The record of a key as one look without loops finds it, with the words of its value, if it lies in one
+    /// cell and is one of the first two of its bucket. Whether it counts, [`is_sure`](Self::is_sure) says.
+    #[inline(always)]
+    fn at_once(self, key: &Key<'_>, link: u32) -> Option<(Record<'a>, &'a [AtomicU64])> {
+        let mut record = self.single_cell_at(link)?;
+        if !record.shape.may_have(key) {
+            record = self.single_cell_at(record.half(NEXT))?;
+        }
+        Some((record, record.words_behind(key)?))
+    }
+
+    /// True if a record is a live entry, and nothing was changing since the sequence was this.
+    #[inline(always)]
+    fn is_sure(
+        fields: Window<'a, SHARD_BYTES>,
+        before: u64,
+        record: &Record<'a>,
+        commit: u64,
+    ) -> bool {
+        let is_live = state_of(commit) == ENTRY
+            && version_of(commit) > fields.load(FLUSHED)
+            && (!record.shape.expires() || !has_passed(record.expiry_us()));
+        is_live && Self::is_unchanged(fields, before)
     }
 
     #[inline(always)]
-    fn seen(self, key: &Key<'_>, buffer: &mut Vec<u8>) -> Result<Option<Seen>> {
-        let seen = self.look(key, |record, has_lock| match record {
-            None => Attempt::Done(None),
-            Some(record) => match self.see(key.shard, record, has_lock, buffer) {
-                Some(seen) => Attempt::Done(Some(seen)),
-                None => Attempt::Lock,
-            },
-        })?;
-        Ok(seen.flatten())
+    fn is_unchanged(fields: Window<'a, SHARD_BYTES>, before: u64) -> bool {
+        fence(Ordering::Acquire);
+        fields.word(SEQUENCE).load(Ordering::Relaxed) == before && before & 1 == 0
     }
 
     /// The entry of a key, live or not.
     ///
+    /// The usual ones, live and in one cell, are found here. That this is short matters: where keys are not in
+    /// the cache, the processor fetches what the next read needs meanwhile, but only if the instructions up to
+    /// there, some 250, fit into its window. So every case comes to its end at once.
+    ///
     /// # Errors
     /// [`Error::ValueIsList`], or a lock that could not be had.
-    #[inline]
+    #[inline(always)]
     pub fn read<'b>(
         self,
         key: &Key<'_>,
         wants_stale: bool,
         buffer: &'b mut Vec<u8>,
     ) -> Result<Option<Entry<'b>>> {
-        let Some(seen) = self.seen(key, buffer)? else {
+        let fields = self.fields_of(key.shard);
+        let before = fields.word(SEQUENCE).load(Ordering::Acquire);
+        let link = self.bucket(key.shard, key.bucket).load(Ordering::Relaxed);
+        if let Some((record, words)) = self.at_once(key, link) {
+            let (kind, commit) = (record.shape.kind(), record.commit());
+            let (flags, version) = (record.half(FLAGS), version_of(commit));
+            if matches!(kind, kind::BYTES | kind::TABLE) {
+                let length = record.length as usize;
+                let is_whole = copy_words(words, buffer, length.div_ceil(8));
+                if is_whole && Self::is_sure(fields, before, &record, commit) {
+                    self.note_hit(fields, &record);
+                    let bytes = &buffer[..length];
+                    let is_table = kind == kind::TABLE;
+                    let value = if is_table { Value::Table(bytes) } else { Value::Bytes(bytes) };
+                    return Ok(Some(Entry { value, flags, version, is_stale: false }));
+                }
+            } else if record.shape.is_number() && !words.is_empty() {
+                let word = words[0].load(Ordering::Relaxed);
+                if Self::is_sure(fields, before, &record, commit) {
+                    self.note_hit(fields, &record);
+                    let value = decode(kind, word, &[]);
+                    return Ok(Some(Entry { value, flags, version, is_stale: false }));
+                }
+            }
+        }
+        if link == 0 && Self::is_unchanged(fields, before) {
+            self.tally(Counter::Miss);
+            return Ok(None);
+        }
+        self.read_in_the_end(*key, wants_stale, buffer)
+    }
+
+    #[inline(always)]
+    fn note_hit(self, fields: Window<'a, SHARD_BYTES>, record: &Record<'a>) {
+        self.touch_at(fields.half(RECENCY), record.cell);
+        self.tally(Counter::Hit);
+    }
+
+    /// The same for all other entries. The key comes by value, so that the usual way keeps it in registers.
+    #[inline(never)]
+    fn read_in_the_end<'b>(
+        self,
+        key: Key<'_>,
+        wants_stale: bool,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<Entry<'b>>> {
+        let fields = self.fields_of(key.shard);
+        let seen = self.look(&key, |record, has_lock| match record {
+            None => Some(None),
+            Some(record) => Self::see(fields, record, has_lock, buffer).map(Some),
+        })?;
+        let Some(seen) = seen.flatten() else {
             self.tally(Counter::Miss);
             return Ok(None);
         };
         if seen.is_stale {
-            return self.read_stale(key, seen, wants_stale, buffer);
+            return self.read_stale(key.shard, seen, wants_stale, buffer);
         }
-        self.touch(key.shard, seen.cell);
+        self.touch_at(fields.half(RECENCY), seen.cell);
         if seen.kind == kind::LIST {
             return Err(Error::ValueIsList);
         }
@@ -173,12 +274,12 @@ impl<'a> Core<'a> {
     #[cold]
     fn read_stale<'b>(
         self,
-        key: &Key<'_>,
+        shard: u32,
         seen: Seen,
         is_wanted: bool,
         buffer: &'b [u8],
     ) -> Result<Option<Entry<'b>>> {
-        self.touch_dead(key.shard, seen.cell);
+        self.touch_dead(shard, seen.cell);
         if is_wanted && seen.kind == kind::LIST {
             return Err(Error::ValueIsList);
         }
@@ -192,7 +293,7 @@ impl<'a> Core<'a> {
     /// A lock that could not be had.
     pub fn version(self, key: &Key<'_>) -> Result<Option<u64>> {
         let version = self.look(key, |record, _| {
-            Attempt::Done(record.and_then(|record| {
+            Some(record.and_then(|record| {
                 let version = version_of(record.commit());
                 (!self.is_over(key.shard, &record, version)).then_some(version)
             }))
@@ -206,7 +307,7 @@ impl<'a> Core<'a> {
     /// [`Error::NotFound`] if it does not, or a lock that could not be had.
     pub fn remaining(self, key: &Key<'_>) -> Result<Remaining> {
         let found = self.look(key, |record, _| {
-            Attempt::Done(record.map(|record| {
+            Some(record.map(|record| {
                 let version = version_of(record.commit());
                 (self.is_over(key.shard, &record, version), record.expiry_us())
             }))
@@ -222,6 +323,19 @@ impl<'a> Core<'a> {
     }
 }
 
+/// Copies the first words to the beginning of a buffer that has room for them, of words that are so many.
+#[inline(always)]
+fn copy_words(words: &[AtomicU64], buffer: &mut [u8], count: usize) -> bool {
+    let room = buffer.as_chunks_mut::<8>().0;
+    if count > words.len() || count > room.len() {
+        return false;
+    }
+    for index in 0..count {
+        room[index] = words[index].load(Ordering::Relaxed).to_le_bytes();
+    }
+    true
+}
+
 /// True if the time of an entry is over, where everything up to `flushed` is.
 #[inline(always)]
 fn is_over(flushed: u64, record: &Record<'_>, version: u64) -> bool {
@@ -229,7 +343,13 @@ fn is_over(flushed: u64, record: &Record<'_>, version: u64) -> bool {
         return true;
     }
     let expiry_us = record.expiry_us();
-    expiry_us != 0 && now_us() >= expiry_us
+    expiry_us != 0 && has_passed(expiry_us)
+}
+
+/// Out of the way of entries that do not expire.
+#[inline(never)]
+fn has_passed(moment_us: u64) -> bool {
+    now_us() >= moment_us
 }
 
 impl Locked<'_> {

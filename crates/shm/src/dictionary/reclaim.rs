@@ -92,7 +92,7 @@ impl<'a> Core<'a> {
 
     fn remove_version(self, key: &Key<'_>, wanted: u64) -> Result<()> {
         let mut shard = self.lock(key.shard)?;
-        let (record, link_at) = shard.find(key).ok_or(Error::NotFound)?;
+        let (record, link) = shard.find(key).ok_or(Error::NotFound)?;
         let version = version_of(record.commit());
         if shard.is_over(&record, version) {
             return Err(Error::NotFound);
@@ -100,7 +100,7 @@ impl<'a> Core<'a> {
         if version != wanted {
             return Err(Error::Changed { version });
         }
-        shard.remove(&record, link_at);
+        shard.remove(&record, link);
         shard.count(WRITES, 1);
         Ok(())
     }
@@ -115,8 +115,8 @@ impl<'a> Locked<'a> {
         let mut freed = 0;
         loop {
             let due = self.bucket(bucket).find(|(record, _)| is_due(record));
-            let Some((record, link_at)) = due else { return freed };
-            self.remove(&record, link_at);
+            let Some((record, link)) = due else { return freed };
+            self.remove(&record, link);
             self.count(EXPIRIES, 1);
             freed += 1;
         }

@@ -16,9 +16,9 @@
 
 use super::core::{Core, Key};
 use super::geometry::{CELL_BYTES, CELL_WORDS};
-use super::sum::Sum;
+use super::words::{Words, are_bytes};
 use crate::memory::Window;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Offset of the commit word.
 pub const COMMIT: usize = 0;
@@ -178,7 +178,7 @@ impl Shape {
 
     /// True if a key has this length and these bits of its hash.
     #[inline(always)]
-    fn may_have(self, key: &Key<'_>) -> bool {
+    pub fn may_have(self, key: &Key<'_>) -> bool {
         self.0 as u32 == key.bytes.len() as u32 | u32::from(key.tag) << 16
     }
 }
@@ -216,29 +216,40 @@ impl<'a> Core<'a> {
         Record { core: self, cell, head, shape, length }
     }
 
-    /// A cell as the beginning of a record, whatever it is. The caller has checked the number.
-    #[inline(always)]
-    pub fn head_of(self, cell: u32) -> Window<'a, CELL_BYTES> {
-        self.0.memory.window(self.0.geometry.cell_at(cell))
-    }
-
     /// The record that begins in a cell; `None` if no record can begin there.
     #[inline(always)]
     pub fn record(self, cell: u32) -> Option<Record<'a>> {
-        if cell >= self.geometry.cells {
-            return None;
-        }
-        let head = self.head_of(cell);
+        let head = self.cell(cell)?;
         let shape = Shape(head.load(SHAPE));
-        if shape.run() == 0 || shape.run() > self.geometry.cells - cell {
+        if shape.run() != 1 && !(2..=self.geometry.cells - cell).contains(&shape.run()) {
             return None;
         }
         let length = head.load_half(LENGTH);
         Some(Record { core: self, cell, head, shape, length })
     }
+
+    /// The record that a link leads to, if it lies in one cell.
+    #[inline(always)]
+    pub fn single_cell_at(self, link: u32) -> Option<Record<'a>> {
+        let cell = link.checked_sub(1)?;
+        self.expect_touch(cell);
+        let head = self.cell(cell)?;
+        let shape = Shape(head.load(SHAPE));
+        let record = Record { core: self, cell, head, shape, length: head.load_half(LENGTH) };
+        shape.is_single_cell().then_some(record)
+    }
 }
 
 impl<'a> Record<'a> {
+    /// The words of the value, and what follows them, of a record in one cell that has this key.
+    #[inline(always)]
+    pub fn words_behind(&self, key: &Key<'_>) -> Option<&'a [AtomicU64]> {
+        let words: &[AtomicU64; CELL_WORDS] = self.head.words();
+        let places = &words[FIXED_WORDS as usize + usize::from(self.shape.expires())..];
+        let is_it = self.shape.may_have(key) && are_bytes(places, key.bytes);
+        places.get(key.bytes.len().div_ceil(8)..).filter(|_| is_it)
+    }
+
     /// The commit word.
     #[inline(always)]
     pub fn commit(&self) -> u64 {
@@ -268,6 +279,12 @@ impl<'a> Record<'a> {
     #[inline]
     pub fn set_half(&self, field: usize, value: u32) {
         self.head.store_half(field, value);
+    }
+
+    /// The link to the next record of its bucket.
+    #[inline(always)]
+    pub fn next(&self) -> &'a AtomicU32 {
+        self.head.half(NEXT)
     }
 
     /// When it expires, in microseconds; 0 for never.
@@ -313,16 +330,24 @@ impl<'a> Record<'a> {
         [self.head.load(at), self.head.load(at + 8)]
     }
 
+    /// The words from the key on of a record that lies in one cell.
+    #[inline(always)]
+    fn single_cell(&self) -> Option<&'a [AtomicU64]> {
+        if !self.shape.is_single_cell() {
+            return None;
+        }
+        // Whoever made the record has checked that its first cell lies in the segment.
+        let words: &[AtomicU64; CELL_WORDS] = self.head.words();
+        Some(&words[FIXED_WORDS as usize + usize::from(self.shape.expires())..])
+    }
+
     /// The words from the key on of a record that lies in one run.
     #[inline(always)]
     pub fn side_by_side(&self) -> Option<&'a [AtomicU64]> {
-        if self.shape.is_single_cell() {
-            // Whoever made the record has checked that its first cell lies in the segment.
-            let words: &[AtomicU64; CELL_WORDS] = self.head.words();
-            let before = FIXED_WORDS as usize + usize::from(self.shape.expires());
-            return Some(&words[before..]);
+        match self.single_cell() {
+            Some(places) => Some(places),
+            None => self.in_one_run(),
         }
-        self.in_one_run()
     }
 
     #[inline(never)]
@@ -344,13 +369,13 @@ impl<'a> Record<'a> {
     fn words_after(&self, before: u32) -> Option<Words<'a>> {
         let left = (self.shape.run() * CELL_WORDS as u32).checked_sub(before)?;
         let next = if self.shape.is_chained() { self.half(EXTRA) } else { 0 };
-        Some(Words { core: self.core, at: self.at(before as usize * 8), left, next })
+        Some(Words::new(self.core, self.at(before as usize * 8), left, next))
     }
 
     /// What a first run without room for the header has: damage.
     #[cold]
     fn no_words(&self) -> Words<'a> {
-        Words { core: self.core, at: self.at(0), left: 0, next: 0 }
+        Words::new(self.core, self.at(0), 0, 0)
     }
 
     /// The words of a value that begins in a further run.
@@ -386,34 +411,55 @@ impl<'a> Record<'a> {
     /// The same if the length is right.
     #[inline(always)]
     fn has_bytes_of_key(&self, bytes: &[u8]) -> bool {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let places = self.side_by_side().filter(|places| places.len() * 8 >= bytes.len());
-        let Some(places) = places else { return self.starts_with(bytes) };
-        let is_word = |(place, word): (&AtomicU64, &[u8; 8])| {
-            place.load(Ordering::Relaxed) == u64::from_le_bytes(*word)
-        };
-        places.iter().zip(words).all(is_word)
-            && (rest.is_empty() || places[words.len()].load(Ordering::Relaxed) == last_word(rest))
+        match self.single_cell() {
+            Some(places) => are_bytes(places, bytes),
+            None => self.has_bytes_elsewhere(bytes),
+        }
     }
 
-    /// The same for a record in several runs.
+    /// The same for a record of several cells.
     #[inline(never)]
-    fn starts_with(&self, bytes: &[u8]) -> bool {
-        self.words().starts_with(bytes)
+    fn has_bytes_elsewhere(&self, bytes: &[u8]) -> bool {
+        match self.in_one_run() {
+            Some(places) if places.len() * 8 >= bytes.len() => are_bytes(places, bytes),
+            _ => self.words().starts_with(bytes),
+        }
+    }
+
+    /// So many words of the value, of a record that lies in one run.
+    #[inline(always)]
+    fn value_places_of(&self, words: usize) -> Option<&'a [AtomicU64]> {
+        if self.shape.is_single_cell() {
+            let all: &[AtomicU64; CELL_WORDS] = self.head.words();
+            let before = FIXED_WORDS + u32::from(self.shape.expires()) + self.shape.key_words();
+            return all.get(before as usize..before as usize + words);
+        }
+        self.value_side_by_side().and_then(|it| it.get(..words))
+    }
+
+    /// Copies the value to the beginning of the buffer, which grows if need be. False if the record ends
+    /// before.
+    #[inline(always)]
+    pub fn copy_value(&self, buffer: &mut Vec<u8>) -> bool {
+        let words = self.value_words() as usize;
+        let Some(places) = self.value_places_of(words) else {
+            return self.read_scattered_value(buffer);
+        };
+        if buffer.len() < words * 8 {
+            grow(buffer, words * 8);
+        }
+        for (bytes, place) in buffer.as_chunks_mut::<8>().0.iter_mut().zip(places) {
+            *bytes = place.load(Ordering::Relaxed).to_le_bytes();
+        }
+        true
     }
 
     /// Copies the value into the buffer, in the place of what was there. False if the record ends before.
     #[inline(always)]
     pub fn read_value(&self, buffer: &mut Vec<u8>) -> bool {
-        let length = self.length as usize;
-        let places = self.value_side_by_side().and_then(|it| it.get(..length.div_ceil(8)));
-        let Some(places) = places else { return self.read_scattered_value(buffer) };
-        buffer.resize(places.len() * 8, 0);
-        for (bytes, place) in buffer.as_chunks_mut::<8>().0.iter_mut().zip(places) {
-            *bytes = place.load(Ordering::Relaxed).to_le_bytes();
-        }
-        buffer.truncate(length);
-        true
+        let is_whole = self.copy_value(buffer);
+        buffer.truncate(self.length as usize);
+        is_whole
     }
 
     #[inline(never)]
@@ -427,155 +473,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A walk over the words of a record, from run to run.
-#[derive(Clone, Debug)]
-pub struct Words<'a> {
-    core: Core<'a>,
-    at: usize,
-    left: u32,
-    next: u32,
-}
-
-impl<'a> Words<'a> {
-    /// The next words that lie side by side, at most `most`.
-    #[inline(always)]
-    pub fn stretch(&mut self, most: u32) -> Option<&'a [AtomicU64]> {
-        let (at, count) = self.advance(most)?;
-        Some(self.core.0.memory.words(at, count as usize))
-    }
-
-    /// Passes over what lies side by side, at most `most` words: where it lies, and how many they are.
-    #[inline(always)]
-    fn advance(&mut self, most: u32) -> Option<(usize, u32)> {
-        if self.left == 0 {
-            self.enter_next_run()?;
-        }
-        let count = self.left.min(most);
-        let at = self.at;
-        self.at += count as usize * 8;
-        self.left -= count;
-        Some((at, count))
-    }
-
-    /// The next word, to be changed in place.
-    #[inline(always)]
-    pub fn next_place(&mut self) -> Option<&'a AtomicU64> {
-        self.advance(1).map(|(at, _)| self.core.0.memory.word(at))
-    }
-
-    /// The next word.
-    #[inline(always)]
-    pub fn next_word(&mut self) -> Option<u64> {
-        self.next_place().map(|place| place.load(Ordering::Relaxed))
-    }
-
-    #[cold]
-    fn enter_next_run(&mut self) -> Option<()> {
-        let (cell, length) = self.core.run_at(self.next)?;
-        let at = self.core.geometry.cell_at(cell);
-        self.next = self.core.memory.load_half(at);
-        self.at = at + 8;
-        self.left = length * CELL_WORDS as u32 - 1;
-        Some(())
-    }
-
-    /// Passes over so many words.
-    #[inline(always)]
-    pub fn skip(&mut self, words: u32) -> Option<()> {
-        let mut left = words;
-        while left > 0 {
-            left -= self.advance(left)?.1;
-        }
-        Some(())
-    }
-
-    /// True if the next words are these bytes, padded with zeros.
-    #[inline(always)]
-    fn starts_with(&mut self, bytes: &[u8]) -> bool {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let Some(places) = self.stretch(rest.len().div_ceil(8) as u32) else { return false };
-            for place in places {
-                let (word, after) = first_word(rest);
-                if place.load(Ordering::Relaxed) != word {
-                    return false;
-                }
-                rest = after;
-            }
-        }
-        true
-    }
-
-    /// Copies `length` bytes into the buffer, in the place of what was there. False if the record ends
-    /// before.
-    #[inline]
-    pub fn read(&mut self, length: usize, buffer: &mut Vec<u8>) -> bool {
-        if length > self.core.geometry.cells as usize * CELL_BYTES {
-            return false;
-        }
-        buffer.resize(length.next_multiple_of(8), 0);
-        let mut rest = &mut buffer[..];
-        while !rest.is_empty() {
-            let Some(places) = self.stretch((rest.len() / 8) as u32) else { return false };
-            let (part, after) = rest.split_at_mut(places.len() * 8);
-            for (bytes, place) in part.chunks_exact_mut(8).zip(places) {
-                bytes.copy_from_slice(&place.load(Ordering::Relaxed).to_le_bytes());
-            }
-            rest = after;
-        }
-        buffer.truncate(length);
-        true
-    }
-
-    /// Writes bytes into the next words, padded with zeros, and adds them to a checksum. False if the
-    /// record ends before.
-    #[inline(always)]
-    pub fn write(&mut self, bytes: &[u8], sum: &mut Sum) -> bool {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let Some(places) = self.stretch(rest.len().div_ceil(8) as u32) else { return false };
-            for place in places {
-                let (word, after) = first_word(rest);
-                place.store(word, Ordering::Relaxed);
-                sum.add(word);
-                rest = after;
-            }
-        }
-        true
-    }
-}
-
-impl Core<'_> {
-    /// The cell and length of a further run that a link leads to.
-    pub fn run_at(&self, link: u32) -> Option<(u32, u32)> {
-        let cell = link.checked_sub(1)?;
-        if cell >= self.geometry.cells {
-            return None;
-        }
-        let length = self.memory.load_half(self.geometry.cell_at(cell) + 4);
-        let fits =
-            (1..=u32::from(u8::MAX)).contains(&length) && length <= self.geometry.cells - cell;
-        fits.then_some((cell, length))
-    }
-}
-
-/// The first eight bytes as a word, padded with zeros, and the rest.
-#[inline(always)]
-pub fn first_word(bytes: &[u8]) -> (u64, &[u8]) {
-    match bytes.split_first_chunk::<8>() {
-        Some((word, rest)) => (u64::from_le_bytes(*word), rest),
-        None => (last_word(bytes), &[]),
-    }
-}
-
-/// Fewer than eight bytes as a word, padded with zeros. Two loads that overlap, or three, and no loop.
-#[inline(always)]
-pub fn last_word(bytes: &[u8]) -> u64 {
-    let length = bytes.len();
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return u64::from(first) | u64::from(last) << ((length - 4) * 8);
-    }
-    let at = |index: usize| u64::from(bytes[index]) << (index * 8);
-    if length == 0 { 0 } else { at(0) | at(length / 2) | at(length - 1) }
+#[cold]
+#[inline(never)]
+fn grow(buffer: &mut Vec<u8>, length: usize) {
+    buffer.resize(length, 0);
 }

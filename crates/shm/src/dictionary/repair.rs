@@ -11,6 +11,7 @@ use super::shard::{
 };
 use super::survey::Survey;
 use crate::fault;
+use crate::sync::Ordering;
 
 impl<'a> Locked<'a> {
     /// Rebuilds everything that is derived, drops what is damaged, frees what nobody reaches.
@@ -44,8 +45,7 @@ impl<'a> Locked<'a> {
 
     fn rebuild_index(&mut self, survey: &Survey<'a>) {
         for bucket in 0..self.core.geometry.buckets {
-            let at = self.core.geometry.bucket_at(self.shard, bucket);
-            self.core.memory.store_half(at, 0);
+            self.core.bucket(self.shard, bucket).store(0, Ordering::Relaxed);
         }
         fault::point();
         let mut key = Vec::new();

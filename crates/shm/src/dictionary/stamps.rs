@@ -24,8 +24,9 @@ impl Core<'_> {
         self.touch_at(self.memory.half(self.geometry.shard_at(shard) + RECENCY), cell);
     }
 
+    /// The same where the place of the shard's recency is known.
     #[inline(always)]
-    fn touch_at(&self, recency: &AtomicU32, cell: u32) {
+    pub fn touch_at(&self, recency: &AtomicU32, cell: u32) {
         let now = recency.load(Ordering::Relaxed);
         if self.geometry.exact {
             let stamp = self.memory.half(self.geometry.stamps_at + cell as usize * 4);
@@ -35,19 +36,17 @@ impl Core<'_> {
             }
             return;
         }
-        let stamp = self.memory.byte(self.geometry.stamps_at + cell as usize);
+        let stamp = self.stamps().row(cell as usize).byte(0);
         if stamp.load(Ordering::Relaxed) != now as u8 {
             stamp.store(now as u8, Ordering::Relaxed);
         }
     }
 
     /// The entry in a cell will be marked soon. In a large dictionary its stamp is far from it, and both can
-    /// be on their way at once.
+    /// be on their way at once; in an exact one, which is small, this fetches another one.
     #[inline(always)]
     pub fn expect_touch(&self, cell: u32) {
-        if !self.geometry.exact {
-            self.memory.expect_read(self.geometry.stamps_at + cell as usize);
-        }
+        self.stamps().expect_read(cell as usize);
     }
 
     /// Marks an entry whose time is over as used: to nginx, whose order of use it is, finding it is a use.

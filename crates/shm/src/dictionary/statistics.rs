@@ -9,10 +9,11 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 
 use super::core::Core;
-use super::geometry::{CELL_BYTES, STRIPE_BYTES, STRIPES};
+use super::geometry::{CELL_BYTES, STRIPES};
 use super::shard::{
     CELLS_USED, ELEMENTS, EVICTIONS, EXPIRIES, LIVE, LOCK_WAITS, REFUSALS, REPAIRS, WRITES,
 };
+use crate::sync::Ordering;
 
 /// What readers count.
 #[derive(Clone, Copy, Debug)]
@@ -103,22 +104,18 @@ fn stripe() -> usize {
 }
 
 impl Core<'_> {
-    fn counter(&self, stripe: usize, counter: Counter) -> usize {
-        self.geometry.stripes_at + stripe * STRIPE_BYTES + counter as usize * 8
-    }
-
     /// Adds one.
     #[inline]
     pub fn tally(&self, counter: Counter) {
         // The model checker has enough to do with what matters.
         if !cfg!(loom) {
-            let at = self.counter(stripe(), counter);
-            self.memory.store(at, self.memory.load(at).wrapping_add(1));
+            let count = self.stripe(stripe()).word(counter as usize * 8);
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
     }
 
     fn total(&self, counter: Counter) -> u64 {
-        let sum = (0..STRIPES).map(|stripe| self.memory.load(self.counter(stripe, counter)));
+        let sum = (0..STRIPES).map(|stripe| self.stripe(stripe).load(counter as usize * 8));
         sum.fold(0, u64::wrapping_add)
     }
 

@@ -127,8 +127,8 @@ impl Locked<'_> {
                     && state_of(record.commit()) == ENTRY
                     && self.is_over(record, version_of(record.commit()))
             });
-            let Some((record, link_at)) = dead else { return freed };
-            self.remove(&record, link_at);
+            let Some((record, link)) = dead else { return freed };
+            self.remove(&record, link);
             self.count(EXPIRIES, 1);
             freed += 1;
         }

@@ -13,7 +13,7 @@ use super::shard::{Locked, WRITES};
 use super::value::{Incremented, Number, SetOptions, Stored, Value};
 use crate::clock::now_us;
 use crate::error::{Error, Result};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// When a store takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn end_of(ttl_ms: u64) -> u64 {
 #[derive(Clone, Copy, Debug)]
 struct Old<'a> {
     record: Record<'a>,
-    link_at: usize,
+    link: &'a AtomicU32,
     version: u64,
     is_live: bool,
 }
@@ -65,7 +65,7 @@ impl<'a> Core<'a> {
     pub fn delete(self, key: &Key<'_>) -> Result<bool> {
         let mut shard = self.lock(key.shard)?;
         let Some(old) = shard.old(key) else { return Ok(false) };
-        shard.remove(&old.record, old.link_at);
+        shard.remove(&old.record, old.link);
         shard.count(WRITES, 1);
         Ok(old.is_live)
     }
@@ -219,10 +219,10 @@ impl<'a> Locked<'a> {
 
     #[inline(always)]
     fn old(&mut self, key: &Key<'_>) -> Option<Old<'a>> {
-        let (record, link_at) = self.find(key)?;
+        let (record, link) = self.find(key)?;
         let version = version_of(record.commit());
         let is_live = !self.is_over(&record, version);
-        Some(Old { record, link_at, version, is_live })
+        Some(Old { record, link, version, is_live })
     }
 
     /// Replaces a number by one of its kind in place, if nothing else changes; the new version.
@@ -299,7 +299,7 @@ impl<'a> Locked<'a> {
             may_take_over: true,
         };
         let built = self.build(content, permit)?;
-        let old = old.filter(|_| !built.old_is_gone).map(|old| (old.record, old.link_at));
+        let old = old.filter(|_| !built.old_is_gone).map(|old| (old.record, old.link));
         let version = self.publish(key, &built, old);
         if let Some((old, _)) = old {
             self.dispose(&old);
@@ -313,19 +313,19 @@ impl<'a> Locked<'a> {
         &mut self,
         key: &Key<'_>,
         built: &Built<'a>,
-        old: Option<(Record<'a>, usize)>,
+        old: Option<(Record<'a>, &'a AtomicU32)>,
     ) -> u64 {
         let old = match old {
             // Making room may have removed the neighbour that led to the old entry.
             Some((old, _)) if built.made_room => {
-                self.link_in(key.bucket, old.cell).map(|link_at| (old, link_at))
+                self.link_in(key.bucket, old.cell).map(|link| (old, link))
             }
             old => old,
         };
         self.open();
         let version = self.commit(&built.record, ENTRY);
         match old {
-            Some((old, link_at)) => self.replace(&old, link_at, &built.record),
+            Some((old, link)) => self.replace(&old, link, &built.record),
             None => self.link(key.bucket, &built.record),
         }
         self.close();
@@ -362,7 +362,7 @@ impl<'a> Locked<'a> {
         let permit =
             Permit { evict: true, old: Some(record), old_is_over: false, may_take_over: false };
         let built = self.build(&content, permit)?;
-        self.publish(key, &built, Some((record, old.link_at)));
+        self.publish(key, &built, Some((record, old.link)));
         self.release_record(&record);
         Ok(built.record)
     }
