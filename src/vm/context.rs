@@ -14,6 +14,7 @@ use moonhive_lua_sys::lua;
 
 use super::alloc::Memory;
 use super::coroutine::Coroutine;
+use super::native::Step;
 use crate::code::CodeClient;
 
 /// Bit of the extra space that marks a blocked coroutine.
@@ -67,6 +68,8 @@ pub(super) struct Context {
     pub(super) data: Box<dyn Any + Send>,
     /// Access to the code cache. Lua holds its address.
     pub(super) code: Option<CodeClient>,
+    /// What the native that has just run wants done instead of returning values.
+    pub(super) step: Cell<Step>,
     /// The yield under way is a block of the host, not a yield of user code.
     pub(super) blocking: Cell<bool>,
     /// Every coroutine between the running one and the host's can yield.
@@ -113,6 +116,7 @@ impl Context {
             hooks,
             data,
             code,
+            step: Cell::new(Step::Raise),
             blocking: Cell::new(false),
             blockable: Cell::new(false),
             resumed: Cell::new(std::ptr::null_mut()),

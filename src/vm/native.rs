@@ -4,7 +4,7 @@
 //! trampoline is generic over that type, so the call inside it is direct. It has two halves:
 //!
 //! - [`step`] enters the Rust world, runs the native, catches a panic, drops everything and answers
-//!   with a plain [`Step`];
+//!   with a plain number, having noted a [`Step`] where more is to be done;
 //! - [`finish`] owns nothing and may therefore raise or yield, which Lua does by `longjmp`.
 //!
 //! Napkin: a bare C function costs Lua about 30 ns; the trampoline adds below 5 ns.
@@ -89,9 +89,8 @@ impl Continuation {
 }
 
 /// What [`finish`] has to do. Plain data: nothing to drop.
-#[derive(Clone, Copy)]
-enum Step {
-    Return(c_int),
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step {
     Yield {
         values: c_int,
         blocks: bool,
@@ -102,6 +101,9 @@ enum Step {
     /// A bad argument; what is wrong with it is on top of the stack.
     BadArgument(c_int),
 }
+
+/// What [`step`] answers where something else is to be done than to return values: the context says what.
+const OTHERWISE: c_int = -1;
 
 /// The trampoline of a native.
 ///
@@ -115,7 +117,7 @@ where
     // well-aligned address holds one.
     let function = unsafe { NonNull::<F>::dangling().read() };
     // SAFETY: Lua passes the running state; this frame owns nothing when `finish` runs.
-    unsafe { finish(state, step(state, function)) }
+    unsafe { finish(state, step(state, lua::LUA_MINSTACK, function)) }
 }
 
 /// The trampoline of a continuation.
@@ -133,15 +135,16 @@ where
     // SAFETY: as in `call`.
     let function = unsafe { NonNull::<F>::dangling().read() };
     // SAFETY: as in `call`.
-    unsafe { finish(state, step(state, |stack: &mut Stack<'_>| function(stack, context))) }
+    unsafe { finish(state, step(state, 0, |stack: &mut Stack<'_>| function(stack, context))) }
 }
 
-/// Runs the native in the Rust world and reduces what it answered to plain data.
+/// Runs the native in the Rust world and reduces what it answered to plain data: the number of values
+/// that it returns, in a register, or [`OTHERWISE`].
 ///
 /// # Safety
-/// `state` is the running state of one of our VMs.
+/// `state` is the running state of one of our VMs, with room for so many values.
 #[inline]
-unsafe fn step<F>(state: *mut lua::lua_State, function: F) -> Step
+unsafe fn step<F>(state: *mut lua::lua_State, room: c_int, function: F) -> c_int
 where
     F: Fn(&mut Stack<'_>) -> NativeResult,
 {
@@ -149,16 +152,16 @@ where
     let context = unsafe { Context::of(state) };
     let before = context.enter();
     // SAFETY: `enter` was called, and the state is the running one.
-    let mut stack = unsafe { Stack::new(state, context) };
+    let mut stack = unsafe { Stack::with_room(state, context, room) };
     let outcome = catch_unwind(AssertUnwindSafe(|| match function(&mut stack) {
         // The usual end, in one comparison: a negative number becomes a large one.
-        Ok(Outcome::Return(values)) if values as u32 <= stack.top() as u32 => Step::Return(values),
-        Ok(outcome) => accept(&mut stack, outcome),
+        Ok(Outcome::Return(values)) if values as u32 <= stack.top() as u32 => values,
+        Ok(outcome) => end_otherwise(&mut stack, outcome),
         Err(raise) => fail(&mut stack, raise),
     }));
-    let step = outcome.unwrap_or_else(|panic| fail_after_panic(&mut stack, panic));
+    let values = outcome.unwrap_or_else(|panic| fail_after_panic(&mut stack, panic));
     context.restore(before);
-    step
+    values
 }
 
 /// Does what may jump: returns, yields or raises.
@@ -167,17 +170,27 @@ where
 /// `state` is the running state of one of our VMs, prepared by [`step`]; no frame up to the C
 /// function that called the trampoline owns anything.
 #[inline]
-unsafe fn finish(state: *mut lua::lua_State, step: Step) -> c_int {
-    // SAFETY: by contract these calls may jump out of this frame, which owns nothing; a state that
-    // `accept` let yield is a live coroutine.
+unsafe fn finish(state: *mut lua::lua_State, values: c_int) -> c_int {
+    // SAFETY: by contract these calls may jump out of this frame, which owns nothing.
     unsafe {
         let context = Context::of(state);
         if context.memory.is_over_limit() {
             insist_on_memory(state);
         }
         context.poll_collector(state);
-        match step {
-            Step::Return(values) => values,
+        if values < 0 { finish_otherwise(state, context) } else { values }
+    }
+}
+
+/// The same where no values are returned.
+///
+/// # Safety
+/// As [`finish`].
+#[inline(never)]
+unsafe fn finish_otherwise(state: *mut lua::lua_State, context: &Context) -> c_int {
+    // SAFETY: as in `finish`; a state that `end_otherwise` let yield is a live coroutine.
+    unsafe {
+        match context.step.get() {
             Step::Raise => lua::lua_error(state),
             Step::BadArgument(index) => {
                 lua::luaL_argerror(state, index, lua::lua_tostring(state, -1))
@@ -214,28 +227,32 @@ unsafe fn insist_on_memory(state: *mut lua::lua_State) {
     }
 }
 
-fn accept(stack: &mut Stack<'_>, outcome: Outcome) -> Step {
-    let (values, yields, blocks, then) = match outcome {
-        Outcome::Return(values) => (values, false, false, None),
-        Outcome::Block(values) => (values, true, true, None),
-        Outcome::BlockThen(values, then) => (values, true, true, Some(then)),
-        Outcome::Yield(values) => (values, true, false, None),
-        Outcome::YieldThen(values, then) => (values, true, false, Some(then)),
+/// Puts off what [`finish`] does.
+fn put_off(stack: &Stack<'_>, step: Step) -> c_int {
+    stack.context().step.set(step);
+    OTHERWISE
+}
+
+#[inline(never)]
+fn end_otherwise(stack: &mut Stack<'_>, outcome: Outcome) -> c_int {
+    let (values, blocks, then) = match outcome {
+        Outcome::Return(values) => return fail_promise(stack, values),
+        Outcome::Block(values) => (values, true, None),
+        Outcome::BlockThen(values, then) => (values, true, Some(then)),
+        Outcome::Yield(values) => (values, false, None),
+        Outcome::YieldThen(values, then) => (values, false, Some(then)),
     };
     if !(0..=stack.top()).contains(&values) {
         return fail_promise(stack, values);
     }
-    if !yields {
-        return Step::Return(values);
-    }
     if blocks && !stack.can_block() {
         return fail(stack, Raise::message(refusal(stack)));
     }
-    Step::Yield { values, blocks, then }
+    put_off(stack, Step::Yield { values, blocks, then })
 }
 
 #[cold]
-fn fail_promise(stack: &mut Stack<'_>, values: c_int) -> Step {
+fn fail_promise(stack: &mut Stack<'_>, values: c_int) -> c_int {
     let top = stack.top();
     fail(stack, Raise::message(format!("native function promised {values} values and has {top}")))
 }
@@ -250,15 +267,16 @@ fn refusal(stack: &Stack<'_>) -> &'static str {
 }
 
 #[cold]
-fn fail(stack: &mut Stack<'_>, raise: Raise) -> Step {
-    match prepare(stack, raise) {
+fn fail(stack: &mut Stack<'_>, raise: Raise) -> c_int {
+    let step = match prepare(stack, raise) {
         None => Step::Raise,
         Some(index) => Step::BadArgument(index),
-    }
+    };
+    put_off(stack, step)
 }
 
 #[cold]
-fn fail_after_panic(stack: &mut Stack<'_>, panic: Box<dyn Any + Send>) -> Step {
+fn fail_after_panic(stack: &mut Stack<'_>, panic: Box<dyn Any + Send>) -> c_int {
     if panic.is::<StackOverflow>() {
         // What the native pushed is lost anyway, and the message needs room.
         stack.set_top(stack.top().min(lua::LUA_MINSTACK));

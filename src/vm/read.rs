@@ -169,14 +169,14 @@ impl Stack<'_> {
     /// The bytes of a string; `None` for everything else, numbers included.
     #[inline]
     pub fn bytes(&self, index: c_int) -> Option<&[u8]> {
-        match self.plain(index) {
-            Some(Plain::String(bytes)) => Some(bytes),
-            Some(_) => None,
-            None => self.bytes_elsewhere(index),
+        if (1..=self.top()).contains(&index) {
+            // SAFETY: as in `plain`.
+            return unsafe { quick::string_at(self.state(), index) };
         }
+        self.bytes_elsewhere(index)
     }
 
-    /// The same for an index from the top, an upvalue, and what is no plain value.
+    /// The same for an index from the top or an upvalue.
     #[inline(never)]
     fn bytes_elsewhere(&self, index: c_int) -> Option<&[u8]> {
         let (index, mut length) = (self.readable(index)?, 0);

@@ -47,7 +47,21 @@ impl<'vm> Stack<'vm> {
     /// and the context is entered.
     #[inline]
     pub(super) unsafe fn new(state: *mut lua::lua_State, context: &'vm Context) -> Stack<'vm> {
-        Stack { state, context, room: 0, marker: PhantomData }
+        // SAFETY: the caller's promises; no room is no promise.
+        unsafe { Stack::with_room(state, context, 0) }
+    }
+
+    /// The same where so many values fit for sure.
+    ///
+    /// # Safety
+    /// As [`Stack::new`], and as it says.
+    #[inline(always)]
+    pub(super) unsafe fn with_room(
+        state: *mut lua::lua_State,
+        context: &'vm Context,
+        room: c_int,
+    ) -> Stack<'vm> {
+        Stack { state, context, room, marker: PhantomData }
     }
 
     pub(super) fn state(&self) -> *mut lua::lua_State {

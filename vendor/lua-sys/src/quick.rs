@@ -263,12 +263,17 @@ pub(crate) unsafe fn slot_at(state: *mut lua_State, index: c_int) -> (u8, u64) {
 /// They belong together, and a string lives on for `'a`.
 #[inline]
 pub(crate) unsafe fn plain<'a>(tag: u8, value: u64) -> Option<Plain<'a>> {
+    // The two usual ones by comparison: all of them at once become a table of jumps.
+    if tag == tag::INTEGER {
+        return Some(Plain::Integer(value as i64));
+    }
+    if is_string(tag) {
+        // SAFETY: by contract; the address is that of a string.
+        return Some(Plain::String(unsafe {
+            text(std::ptr::with_exposed_provenance(value as usize))
+        }));
+    }
     Some(match tag {
-        tag::INTEGER => Plain::Integer(value as i64),
-        tag::SHORT_STRING | tag::LONG_STRING => {
-            // SAFETY: by contract; the address is that of a string.
-            Plain::String(unsafe { text(std::ptr::with_exposed_provenance(value as usize)) })
-        }
         tag::FLOAT => Plain::Float(f64::from_bits(value)),
         tag::POINTER => Plain::Pointer(value),
         tag::NIL => Plain::Nil,
@@ -276,6 +281,24 @@ pub(crate) unsafe fn plain<'a>(tag: u8, value: u64) -> Option<Plain<'a>> {
         tag::TRUE => Plain::Boolean(true),
         _ => return None,
     })
+}
+
+#[inline]
+fn is_string(tag: u8) -> bool {
+    matches!(tag, tag::SHORT_STRING | tag::LONG_STRING)
+}
+
+/// The bytes of the string at a positive index below the top, if it is one.
+///
+/// # Safety
+/// As [`plain_at`].
+#[inline]
+pub unsafe fn string_at<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
+    // SAFETY: by contract; the address is that of a string.
+    unsafe {
+        let (tag, value) = slot_at(state, index);
+        is_string(tag).then(|| text(std::ptr::with_exposed_provenance(value as usize)))
+    }
 }
 
 /// The bytes of a string.

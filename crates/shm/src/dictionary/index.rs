@@ -7,7 +7,7 @@
 use super::core::{Core, Key};
 use super::record::{ENTRY, FREE, NEXT, Record, kind, link_to, state_of};
 use super::shard::{LIVE, Locked};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Longest chain that is believed. With one entry to a bucket on average, chains of ten are rare.
 const CHAIN_LIMIT: u32 = if cfg!(loom) { 4 } else { 256 };
@@ -41,6 +41,17 @@ impl<'a> Core<'a> {
             link = record.next();
         }
         Find::Torn
+    }
+
+    /// The record of a key as one look without loops finds it, with the words of its value, if it lies in one
+    /// cell and is one of the first two of its bucket. Whether it counts without the lock, the sequence says.
+    #[inline(always)]
+    pub fn at_once(self, key: &Key<'_>, link: u32) -> Option<(Record<'a>, &'a [AtomicU64])> {
+        let mut record = self.single_cell_at(link)?;
+        if !record.shape.may_have(key) {
+            record = self.single_cell_at(record.half(NEXT))?;
+        }
+        Some((record, record.words_behind(key)?))
     }
 }
 

@@ -15,7 +15,7 @@
 use super::core::{Core, Key};
 use super::geometry::SHARD_BYTES;
 use super::index::Find;
-use super::record::{ENTRY, FLAGS, NEXT, Record, kind, state_of, version_of};
+use super::record::{ENTRY, FLAGS, Record, kind, state_of, version_of};
 use super::shard::{FLUSHED, Locked, RECENCY, SEQUENCE};
 use super::statistics::Counter;
 use super::value::{Entry, Remaining, Value};
@@ -157,17 +157,6 @@ impl<'a> Core<'a> {
             flags: record.half(FLAGS),
             version,
         })
-    }
-
-    /// The record of a key as one look without loops finds it, with the words of its value, if it lies in one
-    /// cell and is one of the first two of its bucket. Whether it counts, [`is_sure`](Self::is_sure) says.
-    #[inline(always)]
-    fn at_once(self, key: &Key<'_>, link: u32) -> Option<(Record<'a>, &'a [AtomicU64])> {
-        let mut record = self.single_cell_at(link)?;
-        if !record.shape.may_have(key) {
-            record = self.single_cell_at(record.half(NEXT))?;
-        }
-        Some((record, record.words_behind(key)?))
     }
 
     /// True if a record is a live entry, and nothing was changing since the sequence was this.

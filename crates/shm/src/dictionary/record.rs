@@ -246,8 +246,10 @@ impl<'a> Record<'a> {
     pub fn words_behind(&self, key: &Key<'_>) -> Option<&'a [AtomicU64]> {
         let words: &[AtomicU64; CELL_WORDS] = self.head.words();
         let places = &words[FIXED_WORDS as usize + usize::from(self.shape.expires())..];
-        let is_it = self.shape.may_have(key) && are_bytes(places, key.bytes);
-        places.get(key.bytes.len().div_ceil(8)..).filter(|_| is_it)
+        if !self.shape.may_have(key) || !are_bytes(places, key.bytes) {
+            return None;
+        }
+        places.get(key.bytes.len().div_ceil(8)..)
     }
 
     /// The commit word.

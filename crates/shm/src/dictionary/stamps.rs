@@ -101,7 +101,7 @@ impl Locked<'_> {
     pub fn touch(&mut self, cell: u32) {
         if !self.core.geometry.exact {
             match self.half(TICKS) {
-                0 => self.begin_epoch(),
+                0 => Self::begin_epoch(self.core, self.shard),
                 left => self.set_half(TICKS, left - 1),
             }
         }
@@ -112,13 +112,14 @@ impl Locked<'_> {
     /// epoch is long, and entries in use are seldom marked anew. The shard gets its part of what is free,
     /// filled with entries like those that it has.
     #[cold]
-    fn begin_epoch(&mut self) {
-        let (live, used) = (self.field(LIVE), self.field(CELLS_USED).max(1));
-        let free = self.core.free_cells() / u64::from(self.core.geometry.shards);
+    fn begin_epoch(core: Core<'_>, shard: u32) {
+        let fields = core.fields_of(shard);
+        let (live, used) = (fields.load(LIVE), fields.load(CELLS_USED).max(1));
+        let free = core.free_cells() / u64::from(core.geometry.shards);
         let turn = live.saturating_add(free.saturating_mul(live) / used);
-        let most = u64::from(self.core.geometry.cells);
-        self.set_half(RECENCY, self.half(RECENCY).wrapping_add(1));
-        self.set_half(TICKS, (turn / EPOCHS_PER_TURN).min(most) as u32);
+        let most = u64::from(core.geometry.cells);
+        fields.store_half(RECENCY, fields.load_half(RECENCY).wrapping_add(1));
+        fields.store_half(TICKS, (turn / EPOCHS_PER_TURN).min(most) as u32);
     }
 
     /// Entries are thrown out: there is no free room to write to, whatever was there when the epoch began.

@@ -7,7 +7,7 @@
 
 use super::core::{Core, Key};
 use super::draft::{Content, Source};
-use super::record::{ENTRY, FLAGS, Record, commit_word, kind, version_of};
+use super::record::{ENTRY, FLAGS, Record, commit_word, kind, state_of, version_of};
 use super::room::{Built, Permit};
 use super::shard::{Locked, WRITES};
 use super::value::{Incremented, Number, SetOptions, Stored, Value};
@@ -92,14 +92,24 @@ impl<'a> Core<'a> {
     ) -> Result<Incremented> {
         // The usual case needs no room.
         let mut shard = self.lock(key.shard)?;
-        if let Some(live) = shard.old(key).filter(|old| old.is_live)
-            && let Some(value) = shard.add_in_place(&live.record, by)
-        {
+        if let Some(value) = shard.add_at_once(key, by) {
             return Ok(Incremented { value, forcible: false });
         }
         drop(shard);
+        self.incr_in_the_end(*key, by, initial, options)
+    }
+
+    /// The same in all other cases. The key comes by value, so that the usual way keeps it in registers.
+    #[inline(never)]
+    fn incr_in_the_end(
+        self,
+        key: Key<'_>,
+        by: Number,
+        initial: Option<Number>,
+        options: SetOptions,
+    ) -> Result<Incremented> {
         let lock = || self.lock(key.shard);
-        self.insist(lock, |shard| shard.incr(key, by, initial, options))
+        self.insist(lock, |shard| shard.incr(&key, by, initial, options))
     }
 }
 
@@ -255,10 +265,29 @@ impl<'a> Locked<'a> {
         version
     }
 
-    /// Adds to a number that stays of its kind; nothing if it is none, or would not.
+    /// Adds to a live number that one short look finds and that stays of its kind.
     #[inline(always)]
-    fn add_in_place(&mut self, record: &Record<'_>, by: Number) -> Option<Number> {
-        let [place] = record.value_places().filter(|_| record.shape.is_number())?;
+    fn add_at_once(&mut self, key: &Key<'_>, by: Number) -> Option<Number> {
+        let link = self.core.bucket(self.shard, key.bucket).load(Ordering::Relaxed);
+        let (record, words) = self.core.at_once(key, link)?;
+        let commit = record.commit();
+        if state_of(commit) != ENTRY || !record.shape.is_number() {
+            return None;
+        }
+        if self.is_over(&record, version_of(commit)) {
+            return None;
+        }
+        self.add_in_place(&record, words.first()?, by)
+    }
+
+    /// Adds to a number in its place if it stays of its kind.
+    #[inline(always)]
+    fn add_in_place(
+        &mut self,
+        record: &Record<'_>,
+        place: &AtomicU64,
+        by: Number,
+    ) -> Option<Number> {
         let after = sum(number_of(record.shape.kind(), place.load(Ordering::Relaxed)), by).ok()?;
         let (_, word) =
             number_word(after.into()).filter(|(kind, _)| *kind == record.shape.kind())?;
@@ -270,12 +299,14 @@ impl<'a> Locked<'a> {
     /// Adds to a live number, which may become one of the other kind.
     fn add_to(&mut self, key: &Key<'_>, live: Old<'a>, by: Number) -> Result<Number> {
         let record = live.record;
-        if let Some(after) = self.add_in_place(&record, by) {
+        let places = record.value_places().filter(|_| record.shape.is_number());
+        if let Some([place]) = places
+            && let Some(after) = self.add_in_place(&record, place, by)
+        {
             return Ok(after);
         }
         // An attempt that fails is a use, too.
         self.touch(record.cell);
-        let places = record.value_places().filter(|_| record.shape.is_number());
         let [place] = places.ok_or(Error::NotNumber)?;
         let after = sum(number_of(record.shape.kind(), place.load(Ordering::Relaxed)), by)?;
         let (after_kind, word) = number_word(after.into()).ok_or(Error::NotNumber)?;
