@@ -60,7 +60,7 @@ fn to_string(stack: &mut Stack<'_>) -> NativeResult {
 ///
 /// # Errors
 /// `bad "zone" argument`, as nginx says it.
-#[inline]
+#[inline(always)]
 pub fn dict<'a>(stack: &'a Stack<'_>) -> Result<&'a Opened, Raise> {
     match stack.userdata::<Dict>(1) {
         Some(dict) => Ok(&dict.0),
@@ -88,7 +88,7 @@ pub fn or_zone(stack: &Stack<'_>, raise: Raise) -> Raise {
 ///
 /// # Errors
 /// As [`dict`].
-#[inline]
+#[inline(always)]
 pub fn tidy_dict<'a>(stack: &'a Stack<'_>) -> Result<&'a Opened, Raise> {
     let dict = dict(stack)?;
     dict.tidy();

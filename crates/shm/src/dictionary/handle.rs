@@ -399,6 +399,7 @@ impl Dictionary {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotNumber`], [`Error::Overflow`], [`Error::NoMemory`].
+    #[inline]
     pub fn incr(
         &self,
         key: impl AsRef<[u8]>,

@@ -84,6 +84,8 @@ impl<'a> Core<'a> {
         }
     }
 
+    /// Apart, so that the look stays small where it is used.
+    #[inline(never)]
     fn tidy_if_due(self, due_us: u64) {
         if now_us() >= due_us || self.is_blocker_gone() {
             self.give_back(WITH_AN_OPERATION);

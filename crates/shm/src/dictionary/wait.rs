@@ -28,8 +28,9 @@ pub(super) const SLEEPER: u32 = 1;
 
 impl<'a> Core<'a> {
     /// The doorbell of a shard.
+    #[inline(always)]
     pub(super) fn doorbell(self, shard: u32) -> &'a AtomicU32 {
-        self.0.memory.half(self.geometry.shard_at(shard) + DOORBELL)
+        self.fields_of(shard).half(DOORBELL)
     }
 
     /// Wakes who waits for a change in a shard. Called after the change.

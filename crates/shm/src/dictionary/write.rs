@@ -83,6 +83,7 @@ impl<'a> Core<'a> {
     /// # Errors
     /// [`Error::NotFound`] without an entry and `initial`, [`Error::NotNumber`], [`Error::Overflow`],
     /// [`Error::NoMemory`], or a lock that could not be had.
+    #[inline(always)]
     pub fn incr(
         self,
         key: &Key<'_>,
