@@ -346,7 +346,7 @@ fn copy_words(places: &[AtomicU64], source: &Words<'_>, summed: u32, sum: &mut S
 
 /// Writes bytes, padded with zeros to words.
 #[inline(always)]
-fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
+pub fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut put = |place: &AtomicU64, word: u64| {
         place.store(word, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! What programs hold: a dictionary that is open in this process.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -16,6 +17,14 @@ use super::write::Condition;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::segment::{Backing, Header, Kind, Memfd, Posix, Segment, header};
+
+/// Largest buffer that a thread keeps for its next read.
+const BUFFER_KEPT_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// What values are copied to before it is known how many bytes they have. None is lost where reads nest.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// How to make a dictionary, and how to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,8 +261,12 @@ impl Dictionary {
     /// # Errors
     /// [`Error::ValueIsList`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<OwnedEntry>> {
-        let mut buffer = Vec::new();
-        Ok(self.get_into(key, &mut buffer)?.map(Entry::to_owned))
+        let mut buffer = BUFFER.take();
+        let entry = self.get_into(key, &mut buffer).map(|entry| entry.map(Entry::to_owned));
+        if buffer.capacity() <= BUFFER_KEPT_BYTES {
+            BUFFER.set(buffer);
+        }
+        entry
     }
 
     /// As [`get`](Self::get), with the bytes in a buffer that is used again and again. It grows as need be and

@@ -44,14 +44,21 @@ impl<'a> Core<'a> {
     }
 
     /// The record of a key as one look without loops finds it, with the words of its value, if it lies in one
-    /// cell and is one of the first two of its bucket. Whether it counts without the lock, the sequence says.
+    /// cell and is one of the first two of its bucket; and the link that leads to it. `first` is the link of the
+    /// bucket. Whether it counts without the lock, the sequence says.
     #[inline(always)]
-    pub fn at_once(self, key: &Key<'_>, link: u32) -> Option<(Record<'a>, &'a [AtomicU64])> {
-        let mut record = self.single_cell_at(link)?;
+    pub fn at_once(
+        self,
+        key: &Key<'_>,
+        first: &'a AtomicU32,
+    ) -> Option<(Record<'a>, &'a [AtomicU64], &'a AtomicU32)> {
+        let mut link = first;
+        let mut record = self.single_cell_at(link.load(Ordering::Relaxed))?;
         if !record.shape.may_have(key) {
-            record = self.single_cell_at(record.half(NEXT))?;
+            link = record.next();
+            record = self.single_cell_at(link.load(Ordering::Relaxed))?;
         }
-        Some((record, record.words_behind(key)?))
+        Some((record, record.words_behind(key)?, link))
     }
 }
 

@@ -23,7 +23,7 @@
 //! | [`cells`], [`spare`] | the allocator; what each shard keeps beside it |
 //! | [`record`], [`draft`], [`sum`] | the form of an entry, and how one comes to be |
 //! | [`shard`], [`index`], [`stamps`] | lock, buckets, order of use |
-//! | [`read`], [`write`], [`list`], [`walk`], [`wait`], `entries` | the operations |
+//! | [`read`], [`write`], [`overwrite`], [`list`], [`walk`], [`wait`], `entries` | the operations |
 //! | `lock_of_key` | locks that end with their owner, made of entries |
 //! | `counter` | numbers that many writers add to |
 //! | `update` | replacing a value by what a function makes of it |
@@ -51,6 +51,7 @@ pub(crate) mod hash;
 pub(crate) mod index;
 pub(crate) mod list;
 mod lock_of_key;
+pub(crate) mod overwrite;
 mod pieces;
 pub(crate) mod read;
 mod reclaim;

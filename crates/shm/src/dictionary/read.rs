@@ -196,8 +196,8 @@ impl<'a> Core<'a> {
     ) -> Result<Option<Entry<'b>>> {
         let fields = self.fields_of(key.shard);
         let before = fields.word(SEQUENCE).load(Ordering::Acquire);
-        let link = self.bucket(key.shard, key.bucket).load(Ordering::Relaxed);
-        if let Some((record, words)) = self.at_once(key, link) {
+        let first = self.bucket(key.shard, key.bucket);
+        if let Some((record, words, _)) = self.at_once(key, first) {
             let (kind, commit) = (record.shape.kind(), record.commit());
             let (flags, version) = (record.half(FLAGS), version_of(commit));
             if matches!(kind, kind::BYTES | kind::TABLE) {
@@ -219,7 +219,7 @@ impl<'a> Core<'a> {
                 }
             }
         }
-        if link == 0 && Self::is_unchanged(fields, before) {
+        if first.load(Ordering::Relaxed) == 0 && Self::is_unchanged(fields, before) {
             self.tally(Counter::Miss);
             return Ok(None);
         }
@@ -360,5 +360,110 @@ pub fn decode(value_kind: u8, word: u64, buffer: &[u8]) -> Value<'_> {
         kind::BYTES => Value::Bytes(buffer),
         kind::TABLE => Value::Table(buffer),
         _ => Value::Nil,
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use crate::{Dictionary, Options, Remaining, SetOptions, Value};
+
+    fn dictionary(size_bytes: u64) -> Dictionary {
+        Dictionary::create_unnamed("reads", &Options::new(size_bytes)).unwrap()
+    }
+
+    /// Options with an end in an hour, or with none.
+    fn options(has_end: bool) -> SetOptions {
+        SetOptions::default().flags(7).ttl_ms(if has_end { 3_600_000 } else { 0 })
+    }
+
+    #[test]
+    fn values_of_every_size_around_a_cell_come_back_under_keys_of_every_length() {
+        for (size_bytes, has_end) in [(1 << 20, false), (1 << 20, true), (2 << 20, false)] {
+            let dictionary = dictionary(size_bytes);
+            let mut buffer = Vec::new();
+            for key_length in 1..=48 {
+                let key = vec![key_length as u8; key_length];
+                for length in 0..=72 {
+                    let value = Vec::from_iter((0..length).map(|at| at as u8 ^ key_length as u8));
+                    let store = [Value::Bytes(&value), Value::Table(&value)][length % 2];
+                    let stored = dictionary.set(&key, store, options(has_end)).unwrap();
+                    let entry = dictionary.get_into(&key, &mut buffer).unwrap().unwrap();
+                    assert_eq!(entry.value, store, "{key_length}, {length}");
+                    assert_eq!((entry.flags, entry.version), (7, stored.version));
+                    assert!(!entry.is_stale);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_counters_work_under_keys_of_every_length() {
+        for (size_bytes, has_end) in [(1 << 20, false), (1 << 20, true), (2 << 20, true)] {
+            let dictionary = dictionary(size_bytes);
+            let mut buffer = Vec::new();
+            for key_length in 1..=80 {
+                let key = vec![key_length as u8; key_length];
+                let number = key_length as i64;
+                dictionary.set(&key, number.into(), options(has_end)).unwrap();
+                for by in [1, -3] {
+                    dictionary.incr(&key, by.into(), None, SetOptions::default()).unwrap();
+                }
+                let entry = dictionary.get_into(&key, &mut buffer).unwrap().unwrap();
+                assert_eq!((entry.value, entry.flags), (Value::Integer(number - 2), 7));
+                let endless = dictionary.ttl(&key).unwrap() == Remaining::Forever;
+                assert_eq!(endless, !has_end);
+                dictionary.incr(&key, 0.5.into(), None, SetOptions::default()).unwrap();
+                let entry = dictionary.get_into(&key, &mut buffer).unwrap().unwrap();
+                assert_eq!(entry.value, Value::Double(number as f64 - 1.5));
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_held_more_yields_the_value_alone() {
+        let dictionary = dictionary(1 << 20);
+        let set = |key, value| dictionary.set(key, value, SetOptions::default()).unwrap();
+        set("long", Value::Bytes(&[1; 500]));
+        set("short", Value::Bytes(b"three"));
+        set("empty", Value::Bytes(b""));
+        let mut buffer = Vec::new();
+        for (key, expected) in [("long", &[1; 500][..]), ("short", b"three"), ("empty", b"")] {
+            let entry = dictionary.get_into(key, &mut buffer).unwrap().unwrap();
+            assert_eq!(entry.value, Value::Bytes(expected));
+        }
+    }
+
+    #[test]
+    fn keys_at_the_end_of_long_chains_are_found_and_others_are_not() {
+        let dictionary = dictionary(2 << 20);
+        for number in 0..30_000_i64 {
+            dictionary.set(number.to_le_bytes(), number.into(), options(false)).unwrap();
+        }
+        let mut buffer = Vec::new();
+        for number in 0..60_000_i64 {
+            let entry = dictionary.get_into(number.to_le_bytes(), &mut buffer).unwrap();
+            let expected = (number < 30_000).then_some(Value::Integer(number));
+            assert_eq!(entry.map(|entry| entry.value), expected);
+        }
+        let figures = dictionary.statistics();
+        assert_eq!((figures.hits, figures.misses), (30_000, 30_000));
+    }
+
+    #[test]
+    fn what_was_flushed_or_has_ended_is_not_read() {
+        for size_bytes in [1 << 20, 2 << 20] {
+            let dictionary = dictionary(size_bytes);
+            let ends_soon = SetOptions::default().ttl_ms(1);
+            dictionary.set("ends", Value::Bytes(b"soon"), ends_soon).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(3));
+            let mut buffer = Vec::new();
+            assert_eq!(dictionary.get_into("ends", &mut buffer), Ok(None));
+            assert!(dictionary.get_stale("ends", &mut buffer).unwrap().unwrap().is_stale);
+            dictionary.set("stays", 1.into(), SetOptions::default()).unwrap();
+            dictionary.flush_all().unwrap();
+            assert_eq!(dictionary.get_into("stays", &mut buffer), Ok(None));
+            let begun = dictionary.incr("stays", 1.into(), Some(5.into()), SetOptions::default());
+            assert_eq!(begun.unwrap().value, 6.into());
+        }
     }
 }

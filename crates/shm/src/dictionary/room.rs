@@ -112,15 +112,24 @@ impl<'a> Core<'a> {
     pub fn insist<T>(
         self,
         lock: impl Fn() -> Result<Locked<'a>>,
-        mut operation: impl FnMut(&mut Locked<'a>) -> Result<T>,
+        operation: impl FnMut(&mut Locked<'a>) -> Result<T>,
     ) -> Result<T> {
-        let mut shard = lock()?;
-        let outcome = operation(&mut shard);
-        if !shard.is_kept_out() {
-            return outcome;
-        }
-        insist_further(shard, outcome, &lock, &mut operation)
+        insist(lock()?, lock, operation)
     }
+}
+
+/// The same where the shard is locked already.
+#[inline(always)]
+pub fn insist<'a, T>(
+    mut shard: Locked<'a>,
+    lock: impl Fn() -> Result<Locked<'a>>,
+    mut operation: impl FnMut(&mut Locked<'a>) -> Result<T>,
+) -> Result<T> {
+    let outcome = operation(&mut shard);
+    if !shard.is_kept_out() {
+        return outcome;
+    }
+    insist_further(shard, outcome, &lock, &mut operation)
 }
 
 /// The attempts after the first one, which is kept free of the loop: a compiler computes before a loop whatever

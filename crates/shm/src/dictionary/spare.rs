@@ -18,11 +18,12 @@ use crate::fault;
 use crate::sync::{Ordering, fence};
 
 /// A run in the field of a shard: its length above its cell; 0 for none.
-fn word_of(run: Run) -> u64 {
+pub fn word_of(run: Run) -> u64 {
     u64::from(run.length) << 32 | u64::from(run.cell)
 }
 
-fn run_of(word: u64) -> Run {
+/// The run that a field says.
+pub fn run_of(word: u64) -> Run {
     Run { cell: word as u32, length: (word >> 32) as u32 }
 }
 
@@ -77,7 +78,7 @@ impl Locked<'_> {
 
     /// True if nothing else has these cells. Damage and death may have left anything in the fields.
     #[inline(always)]
-    fn is_spare(&self, run: Run) -> bool {
+    pub fn is_spare(&self, run: Run) -> bool {
         let Run { cell, length } = run;
         let cells = self.core.geometry.cells;
         let own = Core::owner_byte(self.shard);

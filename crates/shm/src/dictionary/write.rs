@@ -8,7 +8,7 @@
 use super::core::{Core, Key};
 use super::draft::{Content, Source};
 use super::record::{ENTRY, FLAGS, Record, commit_word, kind, state_of, version_of};
-use super::room::{Built, Permit};
+use super::room::{Built, Permit, insist};
 use super::shard::{Locked, WRITES};
 use super::value::{Incremented, Number, SetOptions, Stored, Value};
 use crate::clock::now_us;
@@ -54,8 +54,28 @@ impl<'a> Core<'a> {
         options: SetOptions,
         condition: Condition,
     ) -> Result<Stored> {
-        let lock = || self.lock_to_store(key);
-        self.insist(lock, |shard| shard.store(key, value, options, condition))
+        let mut shard = self.lock_to_store(key)?;
+        if condition == Condition::Always
+            && !options.keep_ttl
+            && let Some(stored) = shard.overwrite_at_once(key, value, options)
+        {
+            return Ok(stored);
+        }
+        Self::store_in_the_end(shard, *key, value, options, condition)
+    }
+
+    /// The same in all other cases. The key comes by value, so that the usual way keeps it in registers.
+    #[inline(never)]
+    fn store_in_the_end(
+        shard: Locked<'a>,
+        key: Key<'_>,
+        value: Value<'_>,
+        options: SetOptions,
+        condition: Condition,
+    ) -> Result<Stored> {
+        let core = shard.core;
+        let lock = || core.lock_to_store(&key);
+        insist(shard, lock, |shard| shard.store(&key, value, options, condition))
     }
 
     /// Ends an entry. True if it was live.
@@ -256,7 +276,7 @@ impl<'a> Locked<'a> {
 
     /// Changes one word of an entry: the version first. Returns the version.
     #[inline(always)]
-    fn set_word(&mut self, record: &Record<'_>, place: &AtomicU64, word: u64) -> u64 {
+    pub fn set_word(&mut self, record: &Record<'_>, place: &AtomicU64, word: u64) -> u64 {
         self.open();
         let version = self.next_version();
         record.set_commit(commit_word(version, ENTRY));
@@ -269,8 +289,8 @@ impl<'a> Locked<'a> {
     /// Adds to a live number that one short look finds and that stays of its kind.
     #[inline(always)]
     fn add_at_once(&mut self, key: &Key<'_>, by: Number) -> Option<Number> {
-        let link = self.core.bucket(self.shard, key.bucket).load(Ordering::Relaxed);
-        let (record, words) = self.core.at_once(key, link)?;
+        let first = self.core.bucket(self.shard, key.bucket);
+        let (record, words, _) = self.core.at_once(key, first)?;
         let commit = record.commit();
         if state_of(commit) != ENTRY || !record.shape.is_number() {
             return None;
