@@ -1,6 +1,6 @@
 /*
 ** lhash.h
-** Hash of strings
+** Hash of strings, and whether two are the same
 ** (Moonhive's addition to Lua)
 */
 
@@ -79,6 +79,36 @@ l_sinline unsigned luaI_hashbytes (const char *s, size_t l, unsigned seed) {
   else a = b = 0;
   h = hashstep(h, a, b);
   return cast_uint(h ^ (h >> 32));
+}
+
+
+/*
+** Are so many bytes the same? Names are short: words that overlap need
+** no call.
+*/
+l_sinline int luaI_samebytes (const char *a, const char *b, size_t l) {
+  if (l >= 8) {
+    unsigned long long wa, wb;
+    for (; l > 8; a += 8, b += 8, l -= 8) {
+      memcpy(&wa, a, 8);
+      memcpy(&wb, b, 8);
+      if (wa != wb) return 0;
+    }
+    memcpy(&wa, a + l - 8, 8);
+    memcpy(&wb, b + l - 8, 8);
+    return wa == wb;
+  }
+  else if (l >= 4) {
+    unsigned wa, wb;
+    memcpy(&wa, a, 4);
+    memcpy(&wb, b, 4);
+    if (wa != wb) return 0;
+    memcpy(&wa, a + l - 4, 4);
+    memcpy(&wb, b + l - 4, 4);
+    return wa == wb;
+  }
+  else return l == 0 ||
+    (a[0] == b[0] && a[l / 2] == b[l / 2] && a[l - 1] == b[l - 1]);
 }
 
 #endif

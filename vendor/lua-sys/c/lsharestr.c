@@ -16,6 +16,7 @@
 #include "lua.h"
 
 #include "lgc.h"
+#include "lhash.h"
 #include "lobject.h"
 #include "lsharestr.h"
 #include "lstate.h"
@@ -158,36 +159,6 @@ static int growtable (void) {
 
 
 /*
-** Are so many bytes the same? Names are short: words that overlap need
-** no call.
-*/
-l_sinline int samebytes (const char *a, const char *b, size_t l) {
-  if (l >= 8) {
-    unsigned long long wa, wb;
-    for (; l > 8; a += 8, b += 8, l -= 8) {
-      memcpy(&wa, a, 8);
-      memcpy(&wb, b, 8);
-      if (wa != wb) return 0;
-    }
-    memcpy(&wa, a + l - 8, 8);
-    memcpy(&wb, b + l - 8, 8);
-    return wa == wb;
-  }
-  else if (l >= 4) {
-    unsigned wa, wb;
-    memcpy(&wa, a, 4);
-    memcpy(&wb, b, 4);
-    if (wa != wb) return 0;
-    memcpy(&wa, a + l - 4, 4);
-    memcpy(&wb, b + l - 4, 4);
-    return wa == wb;
-  }
-  else return l == 0 ||
-    (a[0] == b[0] && a[l / 2] == b[l / 2] && a[l - 1] == b[l - 1]);
-}
-
-
-/*
 ** The string itself, or NULL if it is dead. One in limbo is marked as seen
 ** by the same step that finds out that it is not dead.
 */
@@ -233,7 +204,7 @@ TString *luaI_findstring (const char *s, size_t l, unsigned hash) {
   }
   ts = slotstring(t, i);
   if (l_likely(ts != NULL && ts->shrlen == cast(ls_byte, l) &&
-               samebytes(s, rawgetshrstr(ts), l)))
+               luaI_samebytes(s, rawgetshrstr(ts), l)))
     return undead(ts);
   return findamong(s, l, hash);
 }
