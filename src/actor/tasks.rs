@@ -132,11 +132,14 @@ impl Tasks {
     }
 
     /// Ends a task that served a request and holds nothing else: what it still owes; or a fork or timer
-    /// that holds nothing. `None` if it is another kind of task or holds more, and has to be taken out; so
-    /// has one that was to answer by itself and did not.
+    /// that holds nothing. `None` if it is another kind of task, is traced or holds more, and has to be taken
+    /// out; so has one that was to answer by itself and did not.
     #[inline]
     pub(crate) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
         let task = self.get(key)?;
+        if task.request.is_traced() {
+            return None;
+        }
         let caller = task.caller.take();
         let owes = caller.as_ref().is_some_and(Caller::waits);
         let may_go = match task.role {
@@ -188,13 +191,17 @@ impl Tasks {
         Some(armed)
     }
 
-    /// What a timer will run that has not begun its task.
+    /// What timers will run that have not begun their tasks.
     #[inline]
-    pub(crate) fn armed_function(&self, key: Key) -> Option<&Reference> {
-        match self.slots.get(key)? {
+    pub(crate) fn armed_functions(
+        &self,
+        keys: impl Iterator<Item = Key> + Clone,
+    ) -> impl Iterator<Item = &Reference> {
+        self.slots.touch(keys.clone());
+        keys.filter_map(|key| match self.slots.get(key)? {
             Tenant::Armed(armed) => Some(&armed.function),
             Tenant::Task(_) => None,
-        }
+        })
     }
 
     /// A timer is due: begins its task, and returns what that is to run.

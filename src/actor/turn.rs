@@ -152,10 +152,11 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let ahead = due.ahead();
         if ahead.len() > 1 {
             let tasks = self.state.tasks.borrow();
-            self.stack.warm(ahead.iter().filter_map(|alarm| match alarm.unpack() {
-                Alarm::Begin(key) => tasks.armed_function(Key::from_bits(key)),
+            let keys = ahead.iter().filter_map(|alarm| match alarm.unpack() {
+                Alarm::Begin(key) => Some(Key::from_bits(key)),
                 _ => None,
-            }));
+            });
+            self.stack.warm(tasks.armed_functions(keys));
         }
         due.next().map(|alarm| Message::Alarm(alarm.unpack()))
     }

@@ -392,7 +392,7 @@ fn a_message_may_become_a_part_of_the_one_that_came_last() {
     let mut batch = Batch::default();
     mailbox.take(&mut batch);
     assert!(mailbox.push_joining(Letter(21), join).expect("open").wake, "what was taken is full");
-    mailbox.push_joining(Letter(31), join).expect("open");
+    assert_eq!(mailbox.push_joining(Letter(31), join).expect("open").depth, 3);
     let mut numbers = Vec::new();
     while !batch.is_finished() || mailbox.has_news() {
         numbers.extend(std::iter::from_fn(|| batch.pop(&mailbox)).map(|letter| letter.0));

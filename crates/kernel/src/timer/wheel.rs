@@ -17,7 +17,9 @@
 //! Timers live in a slab, and their indices in [lists](super::lists). 16 bytes and the payload each, and 5 in a
 //! list.
 
-use super::lists::{Block, DUE, Links, Lists, NONE, sentinel_of};
+use std::hint::black_box;
+
+use super::lists::{BLOCK_ITEMS, Block, DUE, Links, Lists, NONE, sentinel_of};
 use crate::chunks::Chunks;
 
 /// To know the earliest deadline of a slot of a higher level, its list is walked this far.
@@ -118,6 +120,8 @@ impl<P> Wheel<P> {
     fn fire_of(&mut self, number: u32, limit: usize, fire: &mut impl FnMut(P)) -> usize {
         let Self { entries, free_entry, lists, .. } = self;
         let block = &mut lists.blocks[number as usize];
+        let end = block.end.min(block.start.saturating_add(limit.min(BLOCK_ITEMS) as u8));
+        touch(entries, &block.items[usize::from(block.start)..usize::from(end)]);
         let mut fired = 0;
         while block.live > 0 && fired < limit {
             let index = block.items[usize::from(block.start)];
@@ -196,7 +200,9 @@ impl<P> Wheel<P> {
             let Block { links, start, end, items, .. } = self.lists.blocks[number as usize];
             // Freed first: its memory is at hand for the next block that is needed.
             self.lists.free(number);
-            for index in &items[usize::from(start)..usize::from(end)] {
+            let items = &items[usize::from(start)..usize::from(end)];
+            touch(&self.entries, items);
+            for index in items {
                 if *index != NONE {
                     let entry = &mut self.entries[*index as usize];
                     entry.place = self.lists.append(entry.deadline_ms, *index);
@@ -206,6 +212,14 @@ impl<P> Wheel<P> {
         }
         true
     }
+}
+
+/// Reads a part of each of several entries, so that memory answers for all of them at once. Nothing in
+/// between has to wait for an answer, as what is done with an entry does.
+#[inline]
+fn touch<P>(entries: &Chunks<Entry<P>>, indices: &[u32]) {
+    let read = |index: &u32| entries.get(*index as usize).map_or(0, |entry| entry.generation);
+    black_box(indices.iter().fold(0, |all, index| all ^ read(index)));
 }
 
 /// Returns an entry whose payload was taken to the free list.
