@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moonhive_kernel::address::Address;
+use moonhive_kernel::timer::TimerKey;
 
 use super::alarm::Alarm;
 use super::end::End;
@@ -52,10 +53,21 @@ impl State {
         first: i32,
         delay: Duration,
     ) -> Result<Key, Fault> {
+        self.timer_by(stack, first, |key| self.arm(delay, Alarm::Begin(key.to_bits())))
+    }
+
+    /// The same for a task that begins with the alarm which `arm` sets.
+    #[inline]
+    pub(super) fn timer_by(
+        &self,
+        stack: &mut Stack<'_>,
+        first: i32,
+        arm: impl FnOnce(Key) -> Result<TimerKey, Fault>,
+    ) -> Result<Key, Fault> {
         let request = self.request();
         let mut kept = Some(keep_function(stack, first));
         let inserted = self.tasks.borrow_mut().insert_armed(TASKS_MAX, |key| {
-            let alarm = self.arm(delay, Alarm::Begin(key.to_bits()))?;
+            let alarm = arm(key)?;
             let function = kept.take().expect("it was kept just now");
             Ok(Armed { function, alarm, request })
         });
@@ -343,8 +355,8 @@ impl Turn<'_, '_> {
         let Some(function) = function else { return self.begin_again(key) };
         let coroutine = self.stack.coroutine();
         let mut stack = self.stack.in_coroutine(&coroutine);
-        let values = push_function(&mut stack, &function);
-        stack.release(function);
+        stack.push_released(function);
+        let values = spread_list(&mut stack);
         self.resume(key, coroutine, values, None);
     }
 
@@ -490,6 +502,12 @@ pub(super) fn keep_function(stack: &mut Stack<'_>, first: i32) -> Reference {
 /// Pushes what [`keep_function`] kept; returns the number of arguments.
 fn push_function(stack: &mut Stack<'_>, function: &Reference) -> i32 {
     stack.push_kept(function);
+    spread_list(stack)
+}
+
+/// Spreads what was kept, if it is a list; returns the number of arguments.
+#[inline]
+fn spread_list(stack: &mut Stack<'_>) -> i32 {
     if stack.kind(-1) == Kind::Table { spread(stack) } else { 0 }
 }
 

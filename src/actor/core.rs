@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
+use std::vec::Drain;
 
 use moonhive_kernel::address::{Address, AddressTable};
 use moonhive_kernel::mailbox::Limits;
@@ -47,6 +48,24 @@ pub(crate) enum Timer {
     Service { service: Arc<Service>, alarm: PackedAlarm },
     /// Time to give memory back.
     Trim,
+}
+
+impl Timer {
+    /// Whether both concern the same service.
+    fn is_together_with(&self, other: &Timer) -> bool {
+        let (Timer::Service { service, .. }, Timer::Service { service: its, .. }) = (self, other)
+        else {
+            return false;
+        };
+        Arc::ptr_eq(service, its)
+    }
+
+    fn into_alarm(self) -> Option<PackedAlarm> {
+        match self {
+            Timer::Service { alarm, .. } => Some(alarm),
+            Timer::Trim => None,
+        }
+    }
 }
 
 /// Timers are many.
@@ -526,11 +545,26 @@ impl Workload for Core {
     fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {
         match timer {
             Timer::Service { service, alarm } => {
-                service.post(Message::Alarm(alarm.unpack()));
+                service.post_alarms(Message::Alarm(alarm.unpack()));
             }
             Timer::Trim => {
                 self.trim.begin();
                 self.handle.send_errand();
+            }
+        }
+    }
+
+    fn expire_all(&self, timers: &mut Drain<'_, Timer>, worker: &WorkerContext<'_, Self>) {
+        while let Some(timer) = timers.next() {
+            let more = timers.as_slice().iter().take_while(|other| timer.is_together_with(other));
+            match (more.count(), timer) {
+                (0, timer) | (_, timer @ Timer::Trim) => self.expire(timer, worker),
+                (more, Timer::Service { service, alarm }) => {
+                    let mut alarms = Vec::with_capacity(more + 1);
+                    alarms.push(alarm);
+                    alarms.extend(timers.by_ref().take(more).filter_map(Timer::into_alarm));
+                    service.post_alarms(Message::Alarms(alarms));
+                }
             }
         }
     }

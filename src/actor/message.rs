@@ -9,7 +9,7 @@ use std::sync::Arc;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, PackedAlarm};
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::parting::Parted;
@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Failure { session: u64, fault: Box<Fault> },
     /// A timer has expired.
     Alarm(Alarm),
+    /// Several have, in this order.
+    Alarms(Vec<PackedAlarm>),
     /// What the wait of that session is for has come about outside the host.
     Rung { session: u64 },
     /// A service that is watched under that key has ended.
@@ -177,6 +179,19 @@ impl Message {
         }
     }
 
+    /// Adds alarms to the message that came last, if that holds alarms as well; otherwise they come back.
+    pub(super) fn join_alarms(last: &mut Message, alarms: Message) -> Option<Message> {
+        match (&mut *last, alarms) {
+            (Message::Alarms(all), Message::Alarm(alarm)) => all.push(alarm.pack()),
+            (Message::Alarms(all), Message::Alarms(more)) => all.extend(more),
+            (Message::Alarm(first), Message::Alarm(alarm)) => {
+                *last = Message::Alarms(vec![first.pack(), alarm.pack()]);
+            }
+            (_, alarms) => return Some(alarms),
+        }
+        None
+    }
+
     /// The same when the sender itself is told by other means.
     pub(crate) fn disarm(self) {
         if let Message::Start { caller, .. }
@@ -202,5 +217,26 @@ impl Measured for Message {
 
     fn is_displaceable(&self) -> bool {
         matches!(self, Message::Request { .. } | Message::Numbered { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_become_one_message_and_nothing_else_does() {
+        let alarm = |number| Message::Alarm(Alarm::Begin(number));
+        let mut last = alarm(1);
+        assert!(Message::join_alarms(&mut last, alarm(2)).is_none());
+        assert!(Message::join_alarms(&mut last, alarm(3)).is_none());
+        let more = Message::Alarms(vec![Alarm::Begin(4).pack(), Alarm::Begin(5).pack()]);
+        assert!(Message::join_alarms(&mut last, more).is_none());
+        let Message::Alarms(all) = &last else { panic!("alarms") };
+        let numbers: Vec<Alarm> = all.iter().map(|alarm| alarm.unpack()).collect();
+        assert_eq!(numbers, (1..6).map(Alarm::Begin).collect::<Vec<_>>());
+        let mut other = Message::Rung { session: 1 };
+        assert!(Message::join_alarms(&mut other, alarm(6)).is_some());
+        assert!(matches!(other, Message::Rung { session: 1 }));
     }
 }

@@ -48,6 +48,7 @@ mod alarm;
 mod begin;
 mod boot;
 mod core;
+mod due;
 mod end;
 mod every;
 mod exit;

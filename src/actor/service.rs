@@ -279,6 +279,13 @@ impl Service {
         }
     }
 
+    /// Posts an alarm or several. Those that nothing has come between lie in one message.
+    pub(super) fn post_alarms(self: &Arc<Self>, alarms: Message) {
+        if let Ok(pushed) = self.mailbox.push_joining(alarms, Message::join_alarms) {
+            self.wake_if(pushed.wake);
+        }
+    }
+
     /// The same for the message with which a service begins: whoever waits for it is told if somebody was
     /// quicker and has killed the service.
     pub(crate) fn post_or_reject(self: &Arc<Self>, message: Message) {

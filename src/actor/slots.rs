@@ -5,6 +5,8 @@
 //! Napkin: insert, look up and remove are an index and a compare (2 ns); a slot costs its value
 //! and 8 bytes, and is used again by the next insert.
 
+use std::hint::black_box;
+
 use moonhive_kernel::chunks::Chunks;
 
 /// Bits of a key that name the slot; the rest is the epoch.
@@ -97,6 +99,33 @@ impl<T> Slots<T> {
         Ok(key)
     }
 
+    /// Stores the value that `make` makes of its key. What was [left](Self::leave) in the slot comes
+    /// back; `None` when every slot is taken.
+    ///
+    /// # Errors
+    /// What `make` fails with; nothing is stored then.
+    #[inline]
+    pub fn insert_with<E>(
+        &mut self,
+        make: impl FnOnce(Key) -> Result<T, E>,
+    ) -> Result<Option<(Key, Option<T>)>, E> {
+        let Some(&index) = self.free.last() else {
+            let index = self.slots.len();
+            if index >= Self::CAPACITY_MAX {
+                return Ok(None);
+            }
+            let key = Key::new(index, self.first_epoch);
+            self.slots.push(Slot { epoch: key.epoch(), value: Some(make(key)?) });
+            return Ok(Some((key, None)));
+        };
+        let slot = &mut self.slots[index as usize];
+        let key = Key::new(index as usize, slot.epoch.wrapping_add(1));
+        let left = slot.value.replace(make(key)?);
+        slot.epoch = key.epoch();
+        self.free.pop();
+        Ok(Some((key, left)))
+    }
+
     /// The key that the next value gets; `None` when every slot is taken.
     #[inline]
     pub fn next_key(&self) -> Option<Key> {
@@ -141,6 +170,21 @@ impl<T> Slots<T> {
     #[inline]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         self.slot_of(key)?.value.as_mut()
+    }
+
+    /// The same, to be looked at.
+    #[inline]
+    pub fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(key.index())?;
+        if slot.epoch == key.epoch() { slot.value.as_ref() } else { None }
+    }
+
+    /// Reads a part of each of several slots, so that memory answers for all of them at once and they are at
+    /// hand afterwards.
+    #[inline]
+    pub fn touch(&self, keys: impl Iterator<Item = Key>) {
+        let epochs = keys.map(|key| self.slots.get(key.index()).map_or(0, |slot| slot.epoch));
+        black_box(epochs.fold(0, |all, epoch| all ^ epoch));
     }
 
     /// Takes the value out; its key and every older one find nothing from now on.
@@ -230,6 +274,22 @@ mod tests {
         assert!(slots.revive().is_none());
         assert_eq!(slots.remove(new), Some("new"));
         assert!(slots.revive().is_none(), "what was taken out is gone");
+    }
+
+    #[test]
+    fn a_value_is_made_of_its_key_or_not_at_all() {
+        let mut slots = Slots::default();
+        let failed = slots.insert_with(|_| Err::<u64, &str>("no"));
+        assert_eq!((failed, slots.len()), (Err("no"), 0));
+        let made = slots.insert_with(|key| Ok::<u64, ()>(key.to_bits()));
+        let (key, left) = made.expect("made").expect("there is room");
+        assert_eq!((slots.get(key), left), (Some(&key.to_bits()), None));
+        slots.leave(key);
+        assert_eq!(slots.get(key), None);
+        assert_eq!(slots.insert_with(|_| Err::<u64, &str>("no")), Err("no"));
+        let (next, left) = slots.insert_with(|_| Ok::<u64, ()>(7)).expect("made").expect("room");
+        assert_eq!((next.index(), left), (key.index(), Some(key.to_bits())));
+        assert_eq!((slots.get(key), slots.get(next), slots.len()), (None, Some(&7), 1));
     }
 
     #[test]

@@ -110,17 +110,14 @@ impl Tasks {
         limit: usize,
         arm: impl FnOnce(Key) -> Result<Armed, E>,
     ) -> Result<Option<Key>, E> {
-        let key = self.slots.next_key().filter(|_| self.slots.len() < limit);
-        let Some(key) = key else { return Ok(None) };
-        let armed = Tenant::Armed(arm(key)?);
-        match self.slots.revive() {
-            Some((_, left)) => {
-                self.left -= 1;
-                if let Tenant::Task(task) = std::mem::replace(left, armed) {
-                    self.reuse(task);
-                }
-            }
-            None => drop(self.slots.insert(armed)),
+        if self.slots.len() >= limit {
+            return Ok(None);
+        }
+        let inserted = self.slots.insert_with(|key| arm(key).map(Tenant::Armed))?;
+        let Some((key, left)) = inserted else { return Ok(None) };
+        if let Some(Tenant::Task(task)) = left {
+            self.left -= 1;
+            self.reuse(task);
         }
         self.alive += 1;
         Ok(Some(key))
@@ -135,14 +132,14 @@ impl Tasks {
     }
 
     /// Ends a task that served a request and holds nothing else: what it still owes; or a fork or timer
-    /// that holds nothing. `None` if it is another kind of task or holds more, and has to be taken out; so
-    /// has one that was to answer by itself and did not.
+    /// that holds nothing. `None` if it is another kind of task, is traced or holds more, and has to be taken
+    /// out; so has one that was to answer by itself and did not.
     #[inline]
     pub(crate) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
-        if self.left >= LEFT_MAX {
+        let task = self.get(key)?;
+        if task.request.is_traced() {
             return None;
         }
-        let task = self.get(key)?;
         let caller = task.caller.take();
         let owes = caller.as_ref().is_some_and(Caller::waits);
         let may_go = match task.role {
@@ -154,8 +151,14 @@ impl Tasks {
             task.caller = caller;
             return None;
         }
-        self.slots.leave(key);
-        self.left += 1;
+        if self.left < LEFT_MAX {
+            self.slots.leave(key);
+            self.left += 1;
+        } else if let Some(Tenant::Task(task)) = self.slots.remove(key)
+            && self.spare.len() < SPARE_MAX
+        {
+            self.spare.push(task);
+        }
         self.alive -= 1;
         Some(caller)
     }
@@ -188,7 +191,21 @@ impl Tasks {
         Some(armed)
     }
 
+    /// What timers will run that have not begun their tasks.
+    #[inline]
+    pub(crate) fn armed_functions(
+        &self,
+        keys: impl Iterator<Item = Key> + Clone,
+    ) -> impl Iterator<Item = &Reference> {
+        self.slots.touch(keys.clone());
+        keys.filter_map(|key| match self.slots.get(key)? {
+            Tenant::Armed(armed) => Some(&armed.function),
+            Tenant::Task(_) => None,
+        })
+    }
+
     /// A timer is due: begins its task, and returns what that is to run.
+    #[inline]
     pub(crate) fn begin_armed(&mut self, key: Key) -> Option<Reference> {
         let tenant = self.slots.get_mut(key)?;
         let Tenant::Armed(armed) = tenant else { return None };
@@ -307,12 +324,15 @@ mod tests {
         let insert = |tasks: &mut Tasks| {
             tasks.insert(Task::new(Stage::Running, Role::Fork), 1000).ok().unwrap()
         };
-        let keys: Vec<Key> = (0..LEFT_MAX + 2).map(|_| insert(&mut tasks)).collect();
-        let ended = keys.iter().filter(|key| tasks.end_simple(**key).is_some()).count();
-        assert_eq!((ended, tasks.len()), (LEFT_MAX, 2));
-        let next = insert(&mut tasks);
-        assert!(tasks.end_simple(next).is_some(), "its slot was taken again");
-        assert!(tasks.end_simple(keys[LEFT_MAX]).is_none());
+        let count = LEFT_MAX + SPARE_MAX + 2;
+        let keys: Vec<Key> = (0..count).map(|_| insert(&mut tasks)).collect();
+        assert!(keys.iter().all(|key| tasks.end_simple(*key).is_some()));
+        assert!(keys.iter().all(|key| tasks.end_simple(*key).is_none()), "each ends once");
+        assert_eq!((tasks.left, tasks.spare.len(), tasks.len()), (LEFT_MAX, SPARE_MAX, 0));
+        assert!(!tasks.any_alive());
+        let again: Vec<Key> = (0..count).map(|_| insert(&mut tasks)).collect();
+        assert_eq!((tasks.left, tasks.spare.len(), tasks.len()), (0, 0, count));
+        assert!(again.iter().all(|key| !keys.contains(key)));
     }
 
     #[test]

@@ -119,6 +119,12 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     /// The next message, control messages first.
     fn next_message(&mut self) -> Option<Message> {
         let mailbox = self.state.service.mailbox();
+        if !self.state.due.borrow().is_empty() {
+            if mailbox.control_waits() {
+                mailbox.take(self.batch);
+            }
+            return self.batch.pop_control(mailbox).or_else(|| self.next_alarm());
+        }
         if self.batch.is_empty() {
             if self.batch.is_finished() && !mailbox.has_news() {
                 return None;
@@ -130,7 +136,29 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         } else if mailbox.control_waits() {
             mailbox.take(self.batch);
         }
-        self.batch.pop(mailbox)
+        match self.batch.pop(mailbox) {
+            Some(Message::Alarms(alarms)) => {
+                self.state.due.borrow_mut().put(alarms);
+                self.next_alarm()
+            }
+            message => message,
+        }
+    }
+
+    /// The next of the alarms that came together. What those after it run lies scattered in memory, which
+    /// is asked for it here.
+    fn next_alarm(&mut self) -> Option<Message> {
+        let mut due = self.state.due.borrow_mut();
+        let ahead = due.ahead();
+        if ahead.len() > 1 {
+            let tasks = self.state.tasks.borrow();
+            let keys = ahead.iter().filter_map(|alarm| match alarm.unpack() {
+                Alarm::Begin(key) => Some(Key::from_bits(key)),
+                _ => None,
+            });
+            self.stack.warm(tasks.armed_functions(keys));
+        }
+        due.next().map(|alarm| Message::Alarm(alarm.unpack()))
     }
 
     /// Whether others should have the worker now.
@@ -194,6 +222,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Answer { session, payload } => self.answered(session, &payload),
             Message::Failure { session, fault } => self.wait_failed(session, fault),
             Message::Alarm(alarm) => self.alarmed(alarm),
+            // Of these the turn hands out one after the other.
+            Message::Alarms(alarms) => self.state.due.borrow_mut().put(alarms),
             Message::Rung { session } => self.rung(session),
             Message::Start { caller, arguments } => self.start(caller, &arguments),
             Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),

@@ -9,7 +9,7 @@
 use std::ffi::c_int;
 use std::ops::RangeInclusive;
 
-use moonhive_lua_sys::lua;
+use moonhive_lua_sys::{host, lua};
 
 use super::context::Context;
 use super::stack::Stack;
@@ -62,8 +62,8 @@ impl Stack<'_> {
         }
         let free = self.context().free_slots.borrow_mut().pop();
         let slot = free.unwrap_or_else(|| self.add_slots());
-        // SAFETY: there is a value, the registry is a table, and memory is not refused.
-        unsafe { lua::lua_rawseti(self.state(), lua::LUA_REGISTRYINDEX, slot.into()) };
+        // SAFETY: there is a value, the slot holds one, and memory is not refused.
+        unsafe { host::lua_keepvalue(self.state(), slot as c_int) };
         Reference { slot, vm, is_nil: false }
     }
 
@@ -103,6 +103,34 @@ impl Stack<'_> {
         unsafe {
             lua::lua_rawgeti(self.state(), lua::LUA_REGISTRYINDEX, reference.slot.into());
         }
+    }
+
+    /// Pushes a kept value and lets go of it.
+    pub fn push_released(&mut self, reference: Reference) {
+        self.assert_keeps(&reference);
+        self.take_slot();
+        if reference.is_nil {
+            // SAFETY: there is room.
+            return unsafe { lua::lua_pushnil(self.state()) };
+        }
+        // SAFETY: there is room, and the slot holds a value.
+        unsafe { host::lua_takekept(self.state(), reference.slot()) };
+        // Given back once, because the handle cannot be copied.
+        self.context().free_slots.borrow_mut().push(reference.slot);
+    }
+
+    /// Several functions will be called soon that lie wherever they were made: has memory bring them. A hint
+    /// that changes nothing, whatever the references keep.
+    pub fn warm<'a>(&mut self, references: impl Iterator<Item = &'a Reference>) {
+        let mut slots: [c_int; host::WARM_MAX] = [0; host::WARM_MAX];
+        let mut count = 0;
+        for (slot, reference) in slots.iter_mut().zip(references) {
+            self.assert_keeps(reference);
+            *slot = reference.slot();
+            count += 1;
+        }
+        // SAFETY: the state is live, and there are as many slots.
+        unsafe { host::lua_warmkept(self.state(), slots.as_ptr(), count) };
     }
 
     /// Lets go of a kept value.

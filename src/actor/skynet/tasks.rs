@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
+use moonhive_kernel::timer::TimerKey;
+
 use super::Skynet;
 use crate::actor::alarm::Alarm;
-use crate::actor::begin::keep_function;
 use crate::actor::fault::{Code, Fault};
 use crate::actor::message::Message;
 use crate::actor::service::Service;
 use crate::actor::slots::Key;
 use crate::actor::state::State;
-use crate::actor::task::{Role, Stage, Task, Wait};
+use crate::actor::task::{Role, Stage, Wait};
 use crate::actor::token::Token;
 use crate::vm::{Coroutine, Stack};
 
@@ -99,7 +100,7 @@ impl State {
         self.waiters.borrow_mut().add(token.clone(), session);
         self.set_wait(Wait::Token(token));
         let alarm = Alarm::Wait(session & Alarm::SESSION_MASK);
-        self.service.post(Message::Alarm(alarm));
+        self.service.post_alarms(Message::Alarm(alarm));
         Ok(())
     }
 
@@ -113,11 +114,8 @@ impl State {
         stack: &mut Stack<'_>,
         first: i32,
     ) -> Result<Key, Fault> {
-        let mut task = Task::new(Stage::Armed, Role::Fork);
-        task.request = self.request();
-        task.function = Some(keep_function(stack, first));
-        let key = self.insert_or_release(stack, task)?;
-        self.service.post(Message::Alarm(Alarm::Begin(key.to_bits())));
+        let key = self.timer_by(stack, first, |_| Ok(TimerKey::NONE))?;
+        self.service.post_alarms(Message::Alarm(Alarm::Begin(key.to_bits())));
         self.note_sent(&self.service);
         Ok(key)
     }

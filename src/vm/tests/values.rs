@@ -153,6 +153,51 @@ fn slots_of_released_references_are_used_again() {
     assert_eq!(stack.raw_len(lua::LUA_REGISTRYINDEX), slots);
 }
 
+#[test]
+fn a_kept_value_is_pushed_and_let_go_of_at_once() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    let slots = stack.raw_len(lua::LUA_REGISTRYINDEX);
+    for round in 0..1000 {
+        stack.push_integer(round);
+        let number = stack.keep();
+        stack.push_table(0, 0);
+        let table = stack.keep();
+        stack.push_nil();
+        let nil = stack.keep();
+        if round % 100 == 0 {
+            stack.collect();
+        }
+        for reference in [nil, table, number] {
+            stack.push_released(reference);
+        }
+        assert_eq!((stack.kind(-3), stack.kind(-2)), (Kind::Nil, Kind::Table));
+        assert_eq!(stack.integer(-1), Some(round));
+        stack.pop(3);
+    }
+    assert!(stack.raw_len(lua::LUA_REGISTRYINDEX) < slots + 8, "the slots were used again");
+}
+
+#[test]
+fn memory_is_asked_for_whatever_references_keep() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    let mut kept = keep_numbers(&mut stack);
+    let code = b"local a, b, c, d, e, f, g, h, i = 1, 2, 3, 4, 5, 6, 7, 8, 9
+        return function() return a, b, c, d, e, f, g, h, i end, function() end, print, {}";
+    stack.load(code, "=warm", LoadMode::Text).unwrap();
+    stack.call(0, 4).unwrap();
+    kept.extend((0..4).map(|_| stack.keep()));
+    stack.push_nil();
+    kept.push(stack.keep());
+    stack.warm(std::iter::empty());
+    stack.warm(kept.iter());
+    stack.warm(kept.iter().rev());
+    stack.push_kept(&kept[103]);
+    stack.call(0, 9).unwrap();
+    assert_eq!((stack.integer(-9), stack.integer(-1)), (Some(1), Some(9)));
+}
+
 fn keep_numbers(stack: &mut Stack<'_>) -> Vec<Reference> {
     let mut keep = |number| {
         stack.push_integer(number);

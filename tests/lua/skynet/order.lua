@@ -65,6 +65,72 @@ skynet.start(function()
     equal(noted(), "BREAK")
   end)
 
+  test("timers that are due together run as they were armed, and forks between them", function()
+    local main, count, numbers = coroutine.running(), 300, {}
+    for number = 1, count do
+      skynet.timeout(1, function()
+        numbers[#numbers + 1] = number
+        skynet.fork(function()
+          numbers[#numbers + 1] = -number
+          if number == count then
+            skynet.wakeup(main)
+          end
+        end)
+      end)
+    end
+    -- All of them are due before the first one runs.
+    local begun = skynet.hpc()
+    while skynet.hpc() - begun < 30000000 do
+    end
+    skynet.wait(main)
+    equal(#numbers, 2 * count)
+    for number = 1, count do
+      equal(numbers[2 * number - 1], number)
+      equal(numbers[2 * number], -number)
+    end
+  end)
+
+  test("a timer calls those off that are due together with it", function()
+    local main, timers, ran = coroutine.running(), {}, {}
+    for number = 1, 100 do
+      timers[number] = skynet.timeout(1, function()
+        ran[#ran + 1] = number
+        if number == 1 then
+          for other = 2, 100, 2 do
+            equal(timers[other]:cancel(), true)
+          end
+        end
+        if number == 99 then
+          skynet.wakeup(main)
+        end
+      end)
+    end
+    local begun = skynet.hpc()
+    while skynet.hpc() - begun < 30000000 do
+    end
+    skynet.wait(main)
+    equal(#ran, 50)
+    for position, number in ipairs(ran) do
+      equal(number, 2 * position - 1)
+    end
+  end)
+
+  test("many timers without time keep their places among the messages", function()
+    for number = 1, 40 do
+      if number % 8 == 0 then
+        skynet.send(skynet.self(), "lua", "message" .. number)
+      else
+        skynet.timeout(0, note(number))
+      end
+    end
+    skynet.yield()
+    local expected = {}
+    for number = 1, 40 do
+      expected[number] = (number % 8 == 0 and "message" or "") .. number
+    end
+    equal(noted(), table.concat(expected, " "))
+  end)
+
   test("forks run before the next message, also those of forks", function()
     skynet.send(skynet.self(), "lua", "message")
     skynet.fork(function()

@@ -1,4 +1,4 @@
-//! Declarations of `c/lhost.h`, `c/lblank.h`, `c/lrequire.h` and `c/lyield.h`: what a host needs of a VM that runs its natives.
+//! Declarations of `c/lhost.h`, `c/lkeep.h`, `c/lblank.h`, `c/lrequire.h` and `c/lyield.h`: what a host needs of a VM that runs its natives.
 
 use std::ffi::c_int;
 
@@ -14,6 +14,9 @@ pub const BLOCK_TRY: usize = 65;
 
 /// Upvalues of [`lua_requiremodule`], in the order of `c/lrequire.h`.
 pub const REQUIRE_UPVALUES: c_int = 6;
+
+/// Slots that [`lua_warmkept`] looks at in one call.
+pub const WARM_MAX: usize = 16;
 
 unsafe extern "C-unwind" {
     /// The collector stands still while any bit of this word is set. It lives as long as the state
@@ -48,6 +51,14 @@ unsafe extern "C-unwind" {
         name: c_int,
         chain: c_int,
     ) -> c_int;
+    /// Pops a value into a slot of the registry that holds one.
+    pub fn lua_keepvalue(state: *mut lua_State, slot: c_int);
+    /// Pushes the value in a slot of the registry, for which there must be room, and leaves `false` in its
+    /// place.
+    pub fn lua_takekept(state: *mut lua_State, slot: c_int);
+    /// Asks memory for the functions in slots of the registry, [`WARM_MAX`] at most, and for what they need
+    /// to run. Nothing changes.
+    pub fn lua_warmkept(state: *mut lua_State, slots: *const c_int, count: c_int);
     /// 1 if the coroutine ends as soon as the running C function returns: nothing but returns follows, and
     /// nothing is to be closed.
     pub fn lua_endsnext(state: *mut lua_State) -> c_int;

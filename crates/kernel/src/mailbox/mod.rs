@@ -173,6 +173,40 @@ impl<T: Measured> Mailbox<T> {
         Ok(self.append(&mut lanes, message, size_bytes))
     }
 
+    /// The same, but the message may become a part of the one that came last: `join` gets both, and gives
+    /// back what does not go together.
+    ///
+    /// # Errors
+    /// [`Refusal::Closed`] after [`close`](Self::close).
+    pub fn push_joining(
+        &self,
+        message: T,
+        join: impl FnOnce(&mut T, T) -> Option<T>,
+    ) -> Result<Pushed, Refusal<T>> {
+        let mut lanes = self.lanes.lock();
+        if lanes.closed {
+            return Err(Refusal::Closed(message));
+        }
+        let message = match lanes.ordinary.back_mut() {
+            None => message,
+            Some(last) => {
+                let before_bytes = last.size_bytes();
+                let left = join(last, message);
+                let after_bytes = last.size_bytes();
+                lanes.size_bytes = lanes.size_bytes - before_bytes + after_bytes;
+                // Who sent the last one has woken the consumer.
+                let Some(message) = left else {
+                    let depth =
+                        lanes.ordinary.len() + self.in_hand.messages.load(Ordering::Relaxed);
+                    return Ok(Pushed { wake: false, depth });
+                };
+                message
+            }
+        };
+        let size_bytes = message.size_bytes();
+        Ok(self.append(&mut lanes, message, size_bytes))
+    }
+
     /// Puts an ordinary message before all others, past the limits: for one that was on its way without
     /// the mailbox, to a consumer that was at rest, and comes here after all. Whoever sent it has seen to
     /// the wake-up.

@@ -373,3 +373,33 @@ fn what_somebody_counts_on_is_not_displaced() {
         std::iter::from_fn(|| batch.pop(&mailbox)).map(|letter| letter.0).collect();
     assert_eq!(numbers, [5, 1, 3], "what is put first comes first");
 }
+
+#[test]
+fn a_message_may_become_a_part_of_the_one_that_came_last() {
+    let mailbox = Mailbox::new(Limits::default());
+    let join = |last: &mut Letter, more: Letter| {
+        if last.0 % 10 == more.0 % 10 {
+            last.0 += more.0;
+            None
+        } else {
+            Some(more)
+        }
+    };
+    assert!(mailbox.push_joining(Letter(10), join).expect("open").wake);
+    let joined = mailbox.push_joining(Letter(20), join).expect("open");
+    assert_eq!((joined.wake, joined.depth), (false, 1));
+    assert_eq!(mailbox.push_joining(Letter(1), join).expect("open").depth, 2);
+    let mut batch = Batch::default();
+    mailbox.take(&mut batch);
+    assert!(mailbox.push_joining(Letter(21), join).expect("open").wake, "what was taken is full");
+    assert_eq!(mailbox.push_joining(Letter(31), join).expect("open").depth, 3);
+    let mut numbers = Vec::new();
+    while !batch.is_finished() || mailbox.has_news() {
+        numbers.extend(std::iter::from_fn(|| batch.pop(&mailbox)).map(|letter| letter.0));
+        mailbox.take(&mut batch);
+    }
+    assert_eq!(numbers, [30, 1, 52]);
+    assert_eq!(mailbox.counters().size_bytes, 0);
+    mailbox.close();
+    assert_eq!(mailbox.push_joining(Letter(1), join), Err(Refusal::Closed(Letter(1))));
+}

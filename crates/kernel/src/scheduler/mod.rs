@@ -42,6 +42,7 @@ mod worker;
 use std::any::Any;
 use std::io;
 use std::time::{Duration, Instant};
+use std::vec::Drain;
 
 use crate::sync::{Arc, thread};
 
@@ -96,6 +97,14 @@ pub trait Workload: Send + Sync + Sized + 'static {
 
     /// A timer has expired. Runs on a worker between two turns, so it must be short: wake a task.
     fn expire(&self, timer: Self::Timer, worker: &WorkerContext<'_, Self>);
+
+    /// Timers have expired together, in this order. Takes at least the first of them out; it is asked again
+    /// for what it leaves.
+    fn expire_all(&self, timers: &mut Drain<'_, Self::Timer>, worker: &WorkerContext<'_, Self>) {
+        for timer in timers {
+            self.expire(timer, worker);
+        }
+    }
 
     /// `run` panicked; the task has ended. The worker goes on. `expire` must not panic.
     fn turn_panicked(

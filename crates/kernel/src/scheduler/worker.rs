@@ -87,9 +87,11 @@ pub(super) fn expire_timers<W: Workload>(
     context: &WorkerContext<'_, W>,
     workload: &W,
 ) {
-    local.shared().timers.expire(local.now_ms(), |timer| {
-        // The panic was reported where it happened; the other timers must not suffer.
-        let _ = catch_unwind(AssertUnwindSafe(|| workload.expire(timer, context)));
+    local.shared().timers.expire_batches(local.now_ms(), |mut timers| {
+        // A panic was reported where it happened; the other timers must not suffer.
+        while timers.len() > 0 {
+            let _ = catch_unwind(AssertUnwindSafe(|| workload.expire_all(&mut timers, context)));
+        }
     });
 }
 

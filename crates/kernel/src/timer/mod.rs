@@ -10,15 +10,18 @@
 //! which may be too early (a cancelled timer) but never too late.
 //!
 //! Napkin: arm = lock 10 ns + slab 5 ns + link 5 ns; cancel the same; fire = unlink 5 ns and one
-//! move down at 5 ns, a lock shared by the batch. Memory: 24 bytes and the payload. Measured: arm and
+//! move down at 5 ns, a lock shared by the batch. Memory: 21 bytes and the payload. Measured: arm and
 //! cancel 25 ns together while it is cached; with 100,000 timers over a minute arm 47 ns, cancel 25 ns,
 //! fire 130 ns (cache misses); an idle scheduler fires a timer of 5 ms after 5.9 ms.
 
+mod lists;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod wheel;
+
+use std::vec::Drain;
 
 use crossbeam_utils::CachePadded;
 
@@ -41,6 +44,9 @@ const NEVER_MS: u64 = u64::MAX;
 pub struct TimerKey(u64);
 
 impl TimerKey {
+    /// Names no timer: there is nothing to cancel.
+    pub const NONE: TimerKey = TimerKey(u64::MAX);
+
     fn new(shard: usize, key: Key) -> Self {
         Self((shard as u64) << 56 | u64::from(key.index) << 32 | u64::from(key.generation))
     }
@@ -92,13 +98,15 @@ struct Shard<P> {
 
 impl<P> Shard<P> {
     /// Fires a batch of timers that are due.
-    fn expire(&self, now_ms: u64, fire: &mut impl FnMut(P)) -> bool {
+    fn expire(&self, now_ms: u64, fire: &mut impl FnMut(Drain<'_, P>)) -> bool {
         let mut batch = self.firing.lock();
         let mut wheel = self.wheel.lock();
         let more = wheel.expire(now_ms, EXPIRE_BATCH, &mut |payload| batch.push(payload));
         self.next_ms.store(wheel.next_ms().unwrap_or(NEVER_MS), Ordering::Release);
         drop(wheel);
-        batch.drain(..).for_each(fire);
+        if !batch.is_empty() {
+            fire(batch.drain(..));
+        }
         more
     }
 }
@@ -143,7 +151,8 @@ impl<P> Timers<P> {
         deadline_ms: u64,
         payload: P,
     ) -> Result<TimerKey, TimersFull<P>> {
-        let index = worker % self.shards.len();
+        let shards = self.shards.len();
+        let index = if worker < shards { worker } else { worker % shards };
         let shard = &self.shards[index];
         let mut wheel = shard.wheel.lock();
         if wheel.len() >= self.shard_limit {
@@ -184,6 +193,11 @@ impl<P> Timers<P> {
     /// batch. Returns whether more are due. `fire` may arm and cancel timers; it must neither expire
     /// others nor panic.
     pub fn expire(&self, now_ms: u64, mut fire: impl FnMut(P)) -> bool {
+        self.expire_batches(now_ms, |batch| batch.for_each(&mut fire))
+    }
+
+    /// The same for whoever has a use for those that fire together: a batch of each shard that has any.
+    pub fn expire_batches(&self, now_ms: u64, mut fire: impl FnMut(Drain<'_, P>)) -> bool {
         self.expiring.store(true, Ordering::Relaxed);
         self.earliest_ms.swap(NEVER_MS, Ordering::AcqRel);
         fence(Ordering::SeqCst);

@@ -213,3 +213,45 @@ fn what_fires_may_arm_and_cancel() {
     });
     assert_eq!((timers.sleep_until_ms(), timers.len()), (6, 1));
 }
+
+#[test]
+fn equal_deadlines_keep_their_order_past_those_that_were_called_off() {
+    // From one block to several, and through the levels of the wheel.
+    for (count, deadline_ms) in [(5, 3), (13, 70), (14, 5_000), (40, 300_000), (200, 7)] {
+        for kept in [2, 3, 13, 14, 40] {
+            let mut wheel = Wheel::new();
+            let keys: Vec<_> = (0..count).map(|number| wheel.arm(0, deadline_ms, number)).collect();
+            let called_off = (0..count).filter(|number| number % kept != 0);
+            for number in called_off {
+                assert_eq!(wheel.cancel(keys[number as usize]), Some(number));
+            }
+            wheel.arm(0, deadline_ms, count);
+            let mut fired = Vec::new();
+            while wheel.expire(deadline_ms, 3, &mut |number| fired.push(number)) {}
+            let left = (0..count).filter(|number| number % kept == 0);
+            assert_eq!(fired, left.chain([count]).collect::<Vec<u64>>());
+            assert_eq!((wheel.len(), wheel.next_ms()), (0, None));
+        }
+    }
+}
+
+#[test]
+fn those_that_fire_together_come_together() {
+    let timers = Timers::new(1, 1000);
+    for number in 0..100 {
+        timers.arm(0, 0, 7, number).expect("room");
+    }
+    let mut batches: Vec<Vec<u32>> = Vec::new();
+    while timers.expire_batches(7, |batch| batches.push(batch.collect())) {}
+    assert!(batches.len() < 5, "{} batches", batches.len());
+    assert_eq!(batches.concat(), (0..100).collect::<Vec<_>>());
+    assert!(!timers.expire_batches(9, |_| unreachable!("nothing is due")));
+}
+
+#[test]
+fn no_key_is_the_key_of_no_timer() {
+    let timers = Timers::new(256, 16);
+    timers.arm(255, 0, 10, ()).expect("room");
+    assert_eq!(timers.cancel(TimerKey::NONE), None);
+    assert_eq!(timers.len(), 1);
+}
