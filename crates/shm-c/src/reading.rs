@@ -6,7 +6,7 @@ use moonhive_shm::{Overdue, Remaining};
 
 use crate::argument::{Buffer, Bytes, Handle, Out, Place};
 use crate::failure::{Failure, Outcome};
-use crate::layout::{Entry, FLUSHED, FOREVER};
+use crate::layout::{Entry, FLUSHED, FOREVER, bytes_of};
 use crate::scratch;
 
 /// Hands an entry to C: first what it is, so that the caller learns how many bytes he needs.
@@ -44,9 +44,9 @@ exported! {
         let (dictionary, key) = (dictionary.tidied()?, key.get(key_bytes)?);
         scratch::with(|scratch| {
             let found = dictionary.get_into(key, scratch)?.ok_or(Failure::Absent)?;
-            deliver(&found, buffer, capacity_bytes, entry)?;
-            scratch::trim(scratch);
-            Ok(())
+            let length = bytes_of(&found.value).len();
+            let outcome = deliver(&found, buffer, capacity_bytes, entry);
+            scratch::settle(scratch, length, outcome)
         })
     }
 
@@ -62,9 +62,9 @@ exported! {
         let (dictionary, key) = (dictionary.get()?, key.get(key_bytes)?);
         scratch::with(|scratch| {
             let found = dictionary.get_stale(key, scratch)?.ok_or(Failure::Absent)?;
-            deliver(&found, buffer, capacity_bytes, entry)?;
-            scratch::trim(scratch);
-            Ok(())
+            let length = bytes_of(&found.value).len();
+            let outcome = deliver(&found, buffer, capacity_bytes, entry);
+            scratch::settle(scratch, length, outcome)
         })
     }
 

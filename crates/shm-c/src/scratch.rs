@@ -39,6 +39,16 @@ pub fn deliver(
     Ok(())
 }
 
+/// After a read, whose value is the first bytes: what did not fit stays, and nothing else.
+#[inline]
+pub fn settle(scratch: &mut Vec<u8>, length: usize, outcome: Outcome) -> Outcome {
+    match outcome {
+        Ok(()) => trim(scratch),
+        Err(_) => scratch.truncate(length),
+    }
+    outcome
+}
+
 /// Gives a large buffer back.
 #[inline]
 pub fn trim(scratch: &mut Vec<u8>) {

@@ -147,18 +147,21 @@ fn a_service_that_ends_among_timers_that_are_due_runs_none_of_the_others() {
         return { add = function() count = count + 1 end, get = function() return count end }";
     let (counter, _) = start(&host, "counter", text);
     let text = "local hive = require 'hive'
-        local ran = 0
-        for i = 1, 200 do
-            hive.after(0.001, function()
-                ran = ran + 1
-                hive.send('counter', 'add')
-                if ran == 100 then hive.kill(hive.self(), 'enough') end
-            end)
+        local function go()
+            local ran = 0
+            for i = 1, 200 do
+                hive.after(0.001, function()
+                    ran = ran + 1
+                    hive.send('counter', 'add')
+                    if ran == 100 then hive.kill(hive.self(), 'enough') end
+                end)
+            end
+            local begun = hive.now()
+            while hive.now() < begun + 0.02 do end
         end
-        local begun = hive.now()
-        while hive.now() < begun + 0.02 do end
-        return {}";
-    let (_, service) = start(&host, "burst", text);
+        return { go = go }";
+    let (burst, service) = start(&host, "burst", text);
+    host.call::<()>(burst, "go", ()).unwrap();
     expect_freed(&service);
     assert_eq!(host.call::<i64>(counter, "get", ()).unwrap(), 100);
 }
