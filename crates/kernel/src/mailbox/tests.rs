@@ -407,11 +407,11 @@ fn a_message_may_become_a_part_of_the_one_that_came_last() {
 #[test]
 fn a_message_that_is_taken_apart_waits_until_it_is_popped() {
     let mailbox = Mailbox::new(Limits::default());
-    mailbox.push(Letter(10)).expect("open");
+    assert!(mailbox.push(Letter(10)).expect("open").wake);
     let mut batch = Batch::default();
     assert!(batch.front_mut().is_none());
     mailbox.take(&mut batch);
-    mailbox.push_control(Letter(1)).expect("open");
+    assert!(mailbox.push_control(Letter(1)).expect("open").wake);
     mailbox.take(&mut batch);
     assert_eq!(batch.front_mut(), Some(&mut Letter(10)), "control messages are no part of it");
     assert_eq!((mailbox.counters().depth, batch.is_empty()), (1, false));
