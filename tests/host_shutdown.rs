@@ -189,6 +189,35 @@ fn exit_handlers_may_still_call_supervised_services() {
 }
 
 #[test]
+fn timers_that_are_due_run_before_the_host_prepares_to_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("count");
+    let host = Host::builder().threads(2).grace(Duration::from_secs(20)).build().unwrap();
+    let text = "local hive = require 'hive'
+        local path = ...
+        local ran = 0
+        local function busy(seconds)
+          local begun = hive.now()
+          while hive.now() < begun + seconds do end
+        end
+        for i = 1, 100 do
+          hive.after(0.001, function()
+            ran = ran + 1
+            if ran == 1 then hive.shutdown() end
+            busy(0.002)
+          end)
+        end
+        busy(0.02)
+        return { __exit = function()
+          local file <close> = assert(io.open(path, 'w'))
+          file:write(ran)
+        end }";
+    let finish = host.run(Spawn::text("main", text), (file.to_str().unwrap(),)).unwrap();
+    assert_eq!(finish.code, 0);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "100");
+}
+
+#[test]
 fn what_is_open_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("closed");

@@ -15,6 +15,7 @@ use moonhive_kernel::scheduler::{Handle, Turn, WorkerContext, Workload};
 use parking_lot::{Mutex, RwLock};
 
 use super::alarm::PackedAlarm;
+use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::groups::Groups;
@@ -563,7 +564,7 @@ impl Workload for Core {
                     let mut alarms = Vec::with_capacity(more + 1);
                     alarms.push(alarm);
                     alarms.extend(timers.by_ref().take(more).filter_map(Timer::into_alarm));
-                    service.post_alarms(Message::Alarms(alarms));
+                    service.post_alarms(Message::Alarms(Due::new(alarms)));
                 }
             }
         }

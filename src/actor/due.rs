@@ -10,24 +10,24 @@ use super::alarm::PackedAlarm;
 const STRIDE: usize = 16;
 
 /// What is left of them.
-#[derive(Debug, Default)]
-pub(super) struct Due {
+#[derive(Debug)]
+pub(crate) struct Due {
     alarms: Vec<PackedAlarm>,
     next: usize,
 }
 
 impl Due {
+    pub(super) fn new(alarms: Vec<PackedAlarm>) -> Due {
+        Due { alarms, next: 0 }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.next >= self.alarms.len()
     }
 
     /// More have come.
-    pub(super) fn put(&mut self, alarms: Vec<PackedAlarm>) {
-        if self.is_empty() {
-            *self = Due { alarms, next: 0 };
-        } else {
-            self.alarms.extend(alarms);
-        }
+    pub(super) fn put(&mut self, alarms: impl IntoIterator<Item = PackedAlarm>) {
+        self.alarms.extend(alarms);
     }
 
     /// Those that will be handled next, at the beginning of each stride; otherwise none.
@@ -36,15 +36,21 @@ impl Due {
         let end = self.alarms.len().min(self.next + count);
         self.alarms.get(self.next..end).unwrap_or_default()
     }
+}
 
-    /// The next one.
-    pub(super) fn next(&mut self) -> Option<PackedAlarm> {
+/// One after the other is taken out.
+impl Iterator for Due {
+    type Item = PackedAlarm;
+
+    fn next(&mut self) -> Option<PackedAlarm> {
         let alarm = self.alarms.get(self.next).copied()?;
         self.next += 1;
-        if self.is_empty() {
-            *self = Due::default();
-        }
         Some(alarm)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.alarms.len() - self.next;
+        (left, Some(left))
     }
 }
 
@@ -59,20 +65,19 @@ mod tests {
 
     #[test]
     fn alarms_are_handled_in_the_order_in_which_they_came() {
-        let mut due = Due::default();
+        let mut due = Due::new(Vec::new());
         assert!(due.is_empty() && due.next().is_none());
         due.put(alarms(0..3));
         assert_eq!(due.next(), Some(Alarm::Begin(0).pack()));
         due.put(alarms(3..5));
-        let rest: Vec<PackedAlarm> = std::iter::from_fn(|| due.next()).collect();
+        let rest: Vec<PackedAlarm> = due.by_ref().collect();
         assert_eq!(rest, alarms(1..5));
         assert!(due.is_empty());
     }
 
     #[test]
     fn each_is_looked_at_once_ahead_of_time() {
-        let mut due = Due::default();
-        due.put(alarms(0..40));
+        let mut due = Due::new(alarms(0..40));
         let mut seen = Vec::new();
         while !due.is_empty() {
             seen.extend_from_slice(due.ahead());

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
-use super::alarm::{Alarm, PackedAlarm};
+use super::alarm::Alarm;
+use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::parting::Parted;
@@ -36,7 +37,7 @@ pub(crate) enum Message {
     /// A timer has expired.
     Alarm(Alarm),
     /// Several have, in this order.
-    Alarms(Vec<PackedAlarm>),
+    Alarms(Due),
     /// What the wait of that session is for has come about outside the host.
     Rung { session: u64 },
     /// A service that is watched under that key has ended.
@@ -182,10 +183,10 @@ impl Message {
     /// Adds alarms to the message that came last, if that holds alarms as well; otherwise they come back.
     pub(super) fn join_alarms(last: &mut Message, alarms: Message) -> Option<Message> {
         match (&mut *last, alarms) {
-            (Message::Alarms(all), Message::Alarm(alarm)) => all.push(alarm.pack()),
-            (Message::Alarms(all), Message::Alarms(more)) => all.extend(more),
+            (Message::Alarms(all), Message::Alarm(alarm)) => all.put([alarm.pack()]),
+            (Message::Alarms(all), Message::Alarms(more)) => all.put(more),
             (Message::Alarm(first), Message::Alarm(alarm)) => {
-                *last = Message::Alarms(vec![first.pack(), alarm.pack()]);
+                *last = Message::Alarms(Due::new(vec![first.pack(), alarm.pack()]));
             }
             (_, alarms) => return Some(alarms),
         }
@@ -222,6 +223,7 @@ impl Measured for Message {
 
 #[cfg(test)]
 mod tests {
+    use super::super::alarm::PackedAlarm;
     use super::*;
 
     #[test]
@@ -230,10 +232,10 @@ mod tests {
         let mut last = alarm(1);
         assert!(Message::join_alarms(&mut last, alarm(2)).is_none());
         assert!(Message::join_alarms(&mut last, alarm(3)).is_none());
-        let more = Message::Alarms(vec![Alarm::Begin(4).pack(), Alarm::Begin(5).pack()]);
-        assert!(Message::join_alarms(&mut last, more).is_none());
-        let Message::Alarms(all) = &last else { panic!("alarms") };
-        let numbers: Vec<Alarm> = all.iter().map(|alarm| alarm.unpack()).collect();
+        let more = Due::new(vec![Alarm::Begin(4).pack(), Alarm::Begin(5).pack()]);
+        assert!(Message::join_alarms(&mut last, Message::Alarms(more)).is_none());
+        let Message::Alarms(all) = last else { panic!("alarms") };
+        let numbers: Vec<Alarm> = all.map(PackedAlarm::unpack).collect();
         assert_eq!(numbers, (1..6).map(Alarm::Begin).collect::<Vec<_>>());
         let mut other = Message::Rung { session: 1 };
         assert!(Message::join_alarms(&mut other, alarm(6)).is_some());

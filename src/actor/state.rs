@@ -13,7 +13,6 @@ use moonhive_kernel::timer::TimerKey;
 
 use super::alarm::Alarm;
 use super::core::{Core, Timer};
-use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
@@ -59,8 +58,6 @@ pub(crate) struct State {
     pub(super) main_done: Cell<bool>,
     /// Messages that the present turn has handled.
     pub(super) handled: Cell<u32>,
-    /// Alarms that came together and are not handled yet.
-    pub(super) due: RefCell<Due>,
     /// Requests that came before that, in order.
     pub(super) early: RefCell<VecDeque<Message>>,
     /// Callers whose request ended with the service itself.
@@ -131,7 +128,6 @@ impl State {
             handlers: RefCell::new(None),
             main_done: Cell::new(false),
             handled: Cell::new(0),
-            due: RefCell::default(),
             early: RefCell::new(VecDeque::new()),
             unanswered: RefCell::new(Vec::new()),
             plan: Cell::new(Some(plan)),

@@ -10,6 +10,7 @@ use moonhive_kernel::mailbox::Batch;
 use moonhive_kernel::scheduler::Scheduled;
 
 use super::alarm::Alarm;
+use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
@@ -119,12 +120,6 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     /// The next message, control messages first.
     fn next_message(&mut self) -> Option<Message> {
         let mailbox = self.state.service.mailbox();
-        if !self.state.due.borrow().is_empty() {
-            if mailbox.control_waits() {
-                mailbox.take(self.batch);
-            }
-            return self.batch.pop_control(mailbox).or_else(|| self.next_alarm());
-        }
         if self.batch.is_empty() {
             if self.batch.is_finished() && !mailbox.has_news() {
                 return None;
@@ -136,29 +131,18 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         } else if mailbox.control_waits() {
             mailbox.take(self.batch);
         }
-        match self.batch.pop(mailbox) {
-            Some(Message::Alarms(alarms)) => {
-                self.state.due.borrow_mut().put(alarms);
-                self.next_alarm()
+        if let Some(control) = self.batch.pop_control(mailbox) {
+            return Some(control);
+        }
+        if let Some(Message::Alarms(due)) = self.batch.front_mut() {
+            let alarm = next_alarm(self.stack, self.state, due);
+            // Until its last alarm the message waits where everybody sees it.
+            if due.is_empty() {
+                drop(self.batch.pop(mailbox));
             }
-            message => message,
+            return alarm;
         }
-    }
-
-    /// The next of the alarms that came together. What those after it run lies scattered in memory, which
-    /// is asked for it here.
-    fn next_alarm(&mut self) -> Option<Message> {
-        let mut due = self.state.due.borrow_mut();
-        let ahead = due.ahead();
-        if ahead.len() > 1 {
-            let tasks = self.state.tasks.borrow();
-            let keys = ahead.iter().filter_map(|alarm| match alarm.unpack() {
-                Alarm::Begin(key) => Some(Key::from_bits(key)),
-                _ => None,
-            });
-            self.stack.warm(tasks.armed_functions(keys));
-        }
-        due.next().map(|alarm| Message::Alarm(alarm.unpack()))
+        self.batch.pop(mailbox)
     }
 
     /// Whether others should have the worker now.
@@ -222,8 +206,12 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Answer { session, payload } => self.answered(session, &payload),
             Message::Failure { session, fault } => self.wait_failed(session, fault),
             Message::Alarm(alarm) => self.alarmed(alarm),
-            // Of these the turn hands out one after the other.
-            Message::Alarms(alarms) => self.state.due.borrow_mut().put(alarms),
+            // Those of a mailbox are taken out one by one, see `next_message`.
+            Message::Alarms(mut due) => {
+                while let Some(alarm) = due.next().filter(|_| self.over.is_none()) {
+                    self.alarmed(alarm.unpack());
+                }
+            }
             Message::Rung { session } => self.rung(session),
             Message::Start { caller, arguments } => self.start(caller, &arguments),
             Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),
@@ -458,6 +446,21 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let at_once = matches!(end, End::Killed(_));
         Progress::Over { end: Box::new(end), at_once }
     }
+}
+
+/// The next of the alarms that came together. What those after it run lies scattered in memory, which is
+/// asked for it here.
+fn next_alarm(stack: &mut Stack<'_>, state: &State, due: &mut Due) -> Option<Message> {
+    let ahead = due.ahead();
+    if ahead.len() > 1 {
+        let tasks = state.tasks.borrow();
+        let keys = ahead.iter().filter_map(|alarm| match alarm.unpack() {
+            Alarm::Begin(key) => Some(Key::from_bits(key)),
+            _ => None,
+        });
+        stack.warm(tasks.armed_functions(keys));
+    }
+    due.next().map(|alarm| Message::Alarm(alarm.unpack()))
 }
 
 fn timeout() -> Box<Fault> {

@@ -403,3 +403,19 @@ fn a_message_may_become_a_part_of_the_one_that_came_last() {
     mailbox.close();
     assert_eq!(mailbox.push_joining(Letter(1), join), Err(Refusal::Closed(Letter(1))));
 }
+
+#[test]
+fn a_message_that_is_taken_apart_waits_until_it_is_popped() {
+    let mailbox = Mailbox::new(Limits::default());
+    assert!(mailbox.push(Letter(10)).expect("open").wake);
+    let mut batch = Batch::default();
+    assert!(batch.front_mut().is_none());
+    mailbox.take(&mut batch);
+    assert!(mailbox.push_control(Letter(1)).expect("open").wake);
+    mailbox.take(&mut batch);
+    assert_eq!(batch.front_mut(), Some(&mut Letter(10)), "control messages are no part of it");
+    assert_eq!((mailbox.counters().depth, batch.is_empty()), (1, false));
+    assert_eq!(batch.pop(&mailbox), Some(Letter(1)));
+    assert_eq!(batch.pop(&mailbox), Some(Letter(10)));
+    assert_eq!((mailbox.counters().depth, batch.front_mut()), (0, None));
+}

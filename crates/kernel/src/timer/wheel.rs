@@ -23,7 +23,7 @@ use super::lists::{BLOCK_ITEMS, Block, DUE, Links, Lists, NONE, sentinel_of};
 use crate::chunks::Chunks;
 
 /// To know the earliest deadline of a slot of a higher level, its list is walked this far.
-const WALK_LIMIT: usize = 16;
+pub(super) const WALK_LIMIT: usize = 16;
 /// A slot of the slab is retired after this many timers, so that no key ever names another timer.
 const LAST_GENERATION: u32 = u32::MAX;
 
@@ -101,7 +101,7 @@ impl<P> Wheel<P> {
 
     /// Moves time on to `now_ms` and passes at most `limit` due payloads to `fire`, earlier
     /// deadlines first, equal ones in the order in which they were armed. Returns whether more
-    /// timers are due.
+    /// may be due: false only if none is.
     pub(crate) fn expire(&mut self, now_ms: u64, limit: usize, fire: &mut impl FnMut(P)) -> bool {
         let mut left = limit;
         while left > 0 {
