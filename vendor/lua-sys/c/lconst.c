@@ -18,6 +18,7 @@
 #include "llex.h"
 #include "lmem.h"
 #include "lobject.h"
+#include "lopcodes.h"
 #include "lparser.h"
 #include "lstate.h"
 
@@ -34,12 +35,14 @@
 
 typedef struct ConstNote {
   unsigned long long bits;	/* of the key, see 'keybits' */
-  int tag;	/* of the key */
-  int k;	/* index of the constant */
+  unsigned tag : 6;	/* type of the key */
+  unsigned k : 26;	/* index of the constant */
   int next;	/* note below this one in its list, or -1 */
 } ConstNote;
 
-#define FIRSTHEADS	64	/* a power of two */
+_Static_assert(MAXARG_Ax < (1 << 26), "indices of constants fit a note");
+
+#define FIRSTHEADS	16	/* a power of two */
 
 
 /*
@@ -116,7 +119,8 @@ int luaI_findconst (const FuncState *fs, const TValue *key) {
   i = cn->heads[headof(cn, bits)];
   while (i >= fs->firstconst) {
     const ConstNote *note = &cn->notes[i];
-    if (note->bits == bits && note->tag == rawtt(key)) return note->k;
+    if (note->bits == bits && note->tag == ttypetag(key))
+      return cast_int(note->k);
     i = note->next;
   }
   return -1;
@@ -151,8 +155,8 @@ void luaI_noteconst (FuncState *fs, const TValue *key, int k) {
     growheads(L, cn);
   note = &cn->notes[cn->n];
   note->bits = keybits(key);
-  note->tag = rawtt(key);
-  note->k = k;
+  note->tag = cast_uint(ttypetag(key)) & 0x3F;
+  note->k = cast_uint(k);
   h = headof(cn, note->bits);
   note->next = cn->heads[h];
   cn->heads[h] = cn->n++;

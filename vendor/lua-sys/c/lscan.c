@@ -63,20 +63,25 @@ l_sinline void moveto (LexState *ls, const char *p, const char *end) {
 ** =======================================================
 */
 
+l_sinline int isstring (const TString *ts, const char *s, size_t l,
+                        unsigned hash) {
+  return ts->hash == hash && ts->shrlen == cast(ls_byte, l) &&
+         luaI_samebytes(rawgetshrstr(ts), s, l);
+}
+
+
 /*
 ** The short string with these bytes in the scanner's table, or NULL.
 */
-l_sinline TString *known (LexState *ls, const char *s, size_t l) {
+l_sinline TString *known (LexState *ls, const char *s, size_t l,
+                          unsigned hash) {
   const Table *h = ls->h;
-  unsigned hash = luaI_hashbytes(s, l, G(ls->L)->seed);
   const Node *n = gnode(h, lmod(hash, sizenode(h)));
   for (;;) {
     int next;
     if (keyisshrstr(n)) {
       TString *ts = keystrval(n);
-      if (ts->hash == hash && ts->shrlen == cast(ls_byte, l) &&
-          luaI_samebytes(rawgetshrstr(ts), s, l))
-        return ts;
+      if (isstring(ts, s, l, hash)) return ts;
     }
     next = gnext(n);
     if (next == 0) return NULL;
@@ -87,10 +92,32 @@ l_sinline TString *known (LexState *ls, const char *s, size_t l) {
 
 l_sinline TString *stringof (LexState *ls, const char *s, size_t l) {
   if (l_likely(l <= LUAI_MAXSHORTLEN)) {
-    TString *ts = known(ls, s, l);
+    unsigned hash = luaI_hashbytes(s, l, G(ls->L)->seed);
+    TString *ts = known(ls, s, l, hash);
     if (l_likely(ts != NULL)) return ts;
   }
   return luaX_newstring(ls, s, l);
+}
+
+
+/*
+** The string of a word. Those that are reserved live as long as the state,
+** so the scanner's table can do without them: they are found in an array
+** where only one of each hash has a place.
+*/
+l_sinline TString *stringofword (LexState *ls, const char *s, size_t l) {
+  TString *ts, **slot;
+  unsigned hash;
+  if (l_unlikely(l > LUAI_MAXSHORTLEN)) return luaX_newstring(ls, s, l);
+  hash = luaI_hashbytes(s, l, G(ls->L)->seed);
+  slot = &ls->words[hash % SCANWORDS];
+  if (*slot != NULL && isstring(*slot, s, l, hash)) return *slot;
+  ts = known(ls, s, l, hash);
+  if (ts != NULL) return ts;
+  ts = luaS_newlstr(ls->L, s, l);
+  if (!isreserved(ts)) return luaX_newstring(ls, s, l);
+  *slot = ts;
+  return ts;
 }
 
 
@@ -371,7 +398,7 @@ static int word (LexState *ls, const char *p, const char *end,
   while (q < end && lislalnum(byteat(q))) q++;
   if (l_unlikely(q == end)) return leave(ls, p, end);
   settext(ls, p, q, end);
-  ts = stringof(ls, p, cast_sizet(q - p));
+  ts = stringofword(ls, p, cast_sizet(q - p));
   if (isreserved(ts))
     return ts->extra - 1 + FIRST_RESERVED;
   seminfo->ts = ts;

@@ -39,7 +39,22 @@ typedef struct Saved {
   ZIO *z;  /* original stream */
   Mbuffer buff;
   int replay;  /* give the saved text first */
+  int left;  /* values that the reader has left on the stack */
 } Saved;
+
+
+/*
+** A second attempt begins with an empty stack. The reader finds as many
+** values there as it has left, since 'load' pops one to push another: it
+** would pop what keeps the chunk alive.
+*/
+static void pushleft (lua_State *L, int n) {
+  CallInfo *ci = L->ci;
+  luaD_checkstack(L, n + LUA_MINSTACK);
+  if (ci->top.p < L->top.p + n + LUA_MINSTACK)
+    ci->top.p = L->top.p + n + LUA_MINSTACK;
+  while (n-- > 0) setnilvalue(s2v(L->top.p++));
+}
 
 
 /* next piece of the original stream, or NULL at its end */
@@ -83,12 +98,15 @@ static const char *readsaving (Saved *sv, size_t *size) {
 static const char *savingreader (lua_State *L, void *ud, size_t *size) {
   Saved *sv = cast(Saved *, ud);
   const char *s;
-  UNUSED(L);  /* without 'lua_lock' */
   lua_lock(L);
-  if (!sv->replay)
+  if (!sv->replay) {
+    ptrdiff_t top = savestack(L, L->top.p);
     s = readsaving(sv, size);
+    sv->left += cast_int(L->top.p - restorestack(L, top));
+  }
   else {
     sv->replay = 0;
+    pushleft(L, sv->left);
     s = luaZ_buffer(&sv->buff);
     *size = luaZ_bufflen(&sv->buff);
   }
@@ -100,7 +118,7 @@ static const char *savingreader (lua_State *L, void *ud, size_t *size) {
 static void initsaved (Saved *sv, lua_State *L, ZIO *z) {
   sv->L = L;
   sv->z = z;
-  sv->replay = 0;
+  sv->replay = sv->left = 0;
   luaZ_initbuffer(L, &sv->buff);
   luaZ_resetbuffer(&sv->buff);
 }

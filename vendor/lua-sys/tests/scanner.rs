@@ -284,6 +284,21 @@ fn a_constant_is_kept_once_in_each_function() {
 }
 
 #[test]
+fn nil_and_zero_are_one_constant_each() {
+    let refusal = Refusal::default();
+    let state = State::new(&refusal);
+    let size = |text: &str| compile(&state, &[text.as_bytes()]).unwrap().len();
+    for (constant, other) in
+        [("nil", "true"), ("0.0", "0.5"), ("1e300", "0.5"), ("true", "false"), ("'s'", "'t'")]
+    {
+        // Constants of a call's arguments are in registers; those of a constructor's fields are not.
+        let same = size(&format!("return {{ a = {constant}, b = {constant}, c = {constant} }}"));
+        let apart = size(&format!("return {{ a = {constant}, b = {other}, c = {constant} }}"));
+        assert!(same < apart, "{constant}: {same} and {apart} bytes");
+    }
+}
+
+#[test]
 fn constants_that_look_alike_are_told_apart() {
     let refusal = Refusal::default();
     let state = State::new(&refusal);

@@ -74,6 +74,29 @@ fn readers_are_read_once_also_when_the_chunk_is_compiled_twice() {
 }
 
 #[test]
+fn a_reader_may_collect_garbage_in_both_attempts() {
+    let _alone = alone();
+    // Each piece is one on the stack of `load`, in place of the one before. After the first attempt there is
+    // none, and what lies there instead keeps the second attempt's chunk alive.
+    let code = "
+        local text = 'local s = 0 for i = 1, 3 do i = i * 2 s = s + i end return function() return s .. [[ done]] end'
+        for size = 1, 60 do
+          local at = 1
+          local f = assert(load(function()
+            collectgarbage()
+            local piece = text:sub(at, at + size - 1)
+            at = at + size
+            for n = 1, 20 do local _ = { n, ('x'):rep(n * 10) } end
+            return piece
+          end))
+          collectgarbage()
+          assert(f()() == '12 done', size)
+        end
+        return 'done'";
+    assert_eq!(compatible().eval(code), "done");
+}
+
+#[test]
 fn a_chunk_inside_a_reader_is_compiled_by_its_own_rules() {
     let _alone = alone();
     let code = "local done
