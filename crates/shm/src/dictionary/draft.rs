@@ -61,6 +61,7 @@ pub struct Content<'s> {
 
 impl<'s> Content<'s> {
     /// An entry for a key.
+    #[inline(always)]
     pub fn new(key: &Key<'s>, value: Value<'s>, flags: u32, expiry_us: u64) -> Self {
         let (kind, length, source) = encode(value);
         Self { key: key.bytes, tag: key.tag, kind, length, source, flags, expiry_us }
@@ -85,6 +86,7 @@ impl<'s> Content<'s> {
 }
 
 /// The kind, length and words of a value.
+#[inline(always)]
 fn encode(value: Value<'_>) -> (u8, u32, Source<'_>) {
     let none = Source::Bytes(&[]);
     let bytes = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -346,7 +348,7 @@ fn copy_words(places: &[AtomicU64], source: &Words<'_>, summed: u32, sum: &mut S
 
 /// Writes bytes, padded with zeros to words.
 #[inline(always)]
-pub fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
+fn write_bytes(places: &[AtomicU64], bytes: &[u8], sum: &mut Sum) {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut put = |place: &AtomicU64, word: u64| {
         place.store(word, Ordering::Relaxed);

@@ -5,15 +5,10 @@
 
 use super::cells::Run;
 use super::core::Key;
-use super::draft::write_bytes;
-use super::geometry::CELL_WORDS;
-use super::record::{
-    ENTRY, EXPIRES, EXTRA, FIXED_WORDS, FLAGS, LENGTH, NEXT, Record, SHAPE, SUM, Shape, kind,
-    state_of, version_of,
-};
+use super::draft::Content;
+use super::record::{ENTRY, FLAGS, Record, kind, state_of, version_of};
 use super::shard::{DOOMED, Locked, SPARE_FIRST, WRITES};
 use super::spare::{run_of, word_of};
-use super::sum::Sum;
 use super::value::{SetOptions, Stored, Value};
 use super::write::end_of;
 use crate::fault;
@@ -32,11 +27,8 @@ impl<'a> Locked<'a> {
         let first = self.core.bucket(self.shard, key.bucket);
         let (old, words, link) = self.core.at_once(key, first)?;
         let version = match value {
-            Value::Bytes(bytes) => {
-                self.overwrite_bytes(key, &old, link, kind::BYTES, bytes, options)
-            }
-            Value::Table(bytes) => {
-                self.overwrite_bytes(key, &old, link, kind::TABLE, bytes, options)
+            Value::Bytes(_) | Value::Table(_) => {
+                self.overwrite_bytes(key, &old, link, value, options)
             }
             Value::Integer(value) => {
                 self.overwrite_number(&old, words.first()?, kind::INTEGER, value as u64, options)
@@ -73,21 +65,18 @@ impl<'a> Locked<'a> {
         Some(self.set_word(old, place, word))
     }
 
-    /// Replaces an entry by bytes, in the cell that the shard has kept last; the new version.
+    /// Replaces an entry by bytes in the cell that the shard has kept last; the new version.
     #[inline(always)]
     fn overwrite_bytes(
         &mut self,
         key: &Key<'_>,
         old: &Record<'a>,
         link: &AtomicU32,
-        value_kind: u8,
-        bytes: &[u8],
+        value: Value<'_>,
         options: SetOptions,
     ) -> Option<u64> {
-        let extras = if options.ttl_ms == 0 { 0 } else { EXPIRES };
-        let before = FIXED_WORDS as usize + usize::from(extras != 0);
-        let (key_words, value_words) = (key.bytes.len().div_ceil(8), bytes.len().div_ceil(8));
-        if before + key_words + value_words > CELL_WORDS {
+        let content = Content::new(key, value, options.flags, end_of(options.ttl_ms));
+        if content.cells() != 1 {
             return None;
         }
         // What belongs to a list goes with it, and what has gone before is given back first.
@@ -103,30 +92,13 @@ impl<'a> Locked<'a> {
         // As in a claim: orders what fills this cell after the sequence that closed what freed it.
         fence(Ordering::Release);
         fault::point();
-        let head = self.core.head_of(run.cell);
-        let shape = Shape::new(key.bytes.len() as u16, key.tag, value_kind, extras, 1);
-        let (length, expiry_us) = (bytes.len() as u32, end_of(options.ttl_ms));
-        head.store(SHAPE, shape.word());
-        head.store_half(NEXT, 0);
-        head.store_half(FLAGS, options.flags);
-        head.store_half(LENGTH, length);
-        let words: &[AtomicU64; CELL_WORDS] = head.words();
-        if extras != 0 {
-            head.store(EXTRA, expiry_us);
-        }
-        let mut sum = Sum::new(shape, length, options.flags);
-        let (key_places, value_places) = words[before..].split_at(key_words);
-        write_bytes(key_places, key.bytes, &mut sum);
-        write_bytes(value_places, bytes, &mut sum);
-        head.store_half(SUM, sum.finish());
-        fault::point();
-        let record = self.core.record_in(head, run.cell, shape, length);
+        let record = self.fill_run(run, &content);
         self.open();
         let version = self.commit(&record, ENTRY);
         self.replace(old, link, &record);
         self.close();
         self.touch(run.cell);
-        self.note_end(expiry_us);
+        self.note_end(content.expiry_us);
         self.count(WRITES, 1);
         // The one cell takes the place of the other: as many are in use and kept as before.
         self.set_field(SPARE_FIRST, word_of(Run { cell: old.cell, length: 1 }));

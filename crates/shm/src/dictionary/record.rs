@@ -244,8 +244,7 @@ impl<'a> Record<'a> {
     /// The words of the value, and what follows them, of a record in one cell that has this key.
     #[inline(always)]
     pub fn words_behind(&self, key: &Key<'_>) -> Option<&'a [AtomicU64]> {
-        let words: &[AtomicU64; CELL_WORDS] = self.head.words();
-        let places = &words[FIXED_WORDS as usize + usize::from(self.shape.expires())..];
+        let places = self.cell_behind_header();
         if !self.shape.may_have(key) || !are_bytes(places, key.bytes) {
             return None;
         }
@@ -338,9 +337,15 @@ impl<'a> Record<'a> {
         if !self.shape.is_single_cell() {
             return None;
         }
+        Some(self.cell_behind_header())
+    }
+
+    /// The words of the first cell behind the header of a record that does not go on elsewhere.
+    #[inline(always)]
+    fn cell_behind_header(&self) -> &'a [AtomicU64] {
         // Whoever made the record has checked that its first cell lies in the segment.
         let words: &[AtomicU64; CELL_WORDS] = self.head.words();
-        Some(&words[FIXED_WORDS as usize + usize::from(self.shape.expires())..])
+        &words[FIXED_WORDS as usize + usize::from(self.shape.expires())..]
     }
 
     /// The words from the key on of a record that lies in one run.
