@@ -126,8 +126,8 @@ impl<W: Workload> Handle<W> {
         let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let deadline_ms = now_ns.saturating_add(delay_ns).div_ceil(NANOSECONDS_PER_MS);
         let now_ms = now_ns / NANOSECONDS_PER_MS;
-        let key = self.shared.timers.arm(shard, now_ms, deadline_ms, timer)?;
-        self.shared.idle.timer_armed(deadline_ms);
-        Ok(key)
+        let idle = &self.shared.idle;
+        let tell = || idle.timer_armed(deadline_ms);
+        self.shared.timers.arm_and_tell(shard, now_ms, deadline_ms, timer, tell)
     }
 }

@@ -139,8 +139,7 @@ impl<P> Timers<P> {
     }
 
     /// Arms a timer in the shard of worker `worker`. `now_ms` is the caller's last reading of the
-    /// clock. Passes a sequentially consistent fence after the timer is in its place, so that
-    /// the caller may go on to read whether a sleeper must be told.
+    /// clock.
     ///
     /// # Errors
     /// [`TimersFull`] when the shard is at its limit.
@@ -151,6 +150,24 @@ impl<P> Timers<P> {
         deadline_ms: u64,
         payload: P,
     ) -> Result<TimerKey, TimersFull<P>> {
+        self.arm_and_tell(worker, now_ms, deadline_ms, payload, || {})
+    }
+
+    /// The same; `tell` is called if no timer of the shard was due before this one, after a sequentially
+    /// consistent fence, so that it may go on to read whether a sleeper must be told. Of a later timer
+    /// nobody need hear: who sees to the one before it, as whoever armed that has made sure, meets it then.
+    ///
+    /// # Errors
+    /// As [`arm`](Self::arm).
+    #[inline]
+    pub(crate) fn arm_and_tell(
+        &self,
+        worker: usize,
+        now_ms: u64,
+        deadline_ms: u64,
+        payload: P,
+        tell: impl FnOnce(),
+    ) -> Result<TimerKey, TimersFull<P>> {
         let shards = self.shards.len();
         let index = if worker < shards { worker } else { worker % shards };
         let shard = &self.shards[index];
@@ -159,15 +176,19 @@ impl<P> Timers<P> {
             return Err(TimersFull { payload, limit: self.shard_limit });
         }
         let key = wheel.arm(now_ms, deadline_ms, payload);
-        if deadline_ms < shard.next_ms.load(Ordering::Relaxed) {
+        let is_next = deadline_ms < shard.next_ms.load(Ordering::Relaxed);
+        if is_next {
             shard.next_ms.store(deadline_ms, Ordering::Release);
         }
         drop(wheel);
-        // Either `expire`, past its fence, sees this shard's new `next_ms`, or this sees that
-        // `earliest_ms` was taken back.
-        fence(Ordering::SeqCst);
-        if deadline_ms < self.earliest_ms.load(Ordering::Relaxed) {
-            self.earliest_ms.fetch_min(deadline_ms, Ordering::Relaxed);
+        if is_next {
+            // Either `expire`, past its fence, sees this shard's new `next_ms`, or this sees that
+            // `earliest_ms` was taken back.
+            fence(Ordering::SeqCst);
+            if deadline_ms < self.earliest_ms.load(Ordering::Relaxed) {
+                self.earliest_ms.fetch_min(deadline_ms, Ordering::Relaxed);
+            }
+            tell();
         }
         Ok(TimerKey::new(index, key))
     }

@@ -42,6 +42,45 @@ fn a_timer_armed_while_others_expire_is_not_forgotten() {
 }
 
 #[test]
+fn a_later_timer_armed_while_others_expire_is_not_forgotten() {
+    loom::model(|| {
+        let timers = Arc::new(Timers::new(1, 16));
+        timers.arm(0, 0, 5, 5).expect("there is room");
+        let armer = {
+            let timers = timers.clone();
+            thread::spawn(move || timers.arm(0, 0, 7, 7).expect("there is room"))
+        };
+        let mut expired = Vec::new();
+        timers.expire(5, |payload| expired.push(payload));
+        assert_eq!(expired, [5]);
+        let _key = armer.join().expect("the armer ends");
+        assert!(timers.earliest_ms() <= 7);
+        assert!(timers.sleep_until_ms() <= 7);
+        while timers.expire(7, |payload| expired.push(payload)) {}
+        assert_eq!(expired, [5, 7]);
+        assert_eq!(timers.earliest_ms(), u64::MAX);
+    });
+}
+
+#[test]
+fn of_two_timers_armed_at_once_the_later_one_is_not_forgotten() {
+    loom::model(|| {
+        let timers = Arc::new(Timers::new(1, 16));
+        let armer = {
+            let timers = timers.clone();
+            thread::spawn(move || timers.arm(0, 0, 5, 5).expect("there is room"))
+        };
+        timers.arm(0, 0, 7, 7).expect("there is room");
+        let mut expired = Vec::new();
+        timers.expire(4, |payload| expired.push(payload));
+        let _key = armer.join().expect("the armer ends");
+        assert_eq!((timers.earliest_ms(), timers.sleep_until_ms()), (5, 5));
+        while timers.expire(7, |payload| expired.push(payload)) {}
+        assert_eq!(expired, [5, 7]);
+    });
+}
+
+#[test]
 fn timers_of_one_shard_fire_in_order_whoever_expires_them() {
     loom::model(|| {
         let timers = Arc::new(Timers::new(1, 16));
