@@ -17,8 +17,12 @@ fn a_restart_is_logged_with_the_child_its_number_and_the_reason() {
          local supervisor = hive.supervise({ { 'worker', id = 'w1' } }, { max_restarts = 1 })
          local first = supervisor:find 'w1'
          hive.kill(first, 'by hand')
-         while not supervisor:find 'w1' or supervisor:find 'w1' == first do hive.sleep(0.001) end
-         hive.kill(supervisor:find 'w1', 'once more')
+         local second
+         repeat
+           hive.sleep(0.001)
+           second = supervisor:find 'w1'
+         until second and second ~= first
+         hive.kill(second, 'once more')
          hive.sleep(60)",
     );
     let ended = scratch.run(["run", "main.lua"]).expect_code(1);
