@@ -373,7 +373,7 @@ function skynet.uniqtask() end
 ---@return (thread | hive.Task)? task nothing if there is no such task
 function skynet.killthread(what) end
 
---- Calls `f`; an error comes with its traceback.
+--- The `pcall` of Lua; a name of old.
 ---@param f function
 ---@param ... any
 ---@return boolean ok
