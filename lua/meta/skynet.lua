@@ -413,7 +413,7 @@ function skynet.monitor(name, query) end
 ---@param info? any
 function skynet.trace(info) end
 
---- The id of the running request.
+--- The id of the running request if `trace` or `traceproto` follows it.
 ---@return string?
 function skynet.tracetag() end
 
