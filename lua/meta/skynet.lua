@@ -373,7 +373,7 @@ function skynet.uniqtask() end
 ---@return (thread | hive.Task)? task nothing if there is no such task
 function skynet.killthread(what) end
 
---- Calls `f`; an error comes with its traceback.
+--- The `pcall` of Lua; a name of old.
 ---@param f function
 ---@param ... any
 ---@return boolean ok
@@ -413,7 +413,7 @@ function skynet.monitor(name, query) end
 ---@param info? any
 function skynet.trace(info) end
 
---- The id of the running request.
+--- The id of the running request if `trace` or `traceproto` follows it.
 ---@return string?
 function skynet.tracetag() end
 

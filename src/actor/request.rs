@@ -17,6 +17,8 @@ use super::trace::{self, Step};
 
 /// Set in ids of requests whose steps are recorded.
 const TRACED: u64 = 1 << 63;
+/// Set in ids of requests that `skynet.trace` follows by log lines.
+const TOLD: u64 = 1 << 62;
 /// Bits of an id that count the requests of one service; above them lies the service's address.
 const COUNT_BITS: u32 = 32;
 
@@ -30,7 +32,7 @@ impl RequestId {
 
     /// The `count`-th request that the service with that address number begins.
     pub(crate) fn new(address: u64, count: u32) -> RequestId {
-        RequestId((address << COUNT_BITS | u64::from(count)) & !TRACED)
+        RequestId((address << COUNT_BITS | u64::from(count)) & !(TRACED | TOLD))
     }
 
     pub(crate) fn is_none(self) -> bool {
@@ -48,6 +50,22 @@ impl RequestId {
         RequestId(self.0 | TRACED)
     }
 
+    /// True if `skynet.trace` follows it.
+    pub(crate) fn is_told(self) -> bool {
+        self.0 & TOLD != 0
+    }
+
+    #[must_use]
+    pub(crate) fn told(self) -> RequestId {
+        RequestId(self.0 | TOLD)
+    }
+
+    /// The id under which its steps are recorded, whether `skynet.trace` follows it or not.
+    #[must_use]
+    pub(super) fn recorded(self) -> RequestId {
+        RequestId(self.0 & !TOLD)
+    }
+
     /// The id as log lines show it, if there is one.
     pub(crate) fn shown(self) -> Option<String> {
         (!self.is_none()).then(|| self.to_string())
@@ -56,7 +74,7 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = self.0 & !TRACED;
+        let number = self.0 & !(TRACED | TOLD);
         write!(formatter, "{:08x}-{}", number >> COUNT_BITS, number & ((1 << COUNT_BITS) - 1))
     }
 }

@@ -105,17 +105,17 @@ impl Traces {
         }
         let (events, lost) = (Mutex::default(), AtomicU64::new(0));
         let trace = Arc::new(Trace { request, began_ns: now_ns, events, lost });
-        traces.insert(request, Arc::downgrade(&trace));
+        traces.insert(request.recorded(), Arc::downgrade(&trace));
         Some(trace)
     }
 
     /// Records no more of a request.
     pub(crate) fn end(&self, request: RequestId) {
-        self.0.lock().remove(&request);
+        self.0.lock().remove(&request.recorded());
     }
 
     fn find(&self, request: RequestId) -> Option<Arc<Trace>> {
-        self.0.lock().get(&request)?.upgrade()
+        self.0.lock().get(&request.recorded())?.upgrade()
     }
 }
 

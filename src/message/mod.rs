@@ -56,8 +56,8 @@ pub use plain::{PlainRequest, pack_plain};
 pub use typed::{FromPayloadError, from_payload, to_payload, to_request};
 pub use unpack::{UnpackOptions, unpack};
 
-/// Most levels of tables within tables.
-pub const MAX_DEPTH: usize = 32;
+/// Most levels of tables: a table and 32 levels within it, which programs for skynet count on.
+pub const MAX_DEPTH: usize = 33;
 
 /// Longest payload, in bytes (64 MiB).
 pub const MAX_PAYLOAD_BYTES: usize = 64 << 20;

@@ -19,12 +19,18 @@ thread_local! {
 }
 
 /// What one payload in the making needs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scratch {
     pub writer: Writer,
     pub keys: KeyCache,
     /// The tables that are being walked, outermost first; only addresses to compare.
     pub ancestors: [usize; MAX_DEPTH],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { writer: Writer::default(), keys: KeyCache::default(), ancestors: [0; MAX_DEPTH] }
+    }
 }
 
 impl Scratch {

@@ -4,11 +4,12 @@ local skynet = require "skynet"
 
 local module = {}
 local command = {}
+local commands_of_program = {}
 local info
 
--- Adds a command, or replaces one.
+-- Adds a command. Those that every service has stay what they are.
 function module.reg_debugcmd(name, f)
-  command[name] = f
+  commands_of_program[name] = f
 end
 
 -- Sets the function that answers `INFO`.
@@ -121,7 +122,7 @@ end
 
 -- Handles a message.
 function module.dispatch(_, _, name, ...)
-  local f = command[name]
+  local f = command[name] or commands_of_program[name]
   if not f then
     error(("no debugging command %s"):format(tostring(name)), 0)
   end

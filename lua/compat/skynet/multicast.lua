@@ -44,9 +44,14 @@ function multicast.new(options)
   }, Channel)
 end
 
--- Tells all subscribers.
+-- Tells all subscribers. If this service is one of them, it has heard when this returns, as where a
+-- service in between passes on what is published.
 function Channel:publish(...)
-  core.publish(number_of(self), self.__pack(...))
+  local number = number_of(self)
+  core.publish(number, self.__pack(...))
+  if subscribed[number] then
+    skynet.yield()
+  end
 end
 
 -- Has this service get what is published from now on.

@@ -121,9 +121,10 @@ end
 skynet.start(function()
   skynet.dispatch("lua", function(_, _, name, ...)
     local f = command[name]
-    if not f then
-      error(("the service .service has no command %s"):format(tostring(name)), 0)
+    if f then
+      skynet.retpack(f(...))
+    else
+      skynet.retpack(nil, ("Invalid command %s"):format(tostring(name)))
     end
-    skynet.retpack(f(...))
   end)
 end)

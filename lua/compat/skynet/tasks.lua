@@ -111,7 +111,5 @@ function skynet.info_func(f)
   require("skynet.debug").info_func(f)
 end
 
--- Calls `f` and returns whether it succeeded; an error comes with its traceback.
-function skynet.pcall(f, ...)
-  return xpcall(f, traceback, ...)
-end
+-- A name of old.
+skynet.pcall = pcall

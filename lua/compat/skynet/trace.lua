@@ -3,8 +3,8 @@
 local skynet = ...
 local core = require "skynet.core"
 
--- The id of the request that this task works for, or nil.
-skynet.tracetag = require("hive").request_id
+-- The id of the request that this task works for if `trace` follows that, or nil.
+skynet.tracetag = core.tag
 
 -- Logs a line with an id, the nanoseconds of `skynet.hpc`, and a text.
 function skynet.tracelog(tag, info)

@@ -162,9 +162,9 @@ impl Turn<'_, '_> {
         if !protocol.is_some_and(|protocol| protocol.traced) {
             return;
         }
-        if incoming.terms.request.is_none() {
-            incoming.terms.request = self.state.new_request();
-        }
+        let request = incoming.terms.request;
+        let request = if request.is_none() { self.state.new_request() } else { request };
+        incoming.terms.request = request.told();
         let now_ns = self.state.core.handle.clock().now_ns();
         let text = format!("<TRACE {}> {now_ns} request", incoming.terms.request);
         self.state.log_line(&text);

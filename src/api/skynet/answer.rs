@@ -38,18 +38,19 @@ fn give(stack: &mut Stack<'_>, state: &State, payload: Payload) -> NativeResult 
             state.answer_early(caller, payload, stack.ends_next())
         }
         Owed::NoAnswer => false,
-        Owed::Nothing => return Err(no_session()),
+        Owed::Nothing => return Err(no_session("No")),
     };
     stack.push_bool(is_there);
     Ok(Outcome::Return(1))
 }
 
+/// Programs look for these words: "No session" from `ret`, "no session" from `response`.
 #[cold]
-fn no_session() -> Raise {
-    Raise::message(
-        "No session: this task serves no request, or has answered it already\n\
+fn no_session(no: &str) -> Raise {
+    Raise::message(format!(
+        "{no} session: this task serves no request, or has answered it already\n\
          hint: in a fork or a timer, call what skynet.response returned in the handler",
-    )
+    ))
 }
 
 /// `skynet.ignoreret()`: the session of the running request means something else.
@@ -130,7 +131,7 @@ fn response(stack: &mut Stack<'_>) -> NativeResult {
             stack.push_native_with(Native::new(respond), 2);
         }
         Owed::NoAnswer => stack.push_native(Native::new(ignore)),
-        Owed::Nothing => return Err(no_session()),
+        Owed::Nothing => return Err(no_session("no")),
     }
     Ok(Outcome::Return(1))
 }

@@ -40,6 +40,36 @@ pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<
     })
 }
 
+/// Makes what can be called a function: as skynet takes them, values that have a `__call`.
+const CALLABLE_TEXT: &str = include_str!("../../../lua/boot/callable.lua");
+
+/// Checks that an argument is a function; what can be called becomes one.
+///
+/// # Errors
+/// `function expected, got nil`, for instance.
+#[inline]
+pub(super) fn check_callable(stack: &mut Stack<'_>, argument: i32) -> Result<(), Raise> {
+    if stack.kind(argument) == Kind::Function || become_function(stack, argument)? {
+        return Ok(());
+    }
+    Err(stack.type_error(argument, "function"))
+}
+
+/// Puts a function in the place of a value that is none but can be called; false for another.
+#[cold]
+pub(super) fn become_function(stack: &mut Stack<'_>, index: i32) -> Result<bool, Raise> {
+    let top = stack.top();
+    let has_call = stack.push_metatable(index) && stack.raw_get_field(-1, "__call") != Kind::Nil;
+    stack.set_top(top);
+    if has_call {
+        stack.load_embedded("callable", CALLABLE_TEXT)?;
+        stack.push_value(index);
+        stack.call_or_raise(1, 1)?;
+        stack.replace(index);
+    }
+    Ok(has_call)
+}
+
 /// What becomes of a number that no service can have. Zero stands for nobody: it comes of a mistake.
 #[cold]
 fn unnumbered(stack: &Stack<'_>, argument: i32) -> Result<Target, Raise> {

@@ -9,7 +9,7 @@ use super::{request, spawn};
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 16] = [
+pub(super) const NATIVES: [(&str, Native); 17] = [
     ("alive", Native::new(alive)),
     ("answer", request::ANSWER),
     ("before_start", Native::new(before_start)),
@@ -25,6 +25,7 @@ pub(super) const NATIVES: [(&str, Native); 16] = [
     ("set_record", Native::new(set_record)),
     ("starter", Native::new(starter)),
     ("tasks", Native::new(tasks)),
+    ("tag", Native::new(tag)),
     ("timers", Native::new(timers)),
 ];
 
@@ -149,13 +150,23 @@ fn kill_task(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `begin_request()`: the running task works for a request from now on, if it does not yet.
+/// `begin_request()`: the running task works for a request that is followed by log lines from now on.
 fn begin_request(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    if state.request().is_none() {
-        state.set_request(state.new_request());
-    }
+    let request = state.request();
+    let request = if request.is_none() { state.new_request() } else { request };
+    state.set_request(request.told());
     Ok(Outcome::Return(0))
+}
+
+/// `tag()`: the id of the request of the running task if `begin_request` follows it, or nil.
+fn tag(stack: &mut Stack<'_>) -> NativeResult {
+    let request = State::of(stack)?.request();
+    match request.shown().filter(|_| request.is_told()) {
+        Some(id) => stack.push_str(&id),
+        None => stack.push_nil(),
+    }
+    Ok(Outcome::Return(1))
 }
 
 /// `set_monitor(address)`: who is told of the end of every service.

@@ -41,7 +41,7 @@ fn default(state: &State, key: &str) -> Option<String> {
 fn setenv(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let key = stack.check_str(1)?.to_owned();
-    stack.check_any(2)?;
+    stack.check_bytes(2)?;
     let value = stack.text(2);
     if !state.core.set_env(&key, &value) {
         return Err(Raise::message(format!("Can't setenv exist key : {key}")));

@@ -104,6 +104,7 @@ fn described(stack: &mut Stack<'_>) -> Result<Protocol, Raise> {
             Handler::Described(stack.keep())
         }
         Kind::Function => Handler::Function(stack.keep()),
+        _ if arguments::become_function(stack, stack.top())? => Handler::Function(stack.keep()),
         _ => return Err(Raise::argument(1, "field 'dispatch' is not a function")),
     };
     stack.raw_get_field(1, "trace");
@@ -137,6 +138,9 @@ fn form(
             Ok(None)
         }
         Kind::Function => Ok(Some(Form::Function(stack.keep()))),
+        _ if arguments::become_function(stack, stack.top())? => {
+            Ok(Some(Form::Function(stack.keep())))
+        }
         _ => Err(Raise::argument(1, format!("field '{field}' is not a function"))),
     }
 }
@@ -157,7 +161,7 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
         return Ok(Outcome::Return(1));
     }
     let number = protocol?.number;
-    stack.check_kind(2, Kind::Function)?;
+    arguments::check_callable(stack, 2)?;
     stack.set_top(2);
     let handler = Handler::Function(stack.keep());
     let before = protocols(state).set_handler(number, handler);
@@ -286,7 +290,7 @@ fn traceproto(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.start(f)`: `f` runs when the service's file has returned, or soon if it has.
 fn start(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    stack.check_kind(1, Kind::Function)?;
+    arguments::check_callable(stack, 1)?;
     give_way(stack, state);
     begin(stack, state, 1)
 }

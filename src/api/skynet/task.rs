@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::arguments::check_can_block;
+use super::arguments::{check_callable, check_can_block};
 use crate::actor::{Fault, Key, Light, State, Token};
-use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Continuation, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 6] = [
     ("fork", Native::new(fork)),
@@ -24,7 +24,7 @@ const BREAK: &str = "BREAK";
 /// `skynet.fork(f, ...)`: the coroutine that will run it.
 fn fork(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    stack.check_kind(1, Kind::Function)?;
+    check_callable(stack, 1)?;
     let key = state.fork(stack, 1).map_err(failed)?;
     state.push_coroutine_of(stack, key);
     Ok(Outcome::Return(1))
@@ -34,7 +34,7 @@ fn fork(stack: &mut Stack<'_>) -> NativeResult {
 fn timeout(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let delay = ticks(stack, 1)?;
-    stack.check_kind(2, Kind::Function)?;
+    check_callable(stack, 2)?;
     stack.set_top(2);
     let key: Result<Key, Fault> = if delay.is_zero() {
         state.fork_behind_messages(stack, 2)

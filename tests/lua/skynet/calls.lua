@@ -52,6 +52,8 @@ skynet.start(function()
     local ok, err = skynet.call(peer, "lua", "second_answer")
     equal(ok, false)
     match(err, "No session")
+    refuses("no session", skynet.response)
+    refuses("No session", skynet.retpack)
   end)
 
   with_peer("a fork serves no request", function(peer)

@@ -67,6 +67,7 @@ function course.plain()
   require("skynet.debug").reg_debugcmd("own", function(n)
     skynet.retpack("own command " .. n)
   end)
+  require("skynet.debug").reg_debugcmd("PING", error)
   answer "plain"
 end
 

@@ -72,10 +72,15 @@ skynet.start(function()
     cycle.self = cycle
     refuses("contains itself", skynet.packstring, cycle)
     local deep = {}
-    for _ = 1, 40 do
+    for _ = 1, 32 do
       deep = { deep }
     end
-    refuses("32", skynet.packstring, deep)
+    local inner = skynet.unpack(skynet.packstring(deep))
+    for _ = 1, 32 do
+      inner = inner[1]
+    end
+    equal(next(inner), nil)
+    refuses("33", skynet.packstring, { deep })
   end)
 
   test("a pointer can be used once, and a wrong one is an error", function()

@@ -514,12 +514,32 @@ skynet.start(function()
 
   test("a request keeps its id through services", function()
     local peer = skynet.newservice "skynet/peer"
+    equal(skynet.call(peer, "lua", "tag"), nil)
     skynet.fork(function()
+      equal(skynet.tracetag(), nil)
       skynet.trace "begins"
+      equal(skynet.tracetag(), require("hive").request_id())
       equal(skynet.call(peer, "lua", "tag"), skynet.tracetag())
       skynet.wakeup "traced"
     end)
     skynet.wait "traced"
+    skynet.kill(peer)
+  end)
+
+  test("a request may be recorded, and followed by lines as well", function()
+    local peer = skynet.newservice "skynet/peer"
+    skynet.fork(function()
+      local trace <close> = require("hive").trace()
+      skynet.call(peer, "lua", "tag")
+      local before = #trace:events()
+      equal(before > 0, true)
+      skynet.trace "begins"
+      equal(skynet.call(peer, "lua", "tag"), skynet.tracetag())
+      equal(#trace:events(), 2 * before)
+      trace:stop()
+      skynet.wakeup "recorded"
+    end)
+    skynet.wait "recorded"
     skynet.kill(peer)
   end)
 

@@ -21,6 +21,43 @@ skynet.start(function()
     refuses("function expected", skynet.fork, 1)
   end)
 
+  test("what has a __call is as good as a function", function()
+    local order = {}
+    local noting = setmetatable({}, {
+      __call = function(_, ...)
+        skynet.yield()
+        order[#order + 1] = table.concat({ ... }, " ")
+      end,
+    })
+    skynet.fork(noting, "forked", 1)
+    skynet.timeout(0, noting)
+    skynet.timeout(1, noting)
+    skynet.sleep(3)
+    equal(table.concat(order, ","), "forked 1,,")
+    local answering = setmetatable({}, {
+      __call = function(_, _, _, ...)
+        skynet.retpack("answered", ...)
+      end,
+    })
+    skynet.dispatch("lua", answering)
+    equal(select(2, skynet.call(skynet.self(), "lua", "x")), "x")
+    local unpacking = setmetatable({}, {
+      __call = function(_, msg, sz)
+        return skynet.tostring(msg, sz), "unpacked"
+      end,
+    })
+    skynet.register_protocol {
+      name = "called",
+      id = 99,
+      pack = tostring,
+      unpack = unpacking,
+      dispatch = answering,
+    }
+    equal(skynet.unpack(skynet.call(skynet.self(), "called", 7)), "answered")
+    refuses("function expected", skynet.fork, {})
+    refuses("function expected", skynet.timeout, 1, setmetatable({}, {}))
+  end)
+
   test("a failing fork harms nothing else", function()
     skynet.fork(error, "expected by the test")
     skynet.yield()
