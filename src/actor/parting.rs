@@ -120,9 +120,15 @@ impl State {
     /// all messages.
     #[inline]
     pub(super) fn stay(&self) {
-        if self.is_parting.replace(false)
-            && let Some((claim, mut parcel)) = self.parting.take()
-        {
+        if self.is_parting.get() {
+            self.send_parting();
+        }
+    }
+
+    #[cold]
+    fn send_parting(&self) {
+        self.is_parting.set(false);
+        if let Some((claim, mut parcel)) = self.parting.take() {
             parcel.sign(self.service.clone());
             claim.task().deposit(parcel);
             self.core.handle.schedule(claim);

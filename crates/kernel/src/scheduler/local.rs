@@ -46,8 +46,11 @@ impl<W: Workload> From<Arc<W::Task>> for Next<W> {
     }
 }
 
+/// A task that was handed over, and what came with it.
+type Handed<W> = (Claim<<W as Workload>::Task>, <W as Workload>::Parcel);
+
 /// A task that was handed over, as others may have it: what came with it waits at the task itself.
-fn unpacked<W: Workload>((claim, parcel): (Claim<W::Task>, W::Parcel)) -> Arc<W::Task> {
+fn unpacked<W: Workload>((claim, parcel): Handed<W>) -> Arc<W::Task> {
     W::deposit(claim.task(), parcel);
     claim.owe()
 }
@@ -62,7 +65,7 @@ pub(super) struct Local<W: Workload> {
     /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
     in_turn: Cell<bool>,
     /// The task that was handed over to run next, and what came with it.
-    aside: RefCell<Option<(Claim<W::Task>, W::Parcel)>>,
+    aside: RefCell<Option<Handed<W>>>,
     /// The worker's own copy of its slot's mark.
     mark: Cell<u64>,
     streak: Cell<u32>,
@@ -179,7 +182,7 @@ impl<W: Workload> Local<W> {
     }
 
     /// What was handed over, and is [about to run](Next::Aside).
-    pub(super) fn take_aside(&self) -> Option<(Claim<W::Task>, W::Parcel)> {
+    pub(super) fn take_aside(&self) -> Option<Handed<W>> {
         self.aside.take()
     }
 
