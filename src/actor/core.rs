@@ -19,12 +19,12 @@ use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::groups::Groups;
-use super::life::{Life, Outcome};
+use super::life::Life;
 use super::limits::RECENT_ENDS_MAX;
 use super::message::{Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
-use super::parting::{Parcel, Parting};
+use super::parting::Parcel;
 use super::plan::Spawn;
 use super::profile::Scale;
 use super::request::RequestId;
@@ -35,7 +35,7 @@ use super::tidy;
 use super::totals::Totals;
 use super::trace::Traces;
 use super::trim::Trim;
-use super::turn::{Progress, Slice};
+use super::turn::{Over, Progress};
 use super::warden::Warden;
 use super::worker;
 use crate::code::CodeCache;
@@ -509,30 +509,19 @@ impl Workload for Core {
     fn run(
         &self,
         service: &Arc<Service>,
+        place: &mut Option<Box<Life>>,
         first: Option<Parcel>,
         context: &WorkerContext<'_, Self>,
     ) -> Turn {
-        let mut place = service.life();
-        let Some(life) = place.as_mut() else { return Turn::Ended };
+        let Some(life) = place else { return Turn::Ended };
         self.warden.note_turn(context.index(), service.address());
-        let slice = Slice { worker: context.index(), started_ns: context.turn_started_ns() };
-        let (end, at_once) = match worker::catch(|| life.turn(service, first, slice)) {
-            Ok(Outcome { progress: Progress::Over { end, at_once }, parting }) => {
-                // The end may last: what the turn hands over is for everybody.
-                drop(parting);
-                (*end, at_once)
-            }
-            Ok(Outcome { progress, parting }) => {
-                if let Some((service, parcel)) = parting.and_then(Parting::part) {
-                    context.hand_over(service, parcel);
-                }
-                return if matches!(progress, Progress::Idle) { Turn::Idle } else { Turn::Again };
-            }
-            Err(text) => (End::Failed(Fault::new(Code::Error, text)), true),
+        let Over { end, at_once } = match worker::catch(|| life.turn(service, first, context)) {
+            Ok(Progress::Idle) => return Turn::Idle,
+            Ok(Progress::Again) => return Turn::Again,
+            Ok(Progress::Over(over)) => *over,
+            Err(text) => Over { end: End::Failed(Fault::new(Code::Error, text)), at_once: true },
         };
-        let life = place.take();
-        drop(place);
-        let Some(life) = life else { return Turn::Ended };
+        let Some(life) = place.take() else { return Turn::Ended };
         if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
             tracing::error!(service = service.name(), "the end of a service failed: {text}");
         }
@@ -541,6 +530,10 @@ impl Workload for Core {
 
     fn deposit(service: &Arc<Service>, parcel: Parcel) {
         service.deposit(parcel);
+    }
+
+    fn sign(parcel: &mut Parcel, sender: Arc<Service>) {
+        parcel.sign(sender);
     }
 
     fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {

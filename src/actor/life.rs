@@ -3,28 +3,23 @@
 use std::sync::Arc;
 
 use moonhive_kernel::mailbox::Batch;
+use moonhive_kernel::scheduler::WorkerContext;
 
 use super::boot;
+use super::core::Core;
 use super::end::End;
 use super::exit::{bury, bury_vm};
 use super::fault::{Code, Fault};
 use super::message::Message;
 use super::outside::Outside;
-use super::parting::{Parcel, Parting};
+use super::parting::Parcel;
 use super::plan::Plan;
 use super::service::Service;
 use super::state::State;
 use super::tidy;
-use super::turn::{Progress, Slice, Turn};
+use super::turn::{Over, Progress, Slice, Turn};
 use super::worker;
 use crate::vm::Vm;
-
-/// What a turn leads to.
-pub(crate) struct Outcome {
-    pub(crate) progress: Progress,
-    /// What it hands over.
-    pub(crate) parting: Option<Parting>,
-}
 
 /// The private part of a service.
 pub(crate) struct Life {
@@ -56,27 +51,31 @@ impl Life {
         &mut self,
         service: &Arc<Service>,
         first: Option<Parcel>,
-        slice: Slice,
-    ) -> Outcome {
+        context: &WorkerContext<'_, Core>,
+    ) -> Progress {
         if let Stage::Born(vm) = &mut self.stage {
-            return turn_of_vm(vm, &mut self.batch, service, first, slice);
+            return turn_of_vm(vm, &mut self.batch, service, first, context);
         }
         if let Some(first) = first {
             service.deposit(first);
         }
-        Outcome { progress: self.other_turn(service, slice), parting: None }
+        self.other_turn(service, context)
     }
 
     /// A turn that is not that of a VM, or its first.
     #[cold]
-    fn other_turn(&mut self, service: &Arc<Service>, slice: Slice) -> Progress {
+    fn other_turn(
+        &mut self,
+        service: &Arc<Service>,
+        context: &WorkerContext<'_, Core>,
+    ) -> Progress {
         if let Stage::Planned(_) = self.stage
             && let Err(over) = self.give_birth(service)
         {
             return over;
         }
         match &mut self.stage {
-            Stage::Born(vm) => turn_of_vm(vm, &mut self.batch, service, None, slice).progress,
+            Stage::Born(vm) => turn_of_vm(vm, &mut self.batch, service, None, context),
             Stage::Outside(outside) => outside.turn(service, &mut self.batch),
             Stage::Planned(_) | Stage::Stillborn => Progress::Idle,
         }
@@ -91,7 +90,7 @@ impl Life {
                 self.stage = Stage::Born(vm);
                 Ok(())
             }
-            Err(fault) => Err(Progress::Over { end: Box::new(End::Failed(fault)), at_once: true }),
+            Err(fault) => Err(Progress::Over(Over::new(End::Failed(fault), true))),
         }
     }
 
@@ -113,27 +112,33 @@ fn turn_of_vm(
     batch: &mut Batch<Message>,
     service: &Arc<Service>,
     first: Option<Parcel>,
-    slice: Slice,
-) -> Outcome {
-    let outcome = worker::with_vm(vm, |stack| {
+    context: &WorkerContext<'_, Core>,
+) -> Progress {
+    let progress = worker::with_vm(vm, |stack| {
         let Some(state) = stack.data::<State>() else {
             let end = End::Failed(Fault::new(Code::Error, "the VM has lost its service"));
-            let progress = Progress::Over { end: Box::new(end), at_once: true };
-            return Outcome { progress, parting: None };
+            return Progress::Over(Over::new(end, true));
         };
+        let slice = Slice { worker: context.index(), started_ns: context.turn_started_ns() };
         let mut progress = Turn::new(stack, state, batch, slice).run(first);
         if matches!(progress, Progress::Idle) && tidy::is_untidy(stack) {
             progress = tidy::tidy(stack, state);
         }
         let (tasks, ticks) = (state.tasks.borrow().len(), state.profile.borrow().total());
-        service.figures.publish(stack.used_bytes(), tasks, ticks);
-        state.look_at_memory(stack.used_bytes());
-        Outcome { progress, parting: state.leave_turn() }
+        let used_bytes = stack.used_bytes();
+        service.figures.publish(used_bytes, tasks, ticks);
+        state.look_at_memory(used_bytes);
+        match &progress {
+            // The end may last: what the turn was about to hand over is for everybody.
+            Progress::Over(_) => state.stay(),
+            _ => state.leave_turn(context),
+        }
+        progress
     });
-    if matches!(outcome.progress, Progress::Idle) && vm.has_census_news() {
+    if matches!(progress, Progress::Idle) && vm.has_census_news() {
         answer_census(vm, service);
     }
-    outcome
+    progress
 }
 
 /// Tells which unused shared strings the VM holds, if the process wants to know, and has those asked

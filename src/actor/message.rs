@@ -13,7 +13,6 @@ use super::alarm::Alarm;
 use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::parting::Parted;
 use super::request::Terms;
 use super::service::Service;
 use super::skynet::Envelope;
@@ -132,14 +131,12 @@ impl Caller {
         }
     }
 
-    /// The answer, and the service that it is for; `None` if nobody waits for it.
+    /// Takes over to answer: the service, and the session under which it waits; `None` if it does not.
     #[inline]
-    pub(super) fn into_answer(mut self, payload: Payload) -> Option<Parted> {
+    pub(super) fn into_parts(mut self) -> Option<(Arc<Service>, u64)> {
         match (std::mem::take(&mut self.session), self.service.take()) {
             (0, _) | (_, None) => None,
-            (session, Some(service)) => {
-                Some(Parted { service, message: Message::Answer { session, payload } })
-            }
+            (session, Some(service)) => Some((service, session)),
         }
     }
 

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::fault::{Code, Fault};
 use super::message::{Caller, Message};
 use super::service::Service;
-use super::turn::Progress;
+use super::turn::{Over, Progress};
 use crate::message::Payload;
 
 /// What a waiting thread gets.
@@ -102,13 +102,13 @@ impl Outside {
         loop {
             service.mailbox().take(batch);
             let Some(message) = batch.pop(service.mailbox()) else {
-                return over.unwrap_or(Progress::Idle);
+                return over.map_or(Progress::Idle, Progress::Over);
             };
             match message {
                 Message::Answer { session, payload } => self.waiting.finish(session, Ok(payload)),
                 Message::Failure { session, fault } => self.waiting.finish(session, Err(*fault)),
                 // Comes before the answers that were sent earlier; those are handed over all the same.
-                Message::Kill(end) => over = Some(Progress::Over { end, at_once: true }),
+                Message::Kill(end) => over = Some(Over::new(*end, true)),
                 other => other.reject(|| {
                     Fault::new(Code::NoHandler, "the program around the host serves no methods")
                 }),

@@ -11,120 +11,150 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use moonhive_kernel::scheduler::{Claim, WorkerContext};
+
+use super::core::Core;
 use super::message::{Caller, Message};
+use super::request::Terms;
 use super::service::Service;
 use super::state::State;
 use crate::message::Payload;
 
-/// A service whose turn was claimed, and the message for it. Dropping it schedules the service as any
-/// other message would.
-pub(crate) struct Parting(Option<(Arc<Service>, Parcel)>);
+/// A service whose turn was claimed, and what it gets with that.
+pub(super) type Parting = (Claim<Service>, Parcel);
 
 /// A message in a box: it passes a dozen hands, and moving it through all of them costs more than its
 /// mailbox would. Boxes are used again; in a conversation one goes back and forth.
-pub(crate) struct Parcel(Box<Option<Message>>);
+pub(crate) struct Parcel(Box<Content>);
+
+struct Content {
+    /// `None` in a spare box.
+    parted: Option<Parted>,
+    /// Whose turn has handed it over, once that is over: the handle that the worker needs no more. Two
+    /// services that call each other count no handles, since each gets its own with what it is sent.
+    sender: Option<Arc<Service>>,
+}
+
+/// What can be handed over.
+pub(crate) enum Parted {
+    /// A request of the sender, who waits for the answer.
+    Request { session: u64, payload: Payload, terms: Terms },
+    /// The answer to the request of that session.
+    Answer { session: u64, payload: Payload },
+}
 
 impl Parcel {
     #[inline]
-    fn new(message: Message, spare: &Cell<Option<Parcel>>) -> Parcel {
+    fn new(parted: Parted, spare: &Cell<Option<Parcel>>) -> Parcel {
         match spare.take() {
             Some(mut parcel) => {
-                *parcel.0 = Some(message);
+                parcel.0.parted = Some(parted);
                 parcel
             }
-            None => Parcel(Box::new(Some(message))),
+            None => Parcel(Box::new(Content { parted: Some(parted), sender: None })),
         }
     }
 
-    /// The message; the box is left as a spare one.
+    /// The turn is over that has sent it.
     #[inline]
-    pub(crate) fn open(mut self, spare: &Cell<Option<Parcel>>) -> Option<Message> {
-        let message = self.0.take();
-        spare.set(Some(self));
-        message
+    pub(crate) fn sign(&mut self, sender: Arc<Service>) {
+        self.0.sender = Some(sender);
     }
 
-    /// The message alone.
-    pub(crate) fn into_message(mut self) -> Option<Message> {
-        self.0.take()
-    }
-}
-
-/// A message and the service that it is for.
-pub(crate) struct Parted {
-    pub(crate) service: Arc<Service>,
-    pub(crate) message: Message,
-}
-
-impl Parting {
-    /// Claims the turn of `service`, if it is at rest and nothing waits for it.
-    ///
-    /// # Errors
-    /// Both, when the message has to go through the mailbox.
+    /// What is in it, and who has sent it; the box is left as a spare one.
     #[inline]
-    pub(crate) fn claim(
-        service: Arc<Service>,
-        message: Message,
+    pub(crate) fn open(
+        mut self,
         spare: &Cell<Option<Parcel>>,
-    ) -> Result<Parting, Parted> {
-        if service.mailbox().has_news() || !service.claim() {
-            return Err(Parted { service, message });
-        }
-        Ok(Parting(Some((service, Parcel::new(message, spare)))))
+    ) -> (Option<Parted>, Option<Arc<Service>>) {
+        let content = (self.0.parted.take(), self.0.sender.take());
+        spare.set(Some(self));
+        content
     }
 
-    /// Takes over what is owed to the service.
-    #[inline]
-    pub(crate) fn part(mut self) -> Option<(Arc<Service>, Parcel)> {
-        self.0.take()
+    /// The same as a message. `None` for a request that nobody has signed; there is none, since the worker
+    /// signs what is handed over, and [`State::stay`] what is not.
+    pub(crate) fn into_message(self) -> Option<Message> {
+        let Content { parted, sender } = *self.0;
+        debug_assert!(sender.is_some(), "every parcel is signed");
+        match parted? {
+            Parted::Request { session, payload, terms } => {
+                let caller = Caller::waiting(sender?, session);
+                Some(Message::Request { caller, payload, terms })
+            }
+            Parted::Answer { session, payload } => Some(Message::Answer { session, payload }),
+        }
     }
 }
 
-impl Drop for Parting {
-    #[inline]
+impl Drop for State {
+    /// Should a turn have come to no end, what it was about to hand over arrives all the same.
     fn drop(&mut self) {
-        if let Some((service, parcel)) = self.0.take() {
-            service.deposit(parcel);
-            service.schedule_claimed();
-        }
+        self.stay();
     }
 }
 
 impl State {
-    /// Sends what may be the last message of this turn.
+    /// Claims the turn of `service` for what may be the last message of this turn, if the service is at
+    /// rest and nothing waits for it.
     ///
     /// # Errors
-    /// What has to go through the mailbox.
+    /// The service, when the message has to go through its mailbox.
     #[inline]
-    pub(super) fn part_with(&self, service: Arc<Service>, message: Message) -> Result<(), Parted> {
-        if self.is_parting.get() {
-            return Err(Parted { service, message });
+    pub(super) fn claim(&self, service: Arc<Service>) -> Result<Claim<Service>, Arc<Service>> {
+        if self.is_parting.get() || service.mailbox().has_news() {
+            return Err(service);
         }
-        self.parting.set(Some(Parting::claim(service, message, &self.spare)?));
+        self.core.handle.claim(service)
+    }
+
+    /// Keeps the message until the turn ends, or goes on.
+    #[inline]
+    pub(super) fn part_with(&self, claim: Claim<Service>, parted: Parted) {
+        let parcel = Parcel::new(parted, &self.spare);
+        self.parting.set(Some((claim, parcel)));
         self.is_parting.set(true);
-        Ok(())
     }
 
     /// The turn goes on with something that may last: what it was about to hand over goes the way of
     /// all messages.
     #[inline]
     pub(super) fn stay(&self) {
-        if self.is_parting.replace(false) {
-            drop(self.parting.take());
+        if self.is_parting.get() {
+            self.send_parting();
         }
     }
 
-    /// The turn ends: what it hands over.
-    #[inline]
-    pub(super) fn leave_turn(&self) -> Option<Parting> {
-        if self.is_parting.replace(false) { self.parting.take() } else { None }
+    #[cold]
+    fn send_parting(&self) {
+        self.is_parting.set(false);
+        if let Some((claim, mut parcel)) = self.parting.take() {
+            parcel.sign(self.service.clone());
+            claim.task().deposit(parcel);
+            self.core.handle.schedule(claim);
+        }
     }
 
-    /// Answers a request, as the last thing that its task does.
-    pub(super) fn answer(&self, caller: Caller, payload: Payload) {
-        let Some(answer) = caller.into_answer(payload) else { return };
-        if let Err(Parted { service, message }) = self.part_with(answer.service, answer.message) {
-            service.post(message);
+    /// The turn ends, and with it what it hands over goes its way.
+    #[inline]
+    pub(super) fn leave_turn(&self, context: &WorkerContext<'_, Core>) {
+        if self.is_parting.replace(false)
+            && let Some((claim, parcel)) = self.parting.take()
+        {
+            context.hand_over(claim, parcel);
+        }
+    }
+
+    /// Answers a request, as the last thing that its task does. False if nobody waits for the answer any
+    /// more.
+    pub(super) fn answer(&self, caller: Caller, payload: Payload) -> bool {
+        let Some((service, session)) = caller.into_parts() else { return false };
+        match self.claim(service) {
+            Ok(claim) => {
+                self.part_with(claim, Parted::Answer { session, payload });
+                true
+            }
+            Err(service) => service.post(Message::Answer { session, payload }),
         }
     }
 
@@ -132,13 +162,6 @@ impl State {
     /// for the answer any more.
     #[inline]
     pub(crate) fn answer_early(&self, caller: Caller, payload: Payload, is_last: bool) -> bool {
-        if !is_last {
-            return caller.answer(payload);
-        }
-        let Some(answer) = caller.into_answer(payload) else { return false };
-        match self.part_with(answer.service, answer.message) {
-            Ok(()) => true,
-            Err(Parted { service, message }) => service.post(message),
-        }
+        if is_last { self.answer(caller, payload) } else { caller.answer(payload) }
     }
 }

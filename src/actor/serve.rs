@@ -13,7 +13,7 @@ use super::skynet::{COMMAND, Envelope, Incoming, VALUES};
 use super::slots::Key;
 use super::task::{Role, Served, Stage, Task};
 use super::trace::Step;
-use super::turn::{Progress, Turn};
+use super::turn::{Over, Turn};
 use crate::message::{PackError, Payload, PlainRequest};
 use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
 
@@ -187,7 +187,7 @@ impl Turn<'_, '_> {
         if let Some(caller) = caller.or_else(|| self.state.skynet.take_spawner()) {
             caller.fail(fault.clone().seen_by_caller());
         }
-        self.over = Some(Progress::Over { end: Box::new(End::Failed(fault)), at_once: false });
+        self.over = Some(Over::new(End::Failed(fault), false));
     }
 
     // ---- requests ----
@@ -431,8 +431,7 @@ impl Turn<'_, '_> {
                 let fault = self.state.offence.borrow_mut().take().unwrap_or_else(|| {
                     Fault::new(Code::TurnLimit, "its turns ran too long again and again")
                 });
-                self.over =
-                    Some(Progress::Over { end: Box::new(End::Failed(fault)), at_once: true });
+                self.over = Some(Over::new(End::Failed(fault), true));
             }
         }
     }
@@ -488,8 +487,8 @@ impl Turn<'_, '_> {
         self.state.note_request_done();
         let mut stack = self.stack.in_coroutine(coroutine);
         match stack.pack(2, results - 1, "results") {
-            Ok(payload) => self.state.answer(caller, payload),
-            Err(error) => drop(caller.fail(unsendable("the answer", &error).seen_by_caller())),
+            Ok(payload) => _ = self.state.answer(caller, payload),
+            Err(error) => _ = caller.fail(unsendable("the answer", &error).seen_by_caller()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! One service as everybody sees it: its address, its mailbox, and how to reach it. What only its
-//! own turns touch (VM, tasks) is its [`Life`], handed from turn to turn.
+//! own turns touch (VM, tasks) is its [`Life`], which its token keeps for them.
 //!
-//! Invariants: at most one turn holds the life; once the obituary is written the mailbox takes
+//! Invariants: at most one turn has the life; once the obituary is written the mailbox takes
 //! nothing more, and whoever still holds the service learns from the obituary how it ended.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -30,10 +30,8 @@ pub(crate) struct Service {
     name: Box<str>,
     core: Arc<Core>,
     mailbox: Mailbox<Message>,
-    token: TokenState,
-    /// Held by a turn for as long as it runs. Turns exclude each other by the token, so nobody ever waits
-    /// here; the lock only tells the compiler.
-    life: spin::Mutex<Option<Box<Life>>>,
+    /// With the life, until that has ended.
+    token: TokenState<Option<Box<Life>>>,
     obituary: OnceLock<Arc<Obituary>>,
     /// Written under its lock by those who watch and, for the last time, by the end.
     watchers: Mutex<Vec<Watcher>>,
@@ -169,7 +167,9 @@ struct Watcher {
 }
 
 impl Scheduled for Service {
-    fn token(&self) -> &TokenState {
+    type Own = Option<Box<Life>>;
+
+    fn token(&self) -> &TokenState<Option<Box<Life>>> {
         &self.token
     }
 }
@@ -187,8 +187,7 @@ impl Service {
             name: name.into(),
             core,
             mailbox: Mailbox::new(limits),
-            token: TokenState::new(),
-            life: spin::Mutex::new(Some(life)),
+            token: TokenState::new(Some(life)),
             obituary: OnceLock::new(),
             watchers: Mutex::new(Vec::new()),
             names: Mutex::new(Vec::new()),
@@ -295,18 +294,6 @@ impl Service {
         }
     }
 
-    /// Owes the service a turn if it is at rest; who gets `true` sees to it that the turn comes.
-    #[inline]
-    pub(super) fn claim(&self) -> bool {
-        self.core.handle.claim(self)
-    }
-
-    /// The turn that was claimed comes, on any worker.
-    pub(super) fn schedule_claimed(self: Arc<Self>) {
-        let handle = self.core.handle.clone();
-        handle.schedule(self);
-    }
-
     /// Puts a message that was on its way without the mailbox before all others.
     pub(super) fn deposit(&self, parcel: Parcel) {
         if let Some(message) = parcel.into_message()
@@ -405,13 +392,6 @@ impl Service {
 
     pub(crate) fn take_names(&self) -> Vec<Box<str>> {
         std::mem::take(&mut *self.names.lock())
-    }
-
-    /// The life, for a turn; `None` once it has ended.
-    #[inline]
-    pub(crate) fn life(&self) -> spin::MutexGuard<'_, Option<Box<Life>>> {
-        let life = self.life.try_lock();
-        life.expect("the token lets one turn run at a time")
     }
 
     pub(super) fn wake_if(self: &Arc<Self>, wake: bool) {

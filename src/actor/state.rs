@@ -193,6 +193,12 @@ impl State {
         self.peers.borrow_mut().get(address, |address| self.core.service(address))
     }
 
+    /// Takes a handle of a service back, for the next time that it is wanted.
+    #[inline]
+    pub(crate) fn give_back(&self, service: Arc<Service>) {
+        self.peers.borrow_mut().give_back(service);
+    }
+
     /// Sends a request to `target`; the running task then has to block. The deadline of the task
     /// goes along, and `timeout` shortens this wait alone.
     ///
@@ -209,26 +215,40 @@ impl State {
         }
         let key = self.current_task()?;
         let wait = self.begin_wait_of(key, timeout)?;
-        let request = self.request_of(wait, payload);
-        let sent = if wait.request.is_traced() {
-            self.send_traced(&target, key, request)
-        } else {
-            match self.part_with(target, request) {
-                Ok(()) => return Ok(()),
-                Err(Parted { service, message }) => service.request(message),
+        let terms = self.terms_of(&wait);
+        let claimed = if terms.request.is_traced() { Err(target) } else { self.claim(target) };
+        let target = match claimed {
+            Ok(claim) => {
+                self.part_with(claim, Parted::Request { session: wait.session, payload, terms });
+                return Ok(());
             }
+            Err(target) => target,
         };
+        let caller = Caller::waiting(self.service.clone(), wait.session);
+        let sent = self.send_or_trace(&target, key, Message::Request { caller, payload, terms });
+        self.give_back(target);
         sent.inspect_err(|_| self.cancel_wait())
     }
 
-    /// The message that begins a call for which a task waits.
-    fn request_of(&self, wait: Begun, payload: Payload) -> Message {
+    /// What goes along with the request for which a task waits.
+    #[inline]
+    fn terms_of(&self, wait: &Begun) -> Terms {
         let request = if wait.request.is_none() { self.new_request() } else { wait.request };
-        let caller = Caller::waiting(self.service.clone(), wait.session);
-        Message::Request {
-            caller,
-            payload,
-            terms: Terms { deadline_ms: wait.deadline_ms, request },
+        Terms { deadline_ms: wait.deadline_ms, request }
+    }
+
+    /// Sends a request of that task through the mailbox.
+    fn send_or_trace(
+        &self,
+        target: &Arc<Service>,
+        key: Key,
+        request: Message,
+    ) -> Result<(), Fault> {
+        match &request {
+            Message::Request { terms, .. } if terms.request.is_traced() => {
+                self.send_traced(target, key, request)
+            }
+            _ => target.request(request),
         }
     }
 
@@ -246,11 +266,9 @@ impl State {
         if target.address() == self.service.address() {
             self.check_call_of_self()?;
         }
-        let request = self.request_of(wait, payload);
-        if wait.request.is_traced() {
-            return self.send_traced(target, key, request);
-        }
-        target.request(request)
+        let caller = Caller::waiting(self.service.clone(), wait.session);
+        let terms = self.terms_of(&wait);
+        self.send_or_trace(target, key, Message::Request { caller, payload, terms })
     }
 
     /// The file of a service cannot wait for handlers that it has not returned yet.

@@ -14,8 +14,8 @@ use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
-use super::message::Message;
-use super::parting::Parcel;
+use super::message::{Caller, Message};
+use super::parting::{Parcel, Parted};
 use super::profile::{Started, TASKS};
 use super::serve::no_memory;
 use super::skynet::{Envelope, Incoming, VALUES};
@@ -32,8 +32,21 @@ pub(crate) enum Progress {
     Idle,
     /// More is left.
     Again,
-    /// The service ends; without running any more of its code if that is `at_once`.
-    Over { end: Box<End>, at_once: bool },
+    /// The service ends.
+    Over(Box<Over>),
+}
+
+/// The end of a service; without running any more of its code if that is `at_once`.
+pub(crate) struct Over {
+    pub(crate) end: End,
+    pub(crate) at_once: bool,
+}
+
+impl Over {
+    #[cold]
+    pub(crate) fn new(end: End, at_once: bool) -> Box<Over> {
+        Box::new(Over { end, at_once })
+    }
 }
 
 /// A turn under way.
@@ -41,7 +54,7 @@ pub(super) struct Turn<'turn, 'vm> {
     pub(super) stack: &'turn mut Stack<'vm>,
     pub(super) state: &'vm State,
     pub(super) batch: &'turn mut Batch<Message>,
-    pub(super) over: Option<Progress>,
+    pub(super) over: Option<Box<Over>>,
     slice: Slice,
     /// Messages handled and ready tasks run.
     steps: u32,
@@ -69,30 +82,37 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// Runs the turn. `first` was handed over to it, and comes before all other ordinary messages.
     pub(super) fn run(&mut self, first: Option<Parcel>) -> Progress {
+        // Nothing has changed since it was last looked whether the service ends.
+        let mut has_looked = false;
         if let Some(first) = first {
             if self.state.service.mailbox().control_waits() {
                 self.state.service.deposit(first);
-            } else if let Some(message) = first.open(&self.state.spare) {
-                self.handle_next(message);
+            } else {
+                self.handle_first(first);
+                has_looked = true;
                 self.look_at_exit();
                 if let Some(over) = self.over.take() {
                     self.tell_count();
-                    return over;
+                    return Progress::Over(over);
                 }
             }
         }
         let progress = loop {
             let ran = self.run_ready();
             let message = if self.state.tasks_come_first() { None } else { self.next_message() };
-            let had_message = message.is_some();
-            if let Some(message) = message {
-                self.handle_next(message);
+            let is_idle = !ran && message.is_none();
+            if !is_idle || !has_looked {
+                if let Some(message) = message {
+                    self.count_step();
+                    self.handle(message);
+                }
+                has_looked = true;
+                self.look_at_exit();
+                if let Some(over) = self.over.take() {
+                    break Progress::Over(over);
+                }
             }
-            self.look_at_exit();
-            if let Some(over) = self.over.take() {
-                break over;
-            }
-            if !ran && !had_message {
+            if is_idle {
                 break self.rest();
             }
             if self.is_used_up() {
@@ -103,13 +123,33 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         progress
     }
 
-    /// Handles a message of the turn.
-    fn handle_next(&mut self, message: Message) {
+    /// Counts a message of the turn.
+    #[inline]
+    fn count_step(&mut self) {
         let handled = &self.state.handled;
         handled.set(handled.get() + 1);
         self.state.skynet.note_message();
         self.steps += 1;
-        self.handle(message);
+    }
+
+    /// Handles what was handed over to the turn.
+    #[inline]
+    fn handle_first(&mut self, first: Parcel) {
+        self.count_step();
+        match first.open(&self.state.spare) {
+            (Some(Parted::Request { session, payload, terms }), Some(sender)) => {
+                let (protocol, origin, payload) = (VALUES, None, &payload);
+                let caller = Caller::waiting(sender, session);
+                self.serve(Incoming { protocol, caller, origin, payload, terms });
+            }
+            (Some(Parted::Answer { session, payload }), sender) => {
+                if let Some(sender) = sender {
+                    self.state.give_back(sender);
+                }
+                self.answered(session, &payload);
+            }
+            _ => debug_assert!(false, "every parcel is signed"),
+        }
     }
 
     /// Adds up the messages of the turn where everybody sees them.
@@ -173,7 +213,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             if let Some(spawner) = self.state.skynet.take_spawner() {
                 spawner.answer(Payload::EMPTY);
             }
-            return Progress::Over { end: Box::new(End::Returned), at_once: false };
+            return Progress::Over(Over::new(End::Returned, false));
         }
         Progress::Idle
     }
@@ -215,7 +255,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Rung { session } => self.rung(session),
             Message::Start { caller, arguments } => self.start(caller, &arguments),
             Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),
-            Message::Kill(end) => self.over = Some(Progress::Over { end, at_once: true }),
+            Message::Kill(end) => self.over = Some(Over::new(*end, true)),
             Message::Stop(end) => self.state.leave(*end),
             Message::PrepareToEnd => self.prepare_to_end(),
             Message::Passed => self.hand_out_passed(),
@@ -441,10 +481,10 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         }
     }
 
-    pub(super) fn gone(&self) -> Progress {
+    pub(super) fn gone(&self) -> Box<Over> {
         let end = self.state.leaving.borrow_mut().take().unwrap_or(End::Returned);
         let at_once = matches!(end, End::Killed(_));
-        Progress::Over { end: Box::new(end), at_once }
+        Over::new(end, at_once)
     }
 }
 

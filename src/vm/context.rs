@@ -65,7 +65,9 @@ pub(super) struct Context {
     gc_credit_bytes: Cell<isize>,
     pub(super) hooks: Box<dyn Hooks>,
     /// The host's own data for this VM.
-    pub(super) data: Box<dyn Any + Send>,
+    data: Box<dyn Any + Send>,
+    /// Its type, noted once: asking the value itself takes a call, and every native asks.
+    data_type: TypeId,
     /// Access to the code cache. Lua holds its address.
     pub(super) code: Option<CodeClient>,
     /// What the native that has just run wants done instead of returning values.
@@ -114,6 +116,7 @@ impl Context {
             gc_debt_word: Cell::new(std::ptr::null()),
             gc_credit_bytes: Cell::new(0),
             hooks,
+            data_type: (*data).type_id(),
             data,
             code,
             step: Cell::new(Step::Raise),
@@ -139,6 +142,17 @@ impl Context {
         // SAFETY: the builder put the context's address there before any other code ran, and
         // `lua_newthread` copies it from the main state.
         unsafe { &*extra_space(state).read().map_addr(|address| address & !BLOCKED_BIT) }
+    }
+
+    /// The host's data, if it is of type `T`.
+    #[inline]
+    pub(super) fn data<T: Any>(&self) -> Option<&T> {
+        if self.data_type != TypeId::of::<T>() {
+            return None;
+        }
+        let data: &(dyn Any + Send) = &*self.data;
+        // SAFETY: the data is of the type that was noted.
+        Some(unsafe { &*std::ptr::from_ref(data).cast::<T>() })
     }
 
     /// Ties the context to its state; comes before every other use.

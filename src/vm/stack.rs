@@ -89,7 +89,7 @@ impl<'vm> Stack<'vm> {
     /// The host's data of this VM, if it is of type `T`.
     #[inline]
     pub fn data<T: Any>(&self) -> Option<&'vm T> {
-        self.context.data.downcast_ref()
+        self.context.data()
     }
 
     /// The number of values on the stack; the index of the top.

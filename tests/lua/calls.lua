@@ -17,6 +17,14 @@ test("a call returns what the handler returns", function()
   equal(select("#", echo:echo()), 0)
 end)
 
+test("a service may call in its first turn, which is that of its file", function()
+  for _ = 1, 20 do
+    local service = hive.spawn("service.calling_first", echo)
+    equal(service:answer(), "answered")
+    hive.kill(service)
+  end
+end)
+
 test("hive.call and the method form are the same", function()
   equal(hive.call(echo, "echo", 7), 7)
   equal(echo.echo(echo, 7), 7)

@@ -79,7 +79,7 @@ struct Player {
 impl Player {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            token: TokenState::new(),
+            token: TokenState::default(),
             mailbox: Mailbox::new(Limits::default()),
             batch: Mutex::default(),
         })
@@ -87,6 +87,8 @@ impl Player {
 }
 
 impl Scheduled for Player {
+    type Own = ();
+
     fn token(&self) -> &TokenState {
         &self.token
     }
@@ -103,6 +105,7 @@ impl Workload for Game {
     fn run(
         &self,
         task: &Arc<Player>,
+        (): &mut (),
         _parcel: Option<Infallible>,
         worker: &WorkerContext<'_, Self>,
     ) -> Turn {
@@ -195,7 +198,7 @@ struct Probe {
 
 impl Probe {
     fn new(wakes: Option<Arc<Probe>>) -> Arc<Self> {
-        Arc::new(Self { token: TokenState::new(), ran_at_ns: AtomicU64::new(0), wakes })
+        Arc::new(Self { token: TokenState::default(), ran_at_ns: AtomicU64::new(0), wakes })
     }
 
     /// When it ran, once it has.
@@ -210,6 +213,8 @@ impl Probe {
 }
 
 impl Scheduled for Probe {
+    type Own = ();
+
     fn token(&self) -> &TokenState {
         &self.token
     }
@@ -225,6 +230,7 @@ impl Workload for Probes {
     fn run(
         &self,
         task: &Arc<Probe>,
+        (): &mut (),
         _parcel: Option<Infallible>,
         worker: &WorkerContext<'_, Self>,
     ) -> Turn {

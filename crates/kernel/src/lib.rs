@@ -1,4 +1,4 @@
-//! Scheduler, mailboxes, timers and addresses of an actor host: no Lua, no I/O, no `unsafe`.
+//! Scheduler, mailboxes, timers and addresses of an actor host: no Lua, no I/O; `unsafe` in one file alone, that of the token.
 //!
 //! The layer above brings *tasks* (services) and says what a turn of one is; this crate decides
 //! which thread runs which task when, keeps messages until their receiver looks, and calls back
@@ -16,7 +16,7 @@
 //!
 //! Nothing here is global: two hosts in one process share nothing.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod address;
 pub mod chunks;

@@ -33,7 +33,7 @@ struct Player {
 impl Player {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            token: TokenState::new(),
+            token: TokenState::default(),
             mailbox: Mailbox::new(Limits::default()),
             batch: Mutex::default(),
         })
@@ -41,6 +41,8 @@ impl Player {
 }
 
 impl Scheduled for Player {
+    type Own = ();
+
     fn token(&self) -> &TokenState {
         &self.token
     }
@@ -60,6 +62,7 @@ impl Workload for PingPong {
     fn run(
         &self,
         task: &Arc<Player>,
+        (): &mut (),
         _parcel: Option<Infallible>,
         worker: &WorkerContext<'_, Self>,
     ) -> Turn {

@@ -292,9 +292,10 @@ fn what_a_turn_hands_over_runs_next_on_its_worker_with_its_parcel() {
         let (home, receiver) = (home.clone(), receiver.clone());
         Job::new(move |_, worker| {
             home.store(worker.index(), Ordering::SeqCst);
-            assert!(worker.handle().claim(&receiver), "it is at rest");
-            assert!(!worker.handle().claim(&receiver), "now it is owed a turn");
-            worker.hand_over(receiver.clone(), 7);
+            let claim = worker.handle().claim(receiver.clone());
+            let again = worker.handle().claim(receiver.clone());
+            assert!(again.is_err(), "it is in a turn");
+            worker.hand_over(claim.ok().expect("it is at rest"), 7);
             Turn::Ended
         })
     };
@@ -319,8 +320,8 @@ fn a_conversation_that_hands_over_leaves_the_task_in_the_slot_its_turn() {
             let peer = slot.lock().clone().expect("it was given one");
             if third.turns() == 0 && job.turns() < 1_000 {
                 waited.fetch_add(2, Ordering::SeqCst);
-                assert!(worker.handle().claim(&peer));
-                worker.hand_over(peer, 0);
+                let claim = worker.handle().claim(peer);
+                worker.hand_over(claim.ok().expect("it is at rest"), 0);
             }
             Turn::Idle
         })
@@ -328,8 +329,8 @@ fn a_conversation_that_hands_over_leaves_the_task_in_the_slot_its_turn() {
     let second = {
         let first = first.clone();
         Job::new(move |_, worker| {
-            if worker.handle().claim(&first) {
-                worker.hand_over(first.clone(), 0);
+            if let Ok(claim) = worker.handle().claim(first.clone()) {
+                worker.hand_over(claim, 0);
             }
             Turn::Idle
         })
@@ -350,8 +351,8 @@ fn what_does_not_run_next_after_all_finds_its_parcel_put_down() {
         let receivers = receivers.clone();
         Job::new(move |_, worker| {
             for receiver in &receivers {
-                assert!(worker.handle().claim(receiver));
-                worker.hand_over(receiver.clone(), 1);
+                let claim = worker.handle().claim(receiver.clone());
+                worker.hand_over(claim.ok().expect("it is at rest"), 1);
             }
             Turn::Ended
         })

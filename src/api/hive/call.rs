@@ -31,7 +31,9 @@ fn send(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let target = target(stack, state, 1)?;
     let payload = request(stack, state)?;
-    match state.send(&target, payload) {
+    let sent = state.send(&target, payload);
+    state.give_back(target);
+    match sent {
         Ok(()) => Ok(Outcome::Return(0)),
         Err(fault) => Err(failure::raise(stack, state, fault)),
     }

@@ -146,7 +146,9 @@ fn deliver(
     let sent = match target {
         Target::Found(service) => {
             state.note_sent(&service);
-            state.send_by(protocol, &service, payload)
+            let sent = state.send_by(protocol, &service, payload);
+            state.give_back(service);
+            sent
         }
         Target::Missing(_) => return Ok(Outcome::Return(0)),
     };

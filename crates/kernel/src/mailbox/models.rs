@@ -1,11 +1,10 @@
 //! Loom models of the mailbox together with the token that wakes its consumer.
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Batch, Limits, Mailbox, Measured, Refusal};
-use crate::scheduler::{TokenState, Turn};
-use crate::sync::{Mutex, thread};
+use crate::scheduler::{Claim, Left, Scheduled, TokenState, Turn};
+use crate::sync::{Arc, Mutex, thread};
 
 struct Number(u32);
 
@@ -98,6 +97,14 @@ struct Claimed {
     queued: AtomicUsize,
 }
 
+impl Scheduled for Claimed {
+    type Own = ();
+
+    fn token(&self) -> &TokenState {
+        &self.token
+    }
+}
+
 impl Claimed {
     fn push(&self, message: Number) {
         if self.mailbox.push(message).expect("there is room").wake && self.token.wake() {
@@ -114,12 +121,12 @@ impl Claimed {
     }
 
     /// A turn, which handles what was handed over before what was pushed.
-    fn turn(&self, batch: &mut Batch<Number>, handled: &mut Vec<u32>) {
+    fn turn(self: &Arc<Self>, batch: &mut Batch<Number>, handled: &mut Vec<u32>) {
         while self.queued.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
         assert_eq!(self.queued.fetch_sub(1, Ordering::AcqRel), 1, "queued once");
-        self.token.begin();
+        let claim = Claim::of_owed(Arc::clone(self));
         handled.extend(self.parcel.lock().take().map(|message| message.0));
         if self.mailbox.has_news() {
             self.mailbox.take(batch);
@@ -127,7 +134,7 @@ impl Claimed {
         while let Some(message) = batch.pop(&self.mailbox) {
             handled.push(message.0);
         }
-        if self.token.end(Turn::Idle) {
+        if let Left::Owed(_) = claim.end(Turn::Idle) {
             self.queued.fetch_add(1, Ordering::Release);
         }
     }
@@ -140,7 +147,7 @@ fn what_is_handed_over_overtakes_nothing_of_its_sender() {
     builder.check(|| {
         let claimed = Arc::new(Claimed {
             mailbox: Mailbox::new(Limits::default()),
-            token: TokenState::new(),
+            token: TokenState::default(),
             parcel: Mutex::new(None),
             queued: AtomicUsize::new(0),
         });

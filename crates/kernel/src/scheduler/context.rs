@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::local::Local;
-use super::{Handle, Scheduled, WorkerStatus, Workload};
+use super::{Claim, Handle, Scheduled, WorkerStatus, Workload};
 use crate::sync::Arc;
 use crate::timer::{TimerKey, TimersFull};
 
@@ -46,11 +46,10 @@ impl<'a, W: Workload> WorkerContext<'a, W> {
         }
     }
 
-    /// Has `task`, which the turn has [claimed](Handle::claim), run next on this worker, with `parcel`.
-    /// For a turn that is about to end: until then no other worker learns of the task, which makes this
+    /// Has a task that the turn has [claimed](Handle::claim) run next on this worker, with `parcel`. For a turn that is about to end: until then no other worker learns of the task, which makes this
     /// cheap.
-    pub fn hand_over(&self, task: Arc<W::Task>, parcel: W::Parcel) {
-        self.local.hand_over(task, parcel);
+    pub fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
+        self.local.hand_over(claim, parcel);
     }
 
     /// As [`Handle::arm`], a little faster.

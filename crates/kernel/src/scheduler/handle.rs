@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::local::Local;
 use super::shared::Shared;
-use super::{Scheduled, WorkerStatus, Workload, current};
+use super::{Claim, Scheduled, WorkerStatus, Workload, current};
 use crate::clock::{Clock, NANOSECONDS_PER_MS};
 use crate::sync::Arc;
 use crate::timer::{TimerKey, TimersFull};
@@ -34,22 +34,27 @@ impl<W: Workload> Handle<W> {
     /// takes it. Once the scheduler has stopped the task is let go of.
     pub fn wake(&self, task: &Arc<W::Task>) {
         if task.token().wake() {
-            self.schedule(Arc::clone(task));
+            self.queue(Arc::clone(task));
         }
     }
 
-    /// Owes `task` a turn if it is at rest, but leaves it to the caller to say where: by
-    /// [`WorkerContext::hand_over`](super::WorkerContext::hand_over) or by [`schedule`](Self::schedule). `false`: it is owed one already,
-    /// or has ended.
+    /// Begins a turn of `task` if it is at rest, but leaves it to the caller to say where that runs: by
+    /// [`WorkerContext::hand_over`](super::WorkerContext::hand_over) or by [`schedule`](Self::schedule). Until then no turn of the task runs.
     ///
-    /// After `true` no turn of the task runs until then.
-    #[must_use = "a task that was claimed and is not scheduled never runs again"]
-    pub fn claim(&self, task: &W::Task) -> bool {
-        task.token().claim()
+    /// # Errors
+    /// The task, if it is owed a turn already, or has ended.
+    #[inline]
+    pub fn claim(&self, task: Arc<W::Task>) -> Result<Claim<W::Task>, Arc<W::Task>> {
+        Claim::of_resting(task)
     }
 
     /// Schedules a task that the caller has claimed, as [`wake`](Self::wake) does.
-    pub fn schedule(&self, task: Arc<W::Task>) {
+    pub fn schedule(&self, claim: Claim<W::Task>) {
+        self.queue(claim.owe());
+    }
+
+    /// Puts a task that is owed a turn where some worker finds it.
+    fn queue(&self, task: Arc<W::Task>) {
         let mut task = Some(task);
         current::with(&self.shared, |local| task.take().map(|task| local.schedule(task)));
         if let Some(task) = task {

@@ -14,13 +14,13 @@
 //! it in its queue runs after at most `(n + 1) * (STREAK_LIMIT + 1)` turns of that worker, however
 //! busy the others are, plus one for each batch of the injector.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use super::Workload;
 use super::handle::Handle;
 use super::idle::SlotSeen;
 use super::queue::LocalQueue;
 use super::shared::{Remote, Shared};
+use super::{Claim, Workload};
 use crate::clock::NANOSECONDS_PER_MS;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -33,26 +33,26 @@ const CLOCK_STRIDE: u32 = 4;
 pub(super) const INJECTOR_INTERVAL: u32 = 32;
 
 /// A task whose turn comes next.
-pub(super) struct Next<W: Workload> {
-    pub(super) task: Arc<W::Task>,
-    /// What it was handed over with.
-    pub(super) parcel: Option<W::Parcel>,
+pub(super) enum Next<W: Workload> {
+    /// It is owed one.
+    Owed(Arc<W::Task>),
+    /// It lies aside: in its turn since it was claimed.
+    Aside,
 }
 
 impl<W: Workload> From<Arc<W::Task>> for Next<W> {
     fn from(task: Arc<W::Task>) -> Self {
-        Self { task, parcel: None }
+        Self::Owed(task)
     }
 }
 
-impl<W: Workload> Next<W> {
-    /// The task as others may have it: what came with it waits at the task itself.
-    fn unpacked(self) -> Arc<W::Task> {
-        if let Some(parcel) = self.parcel {
-            W::deposit(&self.task, parcel);
-        }
-        self.task
-    }
+/// A task that was handed over, and what came with it.
+type Handed<W> = (Claim<<W as Workload>::Task>, <W as Workload>::Parcel);
+
+/// A task that was handed over, as others may have it: what came with it waits at the task itself.
+fn unpacked<W: Workload>((claim, parcel): Handed<W>) -> Arc<W::Task> {
+    W::deposit(claim.task(), parcel);
+    claim.owe()
 }
 
 /// What one worker thread owns. Never leaves its thread.
@@ -65,7 +65,7 @@ pub(super) struct Local<W: Workload> {
     /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
     in_turn: Cell<bool>,
     /// The task that was handed over to run next, and what came with it.
-    aside: Cell<Option<Next<W>>>,
+    aside: RefCell<Option<Handed<W>>>,
     /// The worker's own copy of its slot's mark.
     mark: Cell<u64>,
     streak: Cell<u32>,
@@ -84,7 +84,7 @@ impl<W: Workload> Local<W> {
             queue,
             alone,
             in_turn: Cell::new(false),
-            aside: Cell::new(None),
+            aside: RefCell::new(None),
             mark: Cell::new(0),
             streak: Cell::new(0),
             picks: Cell::new(0),
@@ -167,19 +167,29 @@ impl<W: Workload> Local<W> {
     }
 
     /// Takes in a task that was claimed by a turn that is about to end.
-    pub(super) fn hand_over(&self, task: Arc<W::Task>, parcel: W::Parcel) {
+    pub(super) fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
         debug_assert!(self.in_turn.get(), "only a turn hands over");
-        if let Some(before) = self.aside.replace(Some(Next { task, parcel: Some(parcel) })) {
-            self.queue.push(before.unpacked());
+        if let Some(before) = self.aside.replace(Some((claim, parcel))) {
+            self.queue.push(unpacked::<W>(before));
         }
+    }
+
+    /// The turn is over that has handed over what lies aside, if anything does.
+    pub(super) fn sign(&self, sender: impl FnOnce() -> Arc<W::Task>) {
+        if let Some((_, parcel)) = &mut *self.aside.borrow_mut() {
+            W::sign(parcel, sender());
+        }
+    }
+
+    /// What was handed over, and is [about to run](Next::Aside).
+    pub(super) fn take_aside(&self) -> Option<Handed<W>> {
+        self.aside.take()
     }
 
     /// Whether there is nothing to run: not here, and not at other workers, whose slots count as well,
     /// since what lies there may be stuck.
     pub(super) fn is_quiet(&self) -> bool {
-        let aside = self.aside.take();
-        let has_aside = aside.is_some();
-        self.aside.set(aside);
+        let has_aside = self.aside.borrow().is_some();
         let shared = self.shared();
         let are_slots_empty =
             || shared.remotes.iter().all(|remote| remote.mark().is_multiple_of(2));
@@ -198,24 +208,36 @@ impl<W: Workload> Local<W> {
         if picks.is_multiple_of(INJECTOR_INTERVAL)
             && let Some(task) = self.take_injected()
         {
-            if let Some(next) = self.aside.take() {
-                self.queue.push(next.unpacked());
-            }
+            self.queue_aside();
             return Some(Next::from(task));
         }
-        if let Some(next) = self.aside.take().or_else(|| self.empty_slot().map(Next::from)) {
-            if self.streak.get() < STREAK_LIMIT {
-                self.streak.set(self.streak.get() + 1);
-                return Some(next);
+        let streak = self.streak.get();
+        if streak < STREAK_LIMIT {
+            let next = if self.aside.borrow().is_some() {
+                Some(Next::Aside)
+            } else {
+                self.empty_slot().map(Next::from)
+            };
+            if next.is_some() {
+                self.streak.set(streak + 1);
+                return next;
             }
+        } else {
             // What lies in the slot has waited for as long as the conversation lasts.
             if let Some(task) = self.empty_slot() {
                 self.queue.push(task);
             }
-            self.queue.push(next.unpacked());
+            self.queue_aside();
         }
         self.streak.set(0);
         self.queue.pop().or_else(|| self.take_injected()).map(Next::from)
+    }
+
+    /// What was handed over does not run next after all.
+    fn queue_aside(&self) {
+        if let Some(next) = self.aside.take() {
+            self.queue.push(unpacked::<W>(next));
+        }
     }
 
     /// A task of another worker's queue, with some more.

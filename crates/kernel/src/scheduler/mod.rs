@@ -6,7 +6,8 @@
 //! an expired timer means.
 //!
 //! Promises:
-//! * A task runs on at most one thread at a time, and sees what was written before its wake-up.
+//! * A task runs on at most one thread at a time, and sees what was written before its wake-up. What
+//!   belongs to its turns alone lies in its token and needs no lock.
 //! * A woken task runs, whatever the workers were doing when it was woken.
 //! * When nothing is owed and no timer is armed, no thread of the scheduler wakes up at all.
 //!
@@ -36,6 +37,7 @@ mod search;
 mod shared;
 mod slots;
 mod status;
+#[allow(unsafe_code, reason = "the token is what makes the private part of a task exclusive")]
 mod token;
 mod worker;
 
@@ -49,7 +51,9 @@ use crate::sync::{Arc, thread};
 pub use context::WorkerContext;
 pub use handle::Handle;
 pub use status::WorkerStatus;
-pub use token::TokenState;
+#[cfg(all(test, loom))]
+pub(crate) use token::Left;
+pub use token::{Claim, TokenState};
 
 use shared::Shared;
 
@@ -69,8 +73,11 @@ pub enum Turn {
 
 /// Something that can be scheduled.
 pub trait Scheduled: Send + Sync + 'static {
-    /// The state the scheduler keeps in the task.
-    fn token(&self) -> &TokenState;
+    /// What only the turns of the task touch.
+    type Own: Send + 'static;
+
+    /// The state the scheduler keeps in the task; always the same.
+    fn token(&self) -> &TokenState<Self::Own>;
 }
 
 /// What the layer above does with the workers. One value serves all of them.
@@ -82,11 +89,13 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// What a hand-over carries: a message that needs no mailbox, because its task runs next.
     type Parcel: Send + 'static;
 
-    /// One turn of `task`. No other thread runs the same task meanwhile. `parcel` came with the
-    /// hand-over that this turn is owed to, and before everything that was sent to the task since.
+    /// One turn of `task`. No other thread runs the same task meanwhile, so its `own` part is there for
+    /// this turn alone. `parcel` came with the hand-over that this turn is owed to, and before everything
+    /// that was sent to the task since.
     fn run(
         &self,
         task: &Arc<Self::Task>,
+        own: &mut <Self::Task as Scheduled>::Own,
         parcel: Option<Self::Parcel>,
         worker: &WorkerContext<'_, Self>,
     ) -> Turn;
@@ -94,6 +103,10 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// A task that was handed over does not run next after all, and others may get it: puts the parcel
     /// where the task's next turn finds it before everything that was sent since.
     fn deposit(task: &Arc<Self::Task>, parcel: Self::Parcel);
+
+    /// The turn in which `parcel` was handed over has ended, and so has the worker's use for its handle of
+    /// the `sender`: whoever gets the parcel may have it.
+    fn sign(_parcel: &mut Self::Parcel, _sender: Arc<Self::Task>) {}
 
     /// A timer has expired. Runs on a worker between two turns, so it must be short: wake a task.
     fn expire(&self, timer: Self::Timer, worker: &WorkerContext<'_, Self>);

@@ -10,7 +10,9 @@ use loom::sync::Arc as ModelArc;
 use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 use super::idle::{Errand, Idle, Look, SlotSeen, Woken};
-use super::{Handle, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload};
+use super::{
+    Claim, Handle, Left, Options, Scheduled, Scheduler, TokenState, Turn, WorkerContext, Workload,
+};
 use crate::sync::{Arc, Condvar, Mutex, thread};
 
 /// Explores every interleaving with at most `preemptions` forced switches.
@@ -30,18 +32,81 @@ fn a_turn_that_absorbs_wake_ups_before_it_looks_misses_nothing() {
     run_turns_among_wakers(TokenState::absorb);
 }
 
+/// A task that is nothing but its token, which counts its turns.
+#[derive(Default)]
+struct Bare(TokenState<usize>);
+
+impl Scheduled for Bare {
+    type Own = usize;
+
+    fn token(&self) -> &TokenState<usize> {
+        &self.0
+    }
+}
+
+impl Bare {
+    /// A turn, claimed or owed; loom reports any two that overlap.
+    fn turn(mut claim: Claim<Self>) -> Left<Self> {
+        claim.run(|_, turns| {
+            thread::yield_now();
+            *turns += 1;
+        });
+        claim.end(Turn::Idle)
+    }
+}
+
+#[test]
+fn turns_of_a_task_never_overlap_however_they_begin() {
+    explore(3, || {
+        let task = Arc::new(Bare::default());
+        let queued = ModelArc::new(AtomicUsize::new(0));
+        let threads = [true, false].map(|runs_at_once| {
+            let (task, queued) = (task.clone(), queued.clone());
+            thread::spawn(move || {
+                let left = match Claim::of_resting(task) {
+                    Ok(claim) if runs_at_once => Bare::turn(claim),
+                    Ok(claim) => Left::Owed(claim.owe()),
+                    Err(task) if task.0.wake() => Left::Owed(task),
+                    Err(task) => Left::Alone(task),
+                };
+                if let Left::Owed(_) = left {
+                    queued.fetch_add(1, Ordering::Release);
+                }
+            })
+        });
+        let turn = || {
+            assert_eq!(queued.fetch_sub(1, Ordering::AcqRel), 1, "queued once");
+            if let Left::Owed(_) = Bare::turn(Claim::of_owed(task.clone())) {
+                queued.fetch_add(1, Ordering::Release);
+            }
+        };
+        if queued.load(Ordering::Acquire) > 0 {
+            turn();
+        }
+        for thread in threads {
+            thread.join().expect("it ends");
+        }
+        while queued.load(Ordering::Acquire) > 0 {
+            turn();
+        }
+        let mut claim = Claim::of_resting(task.clone()).ok().expect("all turns are over");
+        // Who came second may have found the turn of the first still owed.
+        assert!((1..=2).contains(&claim.run(|_, turns| *turns)));
+    });
+}
+
 /// Two threads write and wake; turns look at what was written, after `prepare`.
-fn run_turns_among_wakers(prepare: fn(&TokenState)) {
+fn run_turns_among_wakers(prepare: fn(&TokenState<usize>)) {
     explore(3, move || {
-        let token = ModelArc::new(TokenState::new());
+        let task = Arc::new(Bare::default());
         let written = ModelArc::new(AtomicUsize::new(0));
         let queued = ModelArc::new(AtomicUsize::new(0));
         let wakers: Vec<_> = (0..2)
             .map(|_| {
-                let (token, written, queued) = (token.clone(), written.clone(), queued.clone());
+                let (task, written, queued) = (task.clone(), written.clone(), queued.clone());
                 thread::spawn(move || {
                     written.fetch_add(1, Ordering::Relaxed);
-                    if token.wake() {
+                    if task.0.wake() {
                         queued.fetch_add(1, Ordering::Release);
                     }
                 })
@@ -53,10 +118,10 @@ fn run_turns_among_wakers(prepare: fn(&TokenState)) {
                 thread::yield_now();
             }
             assert_eq!(queued.fetch_sub(1, Ordering::AcqRel), 1, "queued once");
-            token.begin();
-            prepare(&token);
+            let claim = Claim::of_owed(task.clone());
+            prepare(&task.0);
             seen = written.load(Ordering::Relaxed);
-            if token.end(Turn::Idle) {
+            if let Left::Owed(_) = Bare::turn(claim) {
                 queued.fetch_add(1, Ordering::Release);
             }
         }
@@ -253,7 +318,8 @@ struct Relay {
 }
 
 struct Runner {
-    token: TokenState,
+    /// Counts its turns.
+    token: TokenState<usize>,
     next: Mutex<Option<Arc<Runner>>>,
     pass: Pass,
     /// What was put down here.
@@ -275,13 +341,15 @@ impl Runner {
     }
 
     fn passing(pass: Pass, next: Option<Arc<Runner>>) -> Arc<Self> {
-        let (token, next, deposited) = (TokenState::new(), Mutex::new(next), Mutex::new(false));
+        let (token, next, deposited) = (TokenState::default(), Mutex::new(next), Mutex::new(false));
         Arc::new(Self { token, next, pass, deposited })
     }
 }
 
 impl Scheduled for Runner {
-    fn token(&self) -> &TokenState {
+    type Own = usize;
+
+    fn token(&self) -> &TokenState<usize> {
         &self.token
     }
 }
@@ -295,25 +363,25 @@ impl Workload for Relay {
     fn run(
         &self,
         task: &Arc<Runner>,
+        own: &mut usize,
         parcel: Option<()>,
         worker: &WorkerContext<'_, Self>,
     ) -> Turn {
+        *own += 1;
         if let Some(next) = task.next.lock().take() {
             let handle = worker.handle();
+            let claim = |task| handle.claim(task).ok().expect("a task at rest can be claimed");
             match task.pass {
                 Pass::Wake => worker.wake(&next),
-                Pass::HandOver if handle.claim(&next) => worker.hand_over(next, ()),
-                Pass::HandOverTwo if handle.claim(&next) => {
-                    worker.hand_over(next, ());
-                    let other = Runner::new(None);
-                    assert!(handle.claim(&other), "it is new");
-                    worker.hand_over(other, ());
+                Pass::HandOver => worker.hand_over(claim(next), ()),
+                Pass::HandOverTwo => {
+                    worker.hand_over(claim(next), ());
+                    worker.hand_over(claim(Runner::new(None)), ());
                 }
-                Pass::ClaimAndSchedule if handle.claim(&next) => {
+                Pass::ClaimAndSchedule => {
                     Self::deposit(&next, ());
-                    handle.schedule(next);
+                    handle.schedule(claim(next));
                 }
-                _ => unreachable!("a task at rest can be claimed"),
             }
         }
         let deposited = std::mem::take(&mut *task.deposited.lock());

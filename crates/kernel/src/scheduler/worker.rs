@@ -8,7 +8,9 @@ use super::handle::Handle;
 use super::local::{Local, Next};
 use super::queue::LocalQueue;
 use super::search::Searcher;
-use super::{Scheduled, Turn, WorkerContext, Workload};
+use super::token::Left;
+use super::{Claim, Scheduled, Turn, WorkerContext, Workload};
+use crate::sync::Arc;
 
 /// What a worker thread does from its start to its end.
 pub(super) fn main<W: Workload>(
@@ -59,25 +61,33 @@ fn run_turn<W: Workload>(
     local: &Local<W>,
     context: &WorkerContext<'_, W>,
     workload: &W,
-    Next { task, parcel }: Next<W>,
+    next: Next<W>,
 ) {
     local.offer_rest();
     let status = &local.remote().status;
     status.begin_turn(local.now_ns());
-    // A task that was handed over is in its turn since it was claimed.
-    if parcel.is_none() {
-        task.token().begin();
-    }
+    let (mut claim, parcel) = match next {
+        Next::Owed(task) => (Claim::of_owed(task), None),
+        Next::Aside => {
+            let (claim, parcel) = local.take_aside().expect("nothing runs before it");
+            (claim, Some(parcel))
+        }
+    };
     local.set_in_turn(true);
-    let turn = catch_unwind(AssertUnwindSafe(|| workload.run(&task, parcel, context)));
+    let run = || claim.run(|task, own| workload.run(task, own, parcel, context));
+    let turn = catch_unwind(AssertUnwindSafe(run));
     local.set_in_turn(false);
     status.end_turn();
     let turn = turn.unwrap_or_else(|panic| {
-        workload.turn_panicked(&task, panic, context);
+        workload.turn_panicked(claim.task(), panic, context);
         Turn::Ended
     });
-    if task.token().end(turn) {
-        local.requeue(task);
+    match claim.end(turn) {
+        Left::Alone(task) => local.sign(|| task),
+        Left::Owed(task) => {
+            local.sign(|| Arc::clone(&task));
+            local.requeue(task);
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 //! the names below. Locks have `parking_lot`'s shape (no poisoning: a panic in a turn is caught by
 //! the worker and ends that task alone).
 
+#[cfg(not(loom))]
+mod cell;
 #[cfg(loom)]
 mod model;
 mod slot;
@@ -12,10 +14,14 @@ mod slot;
 pub use slot::Slot;
 
 #[cfg(not(loom))]
+pub use cell::UnsafeCell;
+#[cfg(not(loom))]
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub use std::{hint, sync::atomic, thread, thread_local};
 
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub use loom::{hint, sync::atomic, thread, thread_local};
 #[cfg(loom)]

@@ -20,7 +20,7 @@ type Act = Box<dyn FnMut(&Arc<Job>, &Context<'_>) -> Turn + Send>;
 
 /// A task that does what its closure says.
 pub struct Job {
-    token: TokenState,
+    token: TokenState<usize>,
     act: Mutex<Act>,
     turns: AtomicUsize,
     /// The sum of the parcels that came with turns.
@@ -32,7 +32,7 @@ pub struct Job {
 impl Job {
     pub fn new(act: impl FnMut(&Arc<Job>, &Context<'_>) -> Turn + Send + 'static) -> Arc<Self> {
         Arc::new(Self {
-            token: TokenState::new(),
+            token: TokenState::default(),
             act: Mutex::new(Box::new(act)),
             turns: AtomicUsize::new(0),
             carried: AtomicUsize::new(0),
@@ -52,7 +52,10 @@ impl Job {
 }
 
 impl Scheduled for Job {
-    fn token(&self) -> &TokenState {
+    /// Turns so far.
+    type Own = usize;
+
+    fn token(&self) -> &TokenState<usize> {
         &self.token
     }
 }
@@ -74,9 +77,17 @@ impl Workload for Jobs {
     type Timer = Arc<Job>;
     type Parcel = usize;
 
-    fn run(&self, task: &Arc<Job>, parcel: Option<usize>, worker: &Context<'_>) -> Turn {
+    fn run(
+        &self,
+        task: &Arc<Job>,
+        own: &mut usize,
+        parcel: Option<usize>,
+        worker: &Context<'_>,
+    ) -> Turn {
         task.carried.fetch_add(parcel.unwrap_or(0), Ordering::SeqCst);
-        task.turns.fetch_add(1, Ordering::SeqCst);
+        *own += 1;
+        let counted = task.turns.fetch_add(1, Ordering::SeqCst) + 1;
+        assert_eq!(*own, counted, "a turn sees what those before it have left");
         let mut act = task.act.try_lock().expect("a task runs on one thread at a time");
         act(task, worker)
     }
