@@ -541,6 +541,7 @@ skynet.start(function()
         local inner <close> = require("hive").trace()
         equal(skynet.call(peer, "lua", "tag"), skynet.tracetag())
         equal(skynet.tracetag() ~= tag, true)
+        equal(#inner:events() > 0, true)
       end
       equal(skynet.tracetag(), tag)
       trace:stop()
