@@ -50,6 +50,12 @@ impl RequestId {
         RequestId(self.0 | TRACED)
     }
 
+    /// The same request, of which no steps are recorded.
+    #[must_use]
+    pub(crate) fn untraced(self) -> RequestId {
+        RequestId(self.0 & !TRACED)
+    }
+
     /// True if `skynet.trace` follows it.
     pub(crate) fn is_told(self) -> bool {
         self.0 & TOLD != 0
@@ -60,9 +66,15 @@ impl RequestId {
         RequestId(self.0 | TOLD)
     }
 
+    /// The same request; `skynet.trace` follows it if it follows `other`.
+    #[must_use]
+    pub(crate) fn told_as(self, other: RequestId) -> RequestId {
+        RequestId(self.0 | (other.0 & TOLD))
+    }
+
     /// The id under which its steps are recorded, whether `skynet.trace` follows it or not.
     #[must_use]
-    pub(super) fn recorded(self) -> RequestId {
+    pub(crate) fn recorded(self) -> RequestId {
         RequestId(self.0 & !TOLD)
     }
 

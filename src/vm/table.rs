@@ -276,6 +276,17 @@ impl Stack<'_> {
         unsafe { lua::lua_getmetatable(self.state(), index) != 0 }
     }
 
+    /// Whether the value can be called: a function, or what has a `__call`.
+    pub fn is_callable(&mut self, index: c_int) -> bool {
+        if self.kind(index) == Kind::Function {
+            return true;
+        }
+        let top = self.top();
+        let has_call = self.push_metatable(index) && self.raw_get_field(-1, "__call") != Kind::Nil;
+        self.set_top(top);
+        has_call
+    }
+
     /// Pushes the registry's value under the address of `key`; pushes nothing and is false if there
     /// is none.
     pub(super) fn push_registry_slot(&mut self, key: &'static u8) -> bool {

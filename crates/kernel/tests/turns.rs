@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use moonhive_kernel::scheduler::{Scheduled, Turn};
-use support::{Job, start, wait_until};
+use support::{Job, SIGNATURE, start, wait_until};
 
 #[test]
 fn a_task_woken_from_everywhere_runs_on_one_thread_and_misses_nothing() {
@@ -302,7 +302,7 @@ fn what_a_turn_hands_over_runs_next_on_its_worker_with_its_parcel() {
     scheduler.handle().wake(&sender);
     wait_until("it has run", || place.load(Ordering::SeqCst) != usize::MAX);
     assert_eq!(place.load(Ordering::SeqCst), home.load(Ordering::SeqCst));
-    assert_eq!(receiver.parcels(), (7, 0));
+    assert_eq!(receiver.parcels(), (SIGNATURE + 7, 0));
 }
 
 #[test]
@@ -360,8 +360,31 @@ fn what_does_not_run_next_after_all_finds_its_parcel_put_down() {
     scheduler.handle().wake(&sender);
     wait_until("all have run", || receivers.iter().all(|receiver| receiver.turns() == 1));
     let parcels: Vec<_> = receivers.iter().map(|receiver| receiver.parcels()).collect();
-    assert!(parcels[..HANDED_OVER - 1].iter().all(|parcel| *parcel == (0, 1)));
-    assert_eq!(parcels[HANDED_OVER - 1], (1, 0), "the last one ran next");
+    assert!(parcels[..HANDED_OVER - 1].iter().all(|parcel| *parcel == (0, SIGNATURE + 1)));
+    assert_eq!(parcels[HANDED_OVER - 1], (SIGNATURE + 1, 0), "the last one ran next");
+}
+
+#[test]
+fn what_is_handed_over_is_signed_however_its_turn_ends() {
+    let (scheduler, jobs) = start(2);
+    for ending in [Some(Turn::Idle), Some(Turn::Again), Some(Turn::Ended), None] {
+        let receiver = Job::new(|_, _| Turn::Idle);
+        let sender = {
+            let receiver = receiver.clone();
+            Job::new(move |job, worker| {
+                if job.turns() > 1 {
+                    return Turn::Ended;
+                }
+                let claim = worker.handle().claim(receiver.clone());
+                worker.hand_over(claim.ok().expect("it is at rest"), 1);
+                ending.expect("the test wants a panic")
+            })
+        };
+        scheduler.handle().wake(&sender);
+        wait_until("it has run", || receiver.turns() == 1);
+        assert_eq!(receiver.parcels(), (SIGNATURE + 1, 0), "{ending:?}");
+    }
+    assert_eq!(jobs.panics.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::actor::state::State;
 use crate::actor::task::{Role, Served, Task};
 use crate::actor::turn::Turn;
 use crate::message::{Payload, PlainRequest};
-use crate::vm::{Coroutine, Kind, Reference, Stack};
+use crate::vm::{Coroutine, Reference, Stack};
 
 /// Where a dispatched coroutine has the first value of its message: above the handler, the session and
 /// the source.
@@ -235,8 +235,8 @@ fn push_handler(stack: &mut Stack<'_>, handler: Option<&Handler>) -> bool {
         Some(Handler::Function(handler)) => stack.push_kept(handler),
         Some(Handler::Described(table)) => {
             stack.push_kept(table);
-            let kind = stack.raw_get_field(-1, "dispatch");
-            if kind != Kind::Function {
+            stack.raw_get_field(-1, "dispatch");
+            if !stack.is_callable(-1) {
                 stack.pop(2);
                 return false;
             }

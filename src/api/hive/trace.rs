@@ -52,7 +52,7 @@ fn trace(stack: &mut Stack<'_>) -> NativeResult {
     let before = state.request();
     // A trace within a trace is one of its own, so that each can end alone.
     let is_new = before.is_none() || before.is_traced();
-    let request = if is_new { state.new_request() } else { before }.traced();
+    let request = if is_new { state.new_request().told_as(before) } else { before }.traced();
     let Some(trace) = state.core.traces.begin(request, state.core.handle.clock().now_ns()) else {
         let fault = Fault::new(Code::Overload, format!("{TRACES_MAX} traces are under way"));
         return Err(failure::raise(stack, state, fault));
@@ -69,11 +69,18 @@ fn stop(stack: &mut Stack<'_>) -> NativeResult {
     let request = recording.trace.request();
     if let Some(before) = recording.before.take() {
         state.core.traces.end(request);
-        if state.request() == request {
-            state.set_request(before);
+        let now = state.request();
+        if now.recorded() == request.recorded() {
+            state.set_request(after(now, before));
         }
     }
     Ok(Outcome::Return(0))
+}
+
+/// The request of a task that has belonged to the recorded request `now`, and `before` to another. If
+/// `skynet.trace` has begun to follow it meanwhile, it goes on to.
+fn after(now: RequestId, before: RequestId) -> RequestId {
+    if before.is_none() && now.is_told() { now.untraced() } else { before.told_as(now) }
 }
 
 /// `tostring(trace)`: for people.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::arguments::check_callable;
 use super::block;
 use crate::actor::skynet::{OpenAnswer, Owed};
 use crate::actor::{Caller, Code, Fault, Service, State};
@@ -120,7 +121,7 @@ impl Drop for Response {
 fn response(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     if !stack.is_none_or_nil(1) {
-        stack.check_kind(1, Kind::Function)?;
+        check_callable(stack, 1)?;
     }
     stack.set_top(1);
     match state.take_owed() {

@@ -58,16 +58,14 @@ pub(super) fn check_callable(stack: &mut Stack<'_>, argument: i32) -> Result<(),
 /// Puts a function in the place of a value that is none but can be called; false for another.
 #[cold]
 pub(super) fn become_function(stack: &mut Stack<'_>, index: i32) -> Result<bool, Raise> {
-    let top = stack.top();
-    let has_call = stack.push_metatable(index) && stack.raw_get_field(-1, "__call") != Kind::Nil;
-    stack.set_top(top);
-    if has_call {
-        stack.load_embedded("callable", CALLABLE_TEXT)?;
-        stack.push_value(index);
-        stack.call_or_raise(1, 1)?;
-        stack.replace(index);
+    if !stack.is_callable(index) {
+        return Ok(false);
     }
-    Ok(has_call)
+    stack.load_embedded("callable", CALLABLE_TEXT)?;
+    stack.push_value(index);
+    stack.call_or_raise(1, 1)?;
+    stack.replace(index);
+    Ok(true)
 }
 
 /// What becomes of a number that no service can have. Zero stands for nobody: it comes of a mistake.

@@ -200,7 +200,7 @@ fn replace_unknown(
     place: impl Fn(&mut Protocols) -> &mut Option<Reference>,
     none: Native,
 ) -> NativeResult {
-    stack.check_kind(1, Kind::Function)?;
+    arguments::check_callable(stack, 1)?;
     stack.set_top(1);
     let handler = stack.keep();
     match place(&mut protocols(state)).replace(handler) {
@@ -234,8 +234,8 @@ fn forget_response(_: &mut Stack<'_>) -> NativeResult {
 /// and returns what is handled in its place. Then as `skynet.start(start)`.
 fn filter(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    stack.check_kind(1, Kind::Function)?;
-    stack.check_kind(2, Kind::Function)?;
+    arguments::check_callable(stack, 1)?;
+    arguments::check_callable(stack, 2)?;
     stack.push_value(1);
     let filter = stack.keep();
     if let Some(before) = protocols(state).filter.replace(filter) {
@@ -313,7 +313,7 @@ fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
 fn forward_type(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_kind(1, Kind::Table)?;
-    stack.check_kind(2, Kind::Function)?;
+    arguments::check_callable(stack, 2)?;
     stack.set_top(2);
     stack.for_each(1, |stack| {
         let number = |index| stack.integer(index).and_then(|number| u8::try_from(number).ok());

@@ -1,6 +1,8 @@
--- A service that sees every request before it is handled, and changes some.
+-- A service that sees every request before it is handled, and changes some. With an argument what
+-- it gives are no functions, but values that can be called like them.
 
 local skynet = require "skynet"
+local gives_values = ...
 
 skynet.register_protocol { name = "text", id = skynet.PTYPE_TEXT, unpack = skynet.tostring }
 
@@ -21,8 +23,23 @@ local function filter(protocol, msg, sz, session, source)
   return protocol, msg, sz, session, source
 end
 
-skynet.filter(filter, function()
+local function start()
   skynet.dispatch("lua", function(_, source, ...)
     skynet.retpack(seen, source, skynet.messages(), ...)
   end)
-end)
+end
+
+local function callable(f)
+  return setmetatable({}, {
+    __call = function(_, ...)
+      return f(...)
+    end,
+  })
+end
+
+if gives_values then
+  skynet.forward_type({}, callable(start))
+  skynet.filter(callable(filter), callable(function() end))
+else
+  skynet.filter(filter, start)
+end

@@ -536,7 +536,21 @@ skynet.start(function()
       skynet.trace "begins"
       equal(skynet.call(peer, "lua", "tag"), skynet.tracetag())
       equal(#trace:events(), 2 * before)
+      local tag = skynet.tracetag()
+      do
+        local inner <close> = require("hive").trace()
+        equal(skynet.call(peer, "lua", "tag"), skynet.tracetag())
+        equal(skynet.tracetag() ~= tag, true)
+        equal(#inner:events() > 0, true)
+      end
+      equal(skynet.tracetag(), tag)
       trace:stop()
+      -- Nothing is recorded any more, and lines go on to follow.
+      equal(skynet.tracetag(), tag)
+      local recorded = require("hive").trace()
+      equal(skynet.tracetag(), tag)
+      recorded:stop()
+      equal(skynet.tracetag(), tag)
       skynet.wakeup "recorded"
     end)
     skynet.wait "recorded"

@@ -40,6 +40,13 @@ skynet.start(function()
     skynet.kill(filtering)
   end)
 
+  test("a filter and what starts a service may be values with a __call", function()
+    local filtering = skynet.newservice("skynet/filtering", true)
+    equal(skynet.call(filtering, "lua"), 1)
+    equal(select(5, raw_text(filtering, "hello")), "hello")
+    skynet.kill(filtering)
+  end)
+
   test("a program's own dispatcher gets every request before its handler", function()
     local tiny = skynet.newservice "skynet/tiny"
     skynet.send(tiny, "lua", "set", "a", 7)

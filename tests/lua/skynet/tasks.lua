@@ -54,6 +54,37 @@ skynet.start(function()
       dispatch = answering,
     }
     equal(skynet.unpack(skynet.call(skynet.self(), "called", 7)), "answered")
+    -- The same for what is filled in later, and for the functions that answers are packed by.
+    local late = { name = "later", id = 98, pack = skynet.pack, unpack = skynet.unpack }
+    skynet.register_protocol(late)
+    late.dispatch = setmetatable({}, {
+      __call = function(_, _, _, ...)
+        skynet.response(setmetatable({}, {
+          __call = function(_, ...)
+            return skynet.pack("packed", ...)
+          end,
+        }))(true, ...)
+      end,
+    })
+    equal(select(2, skynet.call(skynet.self(), "later", 7)), 7)
+    equal(skynet.call(skynet.self(), "later"), "packed")
+    local unknown
+    skynet.register_protocol {
+      name = "unhandled",
+      id = 97,
+      pack = skynet.pack,
+      unpack = skynet.unpack,
+    }
+    local before = skynet.dispatch_unknown_request(setmetatable({}, {
+      __call = function(_, _, _, _, _, name)
+        unknown = name
+      end,
+    }))
+    skynet.send(skynet.self(), "unhandled")
+    skynet.yield()
+    equal(unknown, "unhandled")
+    skynet.dispatch_unknown_request(before)
+    refuses("function expected", skynet.dispatch_unknown_response, {})
     refuses("function expected", skynet.fork, {})
     refuses("function expected", skynet.timeout, 1, setmetatable({}, {}))
   end)

@@ -46,8 +46,9 @@ impl<'a, W: Workload> WorkerContext<'a, W> {
         }
     }
 
-    /// Has a task that the turn has [claimed](Handle::claim) run next on this worker, with `parcel`. For a turn that is about to end: until then no other worker learns of the task, which makes this
-    /// cheap.
+    /// Has a task that the turn has [claimed](Handle::claim) run next on this worker, with `parcel`. For a
+    /// turn that is about to end: until then no other worker learns of the task, which makes this cheap. Of
+    /// several, the last one runs next; the others queue up.
     pub fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
         self.local.hand_over(claim, parcel);
     }

@@ -66,6 +66,8 @@ pub(super) struct Local<W: Workload> {
     in_turn: Cell<bool>,
     /// The task that was handed over to run next, and what came with it.
     aside: RefCell<Option<Handed<W>>>,
+    /// What the turn under way has handed over before that.
+    earlier: RefCell<Vec<Handed<W>>>,
     /// The worker's own copy of its slot's mark.
     mark: Cell<u64>,
     streak: Cell<u32>,
@@ -85,6 +87,7 @@ impl<W: Workload> Local<W> {
             alone,
             in_turn: Cell::new(false),
             aside: RefCell::new(None),
+            earlier: RefCell::new(Vec::new()),
             mark: Cell::new(0),
             streak: Cell::new(0),
             picks: Cell::new(0),
@@ -170,14 +173,27 @@ impl<W: Workload> Local<W> {
     pub(super) fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
         debug_assert!(self.in_turn.get(), "only a turn hands over");
         if let Some(before) = self.aside.replace(Some((claim, parcel))) {
-            self.queue.push(unpacked::<W>(before));
+            self.earlier.borrow_mut().push(before);
         }
     }
 
     /// The turn is over that has handed over what lies aside, if anything does.
     pub(super) fn sign(&self, sender: impl FnOnce() -> Arc<W::Task>) {
         if let Some((_, parcel)) = &mut *self.aside.borrow_mut() {
-            W::sign(parcel, sender());
+            let sender = sender();
+            if !self.earlier.borrow().is_empty() {
+                self.queue_earlier(&sender);
+            }
+            W::sign(parcel, sender);
+        }
+    }
+
+    /// Only what was handed over last runs next. The rest is signed as well before others may get it.
+    #[cold]
+    fn queue_earlier(&self, sender: &Arc<W::Task>) {
+        for (claim, mut parcel) in self.earlier.take() {
+            W::sign(&mut parcel, Arc::clone(sender));
+            self.queue.push(unpacked::<W>((claim, parcel)));
         }
     }
 

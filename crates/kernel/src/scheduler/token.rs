@@ -103,7 +103,8 @@ impl<T: Default> Default for TokenState<T> {
 #[must_use = "a task that was claimed and is not scheduled never runs again"]
 pub struct Claim<T: Scheduled> {
     task: Arc<T>,
-    /// That of the task, which keeps it: asked for once, so that the turn ends where it began.
+    /// That of the task, which keeps it: asked for once, so that what was moved to running is what this
+    /// claims, and the turn ends where it began, whatever the task says the next time.
     token: NonNull<TokenState<T::Own>>,
 }
 
@@ -125,10 +126,11 @@ impl<T: Scheduled> Claim<T> {
     /// The task, which is owed a turn already, is in one, or has ended.
     #[inline]
     pub(crate) fn of_resting(task: Arc<T>) -> Result<Self, Arc<T>> {
-        let token = NonNull::from(task.token());
-        if !task.token().enter(0) {
+        let token = task.token();
+        if !token.enter(0) {
             return Err(task);
         }
+        let token = NonNull::from(token);
         Ok(Self { task, token })
     }
 
@@ -138,8 +140,9 @@ impl<T: Scheduled> Claim<T> {
     /// If the task is not owed one, which would be a bug of the scheduler.
     #[inline]
     pub(crate) fn of_owed(task: Arc<T>) -> Self {
-        let token = NonNull::from(task.token());
-        assert!(task.token().enter(WOKEN), "a queued task is owed a turn");
+        let token = task.token();
+        assert!(token.enter(WOKEN), "a queued task is owed a turn");
+        let token = NonNull::from(token);
         Self { task, token }
     }
 
@@ -181,5 +184,38 @@ impl<T: Scheduled> Claim<T> {
         // SAFETY: the task, which is kept here, is borrowed by nobody exclusively, so what its `token`
         // returned is there for as long as this handle of it.
         unsafe { self.token.as_ref() }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Names another of its tokens each time, in an order that has one come twice as the first of two.
+    #[derive(Default)]
+    struct Fickle {
+        tokens: [TokenState; 3],
+        asked: AtomicUsize,
+    }
+
+    impl Scheduled for Fickle {
+        type Own = ();
+
+        fn token(&self) -> &TokenState {
+            let asked = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            &self.tokens[[0, 1, 0, 2, 1, 0][asked % 6]]
+        }
+    }
+
+    #[test]
+    fn no_token_is_claimed_twice_even_if_a_task_does_not_keep_to_one() {
+        let task = Arc::new(Fickle::default());
+        let claims: Vec<_> = (0..6).filter_map(|_| Claim::of_resting(task.clone()).ok()).collect();
+        let mut tokens: Vec<_> = claims.iter().map(|claim| claim.token).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        assert_eq!(tokens.len(), claims.len(), "each claims a token of its own");
     }
 }

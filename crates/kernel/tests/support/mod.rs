@@ -18,6 +18,9 @@ pub const WATCHDOG: Duration = Duration::from_secs(60);
 pub type Context<'a> = WorkerContext<'a, Jobs>;
 type Act = Box<dyn FnMut(&Arc<Job>, &Context<'_>) -> Turn + Send>;
 
+/// What a signature adds to a parcel.
+pub const SIGNATURE: usize = 1 << 32;
+
 /// A task that does what its closure says.
 pub struct Job {
     token: TokenState<usize>,
@@ -94,6 +97,11 @@ impl Workload for Jobs {
 
     fn deposit(task: &Arc<Job>, parcel: usize) {
         task.deposited.fetch_add(parcel, Ordering::SeqCst);
+    }
+
+    fn sign(parcel: &mut usize, sender: Arc<Job>) {
+        assert!(sender.turns() > 0, "it has had the turn that is over");
+        *parcel += SIGNATURE;
     }
 
     fn expire(&self, timer: Arc<Job>, worker: &Context<'_>) {
