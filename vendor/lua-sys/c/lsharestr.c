@@ -522,8 +522,17 @@ void luaI_censusdone (SharingVM *vm, unsigned long long walked) {
 }
 
 
+/*
+** The epoch whose census is about to begin. With the lock: an epoch is
+** seen before the marks of its candidates are erased, and what a walk
+** marked meanwhile would be lost.
+*/
 unsigned long long luaI_epoch (void) {
-  return atomic_load(&epoch);
+  unsigned long long e;
+  luaI_lock();
+  e = atomic_load(&epoch);
+  luaI_unlock();
+  return e;
 }
 
 
