@@ -43,11 +43,6 @@
 
 #define canonicalof(ts)		((ts)->u.hnext)
 
-/* a pause in which others may publish, for tests of threads */
-#if !defined(luai_sharepause)
-#define luai_sharepause()	((void)0)
-#endif
-
 #define isreplaced(ts)  \
 	(strisshr(ts) && isshared(ts) && canonicalof(ts) != NULL)
 

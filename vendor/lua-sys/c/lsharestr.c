@@ -459,6 +459,7 @@ static void makecandidates (SharedString *list) {
 static void startepoch (void) {
   lua_assert(!inepoch && candidates == NULL && dying == NULL);
   atomic_fetch_add(&epoch, 1);
+  luai_sharepause();
   inepoch = 1;
   waiting = numvms;
   makecandidates(newinlimbo);

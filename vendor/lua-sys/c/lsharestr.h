@@ -61,6 +61,11 @@ LUAI_FUNC ShareCounters luaI_counters;
 /* the seed of all string hashes of the process; set before the first VM */
 LUAI_FUNC unsigned luaI_seed;
 
+/* a pause in which others may go on, for tests of threads */
+#if !defined(luai_sharepause)
+#define luai_sharepause()	((void)0)
+#endif
+
 /* the lock that serializes publication and limbo */
 LUAI_FUNC void luaI_lock (void);
 LUAI_FUNC void luaI_unlock (void);
