@@ -1,6 +1,7 @@
 -- Tasks of a skynet service: forks, timers, sleeping, waiting and waking; clocks.
 
 local check = require "check"
+local eventually = require "skynet.eventually"
 local skynet = require "skynet"
 
 local equal, refuses, test = check.equal, check.refuses, check.test
@@ -32,7 +33,9 @@ skynet.start(function()
     skynet.fork(noting, "forked", 1)
     skynet.timeout(0, noting)
     skynet.timeout(1, noting)
-    skynet.sleep(3)
+    eventually(function()
+      return #order == 3
+    end)
     equal(table.concat(order, ","), "forked 1,,")
     local answering = setmetatable({}, {
       __call = function(_, _, _, ...)
