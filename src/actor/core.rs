@@ -232,7 +232,7 @@ impl Core {
             if let Some(service) = self.names.find(name) {
                 return Ok(service);
             }
-            let caller = Caller::sender(self.outside()?.clone());
+            let caller = Caller::sender(self.outside()?.address());
             match self.spawn(&Spawn::named(name).register(name), Payload::EMPTY, caller) {
                 // Somebody else was quicker.
                 Err(fault) if fault.code == Code::NameTaken => {}
@@ -303,6 +303,18 @@ impl Core {
         match self.obituary(address) {
             Some(obituary) => obituary.to_fault(),
             None => Fault::new(Code::Dead, format!("service {address} has ended")),
+        }
+    }
+
+    /// Name and address of a service, as far as they are still known.
+    #[cold]
+    pub(crate) fn label_of(&self, address: Address) -> String {
+        match self.table.get(address) {
+            Some(service) => service.label(),
+            None => match self.obituary(address) {
+                Some(obituary) => obituary.label().to_owned(),
+                None => address.to_string(),
+            },
         }
     }
 
@@ -460,7 +472,7 @@ impl Core {
         let monitor = Address::from_number(self.exit_monitor.load(Ordering::Acquire));
         let Some(monitor) = monitor.and_then(|monitor| self.table.get(monitor)) else { return };
         if let Ok(outside) = self.outside() {
-            monitor.post(super::skynet::ended(ended, outside.clone()));
+            monitor.post(super::skynet::ended(ended, outside.address()));
         }
     }
 

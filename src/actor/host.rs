@@ -294,7 +294,7 @@ impl Host {
         arguments: impl Serialize,
     ) -> Result<Finish, HostError> {
         let arguments = to_payload(&arguments)?;
-        let caller = Caller::sender(self.core.outside()?.clone());
+        let caller = Caller::sender(self.core.outside()?.address());
         match self.core.spawn_main(&spawn.into(), arguments, caller) {
             // The host was told to end before it began.
             Err(fault) if fault.code == Code::Shutdown => {}
@@ -352,7 +352,7 @@ impl Host {
         arguments: impl Serialize,
     ) -> Result<(), HostError> {
         let payload = to_request(method, &arguments)?;
-        let caller = Caller::sender(self.core.outside()?.clone());
+        let caller = Caller::sender(self.core.outside()?.address());
         let target = self.core.service(service.0)?;
         let terms = Terms::timeless(RequestId::NONE);
         Ok(target.request(Message::Request { caller, payload, terms })?)

@@ -4,12 +4,14 @@
 //! the caller so. Every way a request can go (a full mailbox, a service that ends, a deferred answer
 //! that the collector takes) therefore ends with something for the caller.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
 use super::alarm::Alarm;
+use super::core::Core;
 use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
@@ -19,7 +21,7 @@ use super::skynet::Envelope;
 use crate::message::Payload;
 
 /// A message is moved four times on its way, in words of 16 bytes.
-const _: () = assert!(size_of::<Message>() <= 80);
+const _: () = assert!(size_of::<Message>() <= 80 && size_of::<Caller>() == 16);
 
 /// One message to a service.
 pub(crate) enum Message {
@@ -79,89 +81,124 @@ impl Obituary {
     }
 }
 
-/// Whoever sent a request, and the session under which it waits for the answer (0 for none).
-pub(crate) struct Caller {
-    /// `None` only in a caller that has just been answered.
-    service: Option<Arc<Service>>,
-    session: u64,
+/// Whoever sent a request, and whether it waits for the answer.
+pub(crate) struct Caller(Who);
+
+/// Who waits is held until it has its answer. Of a mere sender the address will do: handles are counted at a
+/// place that the processors of both would write with each message.
+enum Who {
+    Waits { service: Arc<Service>, session: NonZeroU64 },
+    Sends(Address),
 }
 
 impl Caller {
-    /// A caller that waits under `session`.
+    /// A caller that waits under `session`; under 0 it waits for nothing.
+    #[inline]
     pub(crate) fn waiting(service: Arc<Service>, session: u64) -> Caller {
-        debug_assert_ne!(session, 0, "session 0 means that nobody waits");
-        Caller { service: Some(service), session }
+        match NonZeroU64::new(session) {
+            Some(session) => Caller(Who::Waits { service, session }),
+            None => Caller::sender(service.address()),
+        }
     }
 
     /// A sender that waits for nothing.
-    pub(crate) fn sender(service: Arc<Service>) -> Caller {
-        Caller { service: Some(service), session: 0 }
+    #[inline]
+    pub(crate) fn sender(address: Address) -> Caller {
+        Caller(Who::Sends(address))
     }
 
     /// True if an answer is owed.
+    #[inline]
     pub(crate) fn waits(&self) -> bool {
-        self.session != 0
+        matches!(self.0, Who::Waits { .. })
     }
 
     /// The session under which it waits; 0 if it does not.
     pub(crate) fn session(&self) -> u64 {
-        self.session
+        match self.0 {
+            Who::Waits { session, .. } => session.get(),
+            Who::Sends(_) => 0,
+        }
     }
 
-    /// The service that called.
-    pub(crate) fn service(&self) -> &Arc<Service> {
-        self.service.as_ref().expect("whoever answers a caller gives it up")
+    /// The address of the service that called.
+    pub(crate) fn address(&self) -> Address {
+        match &self.0 {
+            Who::Waits { service, .. } => service.address(),
+            Who::Sends(address) => *address,
+        }
     }
 
-    /// True if it is that service, waiting under that session.
-    pub(crate) fn is(&self, service: &Arc<Service>, session: u64) -> bool {
-        self.session == session && Arc::ptr_eq(self.service(), service)
+    /// Whether the service has not ended.
+    pub(crate) fn lives(&self, core: &Core) -> bool {
+        match &self.0 {
+            Who::Waits { service, .. } => service.obituary().is_none(),
+            Who::Sends(address) => core.service(*address).is_ok(),
+        }
+    }
+
+    /// True if it is the service with that address, waiting under that session.
+    pub(crate) fn is(&self, address: Address, session: u64) -> bool {
+        session != 0 && self.session() == session && self.address() == address
     }
 
     /// Takes over what is owed; what remains only tells who called.
+    #[inline]
     pub(crate) fn take(&mut self) -> Caller {
-        Caller { service: self.service.clone(), session: std::mem::take(&mut self.session) }
+        let sender = Caller::sender(self.address());
+        std::mem::replace(self, sender)
     }
 
     /// Sends the answer. False if the caller has ended meanwhile, or waits for nothing.
-    pub(crate) fn answer(mut self, payload: Payload) -> bool {
-        match std::mem::take(&mut self.session) {
-            0 => false,
-            session => self.service().post(Message::Answer { session, payload }),
-        }
+    pub(crate) fn answer(self, payload: Payload) -> bool {
+        self.into_parts()
+            .is_some_and(|(service, session)| service.post(Message::Answer { session, payload }))
     }
 
     /// Takes over to answer: the service, and the session under which it waits; `None` if it does not.
     #[inline]
     pub(super) fn into_parts(mut self) -> Option<(Arc<Service>, u64)> {
-        match (std::mem::take(&mut self.session), self.service.take()) {
-            (0, _) | (_, None) => None,
-            (session, Some(service)) => Some((service, session)),
-        }
+        self.give_up()
     }
 
     /// Sends a failure in place of the answer.
-    pub(crate) fn fail(mut self, fault: Fault) -> bool {
-        match std::mem::take(&mut self.session) {
-            0 => false,
-            session => self.service().post(Message::Failure { session, fault: Box::new(fault) }),
-        }
+    pub(crate) fn fail(self, fault: Fault) -> bool {
+        self.into_parts().is_some_and(|(service, session)| {
+            service.post(Message::Failure { session, fault: Box::new(fault) })
+        })
     }
 
     /// Forgets that an answer is owed: the caller is told otherwise.
-    pub(crate) fn disarm(mut self) {
-        self.session = 0;
+    pub(crate) fn disarm(self) {
+        self.into_parts();
+    }
+
+    /// What is owed, and to whom; from here on nothing is.
+    #[inline]
+    fn give_up(&mut self) -> Option<(Arc<Service>, u64)> {
+        let sender = Who::Sends(self.address());
+        match std::mem::replace(&mut self.0, sender) {
+            Who::Waits { service, session } => Some((service, session.get())),
+            Who::Sends(_) => None,
+        }
     }
 }
 
 impl Drop for Caller {
+    #[inline]
     fn drop(&mut self) {
-        let session = std::mem::take(&mut self.session);
-        if session != 0 {
-            let text = "the callee let go of the request without answering it";
-            let fault = Box::new(Fault::new(Code::Dead, text));
-            self.service().post(Message::Failure { session, fault });
+        if self.waits() {
+            tell_unanswered(self);
         }
+    }
+}
+
+#[cold]
+fn tell_unanswered(caller: &mut Caller) {
+    if let Some((service, session)) = caller.give_up() {
+        let text = "the callee let go of the request without answering it";
+        let fault = Box::new(Fault::new(Code::Dead, text));
+        service.post(Message::Failure { session, fault });
     }
 }
 

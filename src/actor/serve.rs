@@ -136,7 +136,8 @@ impl Turn<'_, '_> {
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
         let Some(caller) = &task.caller else { return };
-        let (from, session) = (caller.service().label().into_boxed_str(), caller.session());
+        let from = self.state.core.label_of(caller.address()).into_boxed_str();
+        let session = caller.session();
         self.state.trace(key, task.request, || Step::Begin { method, from, session });
     }
 
@@ -341,7 +342,7 @@ impl Turn<'_, '_> {
         tracing::warn!(
             service = service.name(),
             address = service.log_address(),
-            sender = caller.service().label(),
+            sender = self.state.core.label_of(caller.address()),
             request = request.shown(),
             "a message was not handled: {fault}"
         );

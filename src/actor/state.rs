@@ -290,7 +290,7 @@ impl State {
     /// # Errors
     /// `dead`, `overload`.
     pub(crate) fn send(&self, target: &Arc<Service>, payload: Payload) -> Result<(), Fault> {
-        let caller = Caller::sender(self.service.clone());
+        let caller = Caller::sender(self.service.address());
         let terms = Terms::timeless(self.request());
         if terms.request.is_traced()
             && let Some(key) = self.current.get()
@@ -480,11 +480,11 @@ impl State {
 
     // ---- requests ----
 
-    /// The service whose request the running task serves.
-    pub(crate) fn caller(&self) -> Option<Arc<Service>> {
+    /// The address of the service whose request the running task serves.
+    pub(crate) fn caller(&self) -> Option<Address> {
         let mut tasks = self.tasks.borrow_mut();
         let task = tasks.get(self.current.get()?)?;
-        task.caller.as_ref().map(|caller| caller.service().clone())
+        task.caller.as_ref().map(Caller::address)
     }
 
     /// Takes the answer of the running request out of its handler.

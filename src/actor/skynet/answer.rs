@@ -134,7 +134,7 @@ impl State {
     ) -> Message {
         let terms = Terms::timeless(self.request());
         let Some(source) = origin.service(self) else {
-            let caller = Caller::sender(self.service.clone());
+            let caller = Caller::sender(self.service.address());
             let envelope = Box::new(Envelope { protocol, origin: Some(origin), terms });
             return Message::Numbered { caller, payload, envelope };
         };
@@ -146,7 +146,7 @@ impl State {
                 }
                 self.caller_of(&source, session)
             }
-            _ => Caller::sender(source),
+            _ => Caller::sender(source.address()),
         };
         let envelope = Box::new(Envelope { protocol, origin: None, terms });
         Message::Numbered { caller, payload, envelope }
@@ -173,13 +173,13 @@ impl State {
         let mut tasks = self.tasks.borrow_mut();
         if let Some(task) = self.current.get().and_then(|key| tasks.get(key))
             && let Some(caller) = &mut task.caller
-            && caller.is(source, session)
+            && caller.is(source.address(), session)
         {
             self.note_request_done();
             task.answered = true;
             return caller.take();
         }
-        let ignored = self.skynet.take_ignored(source, session);
+        let ignored = self.skynet.take_ignored(source.address(), session);
         ignored.unwrap_or_else(|| Caller::waiting(source.clone(), session))
     }
 }
@@ -191,7 +191,7 @@ impl Skynet {
     }
 
     /// The caller of that session, if the program has taken upon itself to answer it.
-    pub(super) fn take_ignored(&self, source: &Arc<Service>, session: u64) -> Option<Caller> {
+    pub(super) fn take_ignored(&self, source: Address, session: u64) -> Option<Caller> {
         let mut ignored = self.ignored.lock();
         let place = ignored.iter().position(|caller| caller.is(source, session))?;
         Some(ignored.swap_remove(place))
@@ -216,7 +216,7 @@ fn serves(task: &Task) -> bool {
 impl Origin {
     /// Who called, and the session under which it waits.
     pub(crate) fn of(caller: &Caller) -> Origin {
-        let source = caller.service().address().number() as i64;
+        let source = caller.address().number() as i64;
         Origin { source, session: caller.session() as i64 }
     }
 

@@ -53,7 +53,7 @@ impl State {
         let source = self.service.address().number() as i64;
         let members = self.core.groups.members(&group_of(channel));
         let send = |member: &&Arc<Service>| {
-            let caller = Caller::sender(self.service.clone());
+            let caller = Caller::sender(self.service.address());
             // The channel stands in the place of a session.
             let origin = Some(Origin { source, session: channel as i64 });
             let terms = Terms::timeless(self.request());

@@ -57,7 +57,7 @@ impl Turn<'_, '_> {
         }
         let origin = incoming.origin();
         let waiting = incoming.caller.take();
-        let (source, session) = (incoming.caller.service().clone(), waiting.session());
+        let (source, session) = (waiting.address(), waiting.session());
         if waiting.waits() {
             self.state.skynet.ignore(waiting);
         }
@@ -66,7 +66,7 @@ impl Turn<'_, '_> {
         self.state.skynet.blocks.borrow_mut().reclaim();
         if let Err(fault) = shown {
             self.log_failure("skynet.dispatch_message", incoming.terms.request, &fault);
-            if let Some(caller) = self.state.skynet.take_ignored(&source, session) {
+            if let Some(caller) = self.state.skynet.take_ignored(source, session) {
                 caller.fail(fault.seen_by_caller());
             }
         }

@@ -43,7 +43,6 @@ use watch::Watch;
 
 use super::message::{Caller, Message};
 use super::request::{RequestId, Terms};
-use super::service::Service;
 use super::slots::Key;
 use crate::message::Payload;
 use crate::vm::Reference;
@@ -69,7 +68,7 @@ pub(crate) struct Envelope {
 }
 
 /// The empty message of the protocol `"client"` by which a monitor is told that a service has ended.
-pub(super) fn ended(address: Address, host: Arc<Service>) -> Message {
+pub(super) fn ended(address: Address, host: Address) -> Message {
     let origin = Some(Origin { source: address.number() as i64, session: 0 });
     let terms = Terms::timeless(RequestId::NONE);
     let envelope = Box::new(Envelope { protocol: CLIENT, origin, terms });

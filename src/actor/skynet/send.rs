@@ -42,7 +42,7 @@ impl Core {
         if let Some(logger) = self.logger()
             && let Ok(outside) = self.outside()
         {
-            let caller = Caller::sender(outside.clone());
+            let caller = Caller::sender(outside.address());
             let terms = Terms::timeless(RequestId::NONE);
             let envelope = Box::new(Envelope { protocol: SYSTEM, origin: None, terms });
             // A logger that takes no message has worse things to tell of.
@@ -122,7 +122,7 @@ impl State {
         if protocol == VALUES {
             return self.send(target, payload);
         }
-        let caller = Caller::sender(self.service.clone());
+        let caller = Caller::sender(self.service.address());
         let terms = Terms::timeless(self.request());
         let envelope = Box::new(Envelope { protocol, origin: None, terms });
         target.request(Message::Numbered { caller, payload, envelope })

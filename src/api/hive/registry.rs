@@ -32,7 +32,7 @@ fn own(stack: &mut Stack<'_>) -> NativeResult {
 fn caller(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     match state.caller() {
-        Some(service) => Light::Service(service.address()).push(stack),
+        Some(address) => Light::Service(address).push(stack),
         None => stack.push_nil(),
     }
     Ok(Outcome::Return(1))

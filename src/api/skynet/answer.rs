@@ -98,8 +98,8 @@ impl Response {
     /// Whether somebody waits for it.
     fn is_awaited(&self) -> bool {
         let caller = self.caller.take();
-        let is_awaited =
-            caller.as_ref().is_some_and(|caller| caller.service().obituary().is_none());
+        let core = self.service.core();
+        let is_awaited = caller.as_ref().is_some_and(|caller| caller.lives(core));
         self.caller.set(caller);
         is_awaited
     }
