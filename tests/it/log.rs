@@ -34,6 +34,34 @@ fn a_restart_is_logged_with_the_child_its_number_and_the_reason() {
 }
 
 #[test]
+fn a_message_that_nobody_handles_is_logged_with_its_sender_even_after_his_end() {
+    let scratch = Scratch::new("log_sender");
+    scratch
+        .file("peer.lua", "return {}")
+        .file(
+            "brief.lua",
+            "local hive = require 'hive'
+             hive.send((...), 'nothing')
+             hive.exit()",
+        )
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local peer = hive.spawn 'peer'
+             pcall(hive.spawn, 'brief', peer)
+             hive.send(peer, 'nothing either')
+             hive.sleep(0.02)",
+        );
+    // With one worker the sender has ended before the message is read.
+    let ended = scratch.run(["run", "--threads", "1", "main.lua"]).expect_code(0);
+    for (method, sender) in [("`nothing`", "brief:"), ("`nothing either`", "main:")] {
+        let line = line_with(&ended.stderr, method);
+        assert!(line.contains("a message was not handled"), "{line}");
+        assert!(line.contains(&format!("sender=\"{sender}")), "{line}");
+    }
+}
+
+#[test]
 fn the_lines_of_one_request_carry_its_id_through_all_services() {
     let scratch = Scratch::new("log_request");
     scratch
