@@ -6,7 +6,8 @@
 //! 3. *Leaving*: every service closes what is open (`__close`) and ends.
 //! 4. *Killing*: what is left when the grace time is over is interrupted and ended.
 //!
-//! A host that is aborted begins with the third. The first three share the grace time; the fourth and
+//! A host that is aborted begins with the third. The first three share the grace time: whoever waits for
+//! what never comes uses up the part of its stage, and takes nobody's exit handler with it. The fourth and
 //! the end of the workers share what comes after it. A host with nothing pending passes through all in
 //! the time that its services take for a turn each.
 
@@ -23,6 +24,10 @@ use super::service::{Leaving, Service};
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
+/// Tenths of the grace time after which draining ends, and after which preparing does.
+const DRAINING_TENTHS: u32 = 8;
+const PREPARING_TENTHS: u32 = 9;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Draining,
@@ -35,7 +40,8 @@ enum Stage {
 /// A shutdown under way.
 pub(super) struct Shutdown {
     stage: Stage,
-    /// Of the grace time; then of the killing and of the workers.
+    began: Instant,
+    /// Of the stage; that of the killing is that of the workers, too.
     deadline: Instant,
     has_killed: bool,
     pause: Duration,
@@ -46,38 +52,40 @@ pub(super) struct Shutdown {
 impl Shutdown {
     pub(super) fn begin(core: &Core) -> Shutdown {
         tracing::debug!(services = core.table.len(), "shutting down");
-        Shutdown {
-            stage: if core.warden.is_aborting() { Stage::Leaving } else { Stage::Draining },
-            deadline: Instant::now() + core.settings.grace,
+        let began = Instant::now();
+        let mut shutdown = Shutdown {
+            stage: Stage::Draining,
+            began,
+            deadline: began,
             has_killed: false,
             pause: PAUSE_MIN,
             was_quiet: false,
-        }
+        };
+        let is_aborting = core.warden.is_aborting();
+        shutdown.enter(if is_aborting { Stage::Leaving } else { Stage::Draining }, core);
+        shutdown
     }
 
     /// Goes as far as it can. Returns how long to wait for more, `None` when all is over.
     pub(super) fn advance(&mut self, core: &Core) -> Option<Duration> {
         loop {
             let is_late = Instant::now() >= self.deadline;
-            if is_late && self.stage < Stage::Killing {
-                self.enter(Stage::Killing);
-                continue;
-            }
             let (holds, next) = match self.stage {
                 Stage::Draining => (self.is_drained(core), Stage::Preparing),
                 Stage::Preparing => (each_service(core, is_prepared), Stage::Leaving),
-                Stage::Leaving => (tell(core, leave), Stage::Done),
-                Stage::Killing => (tell(core, kill) || is_late, Stage::Done),
+                Stage::Leaving if tell(core, leave) => (true, Stage::Done),
+                Stage::Leaving => (false, Stage::Killing),
+                Stage::Killing => (tell(core, kill), Stage::Done),
                 Stage::Done => {
                     end_outside(core);
                     return None;
                 }
             };
-            if !holds {
+            if !holds && !is_late {
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
                 return Some(self.pause);
             }
-            self.enter(next);
+            self.enter(next, core);
         }
     }
 
@@ -96,11 +104,16 @@ impl Shutdown {
         }
     }
 
-    fn enter(&mut self, stage: Stage) {
-        if stage == Stage::Killing {
-            self.deadline = Instant::now() + SHUTDOWN_KILL_WAIT;
-            self.has_killed = true;
-        }
+    fn enter(&mut self, stage: Stage, core: &Core) {
+        let grace = core.settings.grace;
+        self.deadline = match stage {
+            Stage::Draining => self.began + grace / 10 * DRAINING_TENTHS,
+            Stage::Preparing => self.began + grace / 10 * PREPARING_TENTHS,
+            Stage::Leaving => self.began + grace,
+            Stage::Killing => Instant::now() + SHUTDOWN_KILL_WAIT,
+            Stage::Done => self.deadline,
+        };
+        self.has_killed |= stage == Stage::Killing;
         self.stage = stage;
         self.pause = PAUSE_MIN / 2;
     }

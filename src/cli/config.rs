@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use moonhive::actor::limits::TURN_LIMIT;
+use moonhive::actor::limits::{SHUTDOWN_GRACE, TURN_LIMIT};
 use moonhive::code::Mode;
 use moonhive::ops::log::LogSettings;
 use serde::{Deserialize, Deserializer};
 use toml::de::{DeTable, DeValue};
 
 use super::failure::{Failure, USAGE};
-use super::values::{Compat, MemoryLimit, Threads, TurnLimit, from_text, parse_assignment};
+use super::values::{Compat, MemoryLimit, Span, Threads, TurnLimit, from_text, parse_assignment};
 
 /// One layer of settings; `None` and empty lists leave the choice to the layer below.
 #[derive(Debug, Default, Clone, Args, Deserialize)]
@@ -49,6 +49,11 @@ pub struct Settings {
     #[serde(alias = "turn-limit", deserialize_with = "from_text")]
     pub turn_limit: Option<TurnLimit>,
 
+    #[allow(missing_docs, reason = "a text here would be its help, which `grace_help` gives")]
+    #[arg(long, value_name = "TIME", env = "MOONHIVE_GRACE", help = grace_help())]
+    #[serde(deserialize_with = "from_text")]
+    pub grace: Option<Span>,
+
     /// What programs were written for: 5.4 (loop variables may be assigned to), off, or skynet (as
     /// 5.4, and FILE is a configuration of skynet) [default: 5.4]
     #[arg(long, value_name = "VERSION", env = "MOONHIVE_COMPAT")]
@@ -78,6 +83,13 @@ fn turn_limit_help() -> String {
     )
 }
 
+fn grace_help() -> String {
+    format!(
+        "Time that services get at shutdown to finish requests, run exit handlers and close what is \
+         open, like 20s [default: {SHUTDOWN_GRACE:?}]"
+    )
+}
+
 impl Settings {
     /// What may be logged: values of services are often secrets.
     pub fn without_values(&self) -> Self {
@@ -94,6 +106,7 @@ impl Settings {
             cache: self.cache.or(lower.cache),
             memory_limit: self.memory_limit.or(lower.memory_limit),
             turn_limit: self.turn_limit.or(lower.turn_limit),
+            grace: self.grace.or(lower.grace),
             compat: self.compat.or(lower.compat),
             log: self.log.or(lower.log),
             stats: self.stats || lower.stats,
@@ -175,6 +188,8 @@ fn read_assignments<'de, D: Deserializer<'de>>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn error_of(text: &str) -> String {
@@ -185,13 +200,14 @@ mod tests {
     fn a_file_names_settings_as_the_flags_do() {
         let settings = Settings::parse(
             "threads = 3\npath = ['lib']\ncache = 'EXIST'\nmemory_limit = '64MiB'\n\
-             turn_limit = '2s'\ncompat = 5.4\nlog = 'debug,json'\nstats = true\n\
+             turn_limit = '2s'\ngrace = '20s'\ncompat = 5.4\nlog = 'debug,json'\nstats = true\n\
              [set]\nname = 'x'\nport = 80\n",
         )
         .unwrap();
         assert_eq!(settings.threads, "3".parse().ok());
         assert_eq!(settings.cache, Some(Mode::Exist));
         assert_eq!(settings.memory_limit, Some(MemoryLimit { bytes: 64 << 20 }));
+        assert_eq!(settings.grace, Some(Span(Duration::from_secs(20))));
         assert_eq!(settings.compat, Some(Compat::Lua54));
         assert_eq!(
             settings.set,

@@ -135,6 +135,9 @@ fn builder(settings: &Settings, main: &str) -> HostBuilder {
     if let Some(limit) = settings.turn_limit {
         builder = builder.turn_limit(limit.0);
     }
+    if let Some(grace) = settings.grace {
+        builder = builder.grace(grace.0);
+    }
     if let Some(mode) = settings.cache {
         builder = builder.cache_mode(mode);
     }

@@ -94,7 +94,9 @@ fn limits_that_nothing_can_keep_are_refused() {
     );
     let ended = run_with(&scratch, &[], &["--turn-limit", "1us"]).expect_code(2);
     assert!(ended.stderr.contains("expected 1ms or more, or 0s for no limit"), "{ended:?}");
-    run_with(&scratch, &[], &["--memory-limit", "64KiB"]).expect_code(0);
+    let ended = run_with(&scratch, &[], &["--grace", "soon"]).expect_code(2);
+    assert!(ended.stderr.contains("expected a time like 250ms, 2s or 1m, got `soon`"), "{ended:?}");
+    run_with(&scratch, &[], &["--memory-limit", "64KiB", "--grace", "0s"]).expect_code(0);
 }
 
 #[test]

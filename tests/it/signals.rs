@@ -28,9 +28,13 @@ fn a_signal_ends_the_host_with_code_0() {
 fn a_signal_ends_a_host_whose_service_computes_for_ever() {
     let scratch = Scratch::new("signal_busy");
     scratch.file("main.lua", "print 'ready'\nwhile true do end\n");
-    let running = started(&scratch, &["run", "--turn-limit", "0s", "main.lua"]);
+    let arguments = ["run", "--turn-limit", "0s", "--grace", "200ms", "main.lua"];
+    let running = started(&scratch, &arguments);
+    let began = Instant::now();
     running.signal("TERM");
     let ended = running.wait().expect_code(0);
+    let default = moonhive::actor::limits::SHUTDOWN_GRACE;
+    assert!(began.elapsed() < default, "the grace time is as said: {:?}", began.elapsed());
     assert!(ended.stderr.contains("is killed"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("left behind"), "{}", ended.stderr);
 }
