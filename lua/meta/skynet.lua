@@ -381,7 +381,7 @@ function skynet.killthread(what) end
 function skynet.pcall(f, ...) end
 
 --- A figure of this service: messages that wait, messages so far, tasks, seconds of processor time before
---- the present run and in it (measured exactly from the first question on), and 0.
+--- the present run and in it (measured exactly from the first question on), and 1 for what `endless` tells.
 ---@param what "mqlen" | "message" | "task" | "cpu" | "time" | "endless"
 ---@return number
 function skynet.stat(what) end
@@ -390,7 +390,7 @@ function skynet.stat(what) end
 ---@return integer
 function skynet.mqlen() end
 
---- Always false: the host interrupts turns that run too long.
+--- Whether a turn of this service took so long that it may never have ended, since this was asked last.
 ---@return boolean
 function skynet.endless() end
 

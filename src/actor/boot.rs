@@ -15,7 +15,8 @@ use super::state::State;
 use crate::vm::{Hooks, Stack, Vm};
 
 /// What the error of an interrupted turn says.
-const INTERRUPTED: &CStr = c"interrupted: this code ran longer than the turn limit";
+const INTERRUPTED: &CStr =
+    c"interrupted: this code ran longer than the turn limit (see --turn-limit)";
 
 /// The same of a service that was killed, all of whose code is interrupted.
 const KILLED: &str = "not run: the service was killed";

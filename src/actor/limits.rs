@@ -62,6 +62,9 @@ pub const TRACEBACK_BYTES_MAX: usize = 8 << 10;
 pub const REPEATED_FAILURE_QUIET: Duration = Duration::from_secs(60);
 /// Longest time a sleep, a timer or a deadline may name.
 pub const WAIT_SECONDS_MAX: f64 = 3.2e9;
+/// Processor time of one turn after which, and each time after which again, the log tells of it, if the limit of
+/// turns allows that much.
+pub const LOOP_WARNING: Duration = Duration::from_secs(5);
 /// Time that services get to finish at shutdown, unless the host is told otherwise.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Time after the grace time that killed services get to let go of their worker, and workers to end.

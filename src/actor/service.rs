@@ -63,6 +63,8 @@ pub(crate) struct Figures {
     /// A worker remembers it, see `tidy`. Written by its turns and by that worker.
     pub(super) awaits_gap: AtomicBool,
     offences: Mutex<Offences>,
+    /// A turn took so long that it may never have ended. Written by the warden and, when asked, by its turns.
+    looped: AtomicBool,
 }
 
 /// Turns that ran too long, as far as they are remembered.
@@ -135,7 +137,18 @@ impl Figures {
         };
         offences.last = Some(now);
         self.interruptions.fetch_add(1, Ordering::Release);
+        self.note_loop();
         offences.count
+    }
+
+    /// A turn takes so long that it may never end.
+    pub(super) fn note_loop(&self) {
+        self.looped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one did since this was asked last.
+    pub(crate) fn take_loop(&self) -> bool {
+        self.looped.swap(false, Ordering::Relaxed)
     }
 
     /// Interruptions of this service so far.

@@ -19,7 +19,7 @@ use moonhive_kernel::address::Address;
 use parking_lot::{Condvar, Mutex};
 
 use super::core::Core;
-use super::limits::{TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
+use super::limits::{LOOP_WARNING, TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
 use super::message::Message;
 use super::retired::Rounds;
 use super::service::{Leaving, Service};
@@ -251,11 +251,21 @@ struct Seen {
     /// Processor time of the worker when this beat was seen first, or at the last interruption.
     since: Duration,
     interruptions: u32,
+    /// How often the log was told of it since then.
+    told: u32,
+}
+
+impl Seen {
+    /// True when the log is to be told, once more, of a turn that has lasted so long.
+    fn is_to_be_told(&mut self, lasted: Duration) -> bool {
+        let times = (lasted.as_millis() / LOOP_WARNING.as_millis()) as u32;
+        times > std::mem::replace(&mut self.told, times)
+    }
 }
 
 impl Watch {
     fn new(core: &Arc<Core>) -> Watch {
-        let seen = Seen { turn: 0, beat: 0, since: Duration::ZERO, interruptions: 0 };
+        let seen = Seen { turn: 0, beat: 0, since: Duration::ZERO, interruptions: 0, told: 0 };
         let workers = core.warden.posts.len();
         Watch { core: core.clone(), seen: vec![seen; workers], beats: Vec::new() }
     }
@@ -278,17 +288,20 @@ impl Watch {
         let must_end = kill_all || service.as_ref().is_some_and(is_killed);
         let seen = &mut self.seen[index];
         if seen.turn != turn || seen.beat != beat {
-            *seen = Seen { turn, beat, since: used, interruptions: 0 };
+            *seen = Seen { turn, beat, since: used, interruptions: 0, told: 0 };
         }
         if must_end || seen.interruptions >= TURN_OFFENCES_MAX {
             interrupter.interrupt(turn, Interruption::Kill);
             return true;
         }
-        let Some(limit) = self.core.settings.turn_limit else { return false };
-        if used.saturating_sub(seen.since) < limit {
+        let lasted = used.saturating_sub(seen.since);
+        let Some(limit) = self.core.settings.turn_limit.filter(|limit| lasted >= *limit) else {
+            if seen.is_to_be_told(lasted) {
+                warn_of_loop(service.as_deref(), lasted);
+            }
             return false;
-        }
-        seen.since = used;
+        };
+        (seen.since, seen.told) = (used, 0);
         seen.interruptions += 1;
         // A service that is not found any more is being closed.
         let offences =
@@ -333,6 +346,16 @@ impl Watch {
     }
 }
 
+fn warn_of_loop(service: Option<&Service>, lasted: Duration) {
+    service.inspect(|service| service.figures.note_loop());
+    tracing::warn!(
+        service = service.map_or("(closing)", Service::name),
+        address = service.map(Service::log_address),
+        seconds = lasted.as_secs(),
+        "maybe in an endless loop"
+    );
+}
+
 fn warn_overrun(service: Option<&Service>, limit: Duration, offences: u32) {
     tracing::warn!(
         service = service.map_or("(closing)", Service::name),
@@ -341,4 +364,19 @@ fn warn_overrun(service: Option<&Service>, limit: Duration, offences: u32) {
         offences,
         "a turn ran too long and was interrupted"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_goes_on_is_told_of_every_five_seconds() {
+        let mut seen = Seen { turn: 1, beat: 1, since: Duration::ZERO, interruptions: 0, told: 0 };
+        let told: Vec<u64> =
+            (1..=17).filter(|second| seen.is_to_be_told(Duration::from_secs(*second))).collect();
+        assert_eq!(told, [5, 10, 15]);
+        assert!(seen.is_to_be_told(Duration::from_secs(27)), "once, however long nobody looked");
+        assert!(!seen.is_to_be_told(Duration::from_secs(29)));
+    }
 }

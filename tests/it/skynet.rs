@@ -158,6 +158,23 @@ fn log_lines_and_errors_of_handlers_are_in_the_log() {
 }
 
 #[test]
+fn a_service_learns_once_that_a_turn_of_it_was_interrupted() {
+    let main = "skynet.start(function()
+          skynet.dispatch('lua', function() while true do end end)
+          print(skynet.endless())
+          print((pcall(skynet.call, skynet.self(), 'lua')))
+          print(skynet.endless(), skynet.endless())
+          print((pcall(skynet.call, skynet.self(), 'lua')))
+          print(skynet.stat 'endless', skynet.stat 'endless')
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_endless", main);
+    let ended = scratch.run(["run", "--turn-limit", "50ms", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "false\nfalse\ntrue\tfalse\nfalse\n1\t0\n");
+    assert!(ended.stderr.contains("longer than the turn limit (see --turn-limit)"));
+}
+
+#[test]
 fn a_loader_of_services_that_cannot_be_read_is_told_of() {
     let scratch = Scratch::new("skynet_no_loader");
     scratch.file("config", "start = 'main'\nlualoader = './own/loader.lua'\n");

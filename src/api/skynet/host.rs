@@ -74,10 +74,11 @@ fn mqlen(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.endless()`: the host interrupts turns that run too long, so no service is ever stuck in
-/// one.
+/// `skynet.endless()`: whether a turn of this service took so long that it may never have ended, since this
+/// was asked last.
 fn endless(stack: &mut Stack<'_>) -> NativeResult {
-    stack.push_bool(false);
+    let looped = State::of(stack)?.service.figures.take_loop();
+    stack.push_bool(looped);
     Ok(Outcome::Return(1))
 }
 
@@ -91,7 +92,7 @@ fn stat(stack: &mut Stack<'_>) -> NativeResult {
         b"mqlen" => stack.push_integer(own.mailbox as i64),
         b"message" => stack.push_integer(i64::try_from(own.messages).unwrap_or(i64::MAX)),
         b"task" => stack.push_integer(own.tasks as i64),
-        b"endless" => stack.push_integer(0),
+        b"endless" => stack.push_integer(state.service.figures.take_loop().into()),
         b"cpu" => stack.push_number(own.time.as_secs_f64()),
         b"time" => stack.push_number(state.time_of_this_run().as_secs_f64()),
         _ => {
