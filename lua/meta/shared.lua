@@ -283,7 +283,8 @@ function Dict:blpop(key, timeout) end
 ---@return string? reason
 function Dict:brpop(key, timeout) end
 
---- A lock that ends with its owner: a value for `local lock <close> = ...`.
+--- A lock that ends with its owner: a value for `local lock <close> = ...`. It ends when it is collected, too:
+--- keep it as long as you mean to hold it.
 ---@class shared.Lock
 local Lock = {}
 

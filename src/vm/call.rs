@@ -65,6 +65,15 @@ impl Stack<'_> {
         status
     }
 
+    /// Pushes the text of a value as `tostring` gives it.
+    ///
+    /// # Errors
+    /// What its `__tostring` raises; that it gave no string.
+    pub fn push_text(&mut self, index: c_int) -> Result<(), Raise> {
+        self.push_value(index);
+        self.call_plain(to_text, 1, 1)
+    }
+
     /// Calls a plain C function protected, without a message handler. On an error its value is on
     /// top of the stack.
     pub(super) fn call_plain(

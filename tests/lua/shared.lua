@@ -74,6 +74,28 @@ test("any other value as a key is what tostring makes of it", function()
   are({ "object" }, dict:get "named")
 end)
 
+test("a key whose __tostring fails raises what that raises, and stores nothing", function()
+  local dict = new()
+  local function key(value)
+    return setmetatable({}, {
+      __tostring = function()
+        return value or error({ "inner" }, 0)
+      end,
+    })
+  end
+  for _, name in ipairs { "get", "set", "add", "delete", "incr", "ttl", "expire", "get_stale" } do
+    local ok, err = pcall(dict[name], dict, key(), 1)
+    equal(ok, false)
+    equal(type(err) == "table" and err[1], "inner", name)
+    ok, err = pcall(dict[name], dict, key {}, 1)
+    equal(ok, false)
+    assert(err:find("'__tostring' must return a string", 1, true), err)
+  end
+  equal(#dict:get_keys(), 0)
+  dict:set(key "a\xff\0b", 1)
+  are({ 1 }, dict:get "a\xff\0b")
+end)
+
 test("keys and values may hold any bytes", function()
   local dict = new()
   dict:set("a\0b", "x\0y")

@@ -22,8 +22,26 @@ local put_value, value_of = common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
 local options, size, value = common.options, common.size, common.value
 
+-- What the head of a new list takes beside its key.
+local HEAD_BYTES = 72
+
 local library
 local methods = {}
+
+-- What a push answers that failed: false where a new list found no room even for its head, as nginx.
+local function refused(handle, name)
+  local text = message()
+  if
+    text == "no memory"
+    and library.mhshm_length(handle, name, #name, number) == OK
+    and number[0] == 0
+    and library.mhshm_free_bytes(handle, number) == OK
+    and number[0] < HEAD_BYTES + #name
+  then
+    return false, text
+  end
+  return nil, text
+end
 
 local function push(side, handle, _, key, x)
   local name, problem = list_key_of(key)
@@ -37,7 +55,7 @@ local function push(side, handle, _, key, x)
   put_value(x)
   options.flags, options.ttl_ms, options.never_evict = 0, 0, 1
   if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
-    return nil, message()
+    return refused(handle, name)
   end
   return tonumber(number[0])
 end
@@ -77,7 +95,7 @@ local function push_with_options(side, self, key, x, wanted)
     return nil, "bad value type"
   end
   if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
-    return nil, message()
+    return refused(handle, name)
   end
   return tonumber(number[0])
 end

@@ -24,31 +24,29 @@ const LOCAL: &str = "value: it holds a service, a task or another address of thi
 
 /// Makes the key a string of a fitting length; what is wrong with it otherwise. Keys of other types
 /// count as what `tostring` makes of them, and floats as what LuaJIT's does: 1.0 is the key "1".
+///
+/// # Errors
+/// What a `__tostring` raises.
 #[inline]
-pub fn fit_key(stack: &mut Stack<'_>) -> Option<&'static str> {
+pub fn fit_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
     match stack.bytes(KEY).map(<[u8]>::len) {
-        Some(1..=KEY_LIMIT_BYTES) => None,
-        Some(_) => fault_of_key(stack),
+        Some(1..=KEY_LIMIT_BYTES) => Ok(None),
+        Some(_) => Ok(fault_of_key(stack)),
         None => convert_key(stack),
     }
 }
 
 #[cold]
-fn convert_key(stack: &mut Stack<'_>) -> Option<&'static str> {
+fn convert_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
     if stack.is_none_or_nil(KEY) {
-        return Some("nil key");
+        return Ok(Some("nil key"));
     }
-    let text = text_of(stack);
-    stack.push_str(&text);
-    stack.replace(KEY);
-    fault_of_key(stack)
-}
-
-fn text_of(stack: &mut Stack<'_>) -> String {
     match stack.number(KEY).filter(|_| stack.kind(KEY) == Kind::Number) {
-        Some(float) if !stack.is_integer(KEY) => text_of_float(float),
-        _ => stack.text(KEY),
+        Some(float) if !stack.is_integer(KEY) => stack.push_str(&text_of_float(float)),
+        _ => stack.push_text(KEY)?,
     }
+    stack.replace(KEY);
+    Ok(fault_of_key(stack))
 }
 
 /// A whole float has all its digits, as the integer that equals it; others are written as LuaJIT writes
@@ -101,7 +99,7 @@ pub fn fit_list_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise
 #[cold]
 fn fit_unusual_list_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
     match stack.kind(KEY) {
-        Kind::String | Kind::Number | Kind::Nil | Kind::None => Ok(fit_key(stack)),
+        Kind::String | Kind::Number | Kind::Nil | Kind::None => fit_key(stack),
         _ => Err(unexpected(stack, KEY, "string")),
     }
 }

@@ -60,7 +60,7 @@ impl Drop for Lock {
 fn try_lock(stack: &mut Stack<'_>) -> NativeResult {
     dict(stack)?;
     let ttl_ms = ttl_ms(stack, 3)?;
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();

@@ -26,7 +26,7 @@ pub(super) const METHODS: [(&str, Native); 11] = [
 
 /// `get(key)`: the value, and the flags if there are any.
 fn get(stack: &mut Stack<'_>) -> NativeResult {
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);
     }
     let mut buffer = take_buffer();
@@ -53,7 +53,7 @@ fn get(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `get_stale(key)`: the value, the flags or nil, and whether its time is over.
 fn get_stale(stack: &mut Stack<'_>) -> NativeResult {
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);
     }
     let mut buffer = take_buffer();
@@ -108,7 +108,7 @@ fn replace(stack: &mut Stack<'_>) -> NativeResult {
 #[inline]
 fn store(stack: &mut Stack<'_>, store: Store, options: SetOptions) -> NativeResult {
     let options = options.ttl_ms(ttl_ms(stack, 4).map_err(|raise| or_zone(stack, raise))?);
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);
     }
     let given = Given::at(stack, 3);
@@ -164,7 +164,7 @@ pub fn refuse_value(stack: &mut Stack<'_>, detail: Option<String>) -> NativeResu
 
 /// `delete(key)`: true whether there was something or not, as nginx answers.
 fn delete(stack: &mut Stack<'_>) -> NativeResult {
-    match fit_key(stack) {
+    match fit_key(stack)? {
         Some(fault) => refuse_argument(stack, fault),
         None => remove(stack),
     }
@@ -180,7 +180,7 @@ fn remove(stack: &mut Stack<'_>) -> NativeResult {
 /// `incr(key, value [, init [, init_ttl]])`: the new value; with `init` nil and whether live entries were
 /// thrown out, too.
 fn incr(stack: &mut Stack<'_>) -> NativeResult {
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);
     }
     let numbers = increments(stack).map_err(|raise| or_zone(stack, raise));
@@ -243,7 +243,7 @@ fn not_number(stack: &Stack<'_>, name: &str, argument: i32) -> Raise {
 
 /// `ttl(key)`: seconds, in steps of a millisecond; 0 for ever; negative for what was not reclaimed yet.
 fn ttl(stack: &mut Stack<'_>) -> NativeResult {
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);
     }
     let opened = dict(stack)?;
@@ -275,7 +275,7 @@ fn expire(stack: &mut Stack<'_>) -> NativeResult {
     if !stack.truth(3) {
         return Err(bad("exptime"));
     }
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     let seconds = stack.number(3).filter(|_| stack.kind(3) != Kind::Boolean);

@@ -22,7 +22,7 @@ pub(super) const NATIVES: [(&str, Native); 1] = [("cas_keeping", Native::new(cas
 /// `get_versioned(key)`: the value, its version and its flags; nil without a live entry.
 fn get_versioned(stack: &mut Stack<'_>) -> NativeResult {
     dict(stack)?;
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     let mut buffer = take_buffer();
@@ -44,7 +44,7 @@ fn get_versioned(stack: &mut Stack<'_>) -> NativeResult {
 /// `version(key)`: the version of a live entry or list, or nil.
 fn version(stack: &mut Stack<'_>) -> NativeResult {
     dict(stack)?;
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     match dict(stack)?.version(key(stack)) {
@@ -70,7 +70,7 @@ fn cas_with(stack: &mut Stack<'_>, options: SetOptions) -> NativeResult {
     dict(stack)?;
     let options = options.ttl_ms(ttl_ms(stack, 5)?).flags(flags(stack, 6)?);
     let expected = stack.optional_integer(3)?;
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     let given = match Given::at(stack, 4) {
@@ -114,7 +114,7 @@ fn refuse_version(stack: &mut Stack<'_>, version: Option<u64>) -> NativeResult {
 fn delete_version(stack: &mut Stack<'_>) -> NativeResult {
     dict(stack)?;
     let expected = stack.check_integer(3)?;
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     match dict(stack)?.remove(key(stack), expected as u64) {

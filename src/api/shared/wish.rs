@@ -81,7 +81,7 @@ fn doze(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     blocking::check_dictionary(stack)?;
     let (wish, timeout) = (wish_at(stack)?, timeout_at(stack)?);
-    if let Some(fault) = fit_key(stack) {
+    if let Some(fault) = fit_key(stack)? {
         return refuse(stack, fault);
     }
     let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();

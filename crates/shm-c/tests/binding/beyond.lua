@@ -109,6 +109,15 @@ expect("nil no memory", small:rpush("list", text, {}))
 expect("1", small:rpush("list", text, { evict = true }))
 assert(small:statistics().evictions > 0)
 
+-- A new list that finds no room even for its head is refused with false, as nginx does it.
+local lists = 0
+while small:rpush("brief " .. lists, 1) do
+  lists = lists + 1
+end
+expect("false no memory", small:rpush("another", 1))
+expect("false no memory", small:lpush("another", 1, {}))
+expect("nil no memory", small:rpush("brief 0", text))
+
 -- Enumeration, of more entries than a step asks for, while others come and go.
 local count = 600
 for index = 1, count do
