@@ -28,7 +28,8 @@ local HEAD_BYTES = 72
 local library
 local methods = {}
 
--- What a push answers that failed: false where a new list found no room even for its head, as nginx.
+-- What a push answers that failed: false where a new list found no room even for its head, as nginx
+-- answers.
 local function refused(handle, name)
   local text = message()
   if
