@@ -8,12 +8,17 @@
 //! ```
 //! `flags` and `ttl_ms` are missing where they are zero. Bytes that are no UTF-8 stand in hexadecimal under
 //! `key_hex` and `value_hex`, and so does every table: as the bytes of the codec, with a `value` for people
-//! beside them where it can be told. Doubles that JSON has no number for are "inf", "-inf" and "nan".
+//! beside them where it can be told. Bytes of which a host can make no table (another program has stored them) are
+//! of the type "unreadable table" and loaded as they are, so that they do not keep a whole dump from being loaded.
+//! Doubles that JSON has no number for are "inf", "-inf" and "nan".
 
 use serde_json::{Map, Value as Json, json};
 
 use super::Tables;
 use crate::Value;
+
+/// The type of bytes that were stored as a table and are none.
+pub(super) const UNREADABLE: &str = "unreadable table";
 
 /// Puts bytes under a name, or in hexadecimal under the name with `_hex`.
 pub fn put_bytes(object: &mut Map<String, Json>, name: &str, bytes: &[u8]) {
@@ -25,7 +30,9 @@ pub fn put_bytes(object: &mut Map<String, Json>, name: &str, bytes: &[u8]) {
 
 /// Puts type and value.
 pub fn put_value(object: &mut Map<String, Json>, value: &Value<'_>, tables: &dyn Tables) {
-    object.insert("type".to_owned(), name_of(value).into());
+    let is_unreadable = matches!(value, Value::Table(bytes) if tables.check(bytes).is_err());
+    let name = if is_unreadable { UNREADABLE } else { name_of(value) };
+    object.insert("type".to_owned(), name.into());
     let plain = match value {
         Value::Bytes(bytes) => return put_bytes(object, "value", bytes),
         Value::Table(bytes) => {

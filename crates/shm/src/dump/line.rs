@@ -5,6 +5,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::Tables;
+use super::form::UNREADABLE;
 use crate::{KEY_LIMIT_BYTES, OwnedValue, SetOptions};
 
 /// Fields of an entry.
@@ -216,6 +217,7 @@ impl<'a> Fields<'a> {
         match found.as_str().unwrap_or_default() {
             "string" => self.bytes("value").map(OwnedValue::Bytes),
             "table" => self.table(),
+            UNREADABLE => self.hexadecimal("value_hex").map(OwnedValue::Table),
             "integer" => {
                 let expected = "a whole number from -9223372036854775808 to 9223372036854775807";
                 self.plain(expected, |value| value.as_i64().map(OwnedValue::Integer))
@@ -288,6 +290,7 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::super::Opaque;
+    use super::super::form::put_value;
     use super::*;
 
     fn refusal(line: &str) -> String {
@@ -383,6 +386,13 @@ mod tests {
         let reason = Entry::parse(line, &Nobody).unwrap_err();
         assert_eq!(reason, "`value_hex`: its bytes are no table: 2 bytes too many");
         assert!(Entry::parse(line, &Opaque).is_ok(), "to others they are bytes");
+
+        let stored = OwnedValue::Table(vec![255, 255]);
+        let mut object = Map::new();
+        put_value(&mut object, &stored.as_value(), &Nobody);
+        object.insert("key".to_owned(), "a".into());
+        let entry = Entry::of(&object, &Nobody).expect("a dump can be loaded, whatever was stored");
+        assert_eq!(entry.content, Content::Value(stored));
     }
 
     #[test]
