@@ -106,7 +106,7 @@ enum { MHSHM_LEFT = 0, MHSHM_RIGHT = 1 };
 /* How to make and use a dictionary. NULL stands for the defaults. */
 typedef struct mhshm_options {
   uint32_t struct_bytes;
-  uint32_t mode;            /* permission bits of the object; default 0600 */
+  uint32_t mode;            /* permission bits of the object, to 0777; default 0600 */
   uint64_t size_bytes;      /* bytes of entries, their overhead included; default 1 MiB */
   uint32_t shards;          /* parts with a lock of their own, a power of two to 64; default by size */
   uint32_t lock_timeout_ms; /* longest wait of this process for a lock; default 5000 */

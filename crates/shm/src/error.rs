@@ -33,6 +33,22 @@ pub enum Error {
         /// The largest value taken.
         most: u64,
     },
+    /// A number of shards that no dictionary has.
+    #[error("invalid shards: expected a power of two up to {most}, got {value}")]
+    InvalidShards {
+        /// What was given.
+        value: u32,
+        /// The largest number taken.
+        most: u32,
+    },
+    /// Permissions with more than the nine bits for owner, group and others.
+    #[error("invalid mode: expected permissions up to 0{most:o}, got 0{value:o}")]
+    InvalidMode {
+        /// What was given.
+        value: u32,
+        /// All of the nine bits.
+        most: u32,
+    },
     /// Nothing of this name exists.
     #[error("no object is named {name:?}")]
     NoSuchObject {
@@ -193,7 +209,9 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidName { .. } => "invalid_name",
-            Self::InvalidOption { .. } => "invalid_option",
+            Self::InvalidOption { .. } | Self::InvalidShards { .. } | Self::InvalidMode { .. } => {
+                "invalid_option"
+            }
             Self::NoSuchObject { .. } => "no_such_object",
             Self::AlreadyExists { .. } => "already_exists",
             Self::NoSpace { .. } => "no_space",
@@ -237,6 +255,7 @@ impl Error {
             Self::WrongPidNamespace { .. } => Errno::PERM,
             Self::WrongBoot => Errno::STALE,
             Self::InvalidName { .. } | Self::InvalidOption { .. } | Self::EmptyKey => Errno::INVAL,
+            Self::InvalidShards { .. } | Self::InvalidMode { .. } => Errno::INVAL,
             Self::ValueIsList | Self::ValueNotList | Self::NotNumber => Errno::INVAL,
             _ => Errno::BADMSG,
         };

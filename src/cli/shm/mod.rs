@@ -126,6 +126,8 @@ fn is_usage(error: &Error) -> bool {
         error,
         Error::InvalidName { .. }
             | Error::InvalidOption { .. }
+            | Error::InvalidShards { .. }
+            | Error::InvalidMode { .. }
             | Error::EmptyKey
             | Error::KeyTooLong { .. }
     )
