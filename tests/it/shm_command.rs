@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -139,6 +139,57 @@ fn what_changes_something_has_a_form_for_programs() {
     let removed: Value = serde_json::from_str(&removed.stdout).unwrap();
     assert_eq!(removed["removed"], json!([name.as_str()]));
     assert_eq!(removed["failed"][0]["code"], "no_such_object");
+}
+
+/// Dumps into a file while no file may have more than a kibibyte, as on a disk that is full by then.
+fn dump_without_room(scratch: &Scratch, name: &Named, file: &str) -> Ended {
+    // The signal that comes first is ignored: what is too much is an error of the write.
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+    let inner = scratch.moonhive(["shm", "dump", name.as_str(), "-o", file]);
+    let mut outer = Command::new("bash");
+    outer.args(["-c", limited]).arg(inner.get_program()).args(inner.get_args());
+    outer.current_dir(scratch.path("."));
+    Running::start(outer).wait()
+}
+
+#[test]
+fn a_dump_that_finds_no_room_leaves_the_former_one_and_nothing_beside_it() {
+    let scratch = Scratch::new("shm_dump_full");
+    let name = made(&scratch, "dump-full");
+    fs::create_dir(scratch.path("dumps")).unwrap();
+    std::os::unix::fs::symlink("dumps/all.jsonl", scratch.path("link.jsonl")).unwrap();
+    scratch.run(["shm", "dump", name.as_str(), "-o", "link.jsonl"]).expect_code(0);
+    let former = fs::read(scratch.path("dumps/all.jsonl")).unwrap();
+    assert_eq!(former.iter().filter(|byte| **byte == b'\n').count(), 2);
+    let large = "x".repeat(64 << 10);
+    scratch.run(["shm", "set", name.as_str(), "large", &large]).expect_code(0);
+    for file in ["link.jsonl", "dumps/all.jsonl"] {
+        let told = dump_without_room(&scratch, &name, file).expect_code(1).stderr;
+        assert_eq!(told, format!("error: cannot write {file}: File too large (os error 27)\n"));
+        assert_eq!(fs::read(scratch.path("dumps/all.jsonl")).unwrap(), former);
+        assert_eq!(fs::read_dir(scratch.path("dumps")).unwrap().count(), 1);
+        assert!(scratch.path("link.jsonl").is_symlink());
+    }
+}
+
+#[test]
+fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
+    let scratch = Scratch::new("shm_dump_stream");
+    let name = made(&scratch, "dump-stream");
+    let plain = scratch.run(["shm", "dump", name.as_str()]).expect_code(0).stdout;
+    let stdout = scratch.run(["shm", "dump", name.as_str(), "-o", "/dev/stdout"]).expect_code(0);
+    assert_eq!((stdout.stdout.lines().count(), stdout.stdout), (2, plain.clone()));
+    let full = scratch.run(["shm", "dump", name.as_str(), "-o", "/dev/full"]).expect_code(1);
+    assert_eq!(
+        full.stderr,
+        "error: cannot write /dev/full: No space left on device (os error 28)\n"
+    );
+    // A file that the shell has opened: what was written before stays.
+    scratch.file("out.txt", "before\n");
+    let mut dump = scratch.moonhive(["shm", "dump", name.as_str(), "-o", "/dev/fd/1"]);
+    dump.stdout(fs::File::options().append(true).open(scratch.path("out.txt")).unwrap());
+    assert!(dump.status().unwrap().success());
+    assert_eq!(fs::read_to_string(scratch.path("out.txt")).unwrap(), format!("before\n{plain}"));
 }
 
 #[test]

@@ -309,7 +309,8 @@ int mhshm_sync(const mhshm_dictionary *dictionary);
 /* Writes all entries to a file, and stores those of such a file; the form is that of `moonhive shm dump` and load,
    a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
    Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
-   there once it is whole and on the disk. Loading: what is under the same keys is replaced, other entries
+   there, to which links are followed, once it is whole and on the disk; what is no file, such as a pipe, is
+   written to as it is. Loading: what is under the same keys is replaced, other entries
    stay, and nothing is thrown out. `count` is how many entries were written or stored; mhshm_load writes it after a
    failure, too, when those before are stored. A file with a line that is no entry changes nothing.
    MHSHM_SYSTEM, MHSHM_BAD_DUMP (the message names file, line and field), MHSHM_NO_MEMORY, and what else a store

@@ -113,8 +113,12 @@ fn failed_at(place: &dyn Backing, error: &Error) -> Failure {
 /// An error of a dictionary, with what can be done about it.
 fn failed(error: &Error) -> Failure {
     let failure = Failure::new(error.to_string());
-    let failure = if is_usage(error) { failure.exit_code(USAGE) } else { failure };
-    match error.hint() {
+    hinted(if is_usage(error) { failure.exit_code(USAGE) } else { failure }, error)
+}
+
+/// A failure with what can be done about its reason.
+fn hinted(failure: Failure, reason: &Error) -> Failure {
+    match reason.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,
     }

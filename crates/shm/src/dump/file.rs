@@ -1,14 +1,15 @@
 //! Dumps in files: written beside the file that they replace and renamed once they are whole and on the disk, so
 //! that who dies meanwhile, or finds no room, leaves the old one as it was; read twice, so that a file with
-//! a wrong line changes nothing.
+//! a wrong line changes nothing. What is no file is written to and read as it comes.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Seek as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::place::{Place, folder_of};
 use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
 use crate::Dictionary;
 
@@ -18,8 +19,9 @@ const MODE: u32 = 0o600;
 /// All entries to a file and back.
 impl Dictionary {
     /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers: each as it is
-    /// when its turn comes. Returns how many they were. The file takes the place of the one that is there once it
-    /// is whole and on the disk.
+    /// when its turn comes. Returns how many they were. The file takes the place of the one that is there, to which
+    /// links are followed, once it is whole and on the disk. What is no file, such as a pipe or a device, is
+    /// written to as it is.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions};
@@ -74,16 +76,33 @@ fn write_file(
     path: &Path,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
+    match Place::of(path)? {
+        Place::File(path) => replace_file(dictionary, tables, &path, goes_on),
+        Place::Stream => {
+            // What a redirected descriptor has written before stays.
+            let stream = OpenOptions::new().append(true).open(path)?;
+            write_entries(dictionary, tables, BufWriter::new(stream), goes_on)
+        }
+    }
+}
+
+fn replace_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
     let draft = Draft::beside(path)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft.0)?;
     if let Ok(there) = fs::metadata(path) {
+        // Only root can give a file away; whoever may not keeps it for himself.
+        let _ = fchown(&file, Some(there.uid()), Some(there.gid()));
         file.set_permissions(there.permissions())?;
     }
     let count = write_entries(dictionary, tables, BufWriter::new(&file), goes_on)?;
     file.sync_all()?;
     fs::rename(&draft.0, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    File::open(folder_of(path))?.sync_all()?;
     Ok(count)
 }
 
@@ -189,6 +208,40 @@ mod tests {
         assert_eq!(folder.names(), ["all.jsonl"], "no draft is left");
         assert_eq!(to.load(&path).unwrap(), 1);
         assert_eq!(to.get("key").unwrap().unwrap().value, OwnedValue::Table(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_replaced() {
+        let (folder, from) = (Folder::new("link"), dictionary());
+        from.set("key", 1.into(), SetOptions::default()).unwrap();
+        let (link, path) = (folder.0.join("link.jsonl"), folder.0.join("all.jsonl"));
+        std::os::unix::fs::symlink("all.jsonl", &link).unwrap();
+        for _ in 0..2 {
+            assert_eq!(from.save(&link).unwrap(), 1);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        }
+        assert_eq!(folder.names().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+        let (folder, from, to) = (Folder::new("stream"), dictionary(), dictionary());
+        from.set("key", 1.into(), SetOptions::default()).unwrap();
+        let full = from.save("/dev/full").unwrap_err();
+        let text = "cannot write /dev/full: No space left on device (os error 28)";
+        assert_eq!(full.to_string(), text);
+        let pipe = folder.0.join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(from.save(&pipe).unwrap(), 1));
+            assert_eq!(to.load(&pipe).unwrap(), 1);
+        });
+        assert_eq!(folder.names(), ["pipe"]);
+        assert!(from.save(&folder.0).is_err(), "a folder");
+        assert_eq!(from.save("/dev/null").unwrap(), 1);
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]
