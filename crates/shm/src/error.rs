@@ -140,6 +140,12 @@ pub enum Error {
         /// What does not fit.
         what: &'static str,
     },
+    /// What lies in the place of a lock is none.
+    #[error("damaged object: what is in the place of the lock of shard {shard} is no lock")]
+    DamagedLock {
+        /// The shard.
+        shard: u32,
+    },
     /// A lock was not free in time.
     #[error("shard {shard} is locked by process {owner_pid} since over {waited_ms} ms")]
     LockTimeout {
@@ -223,7 +229,7 @@ impl Error {
             Self::UnknownFeatures { .. } => "unknown_features",
             Self::WrongPidNamespace { .. } => "wrong_pid_namespace",
             Self::WrongBoot => "wrong_boot",
-            Self::Damaged { .. } => "damaged",
+            Self::Damaged { .. } | Self::DamagedLock { .. } => "damaged",
             Self::LockTimeout { .. } => "lock_timeout",
             Self::LockBroken { .. } => "lock_broken",
             Self::EmptyKey => "empty_key",
@@ -282,6 +288,9 @@ impl Error {
                 "processes that share a dictionary must share a pid namespace (docker --pid=...)"
             }
             Self::WrongBoot | Self::Damaged { .. } => "remove the object and create it anew",
+            Self::DamagedLock { .. } => {
+                "close it everywhere and run `moonhive shm repair NAME`, which makes the lock anew"
+            }
             Self::LockTimeout { .. } => "the owner is stopped or starved; continue or kill it",
             Self::NoMemory { .. } => "create the dictionary with a larger size",
             _ => return None,

@@ -105,9 +105,15 @@ fn failed_at(place: &dyn Backing, error: &Error) -> Failure {
     let hint = match (error, place.as_file()) {
         (Error::NoSuchObject { .. }, None) => "`moonhive shm ls` shows what there is",
         (Error::NoSuchObject { .. }, Some(_)) => "a name with a slash is the path of a file",
+        (Error::DamagedLock { .. }, _) => return failed(error).hint(mending(place)),
         _ => return failed(error),
     };
     failed(error).hint(hint)
+}
+
+/// How a damaged lock is mended.
+fn mending(place: &dyn Backing) -> String {
+    format!("`moonhive shm repair {}` makes the lock anew once nobody has it open", place.label())
 }
 
 /// An error of a dictionary, with what can be done about it.
