@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
@@ -186,10 +187,14 @@ fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
     );
     // A file that the shell has opened: what was written before stays.
     scratch.file("out.txt", "before\n");
-    let mut dump = scratch.moonhive(["shm", "dump", name.as_str(), "-o", "/dev/fd/1"]);
-    dump.stdout(fs::File::options().append(true).open(scratch.path("out.txt")).unwrap());
-    assert!(dump.status().unwrap().success());
-    assert_eq!(fs::read_to_string(scratch.path("out.txt")).unwrap(), format!("before\n{plain}"));
+    let mut out = fs::File::options().write(true).open(scratch.path("out.txt")).unwrap();
+    out.seek(SeekFrom::End(0)).unwrap();
+    for file in ["/dev/stdout", "/dev/fd/1"] {
+        let mut dump = scratch.moonhive(["shm", "dump", name.as_str(), "-o", file]);
+        assert!(dump.stdout(out.try_clone().unwrap()).status().unwrap().success());
+    }
+    let written = fs::read_to_string(scratch.path("out.txt")).unwrap();
+    assert_eq!(written, format!("before\n{plain}{plain}"));
 }
 
 #[test]

@@ -34,6 +34,9 @@ A file is written beside the one that is there, and takes its place once it is w
 dump that fails leaves the former one. It is readable by its owner alone, or by whom the former one was.
 What is no file, like /dev/stdout or a named pipe, is written to as it is.";
 
+/// A path that is not opened: it is what there is already.
+const STDOUT: &str = "/dev/stdout";
+
 /// Write all entries as lines of JSON
 #[derive(Debug, Args)]
 #[command(after_help = DUMP_EXAMPLES)]
@@ -51,6 +54,8 @@ impl Dump {
         let dictionary = open(&self.name)?;
         match &self.output {
             None => dump(&dictionary, io::stdout().lock()),
+            // Opened anew, it would not go on where others have written, or will, into the same file.
+            Some(path) if path == Path::new(STDOUT) => dump(&dictionary, io::stdout().lock()),
             Some(path) => dump_to_file(&dictionary, path),
         }
     }
