@@ -248,6 +248,24 @@ fn wrong_arguments_have_an_exit_code_of_their_own() {
 }
 
 #[test]
+fn a_time_to_live_of_nothing_is_for_ever() {
+    let scratch = Scratch::new("shm_ttl");
+    let name = made(&scratch, "ttl");
+    for (ttl, key) in [("0s", "zero"), ("0ms", "zero too"), ("1h", "an hour")] {
+        let set = ["shm", "set", name.as_str(), key, "value", "--ttl", ttl];
+        scratch.run(set).expect_code(0);
+        let entry = json_of(scratch.run(["shm", "get", name.as_str(), key, "--json"]));
+        assert_eq!(entry["ttl_ms"].is_null(), ttl.starts_with('0'), "{entry}");
+    }
+    let brief = ["shm", "set", name.as_str(), "brief", "value", "--ttl", "0.001ms"];
+    scratch.run(brief).expect_code(0);
+    let entry = scratch.run(["shm", "get", name.as_str(), "brief", "--json"]);
+    assert!(entry.code == Some(1) || entry.stdout.contains("ttl_ms"), "{entry:?}");
+    let help = scratch.run(["shm", "set", "--help"]).expect_code(0).stdout;
+    assert!(help.contains("0s is for ever"), "{help}");
+}
+
+#[test]
 fn sizes_are_read_as_from_lua() {
     let scratch = Scratch::new("shm_sizes");
     for (size, bytes) in [("64k", 65536), ("64KiB", 65536), ("1m", 1 << 20), ("8192", 8192)] {

@@ -148,7 +148,7 @@ pub struct Set {
     #[arg(long = "type", value_enum, default_value = "string")]
     kind: Type,
 
-    /// How long it lives, like 250ms, 2s or 1h [default: for ever]
+    /// How long it lives, like 250ms, 2s or 1h; 0s is for ever, as if it was not given
     #[arg(long, value_name = "TIME")]
     ttl: Option<Span>,
 
@@ -168,7 +168,7 @@ impl Set {
             None => (key_of(self.first.take(), None), self.second.take()),
         };
         let value = self.value(word.unwrap_or_default())?;
-        let ttl_ms = self.ttl.map_or(0, |ttl| ttl.0.as_millis().max(1) as u64);
+        let ttl_ms = self.ttl.map_or(0, ttl_ms);
         let options = SetOptions::default().flags(self.flags).ttl_ms(ttl_ms);
         let dictionary = open(&self.name)?;
         let stored = dictionary.set(&key, value.as_value(), options);
@@ -194,6 +194,11 @@ impl Set {
             Failure::new(format!("`{}` is no {kind}", word.display())).exit_code(USAGE)
         })
     }
+}
+
+/// Milliseconds as a dictionary counts them: 0 is for ever, and less than one of them must not become that.
+fn ttl_ms(ttl: Span) -> u64 {
+    if ttl.0.is_zero() { 0 } else { ttl.0.as_millis().max(1) as u64 }
 }
 
 const KEYS_EXAMPLES: &str = "\
