@@ -266,6 +266,28 @@ fn a_time_to_live_of_nothing_is_for_ever() {
 }
 
 #[test]
+fn a_number_beyond_all_doubles_is_refused_and_infinity_has_a_word() {
+    let scratch = Scratch::new("shm_double");
+    let name = made(&scratch, "double");
+    let set = |word: &str| {
+        scratch.run(["shm", "set", name.as_str(), "key", "--type", "double", "--", word])
+    };
+    for word in ["1e400", "-1e400", "2e308"] {
+        let refused = set(word).expect_code(2).stderr;
+        let reason =
+            format!("error: `{word}` is more than a double can be (about 1.7976931348623157e308)");
+        assert_eq!(refused, format!("{reason}\nhint: `inf` and `-inf` are infinity\n"));
+    }
+    assert_eq!(set("1.5x").expect_code(2).stderr, "error: `1.5x` is no double\n");
+    scratch.run(["shm", "get", name.as_str(), "key"]).expect_code(1);
+    for (word, stored) in [("inf", "inf\n"), ("-inf", "-inf\n"), ("1e308", "1e308\n")] {
+        set(word).expect_code(0);
+        let found = scratch.run(["shm", "get", name.as_str(), "key"]).expect_code(0).stdout;
+        assert_eq!(found, stored);
+    }
+}
+
+#[test]
 fn sizes_are_read_as_from_lua() {
     let scratch = Scratch::new("shm_sizes");
     for (size, bytes) in [("64k", 65536), ("64KiB", 65536), ("1m", 1 << 20), ("8192", 8192)] {

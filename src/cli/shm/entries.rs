@@ -185,7 +185,7 @@ impl Set {
         let value = match self.kind {
             Type::String => return Ok(OwnedValue::Bytes(word.into_vec())),
             Type::Integer => text.and_then(|text| text.parse().ok()).map(OwnedValue::Integer),
-            Type::Double => text.and_then(|text| text.parse().ok()).map(OwnedValue::Double),
+            Type::Double => text.map(double).transpose()?.flatten().map(OwnedValue::Double),
             Type::Boolean => text.and_then(|text| text.parse().ok()).map(OwnedValue::Boolean),
         };
         value.ok_or_else(|| {
@@ -193,6 +193,17 @@ impl Set {
             let kind = kind.unwrap_or_default();
             Failure::new(format!("`{}` is no {kind}", word.display())).exit_code(USAGE)
         })
+    }
+}
+
+/// Reads a double. Infinity has a word of its own: no number becomes it.
+fn double(text: &str) -> Result<Option<f64>, Failure> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
+            let reason = format!("`{text}` is more than a double can be (about {:e})", f64::MAX);
+            Err(Failure::new(reason).exit_code(USAGE).hint("`inf` and `-inf` are infinity"))
+        }
+        read => Ok(read.ok()),
     }
 }
 
