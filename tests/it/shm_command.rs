@@ -326,7 +326,7 @@ fn a_key_of_any_bytes_is_a_word_or_hexadecimal() {
 const GOOD: &str = r#"{"key":"good","type":"integer","value":1}"#;
 
 /// Lines that are no entries, and what is said of them.
-const WRONG: [(&str, &str); 8] = [
+const WRONG: [(&str, &str); 9] = [
     (
         r#"{"key":"x","type":"integer","value":1,"ttl_ms":-5}"#,
         "`ttl_ms`: expected a whole number from 0 to 18446744073709551615, got -5",
@@ -350,6 +350,7 @@ const WRONG: [(&str, &str); 8] = [
     ),
     (r#"{"key":"x","type":"string"}"#, "`value` or `value_hex` is missing"),
     (r#"{"key":"x"}"#, "`type` is missing"),
+    (r#"{"key":"x","key":"y","type":"nil"}"#, "field `key` is given twice"),
 ];
 
 #[test]

@@ -13,6 +13,7 @@ pub mod form;
 mod line;
 mod load;
 mod place;
+mod twice;
 
 use std::io::Write;
 
