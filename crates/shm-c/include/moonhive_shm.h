@@ -258,6 +258,7 @@ typedef struct mhshm_error {
   char message[512];
   char hint[256]; /* what to do about it */
 } mhshm_error;
+#define MHSHM_ERROR_INIT {sizeof(mhshm_error), 0, 0, {0}, {0}}
 
 /* ---- The library ---------------------------------------------------------------------------- */
 
