@@ -450,7 +450,8 @@ int mhshm_lock_owner(const mhshm_dictionary *dictionary, const void *key, size_t
 /* ---- Counters for many writers. Since version 3 ------------------------------------------------------
    A number in eight entries, NAME#1 to NAME#8, each with a lock that other threads seldom want: each
    thread adds to one of them, and a read adds them up. The counters of Moonhive services are the same. Keep them
-   where nothing is thrown out: what a dictionary that is full throws out is lost to the sum. */
+   where nothing is thrown out: what a dictionary that is full throws out is lost to the sum. An empty name is
+   MHSHM_EMPTY_KEY. */
 
 /* Adds an integer or a double. MHSHM_NOT_NUMBER if something else has the key, MHSHM_OVERFLOW, MHSHM_NO_MEMORY. */
 int mhshm_counter_add(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes,

@@ -304,6 +304,9 @@ fn counters_take_numbers_and_say_what_is_none() {
         dictionary.set(format!("key#{stripe}"), "text".into(), SetOptions::default()).unwrap();
     }
     assert_eq!(add(number(1)), 6, "not a number");
+    let one = number(1);
+    let nameless = mhshm_counter_add(handle(), name(), 0, argument(&raw const one));
+    assert_eq!(nameless, failure::code_of_error(&Error::EmptyKey));
 }
 
 #[test]
