@@ -1,20 +1,15 @@
-//! Dumps in files: written beside the file that they replace and renamed once they are whole and on the disk, so
+//! Dumps in files: written beside the file whose place they take once they are whole and on the disk (`draft`), so
 //! that who dies meanwhile, or finds no room, leaves the old one as it was; read twice, so that a file with
 //! a wrong line changes nothing. What is no file is written to and read as it comes.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Seek as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Seek as _};
+use std::path::Path;
 
-use super::place::{Place, folder_of};
+use super::draft::Draft;
+use super::place::Place;
 use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
 use crate::Dictionary;
-
-/// Permissions of a file that was not there before: values may be secrets.
-const MODE: u32 = 0o600;
 
 /// All entries to a file and back.
 impl Dictionary {
@@ -92,17 +87,9 @@ fn replace_file(
     path: &Path,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    let draft = Draft::beside(path)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft.0)?;
-    if let Ok(there) = fs::metadata(path) {
-        // Only root can give a file away; whoever may not keeps it for himself.
-        let _ = fchown(&file, Some(there.uid()), Some(there.gid()));
-        file.set_permissions(there.permissions())?;
-    }
-    let count = write_entries(dictionary, tables, BufWriter::new(&file), goes_on)?;
-    file.sync_all()?;
-    fs::rename(&draft.0, path)?;
-    File::open(folder_of(path))?.sync_all()?;
+    let draft = Draft::begin(path)?;
+    let count = write_entries(dictionary, tables, BufWriter::new(draft.file()), goes_on)?;
+    draft.finish()?;
     Ok(count)
 }
 
@@ -141,30 +128,12 @@ fn read_file(
     })
 }
 
-/// The path of a file that is not whole yet; what is left there goes away.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn beside(path: &Path) -> io::Result<Draft> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let mut draft = OsString::from(".");
-        draft.push(name);
-        draft.push(format!(".{}-{number}.saving", std::process::id()));
-        Ok(Draft(path.with_file_name(draft)))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Renamed by now, unless it failed.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[cfg(all(test, not(miri)))]
 mod tests {
+    use std::ffi::OsString;
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
     use crate::{Error, Options, OwnedValue, SetOptions};
 
@@ -202,7 +171,11 @@ mod tests {
         assert_eq!(from.save(&path).unwrap(), 1);
         let whole = fs::read(&path).unwrap();
         from.set("other", 1.into(), SetOptions::default()).unwrap();
-        let stopped = save_file(&from, &Opaque, &path, |_| false).unwrap_err();
+        let stop = |_| {
+            assert_eq!(folder.names(), ["all.jsonl"], "who dies now leaves nothing");
+            false
+        };
+        let stopped = save_file(&from, &Opaque, &path, stop).unwrap_err();
         assert_eq!(stopped.to_string(), format!("cannot write {}: it was stopped", path.display()));
         assert_eq!(fs::read(&path).unwrap(), whole);
         assert_eq!(folder.names(), ["all.jsonl"], "no draft is left");
