@@ -17,7 +17,7 @@
 
 /* Says what the last failure was, and ends. */
 static void fail(const char *what) {
-  mhshm_error error = {sizeof(error)};
+  mhshm_error error = MHSHM_ERROR_INIT;
   mhshm_last_error(&error);
   fprintf(stderr, "%s: %s (%s)\n", what, error.message, mhshm_code_name(error.code));
   if (error.hint[0] != '\0') fprintf(stderr, "hint: %s\n", error.hint);

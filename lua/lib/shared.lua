@@ -296,11 +296,14 @@ function Counter:reset()
   check_counter(self, reset_counter(self.dict, self.name))
 end
 
--- A striped counter.
+-- A striped counter; nil and a reason for an empty name.
 function Dict:counter(name)
   check_self(self)
   if type(name) ~= "string" and type(name) ~= "number" then
     bad_argument(2, 1, "counter", "string expected", type(name))
+  end
+  if name == "" then
+    return nil, "empty key"
   end
   return setmetatable({ dict = self, name = tostring(name) }, Counter)
 end

@@ -318,8 +318,9 @@ function Counter:read() end
 
 function Counter:reset() end
 
----@param name string
----@return shared.Counter
+---@param name string not empty
+---@return shared.Counter? counter
+---@return string? reason
 function Dict:counter(name) end
 
 ---@return string

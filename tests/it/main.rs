@@ -19,6 +19,7 @@ mod shm;
 mod shm_command;
 mod shm_load;
 mod shm_nginx;
+mod shm_repair;
 mod shm_terminal;
 mod signals;
 mod skynet;

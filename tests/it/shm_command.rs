@@ -3,8 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -141,6 +142,61 @@ fn what_changes_something_has_a_form_for_programs() {
     assert_eq!(removed["failed"][0]["code"], "no_such_object");
 }
 
+/// Dumps into a file while no file may have more than a kibibyte, as on a disk that is full by then.
+fn dump_without_room(scratch: &Scratch, name: &Named, file: &str) -> Ended {
+    // The signal that comes first is ignored: what is too much is an error of the write.
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+    let inner = scratch.moonhive(["shm", "dump", name.as_str(), "-o", file]);
+    let mut outer = Command::new("bash");
+    outer.args(["-c", limited]).arg(inner.get_program()).args(inner.get_args());
+    outer.current_dir(scratch.path("."));
+    Running::start(outer).wait()
+}
+
+#[test]
+fn a_dump_that_finds_no_room_leaves_the_former_one_and_nothing_beside_it() {
+    let scratch = Scratch::new("shm_dump_full");
+    let name = made(&scratch, "dump-full");
+    fs::create_dir(scratch.path("dumps")).unwrap();
+    std::os::unix::fs::symlink("dumps/all.jsonl", scratch.path("link.jsonl")).unwrap();
+    scratch.run(["shm", "dump", name.as_str(), "-o", "link.jsonl"]).expect_code(0);
+    let former = fs::read(scratch.path("dumps/all.jsonl")).unwrap();
+    assert_eq!(former.iter().filter(|byte| **byte == b'\n').count(), 2);
+    let large = "x".repeat(64 << 10);
+    scratch.run(["shm", "set", name.as_str(), "large", &large]).expect_code(0);
+    for file in ["link.jsonl", "dumps/all.jsonl"] {
+        let told = dump_without_room(&scratch, &name, file).expect_code(1).stderr;
+        assert_eq!(told, format!("error: cannot write {file}: File too large (os error 27)\n"));
+        assert_eq!(fs::read(scratch.path("dumps/all.jsonl")).unwrap(), former);
+        assert_eq!(fs::read_dir(scratch.path("dumps")).unwrap().count(), 1);
+        assert!(scratch.path("link.jsonl").is_symlink());
+    }
+}
+
+#[test]
+fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
+    let scratch = Scratch::new("shm_dump_stream");
+    let name = made(&scratch, "dump-stream");
+    let plain = scratch.run(["shm", "dump", name.as_str()]).expect_code(0).stdout;
+    let stdout = scratch.run(["shm", "dump", name.as_str(), "-o", "/dev/stdout"]).expect_code(0);
+    assert_eq!((stdout.stdout.lines().count(), stdout.stdout), (2, plain.clone()));
+    let full = scratch.run(["shm", "dump", name.as_str(), "-o", "/dev/full"]).expect_code(1);
+    assert_eq!(
+        full.stderr,
+        "error: cannot write /dev/full: No space left on device (os error 28)\n"
+    );
+    // A file that the shell has opened: what was written before stays.
+    scratch.file("out.txt", "before\n");
+    let mut out = fs::File::options().write(true).open(scratch.path("out.txt")).unwrap();
+    out.seek(SeekFrom::End(0)).unwrap();
+    for file in ["/dev/stdout", "/dev/fd/1"] {
+        let mut dump = scratch.moonhive(["shm", "dump", name.as_str(), "-o", file]);
+        assert!(dump.stdout(out.try_clone().unwrap()).status().unwrap().success());
+    }
+    let written = fs::read_to_string(scratch.path("out.txt")).unwrap();
+    assert_eq!(written, format!("before\n{plain}{plain}"));
+}
+
 #[test]
 fn a_name_that_is_missing_keeps_no_other_from_being_removed() {
     let scratch = Scratch::new("shm_rm");
@@ -192,6 +248,46 @@ fn wrong_arguments_have_an_exit_code_of_their_own() {
 }
 
 #[test]
+fn a_time_to_live_of_nothing_is_for_ever() {
+    let scratch = Scratch::new("shm_ttl");
+    let name = made(&scratch, "ttl");
+    for (ttl, key) in [("0s", "zero"), ("0ms", "zero too"), ("1h", "an hour")] {
+        let set = ["shm", "set", name.as_str(), key, "value", "--ttl", ttl];
+        scratch.run(set).expect_code(0);
+        let entry = json_of(scratch.run(["shm", "get", name.as_str(), key, "--json"]));
+        assert_eq!(entry["ttl_ms"].is_null(), ttl.starts_with('0'), "{entry}");
+    }
+    let brief = ["shm", "set", name.as_str(), "brief", "value", "--ttl", "0.001ms"];
+    scratch.run(brief).expect_code(0);
+    let entry = scratch.run(["shm", "get", name.as_str(), "brief", "--json"]);
+    assert!(entry.code == Some(1) || entry.stdout.contains("ttl_ms"), "{entry:?}");
+    let help = scratch.run(["shm", "set", "--help"]).expect_code(0).stdout;
+    assert!(help.contains("0s is for ever"), "{help}");
+}
+
+#[test]
+fn a_number_beyond_all_doubles_is_refused_and_infinity_has_a_word() {
+    let scratch = Scratch::new("shm_double");
+    let name = made(&scratch, "double");
+    let set = |word: &str| {
+        scratch.run(["shm", "set", name.as_str(), "key", "--type", "double", "--", word])
+    };
+    for word in ["1e400", "-1e400", "2e308"] {
+        let refused = set(word).expect_code(2).stderr;
+        let reason =
+            format!("error: `{word}` is more than a double can be (about 1.7976931348623157e308)");
+        assert_eq!(refused, format!("{reason}\nhint: `inf` and `-inf` are infinity\n"));
+    }
+    assert_eq!(set("1.5x").expect_code(2).stderr, "error: `1.5x` is no double\n");
+    scratch.run(["shm", "get", name.as_str(), "key"]).expect_code(1);
+    for (word, stored) in [("inf", "inf\n"), ("-inf", "-inf\n"), ("1e308", "1e308\n")] {
+        set(word).expect_code(0);
+        let found = scratch.run(["shm", "get", name.as_str(), "key"]).expect_code(0).stdout;
+        assert_eq!(found, stored);
+    }
+}
+
+#[test]
 fn sizes_are_read_as_from_lua() {
     let scratch = Scratch::new("shm_sizes");
     for (size, bytes) in [("64k", 65536), ("64KiB", 65536), ("1m", 1 << 20), ("8192", 8192)] {
@@ -230,7 +326,7 @@ fn a_key_of_any_bytes_is_a_word_or_hexadecimal() {
 const GOOD: &str = r#"{"key":"good","type":"integer","value":1}"#;
 
 /// Lines that are no entries, and what is said of them.
-const WRONG: [(&str, &str); 8] = [
+const WRONG: [(&str, &str); 9] = [
     (
         r#"{"key":"x","type":"integer","value":1,"ttl_ms":-5}"#,
         "`ttl_ms`: expected a whole number from 0 to 18446744073709551615, got -5",
@@ -254,6 +350,7 @@ const WRONG: [(&str, &str); 8] = [
     ),
     (r#"{"key":"x","type":"string"}"#, "`value` or `value_hex` is missing"),
     (r#"{"key":"x"}"#, "`type` is missing"),
+    (r#"{"key":"x","key":"y","type":"nil"}"#, "field `key` is given twice"),
 ];
 
 #[test]

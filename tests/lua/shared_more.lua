@@ -235,6 +235,12 @@ test("striped counters add up", function()
   equal(same:read(), 0)
 end)
 
+test("a counter has a name", function()
+  local dict = new()
+  are({ n = 2, nil, "empty key" }, dict:counter(""))
+  equal(dict:stats().entries, 0)
+end)
+
 test("a counter that is none says so", function()
   local dict = new()
   for i = 1, 8 do

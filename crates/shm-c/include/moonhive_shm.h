@@ -106,7 +106,7 @@ enum { MHSHM_LEFT = 0, MHSHM_RIGHT = 1 };
 /* How to make and use a dictionary. NULL stands for the defaults. */
 typedef struct mhshm_options {
   uint32_t struct_bytes;
-  uint32_t mode;            /* permission bits of the object; default 0600 */
+  uint32_t mode;            /* permission bits of the object, to 0777; default 0600 */
   uint64_t size_bytes;      /* bytes of entries, their overhead included; default 1 MiB */
   uint32_t shards;          /* parts with a lock of their own, a power of two to 64; default by size */
   uint32_t lock_timeout_ms; /* longest wait of this process for a lock; default 5000 */
@@ -258,6 +258,7 @@ typedef struct mhshm_error {
   char message[512];
   char hint[256]; /* what to do about it */
 } mhshm_error;
+#define MHSHM_ERROR_INIT {sizeof(mhshm_error), 0, 0, {0}, {0}}
 
 /* ---- The library ---------------------------------------------------------------------------- */
 
@@ -309,7 +310,8 @@ int mhshm_sync(const mhshm_dictionary *dictionary);
 /* Writes all entries to a file, and stores those of such a file; the form is that of `moonhive shm dump` and load,
    a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
    Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
-   there once it is whole and on the disk. Loading: what is under the same keys is replaced, other entries
+   there, to which links are followed, once it is whole and on the disk; what is no file, such as a pipe, is
+   written to as it is. Loading: what is under the same keys is replaced, other entries
    stay, and nothing is thrown out. `count` is how many entries were written or stored; mhshm_load writes it after a
    failure, too, when those before are stored. A file with a line that is no entry changes nothing.
    MHSHM_SYSTEM, MHSHM_BAD_DUMP (the message names file, line and field), MHSHM_NO_MEMORY, and what else a store
@@ -448,7 +450,8 @@ int mhshm_lock_owner(const mhshm_dictionary *dictionary, const void *key, size_t
 /* ---- Counters for many writers. Since version 3 ------------------------------------------------------
    A number in eight entries, NAME#1 to NAME#8, each with a lock that other threads seldom want: each
    thread adds to one of them, and a read adds them up. The counters of Moonhive services are the same. Keep them
-   where nothing is thrown out: what a dictionary that is full throws out is lost to the sum. */
+   where nothing is thrown out: what a dictionary that is full throws out is lost to the sum. An empty name is
+   MHSHM_EMPTY_KEY. */
 
 /* Adds an integer or a double. MHSHM_NOT_NUMBER if something else has the key, MHSHM_OVERFLOW, MHSHM_NO_MEMORY. */
 int mhshm_counter_add(const mhshm_dictionary *dictionary, const void *name, size_t name_bytes,

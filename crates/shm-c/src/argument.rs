@@ -291,15 +291,26 @@ impl<'c> ValueIn<'c> {
     pub fn optional(self) -> Outcome<Option<Value<'c>>> {
         // SAFETY: null, or readable as the header demands.
         let Some(value) = (unsafe { self.0.as_ref() }) else { return Ok(None) };
+        if value.reserved != 0 {
+            return Err(Failure::Argument("`reserved` of a value is not 0"));
+        }
         let bytes = || bytes_at(value.bytes.cast(), value.length_bytes);
         Ok(Some(match value.kind {
             kind::NIL => Value::Nil,
-            kind::BOOLEAN => Value::Boolean(value.integer != 0),
+            kind::BOOLEAN => Value::Boolean(boolean(value.integer)?),
             kind::INTEGER => Value::Integer(value.integer),
             kind::DOUBLE => Value::Double(value.number),
             kind::BYTES => Value::Bytes(bytes()?),
             kind::TABLE => Value::Table(bytes()?),
             _ => return Err(Failure::Argument("unknown type of a value")),
         }))
+    }
+}
+
+#[inline]
+fn boolean(integer: i64) -> Outcome<bool> {
+    match integer {
+        0 | 1 => Ok(integer == 1),
+        _ => Err(Failure::Argument("`integer` of a boolean is neither 0 nor 1")),
     }
 }

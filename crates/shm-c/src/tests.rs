@@ -7,11 +7,11 @@ use std::mem::transmute_copy;
 use std::ptr::{null, null_mut};
 use std::time::{Duration, Instant};
 
-use moonhive_shm::{Dictionary, Error, Options, SetOptions, Value};
+use moonhive_shm::{Dictionary, Error, Options, OwnedValue, SetOptions, Value};
 
 use crate::failure::{CODES, Failure, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, OK, TOO_SMALL, guard};
 use crate::layout::{Entry, ErrorText, FLUSHED, InValue, StoreOptions, Stored, kind};
-use crate::{failure, lists, reading, scratch, whole, writing};
+use crate::{failure, lists, objects, reading, scratch, whole, writing};
 
 /// An argument: a pointer as one of the types of `argument`.
 fn argument<P, T>(pointer: P) -> T {
@@ -115,6 +115,64 @@ fn null_and_structures_without_their_size_are_refused() {
     let mut unknown = value;
     unknown.kind = 99;
     assert_eq!(set(&dictionary, &unknown, null()), INVALID_ARGUMENT);
+}
+
+#[test]
+fn values_that_the_header_does_not_know_are_refused() {
+    let dictionary = dictionary();
+    let boolean = |integer| InValue { kind: kind::BOOLEAN, integer, ..bytes_value(b"") };
+    for integer in [-1, 2, i64::MIN] {
+        assert_eq!(set(&dictionary, &boolean(integer), null()), INVALID_ARGUMENT);
+        let expected = "invalid argument: `integer` of a boolean is neither 0 nor 1";
+        assert_eq!(last_message(), expected);
+    }
+    let reserved = InValue { reserved: 1, ..bytes_value(b"v") };
+    assert_eq!(set(&dictionary, &reserved, null()), INVALID_ARGUMENT);
+    assert_eq!(last_message(), "invalid argument: `reserved` of a value is not 0");
+    assert_eq!(dictionary.get("key"), Ok(None));
+    for (integer, value) in [(0, false), (1, true)] {
+        assert_eq!(set(&dictionary, &boolean(integer), null()), OK);
+        assert_eq!(dictionary.get("key").unwrap().unwrap().value, OwnedValue::Boolean(value));
+    }
+}
+
+/// As the header has it.
+const INVALID_OPTION: c_int = 22;
+
+/// The code and the message of a dictionary without a name that is made with these options.
+fn made_with(mode: u32, size_bytes: u64, shards: u32) -> (c_int, String) {
+    let given = crate::layout::Options {
+        struct_bytes: size_of::<crate::layout::Options>() as u32,
+        mode,
+        size_bytes,
+        shards,
+        lock_timeout_ms: 0,
+    };
+    let mut made: *const Dictionary = null();
+    let (label, options) = (argument(c"options".as_ptr()), argument(&raw const given));
+    let code = objects::mhshm_create_unnamed(label, options, argument(&raw mut made));
+    assert_eq!(code == OK, !made.is_null());
+    assert_eq!(objects::mhshm_close(argument(made)), OK);
+    (code, if code == OK { String::new() } else { last_message() })
+}
+
+#[test]
+fn options_are_taken_as_they_are_or_refused_by_name() {
+    for (mode, size_bytes, shards) in [(0, 0, 0), (0o777, 4096, 1), (0o600, 1 << 20, 64)] {
+        assert_eq!(made_with(mode, size_bytes, shards), (OK, String::new()));
+    }
+    let refusals = [
+        ((0o10000, 0, 0), "invalid mode: expected permissions up to 0777, got 010000"),
+        ((0o1644, 0, 0), "invalid mode: expected permissions up to 0777, got 01644"),
+        ((0, 4095, 0), "invalid size_bytes: expected 4096 to 68719476736, got 4095"),
+        ((0, 0, 3), "invalid shards: expected a power of two up to 64, got 3"),
+        ((0, 0, 63), "invalid shards: expected a power of two up to 64, got 63"),
+        ((0, 0, 128), "invalid shards: expected a power of two up to 64, got 128"),
+    ];
+    for ((mode, size_bytes, shards), message) in refusals {
+        let refused = made_with(mode, size_bytes, shards);
+        assert_eq!(refused, (INVALID_OPTION, message.to_owned()));
+    }
 }
 
 #[test]
@@ -246,6 +304,9 @@ fn counters_take_numbers_and_say_what_is_none() {
         dictionary.set(format!("key#{stripe}"), "text".into(), SetOptions::default()).unwrap();
     }
     assert_eq!(add(number(1)), 6, "not a number");
+    let one = number(1);
+    let nameless = mhshm_counter_add(handle(), name(), 0, argument(&raw const one));
+    assert_eq!(nameless, failure::code_of_error(&Error::EmptyKey));
 }
 
 #[test]

@@ -33,6 +33,22 @@ pub enum Error {
         /// The largest value taken.
         most: u64,
     },
+    /// A number of shards that no dictionary has.
+    #[error("invalid shards: expected a power of two up to {most}, got {value}")]
+    InvalidShards {
+        /// What was given.
+        value: u32,
+        /// The largest number taken.
+        most: u32,
+    },
+    /// Permissions with more than the nine bits for owner, group and others.
+    #[error("invalid mode: expected permissions up to 0{most:o}, got 0{value:o}")]
+    InvalidMode {
+        /// What was given.
+        value: u32,
+        /// All of the nine bits.
+        most: u32,
+    },
     /// Nothing of this name exists.
     #[error("no object is named {name:?}")]
     NoSuchObject {
@@ -124,6 +140,12 @@ pub enum Error {
         /// What does not fit.
         what: &'static str,
     },
+    /// What lies in the place of a lock is none.
+    #[error("damaged object: what is in the place of the lock of shard {shard} is no lock")]
+    DamagedLock {
+        /// The shard.
+        shard: u32,
+    },
     /// A lock was not free in time.
     #[error("shard {shard} is locked by process {owner_pid} since over {waited_ms} ms")]
     LockTimeout {
@@ -193,7 +215,9 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidName { .. } => "invalid_name",
-            Self::InvalidOption { .. } => "invalid_option",
+            Self::InvalidOption { .. } | Self::InvalidShards { .. } | Self::InvalidMode { .. } => {
+                "invalid_option"
+            }
             Self::NoSuchObject { .. } => "no_such_object",
             Self::AlreadyExists { .. } => "already_exists",
             Self::NoSpace { .. } => "no_space",
@@ -205,7 +229,7 @@ impl Error {
             Self::UnknownFeatures { .. } => "unknown_features",
             Self::WrongPidNamespace { .. } => "wrong_pid_namespace",
             Self::WrongBoot => "wrong_boot",
-            Self::Damaged { .. } => "damaged",
+            Self::Damaged { .. } | Self::DamagedLock { .. } => "damaged",
             Self::LockTimeout { .. } => "lock_timeout",
             Self::LockBroken { .. } => "lock_broken",
             Self::EmptyKey => "empty_key",
@@ -237,6 +261,7 @@ impl Error {
             Self::WrongPidNamespace { .. } => Errno::PERM,
             Self::WrongBoot => Errno::STALE,
             Self::InvalidName { .. } | Self::InvalidOption { .. } | Self::EmptyKey => Errno::INVAL,
+            Self::InvalidShards { .. } | Self::InvalidMode { .. } => Errno::INVAL,
             Self::ValueIsList | Self::ValueNotList | Self::NotNumber => Errno::INVAL,
             _ => Errno::BADMSG,
         };
@@ -263,6 +288,9 @@ impl Error {
                 "processes that share a dictionary must share a pid namespace (docker --pid=...)"
             }
             Self::WrongBoot | Self::Damaged { .. } => "remove the object and create it anew",
+            Self::DamagedLock { .. } => {
+                "close it everywhere and run `moonhive shm repair NAME`, which makes the lock anew"
+            }
             Self::LockTimeout { .. } => "the owner is stopped or starved; continue or kill it",
             Self::NoMemory { .. } => "create the dictionary with a larger size",
             _ => return None,

@@ -2,12 +2,13 @@
 //! that works. Random damage is in `hostile`.
 
 use std::fs::File;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::FileExt as _;
 use std::thread;
 use std::time::Duration;
 
-use moonhive_shm::{Cursor, Dictionary, Options, SetOptions, Value};
+use moonhive_shm::segment::{Backing as _, Posix};
+use moonhive_shm::{Cursor, Dictionary, Error, Options, SetOptions, Value};
 
 const PLAIN: SetOptions = SetOptions { ttl_ms: 0, flags: 0, never_evict: false, keep_ttl: false };
 
@@ -145,4 +146,64 @@ fn an_ended_entry_that_leads_to_itself() {
     let reclaimed = subject.dictionary.reclaim(Cursor::default(), u64::MAX, Duration::ZERO);
     assert_eq!(reclaimed.expect("the lock is free").freed, 1);
     subject.is_repaired();
+}
+
+/// A dictionary of one shard in memory with a name, with some entries; its place and its file.
+fn named(what: &str) -> (Posix, File) {
+    let name = format!("damage-{}-{what}", std::process::id());
+    let place = Posix::new(&name).expect("a name");
+    let dictionary = Dictionary::create_in(&place, &Options::new(64 << 10)).expect("memory");
+    for number in 0..100i64 {
+        dictionary.set(number.to_le_bytes(), number.into(), PLAIN).expect("there is room");
+    }
+    let file = File::from(dictionary.as_fd().try_clone_to_owned().expect("a descriptor"));
+    drop(dictionary);
+    // A descriptor of its own: the one of the dictionary says that somebody has it open.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    (place, File::options().read(true).write(true).open(path).expect("its file"))
+}
+
+#[test]
+fn locks_that_were_overwritten_are_made_anew_while_nobody_has_the_dictionary_open() {
+    let (place, file) = named("locks");
+    for (at, bytes) in [(0, &[0xff; 40][..]), (16, &[0x55; 4]), (0, &[7, 0, 0, 0]), (8, &[0xff; 4])]
+    {
+        file.write_all_at(bytes, SHARD_AT + at).expect("inside");
+        let refusal = Dictionary::open_in(&place, &Options::default()).err();
+        // Of a lock that is held, or looks like it, only who waits for it can say more.
+        let is_refused = at + bytes.len() as u64 > 16;
+        assert_eq!(refusal, is_refused.then_some(Error::DamagedLock { shard: 0 }), "{at}");
+        assert_eq!(Dictionary::mend_locks(&place), Ok(true));
+        let dictionary = Dictionary::open_in(&place, &Options::default()).expect("whole");
+        assert_eq!(dictionary.check(), Ok(vec![]));
+        let numbers = dictionary.statistics();
+        assert_eq!(numbers.entries, 100);
+        dictionary.set("new", 1.into(), PLAIN).expect("the lock is free");
+        assert_eq!(dictionary.delete("new"), Ok(true));
+    }
+    let dictionary = Dictionary::open_in(&place, &Options::default()).expect("whole");
+    let repairs = dictionary.statistics().repairs;
+    drop(dictionary);
+    assert_eq!(Dictionary::mend_locks(&place), Ok(true));
+    let dictionary = Dictionary::open_in(&place, &Options::default()).expect("whole");
+    dictionary.set("new", 1.into(), PLAIN).expect("the lock is free");
+    assert_eq!(dictionary.statistics().repairs, repairs, "a whole one is left as it is");
+    place.unlink().expect("it is there");
+}
+
+#[test]
+fn no_lock_is_touched_while_somebody_has_the_dictionary_open() {
+    let (place, file) = named("open");
+    let dictionary = Dictionary::open_in(&place, &Options::default()).expect("whole");
+    let damage = [0xff; 40];
+    file.write_all_at(&damage, SHARD_AT).expect("inside");
+    assert_eq!(Dictionary::mend_locks(&place), Ok(false));
+    let mut found = [0; 40];
+    file.read_exact_at(&mut found, SHARD_AT).expect("inside");
+    assert_eq!(found, damage);
+    let refused = Dictionary::open_in(&place, &Options::default()).expect_err("damaged");
+    assert_eq!(refused, Error::DamagedLock { shard: 0 });
+    drop(dictionary);
+    assert_eq!(Dictionary::mend_locks(&place), Ok(true));
+    place.unlink().expect("it is there");
 }

@@ -148,7 +148,7 @@ pub struct Set {
     #[arg(long = "type", value_enum, default_value = "string")]
     kind: Type,
 
-    /// How long it lives, like 250ms, 2s or 1h [default: for ever]
+    /// How long it lives, like 250ms, 2s or 1h; 0s is for ever, as if it was not given
     #[arg(long, value_name = "TIME")]
     ttl: Option<Span>,
 
@@ -168,7 +168,7 @@ impl Set {
             None => (key_of(self.first.take(), None), self.second.take()),
         };
         let value = self.value(word.unwrap_or_default())?;
-        let ttl_ms = self.ttl.map_or(0, |ttl| ttl.0.as_millis().max(1) as u64);
+        let ttl_ms = self.ttl.map_or(0, ttl_ms);
         let options = SetOptions::default().flags(self.flags).ttl_ms(ttl_ms);
         let dictionary = open(&self.name)?;
         let stored = dictionary.set(&key, value.as_value(), options);
@@ -185,7 +185,7 @@ impl Set {
         let value = match self.kind {
             Type::String => return Ok(OwnedValue::Bytes(word.into_vec())),
             Type::Integer => text.and_then(|text| text.parse().ok()).map(OwnedValue::Integer),
-            Type::Double => text.and_then(|text| text.parse().ok()).map(OwnedValue::Double),
+            Type::Double => text.map(double).transpose()?.flatten().map(OwnedValue::Double),
             Type::Boolean => text.and_then(|text| text.parse().ok()).map(OwnedValue::Boolean),
         };
         value.ok_or_else(|| {
@@ -194,6 +194,22 @@ impl Set {
             Failure::new(format!("`{}` is no {kind}", word.display())).exit_code(USAGE)
         })
     }
+}
+
+/// Reads a double. Infinity has a word of its own: no number becomes it.
+fn double(text: &str) -> Result<Option<f64>, Failure> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
+            let reason = format!("`{text}` is more than a double can be (about {:e})", f64::MAX);
+            Err(Failure::new(reason).exit_code(USAGE).hint("`inf` and `-inf` are infinity"))
+        }
+        read => Ok(read.ok()),
+    }
+}
+
+/// Milliseconds as a dictionary counts them: 0 is for ever, and less than one of them must not become that.
+fn ttl_ms(ttl: Span) -> u64 {
+    if ttl.0.is_zero() { 0 } else { ttl.0.as_millis().max(1) as u64 }
 }
 
 const KEYS_EXAMPLES: &str = "\

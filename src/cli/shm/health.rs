@@ -1,5 +1,9 @@
 //! `moonhive shm check`, `repair` and `rm`.
 
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -7,8 +11,9 @@ use moonhive_shm::segment::Backing;
 use moonhive_shm::{Dictionary, Error, Options};
 use serde_json::json;
 
+use super::processes::Maps;
 use super::progress::Progress;
-use super::{deliver, deliver_json, failed, failed_at, open, place};
+use super::{deliver, deliver_json, failed, failed_at, mending, open, place};
 use crate::cli::Outcome;
 use crate::cli::failure::Failure;
 use crate::cli::stats::grouped;
@@ -83,7 +88,8 @@ Examples:
   moonhive shm repair sessions
   moonhive shm repair sessions --json | jq .entries_after
 
-Rebuilds what is derived from the entries, and drops entries whose checksum is wrong.";
+Rebuilds what is derived from the entries, and drops entries whose checksum is wrong. Locks that are
+damaged or held are made anew if nobody has the dictionary open; nobody can open it meanwhile.";
 
 /// Rebuild what can be rebuilt
 #[derive(Debug, Args)]
@@ -99,7 +105,7 @@ pub struct Repair {
 
 impl Repair {
     pub fn run(self) -> Outcome {
-        let dictionary = open(&self.name)?;
+        let dictionary = open_mended(&self.name)?;
         let before = dictionary.statistics().entries;
         in_shards(&dictionary, "shards repaired", Dictionary::repair_shard)?;
         let after = dictionary.statistics().entries;
@@ -108,6 +114,34 @@ impl Repair {
         }
         deliver(&format!("{} entries before, {} after\n", grouped(before), grouped(after)))
     }
+}
+
+/// Opens a dictionary whose locks may be damaged.
+fn open_mended(name: &str) -> Result<Dictionary, Failure> {
+    let place = place(name)?;
+    let is_alone = Dictionary::mend_locks(&*place).map_err(|error| failed_at(&*place, &error))?;
+    Dictionary::open_in(&*place, &Options::default()).map_err(|error| match &error {
+        Error::DamagedLock { .. } if !is_alone => failed(&error).hint(in_use(&*place)),
+        _ => failed_at(&*place, &error),
+    })
+}
+
+/// Why a lock was not made anew, and who could let it.
+fn in_use(place: &dyn Backing) -> String {
+    let users = place.open().ok().and_then(|file| identity_of(file).ok());
+    let users = users.map(|identity| Maps::read().pids_of(identity)).unwrap_or_default();
+    let users: Vec<String> = users.iter().map(u32::to_string).collect();
+    let who = match users.len() {
+        0 => "another process has".to_owned(),
+        1 => format!("process {} has", users[0]),
+        _ => format!("processes {} have", users.join(", ")),
+    };
+    format!("{who} it open; {}", mending(place))
+}
+
+fn identity_of(file: OwnedFd) -> io::Result<(u64, u64)> {
+    let found = fs::File::from(file).metadata()?;
+    Ok((found.dev(), found.ino()))
 }
 
 const RM_EXAMPLES: &str = "\

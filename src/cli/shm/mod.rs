@@ -105,16 +105,26 @@ fn failed_at(place: &dyn Backing, error: &Error) -> Failure {
     let hint = match (error, place.as_file()) {
         (Error::NoSuchObject { .. }, None) => "`moonhive shm ls` shows what there is",
         (Error::NoSuchObject { .. }, Some(_)) => "a name with a slash is the path of a file",
+        (Error::DamagedLock { .. }, _) => return failed(error).hint(mending(place)),
         _ => return failed(error),
     };
     failed(error).hint(hint)
 }
 
+/// How a damaged lock is mended.
+fn mending(place: &dyn Backing) -> String {
+    format!("`moonhive shm repair {}` makes the lock anew once nobody has it open", place.label())
+}
+
 /// An error of a dictionary, with what can be done about it.
 fn failed(error: &Error) -> Failure {
     let failure = Failure::new(error.to_string());
-    let failure = if is_usage(error) { failure.exit_code(USAGE) } else { failure };
-    match error.hint() {
+    hinted(if is_usage(error) { failure.exit_code(USAGE) } else { failure }, error)
+}
+
+/// A failure with what can be done about its reason.
+fn hinted(failure: Failure, reason: &Error) -> Failure {
+    match reason.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
@@ -126,6 +136,8 @@ fn is_usage(error: &Error) -> bool {
         error,
         Error::InvalidName { .. }
             | Error::InvalidOption { .. }
+            | Error::InvalidShards { .. }
+            | Error::InvalidMode { .. }
             | Error::EmptyKey
             | Error::KeyTooLong { .. }
     )

@@ -60,7 +60,7 @@ impl Maps {
         let pids: Vec<u32> = match object.attached {
             // Somebody whose maps were read before may have gone since.
             Some(false) => Vec::new(),
-            _ => self.found.get(&object.identity).into_iter().flatten().copied().collect(),
+            _ => self.pids_of(object.identity),
         };
         let is_all = match object.attached {
             Some(false) => true,
@@ -69,6 +69,11 @@ impl Maps {
             None => !self.has_hidden,
         };
         Attached { pids, is_all }
+    }
+
+    /// Processes that are known to map what has this device and inode.
+    pub fn pids_of(&self, identity: (u64, u64)) -> Vec<u32> {
+        self.found.get(&identity).into_iter().flatten().copied().collect()
     }
 }
 

@@ -15,7 +15,7 @@ use moonhive_shm::{Dictionary, Options, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 use serde_json::json;
 
 use super::progress::Progress;
-use super::{deliver, deliver_json, failed, open};
+use super::{deliver, deliver_json, failed, hinted, open};
 use crate::cli::Outcome;
 use crate::cli::failure::Failure;
 use crate::cli::stats::grouped;
@@ -28,7 +28,14 @@ Examples:
 
 Each line is a JSON object: key, type (string, integer, double, boolean, nil, table or list), value or
 elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 stand in hexadecimal
-in key_hex and value_hex. What others change meanwhile is dumped as it is when its turn comes.";
+in key_hex and value_hex. What others change meanwhile is dumped as it is when its turn comes.
+
+A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
+dump that fails leaves the former one. It is readable by its owner alone, or by whom the former one was.
+What is no file, like /dev/stdout or a named pipe, is written to as it is.";
+
+/// A path that is not opened: it is what there is already.
+const STDOUT: &str = "/dev/stdout";
 
 /// Write all entries as lines of JSON
 #[derive(Debug, Args)]
@@ -37,7 +44,7 @@ pub struct Dump {
     /// The dictionary
     name: String,
 
-    /// Write to this file
+    /// Write to this file, replacing it once the dump is whole
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -47,12 +54,26 @@ impl Dump {
         let dictionary = open(&self.name)?;
         match &self.output {
             None => dump(&dictionary, io::stdout().lock()),
-            Some(path) => {
-                let place = || format!("cannot write {}", path.display());
-                dump(&dictionary, File::create(path).with_context(place)?)
-            }
+            // Opened anew, it would not go on where others have written, or will, into the same file.
+            Some(path) if path == Path::new(STDOUT) => dump(&dictionary, io::stdout().lock()),
+            Some(path) => dump_to_file(&dictionary, path),
         }
     }
+}
+
+fn dump_to_file(dictionary: &Dictionary, path: &Path) -> Outcome {
+    let mut progress = Progress::new("dumped", dictionary.statistics().entries);
+    let saved = dump::save_file(dictionary, path, |written| {
+        progress.step(written);
+        true
+    });
+    saved.map(|_| ExitCode::SUCCESS).map_err(|error| {
+        let failure = Failure::new(error.to_string());
+        match &error.reason {
+            DumpError::Dictionary(reason) => hinted(failure, reason),
+            _ => failure,
+        }
+    })
 }
 
 fn dump(dictionary: &Dictionary, out: impl Write) -> Outcome {
@@ -214,11 +235,7 @@ fn refused(name: &str, error: DumpError, loaded: u64) -> Failure {
             Failure::new(format!("{name}:{number}: {reason}")).hint(loaded)
         }
         DumpError::Refused { number, error } => {
-            let failure = Failure::new(format!("{name}:{number}: {error}; {loaded}"));
-            match error.hint() {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
+            hinted(Failure::new(format!("{name}:{number}: {error}; {loaded}")), &error)
         }
         error => Failure::new(format!("cannot read {name}: {error}")).hint(loaded),
     }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static void expect(int code, int wanted, const char *what) {
-  mhshm_error error = {sizeof(error)};
+  mhshm_error error = MHSHM_ERROR_INIT;
   if (code == wanted) return;
   mhshm_last_error(&error);
   fprintf(stderr, "%s: %s instead of %s: %s\n", what, mhshm_code_name(code),

@@ -76,8 +76,8 @@ pub fn compiled(folder: &tempfile::TempDir, source: &Path) -> Option<PathBuf> {
     let compiler = found("cc", "apt-get install gcc libc6-dev")?;
     let program = folder.path().join("program");
     let mut command = Command::new(compiler);
-    command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wno-missing-field-initializers"]);
-    command.args(["-Werror", "-O1"]).arg(source).arg("-o").arg(&program);
+    command.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]);
+    command.arg(source).arg("-o").arg(&program);
     command.arg("-I").arg(root().join("crates/shm-c/include"));
     command.arg(library()).arg(format!("-Wl,-rpath,{}", folder.path().display()));
     output_of(&mut command);

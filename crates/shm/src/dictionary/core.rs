@@ -188,9 +188,10 @@ impl<'a> Core<'a> {
     /// Checks what an opener relies on beyond the header.
     ///
     /// # Errors
-    /// [`Error::Damaged`].
+    /// [`Error::DamagedLock`].
     pub fn check_locks(&self) -> Result<()> {
-        let fine = (0..self.geometry.shards).all(|shard| self.lock_of(shard).is_of_our_kind());
-        fine.then_some(()).ok_or(Error::Damaged { what: "a lock" })
+        let damaged =
+            (0..self.geometry.shards).find(|shard| !self.lock_of(*shard).is_of_our_kind());
+        damaged.map_or(Ok(()), |shard| Err(Error::DamagedLock { shard }))
     }
 }

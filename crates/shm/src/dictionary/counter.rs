@@ -41,13 +41,14 @@ impl Dictionary {
     }
 }
 
+/// Every operation fails with [`Error::EmptyKey`] and [`Error::KeyTooLong`].
 impl StripedCounter<'_> {
     /// Adds to the counter. What it comes to a [`read`](Self::read) tells. Integers stay exact.
     ///
     /// # Errors
     /// [`Error::NotNumber`] if something else has the key, [`Error::Overflow`], [`Error::NoMemory`].
     pub fn add(&self, by: Number) -> Result<()> {
-        let (key, options) = (self.key(own_stripe()), SetOptions::default());
+        let (key, options) = (self.key(own_stripe())?, SetOptions::default());
         self.dictionary.incr(key, by, Some(Number::Integer(0)), options).map(drop)
     }
 
@@ -58,7 +59,7 @@ impl StripedCounter<'_> {
     /// into 64 bits.
     pub fn read(&self) -> Result<Number> {
         (1..=STRIPES).try_fold(Number::Integer(0), |total, stripe| {
-            let part = match self.dictionary.get(self.key(stripe))?.map(|entry| entry.value) {
+            let part = match self.dictionary.get(self.key(stripe)?)?.map(|entry| entry.value) {
                 None => return Ok(total),
                 Some(OwnedValue::Integer(part)) => Number::Integer(part),
                 Some(OwnedValue::Double(part)) => Number::Double(part),
@@ -73,11 +74,14 @@ impl StripedCounter<'_> {
     /// # Errors
     /// Those of all operations; some of the entries may have ended.
     pub fn reset(&self) -> Result<()> {
-        (1..=STRIPES).try_for_each(|stripe| self.dictionary.delete(self.key(stripe)).map(drop))
+        (1..=STRIPES).try_for_each(|stripe| self.dictionary.delete(self.key(stripe)?).map(drop))
     }
 
-    fn key(&self, stripe: u32) -> Vec<u8> {
-        [self.name, format!("#{stripe}").as_bytes()].concat()
+    fn key(&self, stripe: u32) -> Result<Vec<u8>> {
+        match self.name.is_empty() {
+            true => Err(Error::EmptyKey),
+            false => Ok([self.name, format!("#{stripe}").as_bytes()].concat()),
+        }
     }
 }
 
@@ -105,6 +109,16 @@ mod tests {
 
     fn dictionary() -> Dictionary {
         Dictionary::create_unnamed("counters", &Options::new(4 << 20)).unwrap()
+    }
+
+    #[test]
+    fn a_counter_has_a_name() {
+        let dictionary = dictionary();
+        let counter = dictionary.counter("");
+        assert_eq!(counter.add(1.into()), Err(Error::EmptyKey));
+        assert_eq!(counter.read(), Err(Error::EmptyKey));
+        assert_eq!(counter.reset(), Err(Error::EmptyKey));
+        assert_eq!(dictionary.statistics().entries, 0);
     }
 
     #[test]

@@ -90,16 +90,17 @@ impl Geometry {
     /// Plans a dictionary that holds `capacity_bytes` of entries.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`].
+    /// [`Error::InvalidOption`], [`Error::InvalidShards`].
     pub fn plan(capacity_bytes: u64, shards: Option<u32>) -> Result<Self> {
-        let within = |option, value, least, most| {
-            let ok = (least..=most).contains(&value);
-            ok.then_some(()).ok_or(Error::InvalidOption { option, value, least, most })
-        };
-        within("size_bytes", capacity_bytes, SIZE_LEAST_BYTES, SIZE_MOST_BYTES)?;
+        let (least, most) = (SIZE_LEAST_BYTES, SIZE_MOST_BYTES);
+        if !(least..=most).contains(&capacity_bytes) {
+            let (option, value) = ("size_bytes", capacity_bytes);
+            return Err(Error::InvalidOption { option, value, least, most });
+        }
         let shards = shards.unwrap_or_else(|| usual_shards(capacity_bytes));
-        within("shards", u64::from(shards), 1, u64::from(SHARDS_MOST))?;
-        let shards = shards.next_power_of_two();
+        if !shards.is_power_of_two() || shards > SHARDS_MOST {
+            return Err(Error::InvalidShards { value: shards, most: SHARDS_MOST });
+        }
         let usable = capacity_bytes.div_ceil(CELL_BYTES as u64) as u32;
         let reserve = (usable / RESERVE_PART).max(GROUP_CELLS);
         let cells = (usable + reserve).next_multiple_of(GROUP_CELLS);
@@ -262,6 +263,17 @@ mod tests {
             assert!(Geometry::from_parameters(&bad).is_err(), "{index} = {value}");
         }
         assert!(Geometry::plan(100, None).is_err());
-        assert!(Geometry::plan(1 << 20, Some(65)).is_err());
+    }
+
+    #[test]
+    fn a_number_of_shards_is_never_rounded() {
+        for shards in [1, 2, 64] {
+            assert_eq!(Geometry::plan(1 << 20, Some(shards)).unwrap().shards, shards);
+        }
+        for shards in [0, 3, 63, 65, 128, u32::MAX] {
+            let error = Geometry::plan(1 << 20, Some(shards)).unwrap_err().to_string();
+            let expected = "invalid shards: expected a power of two up to 64";
+            assert_eq!(error, format!("{expected}, got {shards}"));
+        }
     }
 }

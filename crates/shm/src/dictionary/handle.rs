@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::segment::{Backing, Header, Kind, Memfd, Posix, Segment, header};
 
+/// Every permission that an object can give.
+const MODE_MOST: u32 = 0o777;
+
 /// Largest buffer that a thread keeps for its next read.
 const BUFFER_KEPT_BYTES: usize = 64 << 10;
 
@@ -32,11 +35,10 @@ pub struct Options {
     /// Bytes of entries that it holds, overhead of the entries included. Tables that find entries come
     /// on top: about an eighth. A page of 4 KiB at least.
     pub size_bytes: u64,
-    /// Parts with a lock of their own, a power of two up to 64; another number up to there is rounded up to
-    /// one, and the statistics tell. Usually left open: one up to a mebibyte,
+    /// Parts with a lock of their own, a power of two up to 64. Usually left open: one up to a mebibyte,
     /// where eviction is in exact order of use; then one for each 256 KiB.
     pub shards: Option<u32>,
-    /// Permission bits of the object.
+    /// Permission bits of the object, up to `0o777`.
     pub mode: u32,
     /// Longest wait of this process for a lock that another one holds.
     pub lock_timeout: Duration,
@@ -46,6 +48,14 @@ impl Options {
     /// The usual options for a size.
     pub fn new(size_bytes: u64) -> Self {
         Self { size_bytes, shards: None, mode: 0o600, lock_timeout: Duration::from_secs(5) }
+    }
+
+    /// Where everything lies in what is made with them; fails if nothing can be.
+    fn plan(&self) -> Result<Geometry> {
+        if self.mode > MODE_MOST {
+            return Err(Error::InvalidMode { value: self.mode, most: MODE_MOST });
+        }
+        Geometry::plan(self.size_bytes, self.shards)
     }
 }
 
@@ -91,8 +101,8 @@ impl Dictionary {
     /// Makes a dictionary that has a name.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::NoSpace`], [`Error::InvalidName`], [`Error::InvalidOption`],
-    /// or what the system refused.
+    /// [`Error::AlreadyExists`], [`Error::NoSpace`], [`Error::InvalidName`], [`Error::InvalidOption`] and
+    /// its kin, or what the system refused.
     pub fn create(name: &str, options: &Options) -> Result<Self> {
         Self::create_in(&Posix::new(name)?, options)
     }
@@ -118,6 +128,8 @@ impl Dictionary {
     /// # Errors
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create_in(place: &dyn Backing, options: &Options) -> Result<(Self, bool)> {
+        // Not only in the process that happens to make it.
+        options.plan()?;
         loop {
             match Self::open_in(place, options) {
                 Err(Error::NoSuchObject { .. }) => {}
@@ -134,7 +146,7 @@ impl Dictionary {
     /// Makes a dictionary without a name: other processes get its descriptor, see [`AsFd`].
     ///
     /// # Errors
-    /// [`Error::NoSpace`], [`Error::InvalidOption`], or what the system refused.
+    /// [`Error::NoSpace`], [`Error::InvalidOption`] and its kin, or what the system refused.
     pub fn create_unnamed(label: &str, options: &Options) -> Result<Self> {
         Self::create_in(&Memfd::new(label), options)
     }
@@ -160,7 +172,7 @@ impl Dictionary {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_in(place: &dyn Backing, options: &Options) -> Result<Self> {
-        let geometry = Geometry::plan(options.size_bytes, options.shards)?;
+        let geometry = options.plan()?;
         let header = Header::new(geometry.total_bytes as u64, geometry.parameters());
         let kind = Kind::Dictionary;
         let segment = Segment::create(place, kind, header, options.mode, |memory, header| {

@@ -8,7 +8,8 @@
 //! that was started again) that nobody has open.
 //!
 //! Who opens a file of here and now and finds nobody else there only frees locks that are held: it may be
-//! a copy that somebody made while locks were held whose owners do not know of it.
+//! a copy that somebody made while locks were held whose owners do not know of it. Locks that are damaged are
+//! made anew only for who asks for that, of a dictionary in any place that nobody has open.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::thread;
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::geometry::Geometry;
-use super::handle::{Options, parts_of};
+use super::handle::{Dictionary, Options, parts_of};
 use super::shard::{DIRTY, Locked};
 use super::survey::Survey;
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::lock::RobustLock;
 use crate::memory::Memory;
-use crate::segment::{Backing as _, File, HEADER_BYTES, Header, Kind, Segment, claim, header};
+use crate::segment::{Backing, File, HEADER_BYTES, Header, Kind, Segment, claim, header};
 use crate::segment::{file_size, map};
 use crate::sync::Ordering;
 
@@ -76,23 +78,54 @@ fn make_fit(file: &File, options: &Options) -> Result<()> {
     }
     match header.check_place() {
         Ok(()) => {
-            free_locks(&memory, &header, geometry, options);
+            let parts = parts_of(&memory, &header, geometry, options);
+            // Nobody is there to give back what is locked.
+            make_locks_anew(Core(&parts), |lock| lock.owner_thread() != 0);
             Ok(())
         }
         Err(_) => renew(file, &found, &memory, &header, options),
     }
 }
 
-/// Nobody is there to give back what is locked.
-fn free_locks(memory: &Memory, header: &Header, geometry: Geometry, options: &Options) {
-    let parts = parts_of(memory, header, geometry, options);
-    let core = Core(&parts);
-    for shard in 0..geometry.shards {
+/// Makes some locks anew; nobody else may have the dictionary open.
+fn make_locks_anew(core: Core<'_>, is_one: impl Fn(RobustLock<'_>) -> bool) {
+    for shard in 0..core.geometry.shards {
         let lock = core.lock_of(shard);
-        if lock.owner_thread() != 0 {
+        if is_one(lock) {
             mark_dirty(core, shard);
+            fault::point();
             lock.initialise();
         }
+    }
+}
+
+/// Making whole what an opener relies on.
+impl Dictionary {
+    /// Makes every lock anew that is held or damaged, if nobody has the dictionary open, and has its shard
+    /// repaired by the next one who takes it: a dictionary whose locks are damaged can be opened again
+    /// afterwards. False, and nothing is changed, if anybody has it open. Who opens it meanwhile waits.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchObject`], or what the system refused. What else keeps a program from opening it
+    /// [`open`](Self::open) says.
+    pub fn mend_locks(place: &dyn Backing) -> Result<bool> {
+        let found = place.open()?;
+        if !claim(&found) {
+            return Ok(false);
+        }
+        let size_bytes = file_size(&found, place.label())?;
+        if size_bytes < HEADER_BYTES as u64 {
+            return Ok(true);
+        }
+        let (_mapping, memory) = map(&found, place.label(), size_bytes)?;
+        if let Ok(header) = Header::read(&memory, Kind::Dictionary)
+            && let Ok(geometry) = Geometry::from_parameters(&header.parameters)
+            && geometry.total_bytes as u64 == size_bytes
+        {
+            let parts = parts_of(&memory, &header, geometry, &Options::default());
+            make_locks_anew(Core(&parts), |lock| !lock.is_sound());
+        }
+        Ok(true)
     }
 }
 

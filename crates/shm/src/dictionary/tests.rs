@@ -543,3 +543,23 @@ fn an_entry_is_removed_only_if_it_is_the_one_that_was_seen() {
     assert_eq!(dictionary.remove("key", version), Err(Error::NotFound));
     check(&dictionary);
 }
+
+#[test]
+fn permissions_beyond_the_nine_bits_are_refused_whether_there_is_something_to_open_or_not() {
+    let name = format!("unit-{}-mode", std::process::id());
+    let options = |mode| Options { mode, ..Options::new(4096) };
+    let dictionary = Dictionary::create(&name, &options(0o640)).unwrap();
+    let refused = |mode| {
+        let opened = Dictionary::open_or_create(&name, &options(mode)).unwrap_err();
+        let created = Dictionary::create_unnamed("mode", &options(mode)).unwrap_err();
+        assert_eq!((opened.code(), &opened), ("invalid_option", &created));
+        opened.to_string()
+    };
+    let texts = [0o1000, 0o10000].map(refused);
+    assert!(Dictionary::open(&name, &options(0o1000)).is_ok(), "its own counts");
+    let mode = rustix::fs::fstat(&dictionary).unwrap().st_mode & 0o7777;
+    Dictionary::unlink(&name).unwrap();
+    assert_eq!(mode, 0o640);
+    let expected = "invalid mode: expected permissions up to 0777, got 0";
+    assert_eq!(texts, ["1000", "10000"].map(|mode| format!("{expected}{mode}")));
+}

@@ -1,25 +1,22 @@
-//! Dumps in files: written beside the file that they replace and renamed once they are whole and on the disk, so
+//! Dumps in files: written beside the file whose place they take once they are whole and on the disk (`draft`), so
 //! that who dies meanwhile, or finds no room, leaves the old one as it was; read twice, so that a file with
-//! a wrong line changes nothing.
+//! a wrong line changes nothing. What is no file is written to and read as it comes.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Seek as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Seek as _};
+use std::path::Path;
 
+use super::draft::Draft;
+use super::place::Place;
 use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
 use crate::Dictionary;
-
-/// Permissions of a file that was not there before: values may be secrets.
-const MODE: u32 = 0o600;
 
 /// All entries to a file and back.
 impl Dictionary {
     /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers: each as it is
-    /// when its turn comes. Returns how many they were. The file takes the place of the one that is there once it
-    /// is whole and on the disk.
+    /// when its turn comes. Returns how many they were. The file takes the place of the one that is there, to which
+    /// links are followed, once it is whole and on the disk. What is no file, such as a pipe or a device, is
+    /// written to as it is.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions};
@@ -74,16 +71,25 @@ fn write_file(
     path: &Path,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    let draft = Draft::beside(path)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft.0)?;
-    if let Ok(there) = fs::metadata(path) {
-        file.set_permissions(there.permissions())?;
+    match Place::of(path)? {
+        Place::File(path) => replace_file(dictionary, tables, &path, goes_on),
+        Place::Stream => {
+            // What a redirected descriptor has written before stays.
+            let stream = OpenOptions::new().append(true).open(path)?;
+            write_entries(dictionary, tables, BufWriter::new(stream), goes_on)
+        }
     }
-    let count = write_entries(dictionary, tables, BufWriter::new(&file), goes_on)?;
-    file.sync_all()?;
-    fs::rename(&draft.0, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+}
+
+fn replace_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    let draft = Draft::begin(path)?;
+    let count = write_entries(dictionary, tables, BufWriter::new(draft.file()), goes_on)?;
+    draft.finish()?;
     Ok(count)
 }
 
@@ -122,30 +128,12 @@ fn read_file(
     })
 }
 
-/// The path of a file that is not whole yet; what is left there goes away.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn beside(path: &Path) -> io::Result<Draft> {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let mut draft = OsString::from(".");
-        draft.push(name);
-        draft.push(format!(".{}-{number}.saving", std::process::id()));
-        Ok(Draft(path.with_file_name(draft)))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Renamed by now, unless it failed.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[cfg(all(test, not(miri)))]
 mod tests {
+    use std::ffi::OsString;
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
     use crate::{Error, Options, OwnedValue, SetOptions};
 
@@ -183,12 +171,50 @@ mod tests {
         assert_eq!(from.save(&path).unwrap(), 1);
         let whole = fs::read(&path).unwrap();
         from.set("other", 1.into(), SetOptions::default()).unwrap();
-        let stopped = save_file(&from, &Opaque, &path, |_| false).unwrap_err();
+        let stop = |_| {
+            assert_eq!(folder.names(), ["all.jsonl"], "who dies now leaves nothing");
+            false
+        };
+        let stopped = save_file(&from, &Opaque, &path, stop).unwrap_err();
         assert_eq!(stopped.to_string(), format!("cannot write {}: it was stopped", path.display()));
         assert_eq!(fs::read(&path).unwrap(), whole);
         assert_eq!(folder.names(), ["all.jsonl"], "no draft is left");
         assert_eq!(to.load(&path).unwrap(), 1);
         assert_eq!(to.get("key").unwrap().unwrap().value, OwnedValue::Table(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_replaced() {
+        let (folder, from) = (Folder::new("link"), dictionary());
+        from.set("key", 1.into(), SetOptions::default()).unwrap();
+        let (link, path) = (folder.0.join("link.jsonl"), folder.0.join("all.jsonl"));
+        std::os::unix::fs::symlink("all.jsonl", &link).unwrap();
+        for _ in 0..2 {
+            assert_eq!(from.save(&link).unwrap(), 1);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        }
+        assert_eq!(folder.names().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+        let (folder, from, to) = (Folder::new("stream"), dictionary(), dictionary());
+        from.set("key", 1.into(), SetOptions::default()).unwrap();
+        let full = from.save("/dev/full").unwrap_err();
+        let text = "cannot write /dev/full: No space left on device (os error 28)";
+        assert_eq!(full.to_string(), text);
+        let pipe = folder.0.join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(from.save(&pipe).unwrap(), 1));
+            assert_eq!(to.load(&pipe).unwrap(), 1);
+        });
+        assert_eq!(folder.names(), ["pipe"]);
+        assert!(from.save(&folder.0).is_err(), "a folder");
+        assert_eq!(from.save("/dev/null").unwrap(), 1);
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::Tables;
 use super::form::UNREADABLE;
+use super::twice::name_given_twice;
 use crate::{KEY_LIMIT_BYTES, OwnedValue, SetOptions};
 
 /// Fields of an entry.
@@ -67,6 +68,10 @@ impl Entry {
             let what = text.split(" at line ").next().unwrap_or_default();
             format!("column {}: no JSON: {what}", error.column())
         })?;
+        if let Some(name) = name_given_twice(line) {
+            let name: String = name.chars().take(SHOWN_LETTERS).collect();
+            return Err(format!("field `{}` is given twice", name.escape_debug()));
+        }
         match &object {
             Json::Object(object) => Entry::of(object, tables),
             other => Err(format!("expected a JSON object, got {}", shown(other))),
@@ -361,6 +366,12 @@ mod tests {
             (
                 r#"{"key":"k","type":"nil","tll_ms":5}"#,
                 "unknown field `tll_ms` (expected key, key_hex, type, value, value_hex, elements, flags, ttl_ms)",
+            ),
+            (r#"{"key":"a","key":"b","type":"nil"}"#, "field `key` is given twice"),
+            (r#"{"key":"k","type":"nil","type":"nil"}"#, "field `type` is given twice"),
+            (
+                r#"{"key":"k","type":"list","elements":[{"type":"nil","value":null,"value":1}]}"#,
+                "field `value` is given twice",
             ),
             ("[1]", "expected a JSON object, got [1]"),
             ("{\"key\"", "column 6: no JSON: EOF while parsing an object"),

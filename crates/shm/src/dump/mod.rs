@@ -3,15 +3,18 @@
 //!
 //! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn comes, a
 //! long list in pieces. What is read is checked strictly (`line`) and stored one entry after the other (`load`).
-//! Versions are not kept. A file takes its place only when it is whole (`file`).
+//! Versions are not kept. A file takes its place only when it is whole (`file`, `draft`, `place`).
 //!
 //! What the bytes of a table mean only a host knows: it says so by [`Tables`].
 
+mod draft;
 mod error;
 mod file;
 pub mod form;
 mod line;
 mod load;
+mod place;
+mod twice;
 
 use std::io::Write;
 

@@ -37,6 +37,11 @@ impl<'a> RobustLock<'a> {
         true
     }
 
+    /// True if nobody holds it.
+    pub fn is_sound(self) -> bool {
+        self.0.half(0).load(Ordering::Relaxed) == 0
+    }
+
     /// Takes the lock if it is free.
     pub fn try_lock(self) -> Result<Option<Taken>, Errno> {
         let word = self.0.half(0);

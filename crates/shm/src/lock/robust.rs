@@ -23,6 +23,10 @@ const THREAD_MASK: u32 = 0x3fff_ffff;
 /// (`_m_lock` in its `pthread_impl.h`).
 const OWNER_AT: usize = if cfg!(target_env = "musl") { 4 } else { 0 };
 
+/// The words that decide whether and how it can be taken: `__lock`, `__owner`, `__kind` with glibc, `_m_type`, `_m_lock`,
+/// `_m_waiters` with musl. In others the last use has left something.
+const DECIDING: [usize; 3] = if cfg!(target_env = "musl") { [0, 1, 2] } else { [0, 2, 4] };
+
 const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= LOCK_BYTES);
 
 /// Which C library, and how large its mutex is: two libraries must not work on one lock.
@@ -66,6 +70,12 @@ impl<'a> RobustLock<'a> {
         let load = |index: usize| self.0.load_half(index * 4);
         let is_same = |(index, half): (usize, &u32)| *half == 0 || load(index) == *half;
         fresh().iter().enumerate().all(is_same)
+    }
+
+    /// True if it is a lock of our kind that is free.
+    pub fn is_sound(self) -> bool {
+        let is_same = |index: usize| self.0.load_half(index * 4) == fresh()[index];
+        self.is_of_our_kind() && DECIDING.into_iter().all(is_same)
     }
 
     /// Takes the lock if it is free.
@@ -208,5 +218,21 @@ mod tests {
         let segment = segment();
         assert!(RobustLock::at(segment.memory(), 4096).is_of_our_kind());
         assert!(!RobustLock::at(segment.memory(), 4096 + 128).is_of_our_kind());
+    }
+
+    #[test]
+    fn a_lock_that_was_given_back_is_sound_and_one_that_is_held_or_overwritten_is_not() {
+        let segment = segment();
+        let lock = RobustLock::at(segment.memory(), 4096);
+        assert_eq!(lock.try_lock(), Ok(Some(Taken::Whole)));
+        assert!(!lock.is_sound());
+        lock.unlock();
+        assert!(lock.is_sound());
+        for index in DECIDING {
+            lock.initialise();
+            assert!(lock.is_sound());
+            lock.0.store_half(index * 4, 0xdead_beef);
+            assert!(!lock.is_sound(), "word {index}");
+        }
     }
 }

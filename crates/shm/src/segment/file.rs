@@ -163,8 +163,9 @@ pub(crate) fn claim(file: &OwnedFd) -> bool {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-fn link(file: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+/// Gives a file without a name one that is free.
+pub(crate) fn link(file: impl AsFd, path: &Path) -> rustix::io::Result<()> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
 }
 
