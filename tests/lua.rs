@@ -267,6 +267,11 @@ fn skynet_takeover() {
 }
 
 #[test]
+fn skynet_launcher() {
+    run("skynet/launcher");
+}
+
+#[test]
 fn skynet_ends() {
     run("skynet/ends");
 }

@@ -85,7 +85,8 @@ local function started_by(co)
   end
 end
 
-function command.LAUNCH(_, name, ...)
+-- No command calls another by its name: programs put functions of their own in the place of them.
+local function launch(_, name, ...)
   local session = skynet.context()
   launching[session] = coroutine.running()
   local _ <close> = setmetatable({}, {
@@ -96,6 +97,8 @@ function command.LAUNCH(_, name, ...)
   return skynet.newservice(name, ...)
 end
 
+command.LAUNCH = launch
+
 -- The same for a service whose messages are recorded from the time when its file has run.
 function command.LOGLAUNCH(...)
   skynet.fork(function(co)
@@ -104,7 +107,7 @@ function command.LOGLAUNCH(...)
       skynet.send(address, "debug", "LOGON")
     end
   end, coroutine.running())
-  return command.LAUNCH(...)
+  return launch(...)
 end
 
 -- The address of the service that a LAUNCH of that session is starting.
