@@ -210,6 +210,11 @@ fn skynet_names() {
 }
 
 #[test]
+fn skynet_own_names() {
+    run("skynet/own_names");
+}
+
+#[test]
 fn skynet_services() {
     run("skynet/services");
 }
