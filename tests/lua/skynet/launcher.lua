@@ -19,6 +19,25 @@ local function inject(source)
 end
 
 skynet.start(function()
+  test("the launcher starts services in Lua and refuses others as skynet.launch does", function()
+    for _, name in ipairs { "LAUNCH", "LOGLAUNCH" } do
+      local err = refuses('cannot launch a "gate"', launcher, name, "gate", "skynet/life")
+      match(err, "hint: services written in C have no place here")
+      refuses("string expected, got no value", launcher, name)
+      refuses("string expected, got no value", launcher, name, "snlua")
+      refuses("string expected, got table", launcher, name, {}, "skynet/life")
+      refuses("must not be empty", launcher, name, "snlua", "")
+      refuses('cannot launch a ""', launcher, name, "", "skynet/life")
+    end
+    refuses('cannot launch a "gate"', skynet.launch, "gate", "skynet/life")
+    for _, launched in pairs(launcher "LIST") do
+      equal(launched:find "life", nil)
+    end
+    local s = launcher("LAUNCH", "snlua skynet/life", "plain")
+    equal(skynet.call(s, "lua"), "plain")
+    skynet.kill(s)
+  end)
+
   test("a program may put one command of the launcher in the place of another", function()
     inject "command.OLD, command.LAUNCH = command.LAUNCH, command.LOGLAUNCH"
     local s = launcher("LAUNCH", "snlua", "skynet/life", "plain")
