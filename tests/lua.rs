@@ -267,6 +267,11 @@ fn skynet_modules() {
 }
 
 #[test]
+fn skynet_failures() {
+    run("skynet/failures");
+}
+
+#[test]
 fn skynet_takeover() {
     run("skynet/takeover");
 }
