@@ -433,6 +433,16 @@ fn the_log_goes_to_the_file_that_the_configuration_names() {
 }
 
 #[test]
+fn a_log_file_that_cannot_be_opened_is_wrong_usage_and_told_once() {
+    let scratch = scratch("skynet_no_log", "skynet.abort()");
+    scratch.file("config", "start = 'main'\nluaservice = './?.lua'\nlogger = './no/host.log'\n");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(2);
+    let told =
+        "error: cannot open the log file ./no/host.log: No such file or directory (os error 2)";
+    assert_eq!(ended.stderr.trim_end(), told);
+}
+
+#[test]
 fn a_service_may_take_the_log_over() {
     let scratch = scratch(
         "skynet_logservice",
