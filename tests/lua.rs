@@ -210,6 +210,11 @@ fn skynet_names() {
 }
 
 #[test]
+fn skynet_own_names() {
+    run("skynet/own_names");
+}
+
+#[test]
 fn skynet_services() {
     run("skynet/services");
 }
@@ -262,8 +267,18 @@ fn skynet_modules() {
 }
 
 #[test]
+fn skynet_failures() {
+    run("skynet/failures");
+}
+
+#[test]
 fn skynet_takeover() {
     run("skynet/takeover");
+}
+
+#[test]
+fn skynet_launcher() {
+    run("skynet/launcher");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use super::message::{Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
 use super::parting::Parcel;
-use super::plan::Spawn;
+use super::plan::{Source, Spawn};
 use super::profile::Scale;
 use super::request::RequestId;
 use super::service::Service;
@@ -222,25 +222,6 @@ impl Core {
         Ok(service)
     }
 
-    /// The service of that name, which is one of the host's own and started when it is first asked
-    /// for. Does not wait until its file has run.
-    ///
-    /// # Errors
-    /// As [`Core::spawn`].
-    pub(crate) fn standard(self: &Arc<Self>, name: &str) -> Result<Arc<Service>, Fault> {
-        loop {
-            if let Some(service) = self.names.find(name) {
-                return Ok(service);
-            }
-            let caller = Caller::sender(self.outside()?.address());
-            match self.spawn(&Spawn::named(name).register(name), Payload::EMPTY, caller) {
-                // Somebody else was quicker.
-                Err(fault) if fault.code == Code::NameTaken => {}
-                other => return other,
-            }
-        }
-    }
-
     /// Begins the service with which the host ends.
     ///
     /// # Errors
@@ -270,6 +251,7 @@ impl Core {
             return Err(Fault::new(Code::Shutdown, text));
         }
         let plan = spawn.plan(&self.settings)?;
+        let is_standard = matches!(plan.source, Source::Standard(_));
         let mut limits = self.settings.mailbox;
         limits.messages = spawn.mailbox_messages.unwrap_or(limits.messages);
         let mailbox = (limits, spawn.when_full.unwrap_or(self.settings.when_full));
@@ -279,9 +261,12 @@ impl Core {
             .table
             .insert_with(|address| Service::new(address, &name, self.clone(), mailbox, life))
             .map_err(|full| Fault::new(Code::Overload, full.to_string()))?;
-        if let Some(name) = &spawn.register
-            && let Err(fault) = self.names.register(name, &service)
-        {
+        let registered = match &spawn.register {
+            Some(name) if is_standard && *name == spawn.name => self.names.register(name, &service),
+            Some(name) => self.register(name, &service),
+            None => Ok(()),
+        };
+        if let Err(fault) = registered {
             self.table.remove(address);
             return Err(fault);
         }

@@ -182,6 +182,13 @@ impl HostBuilder {
         self
     }
 
+    /// The same for services that begin when somebody first asks for their names. No other service can
+    /// have these names, also before that.
+    pub fn named_services(mut self, services: &[StandardService]) -> HostBuilder {
+        self.settings.own_names.extend(services.iter().map(|(name, _)| *name));
+        self.services(services)
+    }
+
     /// Prepares every new VM before it runs anything.
     pub fn prelude(mut self, prelude: Prelude) -> HostBuilder {
         self.settings.preludes.push(prelude);

@@ -1,4 +1,5 @@
-//! Names of services, known in the whole host.
+//! Names of services, known in the whole host. Some belong to services of the host's own, which begin
+//! when somebody asks for them.
 //!
 //! Invariant: a name leads to a service that has not ended. Registration looks at the service's end
 //! under the same lock under which the end takes its names away.
@@ -9,9 +10,13 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::core::Core;
 use super::fault::{Code, Fault};
 use super::limits::{NAME_BYTES_MAX, NAMES_MAX};
+use super::message::Caller;
+use super::plan::Spawn;
 use super::service::Service;
+use crate::message::Payload;
 
 /// All names of one host.
 #[derive(Default)]
@@ -39,10 +44,7 @@ impl Names {
         let count = services.len();
         match services.entry(name.into()) {
             Entry::Occupied(entry) if Arc::ptr_eq(entry.get(), service) => Ok(()),
-            Entry::Occupied(entry) => {
-                let text = format!("the name `{name}` belongs to service {}", entry.get().label());
-                Err(Fault::new(Code::NameTaken, text))
-            }
+            Entry::Occupied(entry) => Err(taken(name, entry.get())),
             Entry::Vacant(_) if count >= NAMES_MAX => {
                 let text = format!("cannot register `{name}`: {NAMES_MAX} names are in use");
                 Err(Fault::new(Code::Overload, text))
@@ -63,6 +65,49 @@ impl Names {
             services.remove(&name);
         }
     }
+}
+
+impl Core {
+    /// The service of that name, which is one of the host's own and started when it is first asked
+    /// for. Does not wait until its file has run.
+    ///
+    /// # Errors
+    /// As [`Core::spawn`].
+    pub(crate) fn standard(self: &Arc<Self>, name: &str) -> Result<Arc<Service>, Fault> {
+        loop {
+            if let Some(service) = self.names.find(name) {
+                return Ok(service);
+            }
+            let caller = Caller::sender(self.outside()?.address());
+            match self.spawn(&Spawn::named(name).register(name), Payload::EMPTY, caller) {
+                // Somebody else was quicker.
+                Err(fault) if fault.code == Code::NameTaken => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Gives `service` the name. One of a service of the host's own is refused also if that has not
+    /// begun yet: it begins now, so that nobody ever finds another in its place.
+    ///
+    /// # Errors
+    /// As [`Names::register`], and [`Core::spawn`] for a service of the host's own.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        name: &str,
+        service: &Arc<Service>,
+    ) -> Result<(), Fault> {
+        if !self.settings.own_names.contains(&name) {
+            return self.names.register(name, service);
+        }
+        let owner = self.standard(name)?;
+        if Arc::ptr_eq(&owner, service) { Ok(()) } else { Err(taken(name, &owner)) }
+    }
+}
+
+/// What somebody else is told who wants the name.
+fn taken(name: &str, owner: &Service) -> Fault {
+    Fault::new(Code::NameTaken, format!("the name `{name}` belongs to service {}", owner.label()))
 }
 
 /// # Errors

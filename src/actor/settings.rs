@@ -74,6 +74,8 @@ pub(crate) struct Settings {
     /// Modules for `require`, by name.
     pub(crate) modules: Vec<(String, Native)>,
     pub(crate) services: Vec<StandardService>,
+    /// The names of those that have them also while nobody has asked for them.
+    pub(crate) own_names: Vec<&'static str>,
     /// Called in every new VM, in order.
     pub(crate) preludes: Vec<Prelude>,
     /// Has the allocator of the calling thread give back what is free.
@@ -127,6 +129,7 @@ impl Default for Settings {
             compat_54: true,
             modules: Vec::new(),
             services: Vec::new(),
+            own_names: Vec::new(),
             preludes: Vec::new(),
             trim: None,
         }

@@ -29,10 +29,12 @@ mod sproto;
 use crate::actor::{Host, HostBuilder, StandardService};
 
 /// The services that every host has, by the names that `hive.spawn` takes.
-pub const SERVICES: &[StandardService] = &[
-    ("hive.supervisor", include_str!("../../lua/service/supervisor.lua")),
-    ("hive.uniques", include_str!("../../lua/service/uniques.lua")),
-];
+pub const SERVICES: &[StandardService] =
+    &[("hive.supervisor", include_str!("../../lua/service/supervisor.lua"))];
+
+/// Those that every host has once, under these names.
+pub const NAMED_SERVICES: &[StandardService] =
+    &[("hive.uniques", include_str!("../../lua/service/uniques.lua"))];
 
 impl Host {
     /// Begins to describe a host whose services have all modules of Moonhive.
@@ -50,8 +52,10 @@ impl Host {
     pub fn builder() -> HostBuilder {
         HostBuilder::bare()
             .services(SERVICES)
-            .services(&skynet::SERVICES)
+            .services(&skynet::LOG_SERVICE)
             .services(&skynet::PROGRAMS)
+            .named_services(NAMED_SERVICES)
+            .named_services(&skynet::SERVICES)
             .prelude(modules::furnish)
             .prelude(hive::prelude)
             .prelude(require::prelude)

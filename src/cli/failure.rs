@@ -60,12 +60,21 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_labelled(f, "error", AnsiColor::Red, &format!("{:#}", self.error))?;
+        write_labelled(f, "error", AnsiColor::Red, &with_causes(&self.error))?;
         match &self.hint {
             Some(hint) => write_labelled(f, "hint", AnsiColor::Cyan, hint),
             None => Ok(()),
         }
     }
+}
+
+/// The message and its causes, but for those that it tells by itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).reduce(tell_cause).unwrap_or_default()
+}
+
+fn tell_cause(told: String, cause: String) -> String {
+    if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
 }
 
 fn write_labelled(
@@ -99,5 +108,15 @@ mod tests {
     fn causes_follow_the_message_on_the_same_line() {
         let error = anyhow::anyhow!("disk is full").context("cannot write report.json");
         assert_eq!(plain(&error.into()), "error: cannot write report.json: disk is full\n");
+    }
+
+    #[test]
+    fn a_cause_that_the_message_tells_is_not_told_again() {
+        let error = anyhow::anyhow!("disk is full").context("no room: disk is full");
+        let error = error.context("cannot write report.json");
+        assert_eq!(
+            plain(&error.into()),
+            "error: cannot write report.json: no room: disk is full\n"
+        );
     }
 }

@@ -24,6 +24,18 @@ pub enum ShareError {
         /// What it holds that cannot be, and where.
         reason: String,
     },
+    /// What a module returns cannot be shared.
+    #[error(
+        "cannot share '{name}': {reason}\n\
+         hint: a shared module returns a string, a number, a boolean, or a table of these and of such \
+         tables, without functions and metatables"
+    )]
+    RefusedModule {
+        /// The module.
+        name: String,
+        /// What it returns that cannot be shared, and where.
+        reason: String,
+    },
     /// There are as many as there may be.
     #[error("{limit} tables or modules are shared already (hint: drop what is not used any more)")]
     Full {

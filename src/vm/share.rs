@@ -16,26 +16,29 @@ impl Stack<'_> {
     /// # Errors
     /// [`ShareError::Refused`] with the path to what cannot be shared.
     pub fn share_table(&mut self, index: c_int, name: &str) -> Result<TableImage, ShareError> {
-        self.share(index, name, true)
+        let image = self.share(index, name, true);
+        image.map_err(|reason| ShareError::Refused { name: name.to_owned(), reason })
     }
 
-    /// The same for a table that may hold data only: functions are refused.
+    /// The same for what the module `name` returns, which is data only: functions are refused.
     ///
     /// # Errors
-    /// As [`Stack::share_table`].
-    pub fn share_data(&mut self, index: c_int, name: &str) -> Result<TableImage, ShareError> {
-        self.share(index, name, false)
+    /// [`ShareError::RefusedModule`] with the path to what cannot be shared.
+    pub fn share_module(&mut self, index: c_int, name: &str) -> Result<TableImage, ShareError> {
+        let image = self.share(index, name, false);
+        image.map_err(|reason| ShareError::RefusedModule { name: name.to_owned(), reason })
     }
 
+    /// # Errors
+    /// The path to what cannot be shared.
     fn share(
         &mut self,
         index: c_int,
         name: &str,
         takes_functions: bool,
-    ) -> Result<TableImage, ShareError> {
+    ) -> Result<TableImage, String> {
         let index = self.absolute(index);
-        let refused = |reason: String| ShareError::Refused { name: name.to_owned(), reason };
-        let text = CString::new(name).map_err(|_| refused("a zero byte in its name".into()))?;
+        let text = CString::new(name).map_err(|_| "a zero byte in its name")?;
         self.reserve_or_unwind(1);
         // SAFETY: the index may be read, there is room for a message, memory is not refused, and no
         // code runs.
@@ -46,7 +49,7 @@ impl Stack<'_> {
         image.ok_or_else(|| {
             let reason = self.text(-1);
             self.pop(1);
-            refused(reason)
+            reason
         })
     }
 

@@ -237,7 +237,9 @@ fn a_configuration_of_skynet_says_what_runs() {
     );
     let warnings: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(warnings.len(), 1, "{}", ended.stderr);
-    assert!(warnings[0].ends_with("without effect here: cpath, daemon"), "{}", warnings[0]);
+    let told = "settings for skynet without effect here: cpath, daemon; \
+                unknown here, read by programs through skynet.getenv: home, root, switch";
+    assert!(warnings[0].ends_with(told), "{}", warnings[0]);
 }
 
 #[test]
@@ -372,7 +374,23 @@ fn settings_that_look_wrong_are_named_in_the_one_warning() {
     let lines: Vec<&str> = ended.stderr.lines().collect();
     assert_eq!(lines.len(), 1, "{}", ended.stderr);
     let told = "perhaps misspelt: thred (thread?); not understood: thread = abc \
-                (a number from 1 to 1024 is expected); without effect here: daemon";
+                (a number from 1 to 1024 is expected); without effect here: daemon; \
+                unknown here, read by programs through skynet.getenv: fancy";
+    assert!(lines[0].ends_with(told), "{}", ended.stderr);
+}
+
+#[test]
+fn settings_of_the_program_alone_are_named_in_the_one_warning() {
+    let main = "print(skynet.getenv 'foo', skynet.getenv 'bar', skynet.getenv 'logpath')
+        skynet.abort()";
+    let scratch = scratch("skynet_unknown", main);
+    let config = "foo = 1\nstart = 'main'\nluaservice = './?.lua'\nlogpath = '.'\nbar = 'x'\n";
+    scratch.file("config", config);
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stdout, "1\tx\t.\n");
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{}", ended.stderr);
+    let told = "settings for skynet unknown here, read by programs through skynet.getenv: bar, foo";
     assert!(lines[0].ends_with(told), "{}", ended.stderr);
 }
 
@@ -429,6 +447,16 @@ fn the_log_goes_to_the_file_that_the_configuration_names() {
     assert_eq!(ended.stderr, "");
     let log = std::fs::read_to_string(scratch.path("host.log")).unwrap();
     assert!(log.contains("main:00000002 to the file"), "{log}");
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_is_wrong_usage_and_told_once() {
+    let scratch = scratch("skynet_no_log", "skynet.abort()");
+    scratch.file("config", "start = 'main'\nluaservice = './?.lua'\nlogger = './no/host.log'\n");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(2);
+    let told =
+        "error: cannot open the log file ./no/host.log: No such file or directory (os error 2)";
+    assert_eq!(ended.stderr.trim_end(), told);
 }
 
 #[test]

@@ -4,7 +4,8 @@ local check = require "check"
 local hive = require "hive"
 local skynet = require "skynet"
 
-local equal, refuses, test = check.equal, check.refuses, check.test
+local equal, fails, match, refuses, test =
+  check.equal, check.fails, check.match, check.refuses, check.test
 
 local netpack = require "skynet.netpack"
 
@@ -104,6 +105,38 @@ test("services share the schema in a slot", function()
   loader.save(require("sprotoparser").parse ".Ping { number 0 : integer }", 7)
   local reader = hive.spawn "service.schema_reader"
   equal(reader:read(7, loader.load(7):encode("Ping", { number = 9 })), 9)
+end)
+
+test("a schema outlives the service that has put it into its slot", function()
+  local loader = require "sprotoloader"
+  local writer = hive.spawn "service.schema_writer"
+  writer:write(8)
+  hive.kill(writer)
+  fails("dead", hive.call, writer, "write", 8)
+  local message = loader.load(8):encode("Ping", { number = 9 })
+  for _ = 1, 2 do
+    local reader = hive.spawn "service.schema_reader"
+    equal(reader:read(8, message), 9)
+    hive.kill(reader)
+  end
+end)
+
+test("a slot that holds no schema is an error, and so is what is no slot or no schema", function()
+  local loader = require "sprotoloader"
+  local bytes = require("sprotoparser").parse ".Ping { number 0 : integer }"
+  refuses("slot 100 holds no schema\nhint: sprotoloader.save fills it", loader.load, 100)
+  local err = fails("error", hive.call, hive.spawn "service.schema_reader", "read", 100, "")
+  match(err.message, "slot 100 holds no schema")
+  for _, slot in ipairs { -1, 128, 1 << 60 } do
+    refuses("slots are numbered 0 to 127", loader.load, slot)
+    refuses("slots are numbered 0 to 127", loader.save, bytes, slot)
+  end
+  refuses("number expected, got string", loader.load, "first")
+  refuses("no integer representation", loader.load, 1.5)
+  refuses("these bytes are no schema", loader.save, "nonsense", 100)
+  refuses("string expected, got nil", loader.save, nil, 100)
+  refuses("No such file", loader.register, "/nowhere.sproto", 100)
+  refuses("slot 100 holds no schema", loader.load, 100)
 end)
 
 test("values of bson travel between services", function()

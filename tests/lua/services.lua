@@ -289,6 +289,18 @@ test("a service may kill itself", function()
   match(err.message, "it was killed: tired")
 end)
 
+test("a service that kills itself where it cannot wait goes no further either", function()
+  local witness = hive.spawn "service.echo"
+  local service, began = hive.spawn "service.suicide", hive.now()
+  local err = fails("dead", service.in_sort, service, witness)
+  -- Sooner than by the limit of a turn.
+  assert(hive.now() - began < 4, hive.now() - began)
+  match(err.message, "it was killed: tired")
+  fails("dead", service.now, service)
+  equal(#witness:seen(), 0)
+  hive.kill(witness)
+end)
+
 test("requests that come before the file has returned are served after it", function()
   hive.fork(hive.spawn, { "service.slow", register = "early" }, 0.02)
   hive.sleep(0)

@@ -302,8 +302,18 @@ end)
 
 test("a module may return a plain value, and nothing else", function()
   equal(share.require "module.shared_text", "just a text")
-  match(fails(share.require, "module.plain_function"), "'f' is a function")
-  match(fails(share.require, "module.none"), "shared module 'module.none' not found:")
+  local message = fails(share.require, "module.plain_function")
+  match(message, "'f' is a function\nhint: a shared module returns .* without functions")
+  equal(message:find "globals", nil)
+  message = fails(share.require, "module.silent")
+  match(message, "'module.silent': it returns nil\nhint: a shared module returns")
+end)
+
+test("a shared module that is not found is told of as require tells of others", function()
+  local message = fails(share.require, "module.none")
+  match(message, "shared module 'module.none' not found:\n\tno file '[^\n]+'\n\tno file '[^\n]+'")
+  local places = message:match "not found:(.*)$"
+  match(select(2, pcall(require, "module.none")), places:gsub("%p", "%%%0"))
 end)
 
 check.done()

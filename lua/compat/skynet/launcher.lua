@@ -1,6 +1,7 @@
 -- The service `.launcher`: lists the services of the host and asks them for figures.
 
 local skynet = require "skynet"
+require "skynet.manager"
 local services = require("skynet.core").services
 
 -- The address in a command: a number, or a text like `:0000002a`.
@@ -75,17 +76,18 @@ command.ERROR = command.REMOVE
 -- Tasks that start services, by the sessions of the requests that they serve.
 local launching = {}
 
--- The service that a task starts. A task that waits in `newservice` keeps the service as a first
+-- The service that a task starts. A task that waits in `launch` keeps the service as a first
 -- argument; nothing for one that waits elsewhere or not at all.
 local function started_by(co)
   local info = co and debug.getinfo(co, 0, "f")
-  if info and info.func == skynet.newservice then
+  if info and info.func == skynet.launch then
     local _, service = debug.getlocal(co, 0, 1)
     return skynet.localname(skynet.address(service))
   end
 end
 
-function command.LAUNCH(_, name, ...)
+-- No command calls another by its name: programs put functions of their own in the place of them.
+local function launch(...)
   local session = skynet.context()
   launching[session] = coroutine.running()
   local _ <close> = setmetatable({}, {
@@ -93,8 +95,10 @@ function command.LAUNCH(_, name, ...)
       launching[session] = nil
     end,
   })
-  return skynet.newservice(name, ...)
+  return skynet.launch(...)
 end
+
+command.LAUNCH = launch
 
 -- The same for a service whose messages are recorded from the time when its file has run.
 function command.LOGLAUNCH(...)
@@ -104,7 +108,7 @@ function command.LOGLAUNCH(...)
       skynet.send(address, "debug", "LOGON")
     end
   end, coroutine.running())
-  return command.LAUNCH(...)
+  return launch(...)
 end
 
 -- The address of the service that a LAUNCH of that session is starting.

@@ -36,8 +36,14 @@ end
 -- of the module `skynet`.
 function multicast.new(options)
   options = options or {}
+  local channel = options.channel or core.new()
+  local number = type(channel) == "number" and math.tointeger(channel)
+  if not number then
+    local text = "bad argument #1 to 'multicast.new' (its field `channel` is an integer, got %s)"
+    error(text:format(math.type(channel) or type(channel)), 2)
+  end
   return setmetatable({
-    channel = options.channel or core.new(),
+    channel = number,
     __dispatch = options.dispatch,
     __pack = options.pack or skynet.pack,
     __unpack = options.unpack or skynet.unpack,

@@ -11,7 +11,7 @@ share.replace, share.run = nil, nil
 function share.require(name)
   local path, message = package.searchpath(name, package.path)
   if not path then
-    error(("shared module '%s' not found:%s"):format(name, message), 2)
+    error(("shared module '%s' not found:\n\t%s"):format(name, message), 2)
   end
   return run(path, name)
 end

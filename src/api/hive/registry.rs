@@ -46,7 +46,7 @@ fn register(stack: &mut Stack<'_>) -> NativeResult {
         true => state.service.clone(),
         false => target(stack, state, 2)?,
     };
-    let registered = state.core.names.register(stack.check_str(1)?, &service);
+    let registered = state.core.register(stack.check_str(1)?, &service);
     match registered {
         Ok(()) => Ok(Outcome::Return(0)),
         Err(fault) => Err(failure::raise(stack, state, fault)),

@@ -151,7 +151,7 @@ fn run_claimed(
         Kind::String | Kind::Number | Kind::Boolean => true,
         _ => {
             let reason = format!("it returns {}", stack.kind(-1).name());
-            return Err(raise(ShareError::Refused { name: name.to_owned(), reason }));
+            return Err(raise(ShareError::RefusedModule { name: name.to_owned(), reason }));
         }
     };
     if is_wrapped {
@@ -159,7 +159,7 @@ fn run_claimed(
         stack.push_value(-2);
         stack.raw_set_item(-2, 1);
     }
-    let image = stack.share_data(-1, name).map_err(raise)?;
+    let image = stack.share_module(-1, name).map_err(raise)?;
     Ok(claim.settle(Module { version, image, is_wrapped }))
 }
 

@@ -155,15 +155,18 @@ impl Config {
     /// Settings that nobody but the program knows and whose names are nearly those of others, with the
     /// others' names.
     pub fn misspelt(&self) -> Vec<(&str, &'static str)> {
+        self.not_known().filter_map(|key| Some((key, near_name(key)?))).collect()
+    }
+
+    /// The other settings that nobody but the program knows, in the order of their names.
+    pub fn unknown(&self) -> Vec<&str> {
+        self.not_known().filter(|key| near_name(key).is_none()).collect()
+    }
+
+    /// Settings that neither the host nor skynet knows.
+    fn not_known(&self) -> impl Iterator<Item = &str> {
         let keys = self.settings.keys().map(String::as_str);
-        let unknown = keys.filter(|key| known_names().all(|name| name != *key));
-        let slips = |name: &str| if name.len() < LONG_NAME { 1 } else { 2 };
-        unknown
-            .filter_map(|key| {
-                let near = |name: &&str| is_near(key, name, slips(name));
-                Some((key, known_names().find(near)?))
-            })
-            .collect()
+        keys.filter(|key| known_names().all(|name| name != *key))
     }
 
     /// Settings whose values make no sense, with the value and what is expected.
@@ -178,24 +181,31 @@ impl Config {
         let senseless = self.senseless().into_iter();
         let senseless =
             senseless.map(|(key, value, expected)| format!("{key} = {value} ({expected})"));
+        let names = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
         let parts = [
             ("perhaps misspelt", misspelt.collect::<Vec<_>>()),
             ("not understood", senseless.collect()),
-            (
-                "without effect here",
-                self.without_effect().iter().map(ToString::to_string).collect(),
-            ),
+            ("without effect here", names(self.without_effect())),
+            ("unknown here, read by programs through skynet.getenv", names(self.unknown())),
         ];
         let parts = parts.into_iter().filter(|(_, list)| !list.is_empty());
         let parts: Vec<_> =
             parts.map(|(what, list)| format!("{what}: {}", list.join(", "))).collect();
-        (!parts.is_empty()).then(|| format!("settings of skynet {}", parts.join("; ")))
+        let text = format!("settings for skynet {}", parts.join("; "));
+        // A name or a value may hold any letter.
+        (!parts.is_empty()).then(|| text.replace('\n', "\\n"))
     }
 }
 
 /// The names of all settings that the host or skynet knows.
 fn known_names() -> impl Iterator<Item = &'static str> {
     KNOWN.into_iter().chain(WITHOUT_EFFECT.into_iter().map(|(key, _)| key))
+}
+
+/// The known name that this one is perhaps meant to be.
+fn near_name(key: &str) -> Option<&'static str> {
+    let slips = |name: &str| if name.len() < LONG_NAME { 1 } else { 2 };
+    known_names().find(|name| is_near(key, name, slips(name)))
 }
 
 /// What is expected in the place of that value; nothing if it is all right.
@@ -322,10 +332,26 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_the_program_are_not_told_of() {
-        let settings = [("fancy", "3"), ("db_host", "x"), ("port", "8888"), ("maxclient", "64")];
+    fn settings_of_the_program_are_named_in_the_order_of_their_names() {
+        let settings = [("port", "8888"), ("fancy", "3"), ("start", "x"), ("thred", "4")];
         let config = config(&settings);
-        assert_eq!((config.misspelt(), config.warning()), (vec![], None));
+        assert_eq!(config.unknown(), ["fancy", "port"]);
+    }
+
+    #[test]
+    fn settings_that_have_effect_are_not_told_of() {
+        let settings = KNOWN.map(|key| (key, if key == "thread" { "8" } else { "x" }));
+        assert_eq!(config(&settings).warning(), None);
+    }
+
+    #[test]
+    fn the_warning_is_one_line_whatever_the_settings_hold() {
+        let config = config(&[("thread", "a\nb"), ("two\nlines", "x")]);
+        assert_eq!(
+            config.warning().unwrap(),
+            "settings for skynet not understood: thread = a\\nb (a number from 1 to 1024 is \
+             expected); unknown here, read by programs through skynet.getenv: two\\nlines"
+        );
     }
 
     #[test]
@@ -353,8 +379,9 @@ mod tests {
         let config = config(&[("thread", "many"), ("thred", "9"), ("daemon", "./pid"), ("x", "1")]);
         assert_eq!(
             config.warning().unwrap(),
-            "settings of skynet perhaps misspelt: thred (thread?); not understood: thread = many \
-             (a number from 1 to 1024 is expected); without effect here: daemon"
+            "settings for skynet perhaps misspelt: thred (thread?); not understood: thread = many \
+             (a number from 1 to 1024 is expected); without effect here: daemon; \
+             unknown here, read by programs through skynet.getenv: x"
         );
     }
 

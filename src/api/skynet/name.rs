@@ -85,7 +85,7 @@ fn take_name(stack: &mut Stack<'_>, state: &State, service: &Arc<Service>) -> Na
     if name == LOGGER {
         state.core.give_log_away();
     }
-    state.core.names.register(name, service).map_err(|fault| Raise::message(fault.message))?;
+    state.core.register(name, service).map_err(|fault| Raise::message(fault.message))?;
     // Whoever waits for the name asked the keeper after looking for it in vain, so it runs by now.
     if let Some(keeper) = state.core.find(NAME_KEEPER) {
         stack.set_top(1);

@@ -25,9 +25,8 @@ pub(super) const NATIVES: [(&str, Native); 5] = [
 /// The service that keeps those who wait for a name.
 pub(super) const NAME_KEEPER: &str = ".cslave";
 
-/// Services that begin when somebody first asks for their name.
-pub(in crate::api) const SERVICES: [StandardService; 7] = [
-    (LOGGER, include_str!("../../../lua/compat/skynet/logger.lua")),
+/// Services that begin when somebody first asks for their name, which nobody else can have.
+pub(in crate::api) const SERVICES: [StandardService; 6] = [
     (NAME_KEEPER, include_str!("../../../lua/compat/skynet/cslave.lua")),
     (".launcher", include_str!("../../../lua/compat/skynet/launcher.lua")),
     (".provider", include_str!("../../../lua/compat/skynet/provider.lua")),
@@ -36,7 +35,11 @@ pub(in crate::api) const SERVICES: [StandardService; 7] = [
     ("DATACENTER", include_str!("../../../lua/compat/skynet/datacenterd.lua")),
 ];
 
-/// Those of them that a program for skynet finds by `skynet.localname`.
+/// The one whose name a program may take, which gets the log then.
+pub(in crate::api) const LOG_SERVICE: [StandardService; 1] =
+    [(LOGGER, include_str!("../../../lua/compat/skynet/logger.lua"))];
+
+/// Those of all of them that a program for skynet finds by `skynet.localname`.
 pub(super) const ALWAYS_THERE: [&str; 3] = [".launcher", LOGGER, ".service"];
 
 /// Services of the host's own that are started by their file's name.
@@ -54,7 +57,7 @@ pub(super) const NEW_CELL: Native = Native::new(newcell);
 /// # Errors
 /// `not_found`, and whatever keeps a service from beginning.
 pub(super) fn named_service(state: &State, name: &str) -> Result<Arc<Service>, Fault> {
-    if SERVICES.iter().any(|(own, _)| *own == name) {
+    if SERVICES.iter().chain(&LOG_SERVICE).any(|(own, _)| *own == name) {
         return state.core.standard(name);
     }
     state.core.named(name)

@@ -28,9 +28,39 @@ if mode == "victim" then
     skynet.send(source, "lua", "killed", sent, ok, err, skynet.localname ".victim")
   end
 
+  -- The same of the task that kills its service, which goes on in that way, and of the others.
+  function command.kill_own_and(source, way)
+    local function on_close(what)
+      return setmetatable({}, {
+        __close = function()
+          skynet.send(source, "lua", "closes " .. what)
+        end,
+      })
+    end
+    skynet.fork(function()
+      local _ <close> = on_close "others"
+      skynet.wait()
+    end)
+    skynet.yield()
+    local _ <close> = on_close "own"
+    skynet.fork(skynet.send, source, "lua", "forks")
+    skynet.kill(skynet.self())
+    skynet.timeout(0, function()
+      skynet.send(source, "lua", "times out")
+    end)
+    skynet.send(source, "lua", "goes on")
+    if way == "wait" then
+      skynet.yield()
+      skynet.send(source, "lua", "goes further")
+    elseif way == "raise" then
+      error "expected by the test"
+    end
+    skynet.retpack "answered"
+  end
+
   skynet.start(function()
-    skynet.dispatch("lua", function(_, source, name)
-      command[name](source)
+    skynet.dispatch("lua", function(_, source, name, ...)
+      command[name](source, ...)
     end)
   end)
   return
@@ -183,6 +213,26 @@ skynet.start(function()
     match(err, "it was killed")
     equal(named, nil)
     is_gone(victim)
+  end)
+
+  test("of a service that kills itself one task goes on, until it waits or ends", function()
+    for way, expected in pairs {
+      wait = { false, "it was killed", "goes on" },
+      raise = { false, "expected by the test", "goes on", "closes own" },
+      answer = { true, "^answered$", "goes on", "closes own" },
+    } do
+      local victim = start()
+      begin("outcome", skynet.call, victim, "lua", "kill_own_and", way)
+      local ok, result = wait_for "outcome"
+      equal(ok, expected[1])
+      match(result, expected[2])
+      for i = 3, #expected do
+        wait_for(expected[i])
+      end
+      is_gone(victim)
+      skynet.yield()
+      equal(next(told), nil)
+    end
   end)
 
   test("a unique service that was killed is started anew by the next who asks", function()

@@ -574,13 +574,6 @@ skynet.start(function()
     skynet.kill(monitor)
   end)
 
-  test("a service may limit its memory", function()
-    local peer = skynet.newservice "skynet/peer"
-    refuses("not enough memory", skynet.call, peer, "lua", "grow", 1 << 20)
-    equal(skynet.call(peer, "lua", "echo", "it lives"), "it lives")
-    skynet.kill(peer)
-  end)
-
   test("numbers of protocols are fields", function()
     equal(skynet.PTYPE_TEXT, 0)
     equal(skynet.PTYPE_LUA, 10)

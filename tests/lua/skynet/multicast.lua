@@ -26,6 +26,18 @@ local function heard_by(asker)
 end
 
 skynet.start(function()
+  test("a channel is made with an integer for its number or not at all", function()
+    for _, wrong in ipairs { "x", "8", 1.5, {}, true, print } do
+      local err = refuses("its field `channel` is an integer", multicast.new, { channel = wrong })
+      match(err, "got " .. (math.type(wrong) or type(wrong)))
+    end
+    local channel = multicast.new {}
+    equal(multicast.new({ channel = channel.channel }).channel, channel.channel)
+    equal(multicast.new({ channel = channel.channel + 0.0 }).channel, channel.channel)
+    equal(tostring(channel), ("[Multicast:%x]"):format(channel.channel))
+    channel:delete()
+  end)
+
   test("what is published reaches every subscriber, in order", function()
     local channel, heard = listening()
     local askers = {}
