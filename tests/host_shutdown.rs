@@ -253,25 +253,59 @@ const BYSTANDER: &str = "local hive = require 'hive'
     hive.sleep(0)
     return { __exit = function() note 'exits' end }";
 
-/// Ends a host of which one service goes on with this; gives what the way out of another was.
-fn way_out_beside(body: &str) -> String {
+/// Ends a host one of whose services serves a request that goes on with this; gives what the way out of another
+/// was, whose exit handler is this.
+fn way_out_beside(body: &str, bystander: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("way");
-    let host = builder().turn_limit(None).build().unwrap();
-    host.spawn(Spawn::text("bystander", BYSTANDER), (file.to_str().unwrap(),)).unwrap();
-    let text = format!("local hive = require 'hive' return {{ go = function() {body} end }}");
+    let host = builder().turn_limit(None).grace(Duration::from_secs(1)).build().unwrap();
+    host.spawn(Spawn::text("bystander", bystander), (file.to_str().unwrap(),)).unwrap();
+    let gate = "local hive = require 'hive'
+        local is_open = false
+        return {
+          open = function() is_open = true end,
+          pass = function() while not is_open do hive.sleep(0.001) end end,
+        }";
+    let gate = host.spawn(Spawn::text("gate", gate).register("gate"), ()).unwrap();
+    let text = format!(
+        "local hive = require 'hive'
+        return {{ go = function() hive.send('gate', 'open') {body} end }}"
+    );
     let service = host.spawn(Spawn::text("endless", text), ()).unwrap();
-    host.send(service, "go", ()).unwrap();
-    thread::sleep(Duration::from_millis(20));
-    assert_eq!(host.shutdown().code, 0, "{body}");
+    let handle = host.shutdown_handle();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| host.call::<()>(service, "go", ()));
+        host.call::<()>(gate, "pass", ()).unwrap();
+        handle.shutdown(0);
+        call.join().unwrap().expect_err(body);
+    });
+    assert_eq!(host.wait().code, 0, "{body}");
     std::fs::read_to_string(file).unwrap_or_default()
 }
 
 #[test]
 fn who_never_ends_takes_nobodys_way_out_with_him() {
-    for body in ["hive.wait()", "hive.defer() hive.wait()", "while true do end"] {
-        assert_eq!(way_out_beside(body), "exits closed ", "{body}");
+    for body in ["hive.wait()", "answer = hive.defer()", "while true do end"] {
+        assert_eq!(way_out_beside(body, BYSTANDER), "exits closed ", "{body}");
     }
+}
+
+#[test]
+fn an_exit_handler_that_does_not_return_leaves_time_to_close_what_is_open() {
+    let endless = BYSTANDER.replace("note 'exits'", "note 'exits' hive.wait()");
+    assert_eq!(way_out_beside("hive.wait()", &endless), "exits closed ");
+}
+
+#[test]
+fn an_abort_cuts_a_shutdown_short_that_is_under_way() {
+    let text = "local hive = require 'hive'
+        hive.fork(hive.call, hive.self(), 'wait')
+        hive.fork(function() hive.shutdown(0) hive.sleep(0.05) require('skynet').abort() end)
+        return { wait = function() hive.wait() end }";
+    let host = builder().grace(Duration::from_secs(60)).build().unwrap();
+    let (finish, elapsed) = took(|| host.run(Spawn::text("main", text), ()).unwrap());
+    assert_eq!(finish.code, 0);
+    assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
 }
 
 #[test]

@@ -71,7 +71,10 @@ impl Turn<'_, '_> {
         let Ok(key) = self.state.tasks.borrow_mut().insert(task, usize::MAX) else { return false };
         self.state.exit.set(ExitStage::Running);
         self.state.ready.borrow_mut().push_back(key);
-        if let Err(fault) = self.state.arm(EXIT_GRACE, Alarm::ExitOverdue) {
+        // At the end of the host its stages say how long it may take.
+        if !self.state.preparing.get()
+            && let Err(fault) = self.state.arm(EXIT_GRACE, Alarm::ExitOverdue)
+        {
             let what = "the exit handler runs without a time limit: arming it";
             self.log_failure(what, RequestId::NONE, &fault);
         }
@@ -87,11 +90,25 @@ impl Turn<'_, '_> {
 
     pub(super) fn exit_overdue(&mut self) {
         if self.state.exit.get() == ExitStage::Running {
-            let text = format!("it did not return within {} s", EXIT_GRACE.as_secs());
-            let fault = Fault::new(Code::Timeout, text);
-            self.log_failure("the exit handler", RequestId::NONE, &fault);
-            self.exit_finished();
+            self.give_exit_up(format!("it did not return within {} s", EXIT_GRACE.as_secs()));
         }
+    }
+
+    /// The exit handler still runs. True if that is of no account any more: the host ends, and all are to close
+    /// what is open, for which the handler must not use up the time.
+    pub(super) fn is_exit_cut_short(&mut self) -> bool {
+        let is_told = matches!(*self.state.leaving.borrow(), Some(End::Shutdown));
+        let is_cut = is_told && self.state.preparing.get();
+        if is_cut {
+            self.give_exit_up("it did not return within the grace time".to_owned());
+        }
+        is_cut
+    }
+
+    fn give_exit_up(&mut self, text: String) {
+        let fault = Fault::new(Code::Timeout, text);
+        self.log_failure("the exit handler", RequestId::NONE, &fault);
+        self.exit_finished();
     }
 }
 

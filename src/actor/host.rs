@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::limits::WAIT_SECONDS_MAX;
 use super::message::{Caller, Message};
 use super::plan::Spawn;
 use super::request::{RequestId, Terms};
@@ -120,9 +121,11 @@ impl HostBuilder {
         self
     }
 
-    /// Time that services get to finish at shutdown.
+    /// Time that services get at shutdown: eight tenths for requests that are being served, one for exit handlers, one
+    /// for closing what is open.
     pub fn grace(mut self, grace: Duration) -> HostBuilder {
-        self.settings.grace = grace;
+        // No clock counts further.
+        self.settings.grace = grace.min(Duration::from_secs_f64(WAIT_SECONDS_MAX));
         self
     }
 

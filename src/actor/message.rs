@@ -11,7 +11,6 @@ use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
 use super::alarm::Alarm;
-use super::core::Core;
 use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
@@ -129,12 +128,9 @@ impl Caller {
         }
     }
 
-    /// Whether the service has not ended.
-    pub(crate) fn lives(&self, core: &Core) -> bool {
-        match &self.0 {
-            Who::Waits { service, .. } => service.obituary().is_none(),
-            Who::Sends(address) => core.service(*address).is_ok(),
-        }
+    /// Whether a service waits that has not ended.
+    pub(crate) fn still_waits(&self) -> bool {
+        matches!(&self.0, Who::Waits { service, .. } if service.obituary().is_none())
     }
 
     /// True if it is the service with that address, waiting under that session.

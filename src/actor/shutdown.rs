@@ -61,15 +61,18 @@ impl Shutdown {
             pause: PAUSE_MIN,
             was_quiet: false,
         };
-        let is_aborting = core.warden.is_aborting();
-        shutdown.enter(if is_aborting { Stage::Leaving } else { Stage::Draining }, core);
+        shutdown.enter(Stage::Draining, core);
         shutdown
     }
 
     /// Goes as far as it can. Returns how long to wait for more, `None` when all is over.
     pub(super) fn advance(&mut self, core: &Core) -> Option<Duration> {
+        if self.stage < Stage::Leaving && core.warden.is_aborting() {
+            self.enter(Stage::Leaving, core);
+        }
         loop {
-            let is_late = Instant::now() >= self.deadline;
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let is_late = left.is_zero();
             let (holds, next) = match self.stage {
                 Stage::Draining => (self.is_drained(core), Stage::Preparing),
                 Stage::Preparing => (each_service(core, is_prepared), Stage::Leaving),
@@ -83,7 +86,7 @@ impl Shutdown {
             };
             if !holds && !is_late {
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
-                return Some(self.pause);
+                return Some(self.pause.min(left));
             }
             self.enter(next, core);
         }

@@ -476,8 +476,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         }
         match self.state.exit.get() {
             ExitStage::Not => self.begin_exit(),
-            ExitStage::Running => {}
-            ExitStage::Done => self.over = Some(self.gone()),
+            ExitStage::Running if !self.is_exit_cut_short() => {}
+            ExitStage::Running | ExitStage::Done => self.over = Some(self.gone()),
         }
     }
 

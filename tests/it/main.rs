@@ -23,4 +23,5 @@ mod shm_repair;
 mod shm_terminal;
 mod signals;
 mod skynet;
+mod skynet_log;
 mod support;

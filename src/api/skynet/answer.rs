@@ -98,8 +98,7 @@ impl Response {
     /// Whether somebody waits for it.
     fn is_awaited(&self) -> bool {
         let caller = self.caller.take();
-        let core = self.service.core();
-        let is_awaited = caller.as_ref().is_some_and(|caller| caller.lives(core));
+        let is_awaited = caller.as_ref().is_some_and(Caller::still_waits);
         self.caller.set(caller);
         is_awaited
     }

@@ -134,7 +134,7 @@ fn launch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "launch")?;
     let text = stack.check_str(1)?.trim().to_owned();
-    let (kind, rest) = text.split_once(' ').unwrap_or((&text, ""));
+    let (kind, rest) = text.split_once(is_space).unwrap_or((&text, ""));
     if kind != "snlua" {
         return Err(Raise::argument(
             1,

@@ -1,0 +1,218 @@
+//! What programs written for skynet leave behind: the log, a service that takes it over, recorded messages.
+
+use crate::skynet::{SKYNET, scratch};
+use crate::support::Running;
+
+#[test]
+fn log_lines_and_errors_of_handlers_are_in_the_log() {
+    let main = "skynet.start(function()
+          skynet.error('a line', 1, true)
+          skynet.dispatch('lua', function() error 'unseen' end)
+          print((pcall(skynet.call, skynet.self(), 'lua')))
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_log", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "false\n");
+    assert!(ended.stderr.contains("main:00000002 a line 1 true"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("unseen\nstack traceback"), "{}", ended.stderr);
+}
+
+#[test]
+fn messages_of_a_service_are_recorded_in_the_folder_of_the_configuration() {
+    let main = "if ... then
+          skynet.start(function()
+            skynet.dispatch('lua', function(session) if session > 0 then skynet.retpack() end end)
+          end)
+        else
+          skynet.start(function()
+            local core = require 'skynet.core'
+            local echo = skynet.newservice('main', 'echo')
+            core.command('LOGON', skynet.address(echo))
+            skynet.send(echo, 'lua', 'seen')
+            skynet.call(echo, 'lua')
+            skynet.call(echo, 'debug', 'LOGOFF')
+            skynet.call(echo, 'lua', 'unseen')
+            print(skynet.address(echo):sub(2), skynet.address(skynet.self()))
+            skynet.abort()
+          end)
+        end";
+    let scratch = scratch("skynet_record", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogpath = './records'\n");
+    std::fs::create_dir(scratch.path("records")).unwrap();
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stderr, "");
+    let (echo, main) = ended.stdout.trim_end().split_once('\t').unwrap();
+    let record = std::fs::read_to_string(scratch.path(&format!("records/{echo}.log"))).unwrap();
+    let lines: Vec<&str> = record.lines().collect();
+    assert_eq!(lines.len(), 5, "{record}");
+    assert!(lines[0].starts_with("open time: "), "{record}");
+    assert!(lines[1].starts_with(&format!("{main} 10 0 ")), "{record}");
+    assert!(lines[1].ends_with(&hex("seen")), "{record}");
+    assert!(lines[2].starts_with(&format!("{main} 10 ")), "{record}");
+    assert!(lines[3].starts_with(&format!("{main} 9 ")), "{record}");
+    assert!(lines[4].starts_with("close time: "), "{record}");
+}
+
+/// The bytes of a text as digits.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_service_that_is_launched_with_a_log_is_recorded_from_its_start() {
+    let main = "if ... then
+          skynet.start(function()
+            skynet.dispatch('lua', function(session) if session > 0 then skynet.retpack() end end)
+          end)
+        else
+          skynet.start(function()
+            local echo = skynet.call('.launcher', 'lua', 'LOGLAUNCH', 'snlua', 'main', 'echo')
+            skynet.call(echo, 'lua', 'seen')
+            print(('%08x'):format(echo))
+            skynet.abort()
+          end)
+        end";
+    let scratch = scratch("skynet_loglaunch", main);
+    scratch.file("config", "start = 'main'\nluaservice = './?.lua'\nlogpath = './records'\n");
+    std::fs::create_dir(scratch.path("records")).unwrap();
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let echo = ended.stdout.trim_end();
+    let record = std::fs::read_to_string(scratch.path(&format!("records/{echo}.log"))).unwrap();
+    assert!(record.starts_with("open time: "), "{record}");
+    assert!(record.contains(&hex("seen")), "{record}");
+}
+
+#[test]
+fn a_service_that_grows_is_named_in_the_log() {
+    let main = "skynet.start(function()
+          text = ('x'):rep(33 << 20)
+          skynet.sleep(0)
+          skynet.timeout(1, skynet.abort)
+        end)";
+    let ended = scratch("skynet_grows", main).run(["run", "main.lua"]).expect_code(0);
+    let told = "WARN main:00000002 memory warning: it uses 33.";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+}
+
+#[test]
+fn what_the_logger_is_sent_stands_in_the_log_if_no_service_takes_it() {
+    let main = "skynet.start(function()
+          skynet.register_protocol { name = 'text', id = skynet.PTYPE_TEXT, pack = tostring }
+          skynet.send('.logger', 'text', 'a line for the logger')
+          skynet.call('.logger', 'debug', 'PING')
+          skynet.error 'a line of its own'
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_own_logger", main).run(["run", "main.lua"]).expect_code(0);
+    assert!(ended.stderr.contains("[:00000002] a line for the logger"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("main:00000002 a line of its own"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_record_without_a_folder_says_so() {
+    let main = "skynet.start(function()
+          print(pcall(skynet.call, skynet.self(), 'debug', 'LOGON'))
+          skynet.call(skynet.self(), 'debug', 'LOGOFF')
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_no_record", main).run(["run", "main.lua"]).expect_code(0);
+    assert!(ended.stdout.contains("logpath"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_log_goes_to_the_file_that_the_configuration_names() {
+    let scratch = scratch("skynet_logger", "skynet.error 'to the file'\nskynet.abort()");
+    scratch.file("config", "start = 'main'\nluaservice = './?.lua'\nlogger = './host.log'\n");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stderr, "");
+    let log = std::fs::read_to_string(scratch.path("host.log")).unwrap();
+    assert!(log.contains("main:00000002 to the file"), "{log}");
+}
+
+#[test]
+fn a_service_may_take_the_log_over() {
+    let scratch = scratch(
+        "skynet_logservice",
+        "skynet.start(function()
+           skynet.error('a line', 2)
+           skynet.fork(error, 'a failing task')
+           skynet.sleep(5)
+           skynet.abort()
+         end)",
+    );
+    scratch
+        .file("config", "luaservice = './?.lua'\nlogger = 'userlog'\nlogservice = 'snlua'\n")
+        .file(
+            "userlog.lua",
+            &format!(
+                "{SKYNET}skynet.register_protocol {{
+                  name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
+                  dispatch = function(_, address, text)
+                    print(skynet.address(address), (text:match '^[^\\n]+'))
+                  end,
+                }}
+                skynet.register_protocol {{
+                  name = 'SYSTEM', id = skynet.PTYPE_SYSTEM,
+                  unpack = function(...) return ... end, dispatch = function() end,
+                }}
+                skynet.start(function() end)"
+            ),
+        );
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert_eq!(ended.stdout, ":00000003\ta line 2\n:00000003\ta task failed: a failing task\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_hangup_tells_the_service_that_has_the_log() {
+    let scratch = scratch("skynet_hangup", "skynet.start(function() print 'ready' end)");
+    scratch
+        .file("config", "luaservice = './?.lua'\nlogger = 'userlog'\nlogservice = 'snlua'\n")
+        .file(
+            "userlog.lua",
+            &format!(
+                "{SKYNET}skynet.register_protocol {{
+                  name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
+                  dispatch = function() end,
+                }}
+                skynet.register_protocol {{
+                  name = 'SYSTEM', id = skynet.PTYPE_SYSTEM,
+                  unpack = function(...) return ... end,
+                  dispatch = function()
+                    print 'begun anew'
+                    skynet.abort()
+                  end,
+                }}
+                skynet.start(function() end)"
+            ),
+        );
+    let mut running = Running::start(scratch.moonhive(["run", "--compat", "skynet", "config"]));
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    let ended = running.wait().expect_code(0);
+    assert!(ended.stdout.contains("begun anew"), "{}", ended.stdout);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_hangup_opens_the_log_file_anew() {
+    let main = "skynet.start(function()
+          local function is_there(name) return (io.open(name)) ~= nil end
+          skynet.error 'before'
+          assert(os.rename('host.log', 'host.log.1'))
+          print 'ready'
+          repeat skynet.sleep(1) until is_there 'host.log'
+          skynet.error 'after'
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_hangup_file", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogger = './host.log'\n");
+    let mut running = Running::start(scratch.moonhive(["run", "--compat", "skynet", "config"]));
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    running.wait().expect_code(0);
+    let read = |name: &str| std::fs::read_to_string(scratch.path(name)).unwrap();
+    let (before, after) = (read("host.log.1"), read("host.log"));
+    assert!(before.contains("before") && !before.contains("after"), "{before}");
+    assert!(after.contains("after"), "{after}");
+}
