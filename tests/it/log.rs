@@ -50,7 +50,7 @@ fn a_message_that_nobody_handles_is_logged_with_its_sender_even_after_his_end() 
              local peer = hive.spawn 'peer'
              pcall(hive.spawn, 'brief', peer)
              hive.send(peer, 'nothing either')
-             hive.sleep(0.02)",
+             pcall(hive.call, peer, 'and this is answered last')",
         );
     // With one worker the sender has ended before the message is read.
     let ended = scratch.run(["run", "--threads", "1", "main.lua"]).expect_code(0);
