@@ -164,3 +164,30 @@ fn loops_inside_the_library() {
         assert_all(&run(way, false), &["turn_limit", "dead"], "interrupted");
     }
 }
+
+#[test]
+fn a_message_of_many_tables_takes_no_more_memory_than_its_receiver_may_use() {
+    let host = Host::builder().threads(2).build().expect("threads can be started");
+    let receiver = "return {
+        take = function() end,
+        used = function() return collectgarbage 'count' // 1 | 0 end,
+    }";
+    let receiver = Spawn::text("receiver", receiver).memory_limit_bytes(16 << 20);
+    let receiver = host.spawn(receiver.register("receiver"), ()).unwrap();
+    let sender = "local hive = require 'hive'
+        return { send = function(levels)
+          local tables = {}
+          for _ = 1, levels do tables = { tables, tables } end
+          local ok, err = pcall(hive.call, 'receiver', 'take', tables)
+          return ok, not ok and err.code or ''
+        end }";
+    let sender = host.spawn(Spawn::text("sender", sender), ()).unwrap();
+    let send = |levels: i64| host.call::<(bool, String)>(sender, "send", (levels,)).unwrap();
+    assert_eq!(send(10), (true, String::new()));
+    // Two mebibytes that announce a million tables.
+    assert_eq!(send(20), (false, "memory".to_owned()));
+    let used_kib: i64 = host.call(receiver, "used", ()).unwrap();
+    assert!(used_kib < 17 << 10, "{used_kib} KiB");
+    assert_eq!(send(10), (true, String::new()));
+    host.shutdown();
+}

@@ -14,7 +14,7 @@ use super::slots::Key;
 use super::task::{Role, Served, Stage, Task};
 use super::trace::Step;
 use super::turn::{Over, Turn};
-use crate::message::{PackError, Payload, PlainRequest};
+use crate::message::{PackError, Payload, PlainRequest, UnpackError};
 use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
 
 /// Names that begin like this are the service's own and not to be called.
@@ -302,8 +302,9 @@ impl Turn<'_, '_> {
     fn prepare(&mut self, coroutine: &Coroutine, payload: &Payload) -> Result<(i32, u32), Fault> {
         let mut stack = self.stack.in_coroutine(coroutine);
         stack.push_nil();
-        let values = stack.unpack(payload).map_err(|error| {
-            Fault::new(Code::Argument, format!("cannot read the request: {error}"))
+        let values = stack.unpack(payload).map_err(|error| match error {
+            UnpackError::Memory => no_memory(&self.state.service.label(), payload),
+            error => Fault::new(Code::Argument, format!("cannot read the request: {error}")),
         })?;
         if !stack.is_within_memory() {
             return Err(no_memory(&self.state.service.label(), payload));

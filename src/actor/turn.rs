@@ -23,7 +23,7 @@ use super::slots::Key;
 use super::state::{ExitStage, State};
 use super::task::{NEVER_MS, Stage, Wait};
 use super::trace::Step;
-use crate::message::Payload;
+use crate::message::{Payload, UnpackError};
 use crate::vm::{Coroutine, Resumed, Stack};
 
 /// How a turn ended.
@@ -283,6 +283,10 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             }
             Ok(values) => {
                 self.stack.in_coroutine(&coroutine).pop(values);
+                let fault = Box::new(no_memory(&self.state.service.label(), payload));
+                self.resume(key, coroutine, given, Some(fault));
+            }
+            Err(UnpackError::Memory) => {
                 let fault = Box::new(no_memory(&self.state.service.label(), payload));
                 self.resume(key, coroutine, given, Some(fault));
             }

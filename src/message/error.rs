@@ -169,6 +169,9 @@ pub enum UnpackError {
         /// Values that did fit.
         count: usize,
     },
+    /// The tables of the message need more memory than the VM may use.
+    #[error("not enough memory for the tables of the message")]
+    Memory,
     /// Longer than any message may be.
     #[error("the message has {size_bytes} bytes, more than {limit_bytes}")]
     Size {

@@ -54,7 +54,7 @@ pub use path::Path;
 pub use payload::{INLINE_BYTES, Payload};
 pub use plain::{PlainRequest, pack_plain};
 pub use typed::{FromPayloadError, from_payload, to_payload, to_request};
-pub use unpack::{UnpackOptions, unpack};
+pub use unpack::{HasRoom, UnpackOptions, unpack};
 
 /// Most levels of tables: a table and 32 levels within it, which programs for skynet count on.
 pub const MAX_DEPTH: usize = 33;

@@ -14,7 +14,7 @@ use moonhive_lua_sys::walk::NO_MEMORY;
 
 use super::error::PackError;
 use super::fault::{Cause, Fault};
-use super::format::{Shape, Writer};
+use super::format::{OpenTable, Shape, Writer};
 use super::handle::handle_at;
 use super::keys::KeyCache;
 use super::large::{Heap, LARGE_BYTES, buffer_of};
@@ -318,7 +318,7 @@ impl<'a> Packer<'a> {
         if elements > self.limit_bytes {
             return Err(Fault::new(Cause::Size(self.limit_bytes)));
         }
-        let table = self.writer.begin_table(elements);
+        let table = self.begin_table(elements)?;
         for element in 1..=elements {
             let value = walk.element(element);
             // SAFETY: the walk left the value in its slot.
@@ -359,7 +359,7 @@ impl<'a> Packer<'a> {
     /// # Safety
     /// Function, state and control must be the three topmost values, with room for three more.
     unsafe fn iterated(&mut self, call: ProtectedCall, depth: usize) -> Result<(), Box<Fault>> {
-        let table = self.writer.begin_table(0);
+        let table = self.begin_table(0)?;
         let mut pairs = 0;
         // SAFETY: the caller vouches for the iterator; `pairs::next` leaves a key and a value.
         unsafe {
@@ -377,6 +377,15 @@ impl<'a> Packer<'a> {
         }
         self.writer.finish_table(table, Shape { elements: 0, pairs });
         Ok(())
+    }
+
+    /// Begins a table. It counts before what is in it: one that holds the same table twice, and that one another, has
+    /// many tables and nothing else.
+    #[inline]
+    fn begin_table(&mut self, elements: usize) -> Result<OpenTable, Box<Fault>> {
+        let table = self.writer.begin_table(elements);
+        self.check_size()?;
+        Ok(table)
     }
 
     #[inline]

@@ -1,8 +1,8 @@
 //! From bytes to the Lua stack, in one pass.
 //!
 //! The bytes may come from anywhere: whatever they hold, the outcome is values or an error, in
-//! memory proportional to their length (a table takes at most about 24 times the bytes that
-//! announce it). Only raw writes into fresh tables happen here. Creating tables and strings may run
+//! memory proportional to their length (a table takes at most about 56 times the bytes that
+//! announce it, and that is asked for ahead). Only raw writes into fresh tables happen here. Creating tables and strings may run
 //! finalizers; they cannot reach what is being built. Nothing here owns memory while Lua is called.
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -23,6 +23,12 @@ use super::rows::{MODELS, Model};
 
 /// Stack slots that one level of nesting uses: the table, a key, its value, and one to spare.
 const SLOTS_PER_LEVEL: c_int = 4;
+/// So many values of a table need memory that is worth asking for, and so many tables together.
+const ASKED_VALUES: usize = 256;
+const ASKED_TABLES: u32 = 256;
+/// Bytes of a value in a table, and of a table itself, at least.
+const VALUE_BYTES: usize = 9;
+const TABLE_BYTES: usize = 56;
 /// Elements of lists that are made the short way.
 const SHORT_ARRAY: usize = 1024;
 
@@ -35,7 +41,13 @@ pub struct UnpackOptions {
     pub foreign: bool,
     /// Leave to let large strings lie in the buffers of the payload; without it they are copied.
     pub heap: Option<Heap>,
+    /// Whether the VM may use so many bytes more. Asked before large tables and many of them are made, in a VM that is
+    /// refused no memory meanwhile: a few bytes announce a table.
+    pub has_room: Option<HasRoom>,
 }
+
+/// See [`UnpackOptions::has_room`]. The state is the one that is unpacked into.
+pub type HasRoom = unsafe fn(state: *mut lua_State, size_bytes: usize) -> bool;
 
 /// Pushes the values of a payload and returns how many there are. After an error the stack is as it
 /// was.
@@ -64,7 +76,8 @@ pub unsafe fn unpack<'a>(
     unsafe {
         let base = quick::gettop(state);
         let models = [Model::NONE; MODELS];
-        let mut unpacker = Unpacker { state, reader, base, keys_seen: 0, models, options };
+        let mut unpacker =
+            Unpacker { state, reader, base, keys_seen: 0, models, tables: 0, options };
         let result = unpacker.values();
         if result.is_err() {
             lua::lua_settop(state, base);
@@ -82,6 +95,8 @@ pub(super) struct Unpacker<'a> {
     /// String keys met so far, up to the number that must be remembered.
     pub(super) keys_seen: usize,
     pub(super) models: [Model; MODELS],
+    /// Tables that were begun.
+    tables: u32,
     options: &'a UnpackOptions,
 }
 
@@ -236,6 +251,7 @@ impl Unpacker<'_> {
         // SAFETY: room is made first. The counts fit: the reader checked them against the bytes,
         // and those against `MAX_PAYLOAD_BYTES`.
         unsafe {
+            self.ask_for_memory(shape)?;
             self.reserve_stack(SLOTS_PER_LEVEL)?;
             if let Some(first) = self.first_key_of_row(shape) {
                 return self.row(first, shape.pairs, owed, depth + 1);
@@ -264,6 +280,23 @@ impl Unpacker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Fails if there is no memory for a large table, or for some hundred of any size.
+    ///
+    /// # Safety
+    /// The state must be valid.
+    #[inline]
+    unsafe fn ask_for_memory(&mut self, shape: Shape) -> Result<(), UnpackError> {
+        self.tables = self.tables.wrapping_add(1);
+        let values = shape.values();
+        if values < ASKED_VALUES && !self.tables.is_multiple_of(ASKED_TABLES) {
+            return Ok(());
+        }
+        let Some(has_room) = self.options.has_room else { return Ok(()) };
+        let size_bytes = values * VALUE_BYTES + ASKED_TABLES as usize * TABLE_BYTES;
+        // SAFETY: by contract.
+        if unsafe { has_room(self.state, size_bytes) } { Ok(()) } else { Err(UnpackError::Memory) }
     }
 
     /// Reads a key and a value into the table at `table`. `owed` values follow them.

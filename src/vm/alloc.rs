@@ -89,6 +89,11 @@ impl Memory {
         self.suspended.replace(suspended)
     }
 
+    /// True if the VM may use so many bytes more.
+    pub(super) fn has_room(&self, size_bytes: usize) -> bool {
+        usize::try_from(self.left_bytes.get()).is_ok_and(|left| size_bytes <= left)
+    }
+
     /// True if the VM uses more than it may (only possible after a suspension).
     #[inline]
     pub(super) fn is_over_limit(&self) -> bool {

@@ -9,8 +9,8 @@ use super::context::Context;
 use super::read::Kind;
 use super::stack::Stack;
 use crate::message::{
-    PackError, PackOptions, Payload, PlainRequest, ProtectedCall, UnpackError, UnpackOptions,
-    pack_long, pack_plain, unpack,
+    HasRoom, PackError, PackOptions, Payload, PlainRequest, ProtectedCall, UnpackError,
+    UnpackOptions, pack_long, pack_plain, unpack,
 };
 
 impl Stack<'_> {
@@ -104,10 +104,19 @@ impl Stack<'_> {
     /// [`UnpackError`]; the stack is then as it was.
     pub fn unpack(&mut self, payload: &Payload) -> Result<c_int, UnpackError> {
         self.forget_room();
-        let options = UnpackOptions { heap: Some(HEAP), ..UnpackOptions::default() };
+        let (heap, has_room) = (Some(HEAP), Some(has_room as HasRoom));
+        let options = UnpackOptions { heap, has_room, ..UnpackOptions::default() };
         // SAFETY: this thread runs the state, memory is not refused while a `Stack` exists, and the heap
         // is that of our VMs.
-        unsafe { unpack(self.state(), payload, &options) }
+        match unsafe { unpack(self.state(), payload, &options) } {
+            Err(UnpackError::Memory) => {
+                // There may be garbage, the first attempt included.
+                self.collect();
+                // SAFETY: as above.
+                unsafe { unpack(self.state(), payload, &options) }
+            }
+            unpacked => unpacked,
+        }
     }
 
     /// Pushes the values of bytes that another process may have written: light userdata and handles, which
@@ -117,7 +126,8 @@ impl Stack<'_> {
     /// As [`Stack::unpack`].
     pub fn unpack_foreign(&mut self, bytes: &[u8]) -> Result<c_int, UnpackError> {
         self.forget_room();
-        let options = UnpackOptions { foreign: true, ..UnpackOptions::default() };
+        let has_room = Some(has_room as HasRoom);
+        let options = UnpackOptions { foreign: true, has_room, ..UnpackOptions::default() };
         // SAFETY: as in `unpack`.
         unsafe { unpack(self.state(), bytes, &options) }
     }
@@ -144,9 +154,19 @@ impl Stack<'_> {
         // SAFETY: the string stays on the stack below what is pushed, so its bytes stay in place.
         let bytes = unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) };
         self.forget_room();
+        let options = UnpackOptions { has_room: Some(has_room), ..UnpackOptions::default() };
         // SAFETY: as in `unpack`.
-        unsafe { unpack(self.state(), bytes, &UnpackOptions::default()) }
+        unsafe { unpack(self.state(), bytes, &options) }
     }
+}
+
+/// Whether the VM may use so many bytes more.
+///
+/// # Safety
+/// `state` is one of our VMs.
+unsafe fn has_room(state: *mut lua::lua_State, size_bytes: usize) -> bool {
+    // SAFETY: by contract.
+    unsafe { Context::of(state) }.memory.has_room(size_bytes)
 }
 
 /// Calls a metamethod outside the context, as all Lua code runs.

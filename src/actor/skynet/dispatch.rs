@@ -10,7 +10,7 @@ use crate::actor::slots::Key;
 use crate::actor::state::State;
 use crate::actor::task::{Role, Served, Task};
 use crate::actor::turn::Turn;
-use crate::message::{Payload, PlainRequest};
+use crate::message::{Payload, PlainRequest, UnpackError};
 use crate::vm::{Coroutine, Reference, Stack};
 
 /// Where a dispatched coroutine has the first value of its message: above the handler, the session and
@@ -311,8 +311,9 @@ fn read(
     is_owned: bool,
 ) -> Result<(), Fault> {
     match reading {
-        Reading::Values => stack.unpack(payload).map(drop).map_err(|error| {
-            Fault::new(Code::Argument, format!("cannot read the message: {error}"))
+        Reading::Values => stack.unpack(payload).map(drop).map_err(|error| match error {
+            UnpackError::Memory => no_memory(&state.service.label(), payload),
+            error => Fault::new(Code::Argument, format!("cannot read the message: {error}")),
         }),
         Reading::Text => {
             stack.push_bytes(&payload.to_bytes());

@@ -63,6 +63,20 @@ fn nesting_ends_at_the_limit() {
 }
 
 #[test]
+fn tables_that_hold_nothing_but_tables_count() {
+    let options = PackOptions { limit_bytes: 100_000, ..PackOptions::default() };
+    let twice = |pairs: &str| {
+        format!(
+            "local t = setmetatable({{}}, {pairs}) for _ = 2, {MAX_DEPTH} do t = {{ t, t }} end return t"
+        )
+    };
+    for source in [twice("nil"), twice("{ __pairs = function() return next, {} end }")] {
+        // Whoever counted only what is in them would go on for some minutes.
+        assert!(matches!(refuse_with(&source, &options), PackError::Size { .. }), "{source}");
+    }
+}
+
+#[test]
 fn size_ends_at_the_limit() {
     let options = PackOptions { limit_bytes: 100, ..PackOptions::default() };
     let expect = |source, path: &str| {
