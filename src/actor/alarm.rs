@@ -11,6 +11,8 @@ pub(crate) enum Alarm {
     Begin(u64),
     /// The service had time enough to exit.
     ExitOverdue,
+    /// Deferred answers may have been dropped.
+    LookForDropped,
 }
 
 impl Alarm {
@@ -25,6 +27,7 @@ impl Alarm {
             Alarm::Deadline(key) => (Kind::Deadline, key),
             Alarm::Begin(key) => (Kind::Begin, key),
             Alarm::ExitOverdue => (Kind::ExitOverdue, 0),
+            Alarm::LookForDropped => (Kind::LookForDropped, 0),
         };
         let [first, second, third, fourth, fifth, sixth, seventh, _] = number.to_le_bytes();
         PackedAlarm { number: [first, second, third, fourth, fifth, sixth, seventh], kind }
@@ -44,6 +47,7 @@ enum Kind {
     Deadline,
     Begin,
     ExitOverdue,
+    LookForDropped,
 }
 
 const _: () = assert!(size_of::<Option<PackedAlarm>>() == 8);
@@ -58,6 +62,7 @@ impl PackedAlarm {
             Kind::Deadline => Alarm::Deadline(number),
             Kind::Begin => Alarm::Begin(number),
             Kind::ExitOverdue => Alarm::ExitOverdue,
+            Kind::LookForDropped => Alarm::LookForDropped,
         }
     }
 }
@@ -69,7 +74,13 @@ mod tests {
     #[test]
     fn an_alarm_survives_the_way_through_the_wheel() {
         let key = 0x12_3456_789a_bcde;
-        for alarm in [Alarm::Wait(key), Alarm::Deadline(key), Alarm::Begin(1), Alarm::ExitOverdue] {
+        for alarm in [
+            Alarm::Wait(key),
+            Alarm::Deadline(key),
+            Alarm::Begin(1),
+            Alarm::ExitOverdue,
+            Alarm::LookForDropped,
+        ] {
             assert_eq!(alarm.pack().unpack(), alarm);
         }
     }

@@ -48,6 +48,7 @@ mod alarm;
 mod begin;
 mod boot;
 mod core;
+mod deferred;
 mod due;
 mod end;
 mod every;

@@ -54,6 +54,8 @@ pub(crate) struct Figures {
     pub(crate) messages: AtomicU64,
     /// Requests being served, deferred answers included.
     requests: AtomicUsize,
+    /// Those of them whose answer outlives its handler. Written by its turns.
+    deferred: AtomicUsize,
     /// Coroutines and timers.
     pub(crate) tasks: AtomicUsize,
     /// How far the service has come on its way out; see [`Leaving`].
@@ -165,6 +167,20 @@ impl Figures {
     pub(crate) fn end_request(&self) {
         let requests = self.requests.load(Ordering::Relaxed);
         self.requests.store(requests.saturating_sub(1), Ordering::Release);
+    }
+
+    pub(super) fn begin_deferred(&self) {
+        self.deferred.store(self.deferred() + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn deferred(&self) -> usize {
+        self.deferred.load(Ordering::Relaxed)
+    }
+
+    /// The end of a request whose answer was deferred.
+    pub(crate) fn end_deferred(&self) {
+        self.deferred.store(self.deferred().saturating_sub(1), Ordering::Relaxed);
+        self.end_request();
     }
 
     /// Goes on to `stage`, never back.

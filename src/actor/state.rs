@@ -65,6 +65,8 @@ pub(crate) struct State {
     /// What to run, until it runs.
     pub(super) plan: Cell<Option<Box<Plan>>>,
     pub(super) exit: Cell<ExitStage>,
+    /// How long the look for dropped answers was put off that comes next.
+    pub(super) look_pause: Cell<Option<Duration>>,
     /// The exit handler runs for the end of the host, and the service serves on.
     pub(super) preparing: Cell<bool>,
     /// Interruptions of the service that its turns know about.
@@ -132,6 +134,7 @@ impl State {
             unanswered: RefCell::new(Vec::new()),
             plan: Cell::new(Some(plan)),
             exit: Cell::new(ExitStage::Not),
+            look_pause: Cell::new(None),
             preparing: Cell::new(false),
             interruptions: Cell::new(0),
             requests: Cell::new(0),

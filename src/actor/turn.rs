@@ -328,6 +328,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Alarm::Deadline(key) => self.deadline_passed(Key::from_bits(key)),
             Alarm::Begin(key) => self.begin_armed(Key::from_bits(key)),
             Alarm::ExitOverdue => self.exit_overdue(),
+            Alarm::LookForDropped => self.look_for_dropped(),
         }
     }
 

@@ -235,6 +235,11 @@ test("a deferred answer that is dropped tells the caller", function()
   match(err.message, "dropped")
 end)
 
+test("a deferred answer that is dropped tells the caller though the service rests", function()
+  local err = fails("dead", echo.forget, echo)
+  match(err.message, "dropped")
+end)
+
 test("there is nothing to defer outside of a request", function()
   fails("argument", hive.defer)
 end)

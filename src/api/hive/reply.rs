@@ -34,7 +34,7 @@ impl Userdata for Reply {
 impl Reply {
     fn take(&self) -> Option<Caller> {
         let caller = self.caller.take()?;
-        self.service.figures.end_request();
+        self.service.figures.end_deferred();
         Some(caller)
     }
 
@@ -61,6 +61,7 @@ fn defer(stack: &mut Stack<'_>) -> NativeResult {
     match state.defer() {
         Ok(caller) => {
             let (caller, service) = (Cell::new(Some(caller)), state.service.clone());
+            state.note_deferred();
             stack.push_userdata(Reply { caller, service });
             Ok(Outcome::Return(1))
         }

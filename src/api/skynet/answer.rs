@@ -91,7 +91,7 @@ impl Userdata for Response {
 impl Response {
     fn take(&self) -> Option<Caller> {
         let caller = self.caller.take()?;
-        self.service.figures.end_request();
+        self.service.figures.end_deferred();
         Some(caller)
     }
 
@@ -126,6 +126,7 @@ fn response(stack: &mut Stack<'_>) -> NativeResult {
     match state.take_owed() {
         Owed::Answer(caller) => {
             let (caller, service) = (Cell::new(Some(caller)), state.service.clone());
+            state.note_deferred();
             stack.push_userdata(Response { caller, service, open: state.open_answer() });
             stack.insert(1);
             stack.push_native_with(Native::new(respond), 2);

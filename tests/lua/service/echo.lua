@@ -65,6 +65,9 @@ local handlers = {
   fail_held = function(err)
     return held:error(err)
   end,
+  forget = function()
+    hive.defer()
+  end,
   drop = function()
     held = nil
     collectgarbage()
