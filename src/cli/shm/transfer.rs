@@ -31,7 +31,8 @@ elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 
 in key_hex and value_hex. What others change meanwhile is dumped as it is when its turn comes.
 
 A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
-dump that fails leaves the former one. It is readable by its owner alone, or by whom the former one was.
+dump that fails leaves the former one. It is yours, and readable by you alone, or with group and
+permissions of the former one.
 What is no file, like /dev/stdout or a named pipe, is written to as it is.";
 
 /// A path that is not opened: it is what there is already.

@@ -2,9 +2,9 @@
 //! knows such files, so that nothing is left of it, whoever dies; elsewhere one that is taken away again.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,11 @@ use crate::segment::link;
 
 /// Permissions of a file that was not there before: values may be secrets.
 const MODE: u32 = 0o600;
+
+/// Permissions that are taken over, without those to run as somebody else; of a file whose group is not ours to give
+/// only those of the owner.
+const KEPT_MODE: u32 = 0o777;
+const OWNERS_MODE: u32 = 0o700;
 
 /// A file that is not whole yet.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ pub struct Draft<'p> {
 }
 
 impl<'p> Draft<'p> {
-    /// Begins a file, with owner and permissions of the one that is there.
+    /// Begins a file of this user, with group and permissions of the one that is there.
     ///
     /// # Errors
     /// What the system refused.
@@ -45,11 +50,16 @@ impl<'p> Draft<'p> {
         Ok(draft)
     }
 
+    /// The file stays ours: whoever owned the former one could read in the new one what he was never given.
     fn take_after(&self) -> io::Result<()> {
-        let Ok(there) = fs::metadata(self.path) else { return Ok(()) };
-        // Only root can give a file away; whoever may not keeps it for himself.
-        let _ = fchown(&self.file, Some(there.uid()), Some(there.gid()));
-        self.file.set_permissions(there.permissions())
+        let there = match fs::metadata(self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            there => there?,
+        };
+        let has_group = self.file.metadata()?.gid() == there.gid()
+            || fchown(&self.file, None, Some(there.gid())).is_ok();
+        let kept = if has_group { KEPT_MODE } else { OWNERS_MODE };
+        self.file.set_permissions(Permissions::from_mode(there.mode() & kept))
     }
 
     /// What is written to.
@@ -105,31 +115,31 @@ fn named(path: &Path) -> io::Result<File> {
 #[cfg(all(test, not(miri)))]
 mod tests {
     use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
 
+    use super::super::scratch::{Folder, NOBODY, as_nobody, give_away};
     use super::*;
 
     fn mode_of(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o777
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
     /// Takes the place of a file in a folder of its own, once in vain, by drafts that are begun so.
     fn verify(what: &str, begin: fn(&Path) -> Option<File>) {
-        let folder = std::env::temp_dir().join(format!("shm-{}-{what}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        let path = folder.join("file");
+        let folder = Folder::new(what);
+        let path = folder.at("file");
         for (text, mode) in [("first", 0o600), ("second", 0o640)] {
-            let draft = Draft::of(&path, begin(&folder)).unwrap();
+            let draft = Draft::of(&path, begin(&folder.0)).unwrap();
             draft.file().write_all(text.as_bytes()).unwrap();
             draft.finish().unwrap();
             assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode_of(&path)), (text, mode));
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            set_mode(&path, 0o640);
         }
-        drop(Draft::of(&path, begin(&folder)).unwrap());
-        let names: Vec<_> =
-            fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(names, ["file"]);
+        drop(Draft::of(&path, begin(&folder.0)).unwrap());
+        assert_eq!(folder.names(), ["file"]);
     }
 
     #[test]
@@ -140,5 +150,43 @@ mod tests {
     #[test]
     fn so_does_one_where_no_file_is_without_a_name() {
         verify("named-draft", |_| None);
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_replaced_by_one_of_ours_for_its_group() {
+        let folder = Folder::new("draft-owner");
+        let path = folder.at("file");
+        fs::write(&path, "former").unwrap();
+        if !give_away(&path) {
+            return;
+        }
+        set_mode(&path, 0o6640);
+        Draft::begin(&path).unwrap().finish().unwrap();
+        let there = fs::metadata(&path).unwrap();
+        assert_eq!((there.uid(), there.gid(), mode_of(&path)), (0, NOBODY, 0o640));
+    }
+
+    #[test]
+    fn a_group_that_is_not_ours_to_give_gets_no_permissions() {
+        let folder = Folder::new("draft-group");
+        let path = folder.at("file");
+        fs::write(&path, "former").unwrap();
+        if !give_away(&path) {
+            return;
+        }
+        set_mode(&path, 0o664);
+        set_mode(&folder.0, 0o777);
+        as_nobody(|| Draft::begin(&path).unwrap().finish().unwrap());
+        let there = fs::metadata(&path).unwrap();
+        assert_eq!((there.uid(), there.gid(), mode_of(&path)), (NOBODY, 0, 0o600));
+    }
+
+    #[test]
+    fn what_hides_the_former_file_is_told() {
+        let folder = Folder::new("draft-hidden");
+        std::os::unix::fs::symlink("circle", folder.at("circle")).unwrap();
+        let error = Draft::begin(&folder.at("circle")).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+        assert_eq!(folder.names(), ["circle"]);
     }
 }

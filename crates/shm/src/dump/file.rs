@@ -130,34 +130,11 @@ fn read_file(
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use std::ffi::OsString;
     use std::fs;
-    use std::path::PathBuf;
 
+    use super::super::scratch::Folder;
     use super::*;
     use crate::{Error, Options, OwnedValue, SetOptions};
-
-    /// A folder that goes away.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(test: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("shm-{}-{test}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            Folder(path)
-        }
-
-        fn names(&self) -> Vec<OsString> {
-            let files = fs::read_dir(&self.0).unwrap();
-            files.map(|file| file.unwrap().file_name()).collect()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn dictionary() -> Dictionary {
         Dictionary::create_unnamed("saved", &Options::new(64 << 10)).unwrap()

@@ -3,15 +3,20 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 /// Links that lead to one another before they count as a circle, as in the kernel.
 const LINKS_MOST: u32 = 40;
 
 /// Where open descriptors have paths; `/dev/stdout` leads there.
 const DESCRIPTORS: &str = "/proc";
+
+/// The mode of a folder in which everybody may make names and only their owners remove them, such as `/tmp`.
+const FOR_EVERYBODY: u32 = 0o1002;
 
 /// Where a dump goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +31,7 @@ impl Place {
     /// What a path leads to.
     ///
     /// # Errors
-    /// What the system says of the folder; too many links.
+    /// What the system says of the folder; too many links, or one that somebody else may have laid as a trap.
     pub fn of(path: &Path) -> io::Result<Place> {
         if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Ok(Place::Stream);
@@ -39,12 +44,28 @@ impl Place {
                 return Ok(Place::Stream);
             }
             match fs::read_link(&path) {
-                Ok(link) => path = folder.join(link),
+                Ok(link) => {
+                    check_link(&path, folder)?;
+                    path = folder.join(link);
+                }
                 Err(_) => return Ok(Place::File(path)),
             }
         }
         Err(Errno::LOOP.into())
     }
+}
+
+/// Refuses a link that the kernel would not follow either (`fs.protected_symlinks`): where everybody may make links, one
+/// of another user can lead to a file of ours that he wants to have replaced.
+fn check_link(path: &Path, folder: &Path) -> io::Result<()> {
+    let (link, there) = (fs::symlink_metadata(path)?, fs::metadata(folder)?);
+    let is_trusted = [geteuid().as_raw(), there.uid()].contains(&link.uid());
+    if is_trusted || there.mode() & FOR_EVERYBODY != FOR_EVERYBODY {
+        return Ok(());
+    }
+    let (path, owner) = (path.display(), link.uid());
+    let reason = format!("{path} is a link of user {owner} in a folder for everybody");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
 }
 
 /// The folder that a path names something in.
@@ -55,26 +76,46 @@ pub fn folder_of(path: &Path) -> &Path {
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    use super::super::scratch::{Folder, give_away};
     use super::*;
 
     #[test]
     fn links_are_followed_to_the_file_that_is_there_or_is_to_be_made() {
-        let folder = std::env::temp_dir().join(format!("shm-{}-links", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        let at = |name: &str| folder.join(name);
+        let folder = Folder::new("links");
+        let at = |name: &str| folder.at(name);
         symlink("second", at("first")).unwrap();
         symlink(at("third"), at("second")).unwrap();
         symlink("circle", at("circle")).unwrap();
         let found = ["first", "third", "circle"].map(|name| Place::of(&at(name)));
         let absent = Place::of(&at("absent/file"));
-        fs::remove_dir_all(&folder).unwrap();
         let [first, third, circle] = found;
         assert_eq!(first.unwrap(), Place::File(at("third")));
         assert_eq!(third.unwrap(), Place::File(at("third")));
         assert_eq!(circle.unwrap_err().raw_os_error(), Some(Errno::LOOP.raw_os_error()));
         assert_eq!(absent.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_link_of_another_user_in_a_folder_for_everybody_is_not_followed() {
+        let folder = Folder::new("trap");
+        let (link, mode) = (folder.at("link"), |mode| fs::Permissions::from_mode(mode));
+        symlink("file", &link).unwrap();
+        fs::set_permissions(&folder.0, mode(0o1777)).unwrap();
+        assert_eq!(Place::of(&link).unwrap(), Place::File(folder.at("file")), "ours");
+        if !give_away(&link) {
+            return;
+        }
+        let error = Place::of(&link).unwrap_err();
+        let reason = "is a link of user 65534 in a folder for everybody";
+        assert_eq!(error.to_string(), format!("{} {reason}", link.display()));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        fs::set_permissions(&folder.0, mode(0o755)).unwrap();
+        assert_eq!(Place::of(&link).unwrap(), Place::File(folder.at("file")), "not for everybody");
+        fs::set_permissions(&folder.0, mode(0o1777)).unwrap();
+        give_away(&folder.0);
+        assert_eq!(Place::of(&link).unwrap(), Place::File(folder.at("file")), "of the owner");
     }
 
     #[test]
