@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
@@ -192,9 +192,26 @@ fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
     for file in ["/dev/stdout", "/dev/fd/1"] {
         let mut dump = scratch.moonhive(["shm", "dump", name.as_str(), "-o", file]);
         assert!(dump.stdout(out.try_clone().unwrap()).status().unwrap().success());
+        out.write_all(b"after\n").unwrap();
     }
     let written = fs::read_to_string(scratch.path("out.txt")).unwrap();
-    assert_eq!(written, format!("before\n{plain}{plain}"));
+    assert_eq!(written, format!("before\n{plain}after\n{plain}after\n"));
+}
+
+#[test]
+fn a_service_that_saves_to_its_output_loses_nothing_that_is_printed_there() {
+    let scratch = Scratch::new("shm_save_output");
+    let name = made(&scratch, "save-output");
+    let plain = scratch.run(["shm", "dump", name.as_str()]).expect_code(0).stdout;
+    scratch.file(
+        "main.lua",
+        "print 'before' require('shared').open((...)):save '/dev/stdout' print 'after'",
+    );
+    let out = fs::File::create(scratch.path("out.txt")).unwrap();
+    let mut run = scratch.moonhive(["run", "main.lua", name.as_str()]);
+    assert!(run.stdout(out).status().unwrap().success());
+    let written = fs::read_to_string(scratch.path("out.txt")).unwrap();
+    assert_eq!(written, format!("before\n{plain}after\n"));
 }
 
 #[test]

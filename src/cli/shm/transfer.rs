@@ -33,10 +33,8 @@ in key_hex and value_hex. What others change meanwhile is dumped as it is when i
 A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
 dump that fails leaves the former one. It is yours, and readable by you alone, or with group and
 permissions of the former one.
-What is no file, like /dev/stdout or a named pipe, is written to as it is.";
-
-/// A path that is not opened: it is what there is already.
-const STDOUT: &str = "/dev/stdout";
+What is no file, like a named pipe, is written to as it is, and so are open descriptors (/dev/stdout,
+/dev/fd/3), wherever they lead.";
 
 /// Write all entries as lines of JSON
 #[derive(Debug, Args)]
@@ -55,8 +53,6 @@ impl Dump {
         let dictionary = open(&self.name)?;
         match &self.output {
             None => dump(&dictionary, io::stdout().lock()),
-            // Opened anew, it would not go on where others have written, or will, into the same file.
-            Some(path) if path == Path::new(STDOUT) => dump(&dictionary, io::stdout().lock()),
             Some(path) => dump_to_file(&dictionary, path),
         }
     }

@@ -7,7 +7,7 @@ use std::io::{BufReader, BufWriter, Seek as _};
 use std::path::Path;
 
 use super::draft::Draft;
-use super::place::Place;
+use super::place::{Place, duplicate};
 use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
 use crate::Dictionary;
 
@@ -16,7 +16,7 @@ impl Dictionary {
     /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers: each as it is
     /// when its turn comes. Returns how many they were. The file takes the place of the one that is there, to which
     /// links are followed, once it is whole and on the disk. What is no file, such as a pipe or a device, is
-    /// written to as it is.
+    /// written to as it is, and so is an open descriptor (`/dev/stdout`, `/dev/fd/3`), wherever it leads.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions};
@@ -73,10 +73,14 @@ fn write_file(
 ) -> Result<u64, DumpError> {
     match Place::of(path)? {
         Place::File(path) => replace_file(dictionary, tables, &path, goes_on),
+        Place::Descriptor(number) => {
+            let file = File::from(duplicate(number)?);
+            write_entries(dictionary, tables, BufWriter::new(file), goes_on)
+        }
         Place::Stream => {
-            // What a redirected descriptor has written before stays.
-            let stream = OpenOptions::new().append(true).open(path)?;
-            write_entries(dictionary, tables, BufWriter::new(stream), goes_on)
+            // Somebody else may have a file open so: what he has written stays.
+            let file = OpenOptions::new().append(true).open(path)?;
+            write_entries(dictionary, tables, BufWriter::new(file), goes_on)
         }
     }
 }
@@ -131,6 +135,7 @@ fn read_file(
 #[cfg(all(test, not(miri)))]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
 
     use super::super::scratch::Folder;
     use super::*;
@@ -192,6 +197,24 @@ mod tests {
         assert!(from.save(&folder.0).is_err(), "a folder");
         assert_eq!(from.save("/dev/null").unwrap(), 1);
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn an_open_descriptor_goes_on_where_others_have_written_and_will() {
+        let (folder, from) = (Folder::new("descriptor"), dictionary());
+        from.set("key", 1.into(), SetOptions::default()).unwrap();
+        let path = folder.at("out.txt");
+        let mut file = File::create(&path).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+        for folder in ["/dev/fd", "/proc/self/fd"] {
+            file.write_all(b"before\n").unwrap();
+            assert_eq!(from.save(format!("{folder}/{number}")).unwrap(), 1);
+            file.write_all(b"after\n").unwrap();
+        }
+        let dump = "{\"key\":\"key\",\"type\":\"integer\",\"value\":1}\n";
+        let expected = format!("before\n{dump}after\n").repeat(2);
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(folder.names(), ["out.txt"]);
     }
 
     #[test]
