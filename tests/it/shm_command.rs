@@ -174,6 +174,35 @@ fn a_dump_that_finds_no_room_leaves_the_former_one_and_nothing_beside_it() {
 }
 
 #[test]
+fn a_file_that_something_is_mounted_on_is_written_in_place() {
+    let scratch = Scratch::new("shm_dump_mounted");
+    let name = made(&scratch, "dump-mounted");
+    let plain = scratch.run(["shm", "dump", name.as_str()]).expect_code(0).stdout;
+    fs::create_dir(scratch.path("dumps")).unwrap();
+    scratch.file("outer.jsonl", "former\n").file("dumps/inner.jsonl", "hidden\n");
+    // A mount that goes with the process.
+    let mount =
+        ["--mount", "sh", "-c", "mount --bind outer.jsonl dumps/inner.jsonl && exec \"$@\""];
+    let unshare = |words: &[&OsStr]| {
+        let mut command = Command::new("unshare");
+        command.args(mount).arg("sh").args(words).current_dir(scratch.path("."));
+        command
+    };
+    if !unshare(&["true".as_ref()]).output().is_ok_and(|ended| ended.status.success()) {
+        // Even a machine that has all tools may let nobody mount.
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED a dump to a mounted file: only root can mount");
+        return;
+    }
+    let inner = scratch.moonhive(["shm", "dump", name.as_str(), "-o", "dumps/inner.jsonl"]);
+    let words: Vec<&OsStr> = [inner.get_program()].into_iter().chain(inner.get_args()).collect();
+    Running::start(unshare(&words)).wait().expect_code(0);
+    let read = |file| fs::read_to_string(scratch.path(file)).unwrap();
+    assert_eq!((read("outer.jsonl"), read("dumps/inner.jsonl")), (plain, "hidden\n".to_owned()));
+    assert_eq!(fs::read_dir(scratch.path("dumps")).unwrap().count(), 1);
+}
+
+#[test]
 fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
     let scratch = Scratch::new("shm_dump_stream");
     let name = made(&scratch, "dump-stream");

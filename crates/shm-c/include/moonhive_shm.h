@@ -311,7 +311,8 @@ int mhshm_sync(const mhshm_dictionary *dictionary);
    a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
    Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
    there, to which links are followed, once it is whole and on the disk; what is no file, such as a pipe, is
-   written to as it is, and so is an open descriptor (/dev/stdout, /dev/fd/3). Loading: what is under the same keys is replaced, other entries
+   written to as it is, and so is an open descriptor (/dev/stdout, /dev/fd/3). A file that cannot be
+   replaced, because its folder may not be written to or something is mounted on the file, is written in place. Loading: what is under the same keys is replaced, other entries
    stay, and nothing is thrown out. `count` is how many entries were written or stored; mhshm_load writes it after a
    failure, too, when those before are stored. A file with a line that is no entry changes nothing.
    MHSHM_SYSTEM, MHSHM_BAD_DUMP (the message names file, line and field), MHSHM_NO_MEMORY, and what else a store

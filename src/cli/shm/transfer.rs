@@ -32,7 +32,8 @@ in key_hex and value_hex. What others change meanwhile is dumped as it is when i
 
 A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
 dump that fails leaves the former one. It is yours, and readable by you alone, or with group and
-permissions of the former one.
+permissions of the former one. Only a file that cannot be replaced, as its folder may not be written to
+or something is mounted on it, is written in place: a dump that fails leaves a part of it.
 What is no file, like a named pipe, is written to as it is, and so are open descriptors (/dev/stdout,
 /dev/fd/3), wherever they lead.";
 

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Seek as _};
 use std::path::Path;
 
-use super::draft::Draft;
+use super::draft::{Draft, allows_no_draft, in_place};
 use super::place::{Place, duplicate};
 use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
 use crate::Dictionary;
@@ -34,8 +34,11 @@ impl Dictionary {
     /// # }
     /// ```
     ///
+    /// A file that cannot be replaced, because its folder may not be written to or something is mounted on the file, is
+    /// written in place.
+    ///
     /// # Errors
-    /// What the system or the dictionary refused; the file is as it was.
+    /// What the system or the dictionary refused; the file is as it was, unless it was written in place.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<u64, FileError> {
         save_file(self, &Opaque, path.as_ref(), |_| true)
     }
@@ -91,9 +94,26 @@ fn replace_file(
     path: &Path,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    let draft = Draft::begin(path)?;
+    let draft = match Draft::begin(path) {
+        Err(error) if allows_no_draft(&error) => {
+            return overwrite_file(dictionary, tables, path, goes_on);
+        }
+        draft => draft?,
+    };
     let count = write_entries(dictionary, tables, BufWriter::new(draft.file()), goes_on)?;
     draft.finish()?;
+    Ok(count)
+}
+
+fn overwrite_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    let file = in_place(path)?;
+    let count = write_entries(dictionary, tables, BufWriter::new(&file), goes_on)?;
+    file.sync_all()?;
     Ok(count)
 }
 
@@ -136,8 +156,9 @@ fn read_file(
 mod tests {
     use std::fs;
     use std::io::Write as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-    use super::super::scratch::Folder;
+    use super::super::scratch::{Folder, as_nobody};
     use super::*;
     use crate::{Error, Options, OwnedValue, SetOptions};
 
@@ -163,6 +184,32 @@ mod tests {
         assert_eq!(folder.names(), ["all.jsonl"], "no draft is left");
         assert_eq!(to.load(&path).unwrap(), 1);
         assert_eq!(to.get("key").unwrap().unwrap().value, OwnedValue::Table(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_file_in_a_folder_that_is_not_ours_to_change_is_written_in_place() {
+        let (folder, from) = (Folder::new("place"), dictionary());
+        let path = folder.at("all.jsonl");
+        fs::write(&path, "former\n".repeat(100)).unwrap();
+        let mode = |mode| fs::Permissions::from_mode(mode);
+        fs::set_permissions(&path, mode(0o666)).unwrap();
+        fs::set_permissions(&folder.0, mode(0o555)).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        let (count, other) =
+            as_nobody(|| (from.save(&path).unwrap(), from.save(folder.at("other"))));
+        fs::set_permissions(&folder.0, mode(0o755)).unwrap();
+        assert_eq!((count, fs::read_to_string(&path).unwrap().as_str()), (0, ""));
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        assert_eq!(other.unwrap_err().reason.errno(), rustix::io::Errno::ACCESS.raw_os_error());
+        assert_eq!(folder.names(), ["all.jsonl"]);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_names_are() {
+        let (folder, from) = (Folder::new("long-name"), dictionary());
+        let name = "x".repeat(255);
+        assert_eq!(from.save(folder.at(&name)).unwrap(), 0);
+        assert_eq!(folder.names(), [name.as_str()]);
     }
 
     #[test]
