@@ -387,7 +387,8 @@ const WRONG: [(&str, &str); 9] = [
     ),
     (
         r#"{"key":"x","type":"table","value_hex":"ffff"}"#,
-        "`value_hex`: its bytes are no table: the message has format 255, not 1",
+        "`value_hex`: its bytes are no table: the message has format 255, not 1; \
+         `type` \"unreadable table\" loads them as they are",
     ),
     ("{}", "`key` or `key_hex` is missing"),
     (

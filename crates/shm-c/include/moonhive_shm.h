@@ -308,7 +308,9 @@ int mhshm_open_or_create_file(const char *path, const mhshm_options *options,
 int mhshm_sync(const mhshm_dictionary *dictionary);
 
 /* Writes all entries to a file, and stores those of such a file; the form is that of `moonhive shm dump` and load,
-   a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
+   a line of JSON for each entry. Versions are not kept; tables go as their bytes, and are written as of the type
+   "table" also where they are none: moonhive loads such bytes only as of the type "unreadable table". Neither
+   stops writers.
    Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
    there, to which links are followed, once it is whole and on the disk; what is no file, such as a pipe, is
    written to as it is, and so is an open descriptor (/dev/stdout, /dev/fd/3). A file that cannot be

@@ -26,8 +26,8 @@ Examples:
   moonhive shm dump sessions > sessions.jsonl
   moonhive shm dump sessions --output sessions.jsonl
 
-Each line is a JSON object: key, type (string, integer, double, boolean, nil, table or list), value or
-elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 stand in hexadecimal
+Each line is a JSON object: key, type (string, integer, double, boolean, nil, table, list, or unreadable
+table), value or elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 stand in hexadecimal
 in key_hex and value_hex. What others change meanwhile is dumped as it is when its turn comes.
 
 A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
@@ -96,6 +96,9 @@ Examples:
 A file is checked first: with a line that is no entry nothing of it is loaded, and no dictionary is
 made. What comes through a pipe is loaded as it comes; a message says how many entries were loaded
 before the load ended.
+
+A table whose bytes no service could read is refused, as a program without the codec may have saved it;
+with the type \"unreadable table\" such bytes are loaded as they are.
 
 Entries that are there are replaced, others stay. Nothing is thrown out for what is loaded: a
 dictionary that is too small ends the load.";
