@@ -156,7 +156,10 @@ fn read_file(
 mod tests {
     use std::fs;
     use std::io::Write as _;
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     use super::super::scratch::{Folder, as_nobody};
     use super::*;
@@ -164,6 +167,16 @@ mod tests {
 
     fn dictionary() -> Dictionary {
         Dictionary::create_unnamed("saved", &Options::new(64 << 10)).unwrap()
+    }
+
+    /// How long to wait for what should be there at once.
+    const WATCHDOG: Duration = Duration::from_secs(30);
+
+    /// Does something that waits for others, in a thread that is left behind if it waits in vain.
+    fn start<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(act()));
+        receiver
     }
 
     #[test]
@@ -230,20 +243,23 @@ mod tests {
     fn what_is_no_file_is_written_to_and_stays_what_it_is() {
         let (folder, from, to) = (Folder::new("stream"), dictionary(), dictionary());
         from.set("key", 1.into(), SetOptions::default()).unwrap();
-        let full = from.save("/dev/full").unwrap_err();
-        let text = "cannot write /dev/full: No space left on device (os error 28)";
-        assert_eq!(full.to_string(), text);
-        let pipe = folder.0.join("pipe");
+        let pipe = folder.at("pipe");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!(from.save(&pipe).unwrap(), 1));
-            assert_eq!(to.load(&pipe).unwrap(), 1);
-        });
+        let (from, saving, loading) = (Arc::new(from), pipe.clone(), pipe.clone());
+        let saver = from.clone();
+        let saved = start(move || saver.save(saving).unwrap());
+        let loaded = start(move || to.load(loading).unwrap());
+        assert_eq!(saved.recv_timeout(WATCHDOG), Ok(1));
+        assert_eq!(loaded.recv_timeout(WATCHDOG), Ok(1));
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
         assert_eq!(folder.names(), ["pipe"]);
         assert!(from.save(&folder.0).is_err(), "a folder");
-        assert_eq!(from.save("/dev/null").unwrap(), 1);
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        // Whoever could put a file in the place of a device would, if this went wrong.
+        let (full, null) = as_nobody(|| (from.save("/dev/full"), from.save("/dev/null")));
+        let text = "cannot write /dev/full: No space left on device (os error 28)";
+        assert_eq!(full.unwrap_err().to_string(), text);
+        assert_eq!(null.unwrap(), 1);
     }
 
     #[test]
