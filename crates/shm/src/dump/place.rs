@@ -20,6 +20,9 @@ const PROCESSES: &str = "/proc";
 /// Where open descriptors of this process have paths; `/dev/stdout` and `/dev/fd` lead there.
 const DESCRIPTORS: [&str; 2] = ["/proc/self/fd", "/proc/thread-self/fd"];
 
+/// Paths of descriptors that are known without `/proc`.
+const STANDARD: [&str; 3] = ["/dev/stdin", "/dev/stdout", "/dev/stderr"];
+
 /// Copies of descriptors come after those of standard input, output and errors, whatever of these is closed.
 const LEAST_COPY: RawFd = 3;
 
@@ -71,6 +74,9 @@ impl Place {
 
 /// The number of the descriptor of this process that a path in a folder leads to.
 fn descriptor_of(folder: &Path, path: &Path) -> Option<RawFd> {
+    if let Some(number) = STANDARD.iter().position(|known| path == Path::new(known)) {
+        return Some(number as RawFd);
+    }
     let is_own = |own: &str| fs::canonicalize(own).is_ok_and(|own| own == folder);
     DESCRIPTORS.into_iter().any(is_own).then(|| path.file_name()?.to_str()?.parse().ok())?
 }
