@@ -440,9 +440,13 @@ impl Turn<'_, '_> {
 
     /// User code yielded to the host, which has nothing to give it.
     pub(super) fn yielded(&mut self, key: Key, coroutine: Coroutine) {
-        let text = "attempt to yield from outside a coroutine\n\
-                    hint: hive.wait and hive.sleep suspend a task";
-        self.task_failed(key, Fault::new(Code::Error, text));
+        let hint = match self.state.skynet.is_started() {
+            true => "skynet.wait and skynet.sleep suspend a task",
+            false => "hive.wait and hive.sleep suspend a task",
+        };
+        let text = format!("attempt to yield from outside a coroutine\nhint: {hint}");
+        let (text, traceback) = self.stack.locate(&coroutine, &text);
+        self.task_failed(key, Fault::new(Code::Error, text).with_traceback(traceback));
         self.stack.recycle(coroutine);
     }
 

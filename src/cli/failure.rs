@@ -74,7 +74,9 @@ fn with_causes(error: &anyhow::Error) -> String {
 }
 
 fn tell_cause(told: String, cause: String) -> String {
-    if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+    // The last letters of a word may be a short cause by chance.
+    let is_told = told == cause || told.ends_with(&format!(": {cause}"));
+    if is_told { told } else { format!("{told}: {cause}") }
 }
 
 fn write_labelled(
@@ -118,5 +120,13 @@ mod tests {
             plain(&error.into()),
             "error: cannot write report.json: no room: disk is full\n"
         );
+    }
+
+    #[test]
+    fn a_cause_that_is_by_chance_the_end_of_a_word_is_told() {
+        let error = anyhow::anyhow!("not").context("cannot tie the knot");
+        assert_eq!(plain(&error.into()), "error: cannot tie the knot: not\n");
+        let error = anyhow::anyhow!("full").context("full");
+        assert_eq!(plain(&error.into()), "error: full\n");
     }
 }

@@ -24,6 +24,9 @@ use super::stack::Stack;
 /// Idle coroutines that a VM keeps; one more is left to the collector.
 const MAX_IDLE: usize = 64;
 
+/// Functions of C that may lie between some code and the yield it leads to, for messages.
+const POSITION_LEVELS: c_int = 8;
+
 /// A coroutine that the host owns. It belongs to one VM; give it back with [`Stack::recycle`] or it
 /// lives as long as the VM.
 #[derive(Debug)]
@@ -135,6 +138,18 @@ impl Stack<'_> {
             lua::LUA_YIELD => Resumed::Yielded(results),
             status => Resumed::Failed(self.autopsy(coroutine, status)),
         }
+    }
+
+    /// A text with the position in front of the Lua code that led to the suspension of a coroutine, and the
+    /// coroutine's traceback.
+    pub fn locate(&mut self, coroutine: &Coroutine, text: &str) -> (String, String) {
+        self.push_traceback_of(coroutine.state.as_ptr(), 0);
+        let traceback = self.text(-1);
+        self.pop(1);
+        let mut stack = self.in_coroutine(coroutine);
+        // Functions of C in between, such as `pcall`, have no position.
+        let position = (1..=POSITION_LEVELS).find_map(|level| stack.position(level));
+        (position.unwrap_or_default() + text, traceback)
     }
 
     /// Reads why a coroutine died, and closes it.

@@ -140,6 +140,14 @@ impl Stack<'_> {
         }
     }
 
+    /// The position of the code at a level, as messages begin with it; `None` where there is no Lua code.
+    pub(super) fn position(&mut self, level: c_int) -> Option<String> {
+        self.push_located(level, "");
+        let position = self.text(-1);
+        self.pop(1);
+        Some(position).filter(|position| !position.is_empty())
+    }
+
     /// The metatable that all structured errors of a VM share, made on first use.
     fn push_error_metatable(&mut self) {
         static KEY: u8 = 0;

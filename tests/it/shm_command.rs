@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 
@@ -174,6 +174,35 @@ fn a_dump_that_finds_no_room_leaves_the_former_one_and_nothing_beside_it() {
 }
 
 #[test]
+fn a_file_that_something_is_mounted_on_is_written_in_place() {
+    let scratch = Scratch::new("shm_dump_mounted");
+    let name = made(&scratch, "dump-mounted");
+    let plain = scratch.run(["shm", "dump", name.as_str()]).expect_code(0).stdout;
+    fs::create_dir(scratch.path("dumps")).unwrap();
+    scratch.file("outer.jsonl", "former\n").file("dumps/inner.jsonl", "hidden\n");
+    // A mount that goes with the process.
+    let mount =
+        ["--mount", "sh", "-c", "mount --bind outer.jsonl dumps/inner.jsonl && exec \"$@\""];
+    let unshare = |words: &[&OsStr]| {
+        let mut command = Command::new("unshare");
+        command.args(mount).arg("sh").args(words).current_dir(scratch.path("."));
+        command
+    };
+    if !unshare(&["true".as_ref()]).output().is_ok_and(|ended| ended.status.success()) {
+        // Even a machine that has all tools may let nobody mount.
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED a dump to a mounted file: only root can mount");
+        return;
+    }
+    let inner = scratch.moonhive(["shm", "dump", name.as_str(), "-o", "dumps/inner.jsonl"]);
+    let words: Vec<&OsStr> = [inner.get_program()].into_iter().chain(inner.get_args()).collect();
+    Running::start(unshare(&words)).wait().expect_code(0);
+    let read = |file| fs::read_to_string(scratch.path(file)).unwrap();
+    assert_eq!((read("outer.jsonl"), read("dumps/inner.jsonl")), (plain, "hidden\n".to_owned()));
+    assert_eq!(fs::read_dir(scratch.path("dumps")).unwrap().count(), 1);
+}
+
+#[test]
 fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
     let scratch = Scratch::new("shm_dump_stream");
     let name = made(&scratch, "dump-stream");
@@ -192,9 +221,26 @@ fn a_dump_into_what_is_no_file_is_written_straight_into_it() {
     for file in ["/dev/stdout", "/dev/fd/1"] {
         let mut dump = scratch.moonhive(["shm", "dump", name.as_str(), "-o", file]);
         assert!(dump.stdout(out.try_clone().unwrap()).status().unwrap().success());
+        out.write_all(b"after\n").unwrap();
     }
     let written = fs::read_to_string(scratch.path("out.txt")).unwrap();
-    assert_eq!(written, format!("before\n{plain}{plain}"));
+    assert_eq!(written, format!("before\n{plain}after\n{plain}after\n"));
+}
+
+#[test]
+fn a_service_that_saves_to_its_output_loses_nothing_that_is_printed_there() {
+    let scratch = Scratch::new("shm_save_output");
+    let name = made(&scratch, "save-output");
+    let plain = scratch.run(["shm", "dump", name.as_str()]).expect_code(0).stdout;
+    scratch.file(
+        "main.lua",
+        "print 'before' require('shared').open((...)):save '/dev/stdout' print 'after'",
+    );
+    let out = fs::File::create(scratch.path("out.txt")).unwrap();
+    let mut run = scratch.moonhive(["run", "main.lua", name.as_str()]);
+    assert!(run.stdout(out).status().unwrap().success());
+    let written = fs::read_to_string(scratch.path("out.txt")).unwrap();
+    assert_eq!(written, format!("before\n{plain}after\n"));
 }
 
 #[test]
@@ -341,7 +387,8 @@ const WRONG: [(&str, &str); 9] = [
     ),
     (
         r#"{"key":"x","type":"table","value_hex":"ffff"}"#,
-        "`value_hex`: its bytes are no table: the message has format 255, not 1",
+        "`value_hex`: its bytes are no table: the message has format 255, not 1; \
+         `type` \"unreadable table\" loads them as they are",
     ),
     ("{}", "`key` or `key_hex` is missing"),
     (

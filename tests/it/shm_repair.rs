@@ -12,6 +12,9 @@ use crate::support::{Running, Scratch};
 /// Where the lock of the first shard lies, as `docs/shm-format.md` draws it.
 const LOCK_AT: u64 = 4096 + 2048;
 
+/// A number that no process has: the kernel gives out none beyond 2^22.
+const NO_PROCESS: u32 = 999_999_999;
+
 /// Opens the dictionary and says so.
 const STAYING: &str = r#"
 local hive = require "hive"
@@ -70,6 +73,26 @@ fn a_repair_of_a_damaged_lock_waits_until_nobody_has_the_dictionary_open_and_say
     let repaired = scratch.run(["shm", "repair", name.as_str()]).expect_code(0).stdout;
     assert_eq!(repaired, "2 entries before, 2 after\n");
     assert_eq!(scratch.run(["shm", "get", name.as_str(), "user:1"]).expect_code(0).stdout, "ada\n");
+}
+
+#[test]
+fn a_repair_that_waits_in_vain_for_an_overwritten_owner_says_who_has_the_dictionary_open() {
+    let scratch = Scratch::new("shm_lock_owner");
+    let name = made(&scratch, "lock-owner");
+    scratch.file("staying.lua", STAYING);
+    let mut staying = Running::start(scratch.moonhive(["run", "staying.lua", name.as_str()]));
+    staying.wait_for_line("ada");
+    let file = File::options().write(true).open(path_of(&name)).unwrap();
+    file.write_all_at(&NO_PROCESS.to_ne_bytes(), LOCK_AT).unwrap();
+    let refused = scratch.run(["shm", "repair", name.as_str()]).expect_code(1).stderr;
+    let repair = format!("`moonhive shm repair {}`", name.as_str());
+    let who = format!("process {} has it open; {repair} makes the lock anew", staying.id());
+    assert!(refused.contains(&format!("process {NO_PROCESS}")), "{refused}");
+    assert!(refused.contains(&format!("\nhint: {who} once nobody has it open\n")), "{refused}");
+    staying.signal("KILL");
+    staying.wait();
+    let repaired = scratch.run(["shm", "repair", name.as_str()]).expect_code(0).stdout;
+    assert_eq!(repaired, "2 entries before, 2 after\n");
 }
 
 #[test]

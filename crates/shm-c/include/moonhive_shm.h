@@ -308,12 +308,18 @@ int mhshm_open_or_create_file(const char *path, const mhshm_options *options,
 int mhshm_sync(const mhshm_dictionary *dictionary);
 
 /* Writes all entries to a file, and stores those of such a file; the form is that of `moonhive shm dump` and load,
-   a line of JSON for each entry. Versions are not kept; tables go as their bytes. Neither stops writers.
+   a line of JSON for each entry. Versions are not kept; tables go as their bytes, and are written as of the type
+   "table" also where they are none: moonhive loads such bytes only as of the type "unreadable table". Neither
+   stops writers.
    Saving: each entry is written as it is when its turn comes, and the file takes the place of the one that is
-   there, to which links are followed, once it is whole and on the disk; what is no file, such as a pipe, is
-   written to as it is. Loading: what is under the same keys is replaced, other entries
-   stay, and nothing is thrown out. `count` is how many entries were written or stored; mhshm_load writes it after a
-   failure, too, when those before are stored. A file with a line that is no entry changes nothing.
+   there, to which links are followed, once it is whole and on the disk. A file that cannot be replaced, because
+   its folder may not be written to or something is mounted on the file, is written in place. What is no file,
+   such as a pipe, is written to as it is, and so is an open descriptor (/dev/stdout, /dev/fd/3): flush before
+   what stdio holds back. A pipe whose reader has left raises SIGPIPE, as by any write; a program that ignores
+   it gets MHSHM_SYSTEM.
+   Loading: what is under the same keys is replaced, other entries stay, and nothing is thrown out. `count` is how
+   many entries were written or stored; mhshm_load writes it after a failure, too, when those before are stored. A
+   file with a line that is no entry changes nothing.
    MHSHM_SYSTEM, MHSHM_BAD_DUMP (the message names file, line and field), MHSHM_NO_MEMORY, and what else a store
    fails with. Since version 3. */
 int mhshm_save(const mhshm_dictionary *dictionary, const char *path, uint64_t *count);

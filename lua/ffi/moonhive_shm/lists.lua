@@ -29,7 +29,8 @@ local library
 local methods = {}
 
 -- What a push answers that failed: false where a new list found no room even for its head, as nginx
--- answers.
+-- answers. Only the room of the whole dictionary can be asked for: where just the shard of the list
+-- is full, the answer is nil.
 local function refused(handle, name)
   local text = message()
   if

@@ -42,7 +42,8 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> Outcome {
         let dictionary = open(&self.name)?;
-        let findings = in_shards(&dictionary, "shards checked", Dictionary::check_shard)?;
+        let findings = in_shards(&dictionary, "shards checked", Dictionary::check_shard);
+        let findings = findings.map_err(|error| failed(&error))?;
         let findings: Vec<_> = findings.into_iter().flatten().collect();
         let entries = dictionary.statistics().entries;
         if self.json {
@@ -73,14 +74,14 @@ fn in_shards<T>(
     dictionary: &Dictionary,
     what: &'static str,
     act: impl Fn(&Dictionary, u32) -> Result<T, Error>,
-) -> Result<Vec<T>, Failure> {
+) -> Result<Vec<T>, Error> {
     let mut progress = Progress::new(what, dictionary.shards().into());
     let acted = (0..dictionary.shards()).map(|shard| {
         let done = act(dictionary, shard)?;
         progress.step(1);
         Ok(done)
     });
-    acted.collect::<Result<_, _>>().map_err(|error| failed(&error))
+    acted.collect()
 }
 
 const REPAIR_EXAMPLES: &str = "\
@@ -105,9 +106,13 @@ pub struct Repair {
 
 impl Repair {
     pub fn run(self) -> Outcome {
-        let dictionary = open_mended(&self.name)?;
+        let place = place(&self.name)?;
+        let is_alone =
+            Dictionary::mend_locks(&*place).map_err(|error| failed_at(&*place, &error))?;
+        let tell = |error| unrepaired(&*place, &error, is_alone);
+        let dictionary = Dictionary::open_in(&*place, &Options::default()).map_err(tell)?;
         let before = dictionary.statistics().entries;
-        in_shards(&dictionary, "shards repaired", Dictionary::repair_shard)?;
+        in_shards(&dictionary, "shards repaired", Dictionary::repair_shard).map_err(tell)?;
         let after = dictionary.statistics().entries;
         if self.json {
             return deliver_json(&json!({ "entries_before": before, "entries_after": after }));
@@ -116,14 +121,17 @@ impl Repair {
     }
 }
 
-/// Opens a dictionary whose locks may be damaged.
-fn open_mended(name: &str) -> Result<Dictionary, Failure> {
-    let place = place(name)?;
-    let is_alone = Dictionary::mend_locks(&*place).map_err(|error| failed_at(&*place, &error))?;
-    Dictionary::open_in(&*place, &Options::default()).map_err(|error| match &error {
-        Error::DamagedLock { .. } if !is_alone => failed(&error).hint(in_use(&*place)),
-        _ => failed_at(&*place, &error),
-    })
+/// Why a repair ended. A lock that something has overwritten may seem to be held, by whatever process or by none; it
+/// could be made anew if nobody else had the dictionary open.
+fn unrepaired(place: &dyn Backing, error: &Error, is_alone: bool) -> Failure {
+    match error {
+        Error::DamagedLock { .. } | Error::LockTimeout { .. } | Error::LockBroken { .. }
+            if !is_alone =>
+        {
+            failed(error).hint(in_use(place))
+        }
+        _ => failed_at(place, error),
+    }
 }
 
 /// Why a lock was not made anew, and who could let it.

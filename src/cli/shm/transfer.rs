@@ -26,16 +26,16 @@ Examples:
   moonhive shm dump sessions > sessions.jsonl
   moonhive shm dump sessions --output sessions.jsonl
 
-Each line is a JSON object: key, type (string, integer, double, boolean, nil, table or list), value or
-elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 stand in hexadecimal
+Each line is a JSON object: key, type (string, integer, double, boolean, nil, table, list, or unreadable
+table), value or elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 stand in hexadecimal
 in key_hex and value_hex. What others change meanwhile is dumped as it is when its turn comes.
 
 A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
-dump that fails leaves the former one. It is readable by its owner alone, or by whom the former one was.
-What is no file, like /dev/stdout or a named pipe, is written to as it is.";
-
-/// A path that is not opened: it is what there is already.
-const STDOUT: &str = "/dev/stdout";
+dump that fails leaves the former one. It is yours, and readable by you alone, or with group and
+permissions of the former one. Only a file that cannot be replaced, as its folder may not be written to
+or something is mounted on it, is written in place: a dump that fails leaves a part of it.
+What is no file, like a named pipe, is written to as it is, and so are open descriptors (/dev/stdout,
+/dev/fd/3), wherever they lead.";
 
 /// Write all entries as lines of JSON
 #[derive(Debug, Args)]
@@ -54,8 +54,6 @@ impl Dump {
         let dictionary = open(&self.name)?;
         match &self.output {
             None => dump(&dictionary, io::stdout().lock()),
-            // Opened anew, it would not go on where others have written, or will, into the same file.
-            Some(path) if path == Path::new(STDOUT) => dump(&dictionary, io::stdout().lock()),
             Some(path) => dump_to_file(&dictionary, path),
         }
     }
@@ -98,6 +96,9 @@ Examples:
 A file is checked first: with a line that is no entry nothing of it is loaded, and no dictionary is
 made. What comes through a pipe is loaded as it comes; a message says how many entries were loaded
 before the load ended.
+
+A table whose bytes no service could read is refused, as a program without the codec may have saved it;
+with the type \"unreadable table\" such bytes are loaded as they are.
 
 Entries that are there are replaced, others stay. Nothing is thrown out for what is loaded: a
 dictionary that is too small ends the load.";

@@ -65,6 +65,9 @@ local handlers = {
   fail_held = function(err)
     return held:error(err)
   end,
+  yield = function()
+    pcall(coroutine.yield, 1)
+  end,
   forget = function()
     hive.defer()
   end,

@@ -62,10 +62,16 @@ impl DumpError {
     pub fn errno(&self) -> i32 {
         match self {
             DumpError::Dictionary(error) | DumpError::Refused { error, .. } => error.errno(),
-            DumpError::Io(error) => error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
+            DumpError::Io(error) => error.raw_os_error().unwrap_or_else(|| errno_of(error.kind())),
             DumpError::Line { .. } | DumpError::Stopped => Errno::BADMSG.raw_os_error(),
         }
     }
+}
+
+/// The number of an error that is none of the system's.
+fn errno_of(kind: io::ErrorKind) -> i32 {
+    let errno = if kind == io::ErrorKind::PermissionDenied { Errno::ACCESS } else { Errno::IO };
+    errno.raw_os_error()
 }
 
 impl From<Error> for DumpError {

@@ -6,8 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Seek as _};
 use std::path::Path;
 
-use super::draft::Draft;
-use super::place::Place;
+use super::draft::{Draft, allows_no_draft, in_place};
+use super::place::{Place, duplicate};
 use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
 use crate::Dictionary;
 
@@ -16,7 +16,7 @@ impl Dictionary {
     /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers: each as it is
     /// when its turn comes. Returns how many they were. The file takes the place of the one that is there, to which
     /// links are followed, once it is whole and on the disk. What is no file, such as a pipe or a device, is
-    /// written to as it is.
+    /// written to as it is, and so is an open descriptor (`/dev/stdout`, `/dev/fd/3`), wherever it leads.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions};
@@ -34,8 +34,11 @@ impl Dictionary {
     /// # }
     /// ```
     ///
+    /// A file that cannot be replaced, because its folder may not be written to or something is mounted on the file, is
+    /// written in place.
+    ///
     /// # Errors
-    /// What the system or the dictionary refused; the file is as it was.
+    /// What the system or the dictionary refused; the file is as it was, unless it was written in place.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<u64, FileError> {
         save_file(self, &Opaque, path.as_ref(), |_| true)
     }
@@ -73,10 +76,14 @@ fn write_file(
 ) -> Result<u64, DumpError> {
     match Place::of(path)? {
         Place::File(path) => replace_file(dictionary, tables, &path, goes_on),
+        Place::Descriptor(number) => {
+            let file = File::from(duplicate(number)?);
+            write_entries(dictionary, tables, BufWriter::new(file), goes_on)
+        }
         Place::Stream => {
-            // What a redirected descriptor has written before stays.
-            let stream = OpenOptions::new().append(true).open(path)?;
-            write_entries(dictionary, tables, BufWriter::new(stream), goes_on)
+            // Somebody else may have a file open so: what he has written stays.
+            let file = OpenOptions::new().append(true).open(path)?;
+            write_entries(dictionary, tables, BufWriter::new(file), goes_on)
         }
     }
 }
@@ -87,9 +94,26 @@ fn replace_file(
     path: &Path,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    let draft = Draft::begin(path)?;
+    let draft = match Draft::begin(path) {
+        Err(error) if allows_no_draft(&error) => {
+            return overwrite_file(dictionary, tables, path, goes_on);
+        }
+        draft => draft?,
+    };
     let count = write_entries(dictionary, tables, BufWriter::new(draft.file()), goes_on)?;
     draft.finish()?;
+    Ok(count)
+}
+
+fn overwrite_file(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    path: &Path,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    let file = in_place(path)?;
+    let count = write_entries(dictionary, tables, BufWriter::new(&file), goes_on)?;
+    file.sync_all()?;
     Ok(count)
 }
 
@@ -130,37 +154,29 @@ fn read_file(
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use std::ffi::OsString;
     use std::fs;
-    use std::path::PathBuf;
+    use std::io::Write as _;
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
+    use super::super::scratch::{Folder, as_nobody};
     use super::*;
     use crate::{Error, Options, OwnedValue, SetOptions};
 
-    /// A folder that goes away.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(test: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("shm-{}-{test}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            Folder(path)
-        }
-
-        fn names(&self) -> Vec<OsString> {
-            let files = fs::read_dir(&self.0).unwrap();
-            files.map(|file| file.unwrap().file_name()).collect()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     fn dictionary() -> Dictionary {
         Dictionary::create_unnamed("saved", &Options::new(64 << 10)).unwrap()
+    }
+
+    /// How long to wait for what should be there at once.
+    const WATCHDOG: Duration = Duration::from_secs(30);
+
+    /// Does something that waits for others, in a thread that is left behind if it waits in vain.
+    fn start<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(act()));
+        receiver
     }
 
     #[test]
@@ -184,6 +200,32 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_a_folder_that_is_not_ours_to_change_is_written_in_place() {
+        let (folder, from) = (Folder::new("place"), dictionary());
+        let path = folder.at("all.jsonl");
+        fs::write(&path, "former\n".repeat(100)).unwrap();
+        let mode = |mode| fs::Permissions::from_mode(mode);
+        fs::set_permissions(&path, mode(0o666)).unwrap();
+        fs::set_permissions(&folder.0, mode(0o555)).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        let (count, other) =
+            as_nobody(|| (from.save(&path).unwrap(), from.save(folder.at("other"))));
+        fs::set_permissions(&folder.0, mode(0o755)).unwrap();
+        assert_eq!((count, fs::read_to_string(&path).unwrap().as_str()), (0, ""));
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        assert_eq!(other.unwrap_err().reason.errno(), rustix::io::Errno::ACCESS.raw_os_error());
+        assert_eq!(folder.names(), ["all.jsonl"]);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_names_are() {
+        let (folder, from) = (Folder::new("long-name"), dictionary());
+        let name = "x".repeat(255);
+        assert_eq!(from.save(folder.at(&name)).unwrap(), 0);
+        assert_eq!(folder.names(), [name.as_str()]);
+    }
+
+    #[test]
     fn a_link_stays_and_the_file_behind_it_is_replaced() {
         let (folder, from) = (Folder::new("link"), dictionary());
         from.set("key", 1.into(), SetOptions::default()).unwrap();
@@ -201,20 +243,41 @@ mod tests {
     fn what_is_no_file_is_written_to_and_stays_what_it_is() {
         let (folder, from, to) = (Folder::new("stream"), dictionary(), dictionary());
         from.set("key", 1.into(), SetOptions::default()).unwrap();
-        let full = from.save("/dev/full").unwrap_err();
-        let text = "cannot write /dev/full: No space left on device (os error 28)";
-        assert_eq!(full.to_string(), text);
-        let pipe = folder.0.join("pipe");
+        let pipe = folder.at("pipe");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!(from.save(&pipe).unwrap(), 1));
-            assert_eq!(to.load(&pipe).unwrap(), 1);
-        });
+        let (from, saving, loading) = (Arc::new(from), pipe.clone(), pipe.clone());
+        let saver = from.clone();
+        let saved = start(move || saver.save(saving).unwrap());
+        let loaded = start(move || to.load(loading).unwrap());
+        assert_eq!(saved.recv_timeout(WATCHDOG), Ok(1));
+        assert_eq!(loaded.recv_timeout(WATCHDOG), Ok(1));
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
         assert_eq!(folder.names(), ["pipe"]);
         assert!(from.save(&folder.0).is_err(), "a folder");
-        assert_eq!(from.save("/dev/null").unwrap(), 1);
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        // Whoever could put a file in the place of a device would, if this went wrong.
+        let (full, null) = as_nobody(|| (from.save("/dev/full"), from.save("/dev/null")));
+        let text = "cannot write /dev/full: No space left on device (os error 28)";
+        assert_eq!(full.unwrap_err().to_string(), text);
+        assert_eq!(null.unwrap(), 1);
+    }
+
+    #[test]
+    fn an_open_descriptor_goes_on_where_others_have_written_and_will() {
+        let (folder, from) = (Folder::new("descriptor"), dictionary());
+        from.set("key", 1.into(), SetOptions::default()).unwrap();
+        let path = folder.at("out.txt");
+        let mut file = File::create(&path).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+        for folder in ["/dev/fd", "/proc/self/fd"] {
+            file.write_all(b"before\n").unwrap();
+            assert_eq!(from.save(format!("{folder}/{number}")).unwrap(), 1);
+            file.write_all(b"after\n").unwrap();
+        }
+        let dump = "{\"key\":\"key\",\"type\":\"integer\",\"value\":1}\n";
+        let expected = format!("before\n{dump}after\n").repeat(2);
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(folder.names(), ["out.txt"]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ const FIELDS: [&str; 8] =
 const ELEMENT_FIELDS: [&str; 3] = ["type", "value", "value_hex"];
 
 /// What `type` may be, for messages.
-const TYPES: &str = "string, integer, double, boolean, nil, table or list";
-const ELEMENT_TYPES: &str = "string, integer, double, boolean, nil or table";
+const TYPES: &str = "string, integer, double, boolean, nil, table, list or unreadable table";
+const ELEMENT_TYPES: &str = "string, integer, double, boolean, nil, table or unreadable table";
 
 /// Letters of a value that a message shows.
 const SHOWN_LETTERS: usize = 60;
@@ -251,11 +251,13 @@ impl<'a> Fields<'a> {
         read(found).ok_or_else(|| self.wrong("value", expected, found))
     }
 
-    /// The bytes of a table; a `value` beside them is for people.
+    /// The bytes of a table; a `value` beside them is for people. A program without the codec calls bytes a table that are
+    /// none: who wants them all the same is told how.
     fn table(&self) -> Result<OwnedValue, String> {
         let bytes = self.hexadecimal("value_hex")?;
         self.tables.check(&bytes).map_err(|reason| {
-            format!("{}: its bytes are no table: {reason}", self.name("value_hex"))
+            let (field, kind) = (self.name("value_hex"), self.name("type"));
+            format!("{field}: its bytes are no table: {reason}; {kind} \"{UNREADABLE}\" loads them as they are")
         })?;
         Ok(OwnedValue::Table(bytes))
     }
@@ -353,11 +355,11 @@ mod tests {
             ),
             (
                 r#"{"key":"k","type":"list","elements":[{"type":"nil"},{"type":"list"}]}"#,
-                "`elements[1].type`: expected string, integer, double, boolean, nil or table, got \"list\"",
+                "`elements[1].type`: expected string, integer, double, boolean, nil, table or unreadable table, got \"list\"",
             ),
             (
                 r#"{"key":"k","type":"thing"}"#,
-                "`type`: expected string, integer, double, boolean, nil, table or list, got \"thing\"",
+                "`type`: expected string, integer, double, boolean, nil, table, list or unreadable table, got \"thing\"",
             ),
             (
                 r#"{"key":"k","type":"nil","elements":[]}"#,
@@ -395,8 +397,13 @@ mod tests {
         }
         let line = r#"{"key":"a","type":"table","value_hex":"ffff"}"#;
         let reason = Entry::parse(line, &Nobody).unwrap_err();
-        assert_eq!(reason, "`value_hex`: its bytes are no table: 2 bytes too many");
+        let hint = "`type` \"unreadable table\" loads them as they are";
+        let expected = format!("`value_hex`: its bytes are no table: 2 bytes too many; {hint}");
+        assert_eq!(reason, expected);
         assert!(Entry::parse(line, &Opaque).is_ok(), "to others they are bytes");
+        let entry =
+            Entry::parse(&line.replace("table", UNREADABLE), &Nobody).expect("the hint holds");
+        assert_eq!(entry.content, Content::Value(OwnedValue::Table(vec![255, 255])));
 
         let stored = OwnedValue::Table(vec![255, 255]);
         let mut object = Map::new();

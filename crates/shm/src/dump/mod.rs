@@ -14,6 +14,8 @@ pub mod form;
 mod line;
 mod load;
 mod place;
+#[cfg(all(test, not(miri)))]
+mod scratch;
 mod twice;
 
 use std::io::Write;

@@ -165,8 +165,16 @@ pub(crate) fn claim(file: &OwnedFd) -> bool {
 
 /// Gives a file without a name one that is free.
 pub(crate) fn link(file: impl AsFd, path: &Path) -> rustix::io::Result<()> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
+    rustix::fs::linkat(CWD, unnamed_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// False where a file without a name can get none: `/proc` is missing.
+pub(crate) fn can_link(file: impl AsFd) -> bool {
+    fs::exists(unnamed_path(file)).unwrap_or(false)
+}
+
+fn unnamed_path(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
 /// Copies what was ever written; the rest reads as zeros on both sides.

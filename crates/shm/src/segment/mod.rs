@@ -22,7 +22,7 @@ use rustix::io::Errno;
 
 pub use backing::Backing;
 pub use file::File;
-pub(crate) use file::{claim, link};
+pub(crate) use file::{can_link, claim, link};
 pub use header::{HEADER_BYTES, Header, Kind, PARAMETERS};
 pub use memfd::Memfd;
 pub use name::{NAME_LIMIT_BYTES, Name};
