@@ -6,8 +6,6 @@ local hive = require "hive"
 local equal, fails, match, refuses, test =
   check.equal, check.fails, check.match, check.refuses, check.test
 
-local echo = hive.spawn "service.echo"
-
 test("a fork runs soon, with its arguments, after what is running", function()
   local order, done = {}, {}
   hive.fork(function(a, b)
@@ -190,7 +188,8 @@ end)
 test("a yield that nobody resumes is an error of the task alone", function()
   hive.fork(coroutine.yield)
   hive.sleep(0)
-  local err = fails("error", echo.yield, echo)
+  local other = hive.spawn "service.echo"
+  local err = fails("error", other.yield, other)
   match(err.message, "echo.lua:%d+: attempt to yield from outside a coroutine\nhint: hive.wait")
   match(err.traceback, "in function 'coroutine.yield'")
 end)
