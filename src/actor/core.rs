@@ -478,13 +478,9 @@ impl Core {
     /// A service has ended and its memory is free.
     pub(crate) fn note_gone(&self, service: &Service, obituary: &Arc<Obituary>) {
         let end = &obituary.end;
-        tracing::debug!(
-            service = service.name(),
-            address = service.log_address(),
-            "ended: {}",
-            end.message()
-        );
-        if self.main.load(Ordering::Acquire) == service.address().number() {
+        let is_main = self.main.load(Ordering::Acquire) == service.address().number();
+        log_end(service, end, is_main);
+        if is_main {
             let _ = self.main_end.set(obituary.clone());
             self.warden.request_shutdown(i32::from(!end.is_orderly()));
         }
@@ -495,6 +491,17 @@ impl Core {
         if self.is_empty() {
             self.warden.note_empty();
         }
+    }
+}
+
+/// Who looks into the log wants to know of a service that has failed, since its callers may say nothing. Why the main
+/// one has is told when the host ends.
+fn log_end(service: &Service, end: &End, is_main: bool) {
+    let (name, address, reason) = (service.name(), service.log_address(), end.message());
+    if matches!(end, End::Failed(_)) && !is_main {
+        tracing::info!(service = name, address, "ended: {reason}");
+    } else {
+        tracing::debug!(service = name, address, "ended: {reason}");
     }
 }
 

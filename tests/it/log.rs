@@ -34,6 +34,22 @@ fn a_restart_is_logged_with_the_child_its_number_and_the_reason() {
 }
 
 #[test]
+fn the_log_tells_of_a_service_that_failed_though_its_caller_says_nothing() {
+    let scratch = Scratch::new("log_failed");
+    scratch.file("failing.lua", "error 'no gold'").file(
+        "main.lua",
+        "local hive = require 'hive'
+         pcall(hive.spawn, 'failing')
+         hive.kill(hive.spawn { 'waiting' }, 'on purpose')",
+    );
+    scratch.file("waiting.lua", "return {}");
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let line = line_with(&ended.stderr, "ended: ");
+    assert!(line.contains(" INFO failing:") && line.contains("failing.lua:1: no gold"), "{line}");
+    assert!(!ended.stderr.contains("on purpose"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_message_that_nobody_handles_is_logged_with_its_sender_even_after_his_end() {
     let scratch = Scratch::new("log_sender");
     scratch
