@@ -93,8 +93,6 @@ pub fn prepare(config: &Config, host: &Host) -> Result<(), HostError> {
 
 /// Opens the log file anew, or has the service that takes the log do what it does then.
 pub fn renew_log(host: &ShutdownHandle) {
-    if let Err(error) = log::reopen() {
-        tracing::error!("{error}");
-    }
+    log::reopen();
     host.renew_log();
 }

@@ -217,6 +217,32 @@ fn a_hangup_opens_the_log_file_anew() {
     assert!(after.contains("after"), "{after}");
 }
 
+#[test]
+#[cfg(unix)]
+fn a_log_file_that_cannot_be_opened_anew_goes_on_and_says_so() {
+    let main = "skynet.start(function()
+          assert(os.rename('host.log', 'host.log.1'))
+          assert(os.execute 'mkdir host.log')
+          print 'ready'
+          local function log() return io.open('host.log.1'):read 'a' end
+          repeat skynet.sleep(1) until log():find 'cannot open'
+          skynet.error 'goes on'
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_hangup_directory", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogger = './host.log'\n");
+    let mut running = Running::start(scratch.moonhive(["run", "--compat", "skynet", "config"]));
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    let ended = running.wait().expect_code(0);
+    let log = std::fs::read_to_string(scratch.path("host.log.1")).unwrap();
+    for text in [&ended.stderr, &log] {
+        let told = "ERROR cannot open the log file ./host.log: Is a directory (os error 21)";
+        assert_eq!(text.matches(told).count(), 1, "{text}");
+    }
+    assert!(log.contains("goes on\n"), "{log}");
+}
+
 /// A host with a log file that cannot grow beyond 4 KiB. That it is at its limit is an error of the write,
 /// as on a full disk.
 #[cfg(target_os = "linux")]

@@ -56,10 +56,17 @@ impl LogFile {
         }
     }
 
-    /// Standard error hears of it, unless nobody reads it: who logs waits for no reader.
+    /// Writes a line about the log to standard error, unless nobody reads that: who logs waits for no reader.
+    pub(super) fn tell_stderr(&self, message: &str) {
+        let line = self.form.own(Level::ERROR, message);
+        if Stderr.takes(line.len()) {
+            Stderr.write(line.as_bytes());
+        }
+    }
+
     fn complain(&self, cause: &io::Error) {
         let path = self.path.display();
-        self.form.tell_stderr(format!(
+        self.tell_stderr(&format!(
             "cannot write to the log file {path}: {cause}; its lines are lost until it can be written to"
         ));
     }
@@ -116,16 +123,6 @@ impl Sink for Arc<LogFile> {
                 state.lost += 1;
                 state.cause = Some(cause);
             }
-        }
-    }
-}
-
-impl Form {
-    /// A line on standard error that does not go through the log: about the log itself.
-    pub(super) fn tell_stderr(self, message: String) {
-        let line = self.own(Level::ERROR, &message);
-        if Stderr.takes(line.len()) {
-            Stderr.write(line.as_bytes());
         }
     }
 }

@@ -165,12 +165,17 @@ pub fn flush(patience: Duration) {
     }
 }
 
-/// Opens the log file anew, as one does after it was moved away. Without one nothing happens.
-///
-/// # Errors
-/// [`LogError::File`]; lines then go where they went before.
-pub fn reopen() -> Result<(), LogError> {
-    LOG_FILE.get().map_or(Ok(()), |file| file.reopen())
+/// Opens the log file anew, as one does after it was moved away. Without one nothing happens. If it cannot
+/// be opened, lines go on to where they went before, and both the log and standard error say so: whoever
+/// moved the file away looks in its old place.
+pub fn reopen() {
+    if let Some(file) = LOG_FILE.get()
+        && let Err(error) = file.reopen()
+    {
+        let message = format!("{error}; lines go on to where they went before");
+        tracing::error!("{message}");
+        file.tell_stderr(&message);
+    }
 }
 
 /// The way of the lines of this process.
