@@ -165,17 +165,17 @@ pub fn flush(patience: Duration) {
     }
 }
 
-/// Opens the log file anew, as one does after it was moved away. Without one nothing happens. If it cannot
+/// Opens the log file anew, as one does after it was moved away. False if there is none. If it cannot
 /// be opened, lines go on to where they went before, and both the log and standard error say so: whoever
 /// moved the file away looks in its old place.
-pub fn reopen() {
-    if let Some(file) = LOG_FILE.get()
-        && let Err(error) = file.reopen()
-    {
+pub fn reopen() -> bool {
+    let Some(file) = LOG_FILE.get() else { return false };
+    if let Err(error) = file.reopen() {
         let message = format!("{error}; lines go on to where they went before");
         tracing::error!("{message}");
         file.tell_stderr(&message);
     }
+    true
 }
 
 /// The way of the lines of this process.
