@@ -21,6 +21,10 @@ pub enum End {
     Failed(Fault),
 }
 
+/// What whoever calls a service is told whose file has returned nothing: one that was to serve calls has
+/// most often only forgotten to return its handlers.
+const RETURNED_HINT: &str = "a service's file returns a table of handlers, or starts tasks";
+
 impl End {
     /// The name that Lua code compares with.
     pub fn code(&self) -> &str {
@@ -60,7 +64,10 @@ impl End {
 
     /// What a caller is told that this end leaves without an answer.
     pub fn to_fault(&self, service: &str) -> Fault {
-        let message = format!("service {service} has ended: {}", self.message());
+        let mut message = format!("service {service} has ended: {}", self.message());
+        if matches!(self, End::Returned) {
+            message += &format!("\nhint: {RETURNED_HINT}");
+        }
         Fault::new(Code::Dead, message).with_traceback(self.traceback())
     }
 

@@ -270,9 +270,9 @@ impl ShutdownHandle {
     }
 
     /// Tells the service that has taken the log over, if there is one, to begin it anew: it gets an
-    /// empty message of skynet's protocol `"system"`.
-    pub fn renew_log(&self) {
-        self.core.renew_log();
+    /// empty message of skynet's protocol `"system"`. False if there is none.
+    pub fn renew_log(&self) -> bool {
+        self.core.renew_log()
     }
 }
 

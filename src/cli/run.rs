@@ -37,7 +37,9 @@ Lua's own path.
 
 Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments, and whatever
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
-signal, at least half a second later, ends it at once.";
+signal, at least half a second later, ends it at once. SIGHUP begins a log file anew, or has the
+service that takes the log do so; where there is neither it ends the host gracefully, unless it was
+ignored from the start (nohup).";
 
 /// How long the end waits for a reader of the log who reads nothing.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -85,11 +87,14 @@ impl Arguments {
         signals::outlive_broken_pipes()?;
         let host = builder.build()?;
         let handle = host.shutdown_handle();
-        signals::on_first(move || handle.shutdown(0))?;
+        let logging = host.shutdown_handle();
+        signals::on_first(signals::Acts {
+            names_log: config.as_ref().is_some_and(skynet::names_log),
+            renew_log: move || skynet::renew_log(&logging),
+            shut_down: move || handle.shutdown(0),
+        })?;
         if let Some(config) = &config {
             skynet::prepare(config, &host).map_err(not_started)?;
-            let handle = host.shutdown_handle();
-            signals::on_hangup(move || skynet::renew_log(&handle))?;
         }
         let arguments: Vec<Word<'_>> = arguments.iter().map(|word| Word(word)).collect();
         let main_service = Spawn::named(main.as_str());

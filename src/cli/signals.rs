@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists; and the end itself,
-//! which nobody who does not read may hold up. SIGHUP, where a host wants it, begins a new log. And SIGPIPE,
-//! which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is not,
+//! which nobody who does not read may hold up. SIGHUP begins a new log, or asks as well where there is none. And
+//! SIGPIPE, which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is not,
 //! so both functions for it install a handler.
 //!
 //! The second signal ends the process in the signal handler itself, so it works however busy every
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use moonhive::vm::signal::is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -28,28 +29,59 @@ pub fn have_asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }
 
-/// Calls `shut_down` at the first signal, on a thread of its own.
+/// What a signal is to do.
+pub struct Acts<Renew, End> {
+    /// The log goes where SIGHUP renews it, and never ends the host.
+    pub names_log: bool,
+    /// Begins the log anew; false if there is none that could be.
+    pub renew_log: Renew,
+    /// Begins the shutdown.
+    pub shut_down: End,
+}
+
+/// Calls `shut_down` at the first signal that asks for the end, on a thread of its own, and `renew_log` at
+/// each SIGHUP. SIGHUP asks for the end where there is no log to renew: a terminal was closed.
 ///
 /// # Errors
 /// When the system refuses a handler or the thread.
-pub fn on_first(shut_down: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    // Raised by the thread below and read by the signal handlers.
+pub fn on_first<Renew, End>(acts: Acts<Renew, End>) -> io::Result<()>
+where
+    Renew: Fn() -> bool + Send + 'static,
+    End: FnOnce() + Send + 'static,
+{
+    // Raised by the thread below and read by the signal handlers. Two SIGHUP are no insistence: the shell and
+    // the system send one each, and whoever renews logs sends many.
     let insisting = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&insisting))?;
     }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let wait = move || {
-        if signals.forever().next().is_some() {
+    // What `nohup` started is to outlive its terminal, and so are its children.
+    if acts.names_log || !is_ignored(SIGHUP) {
+        signals.add_signal(SIGHUP)?;
+    }
+    let wait = move || listen(&mut signals, acts, &insisting);
+    thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(())
+}
+
+/// What the thread of [`on_first`] does, for ever.
+fn listen<Renew: Fn() -> bool, End: FnOnce()>(
+    signals: &mut Signals,
+    acts: Acts<Renew, End>,
+    insisting: &AtomicBool,
+) {
+    let mut shut_down = Some(acts.shut_down);
+    for signal in signals.forever() {
+        let is_for_log = signal == SIGHUP && ((acts.renew_log)() || acts.names_log);
+        if let Some(shut_down) = shut_down.take_if(|_| !is_for_log) {
             ASKED.store(true, Ordering::SeqCst);
             tracing::info!("signal received: shutting down; a second one ends at once");
             shut_down();
             thread::sleep(SAME_SIGNAL);
             insisting.store(true, Ordering::SeqCst);
         }
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
-    Ok(())
+    }
 }
 
 /// Ends the process after a while, whatever keeps it: output that nobody reads is flushed at exit, and a
@@ -80,15 +112,4 @@ pub fn end_at_broken_pipe() -> io::Result<()> {
 /// When the system refuses the handler.
 pub fn outlive_broken_pipes() -> io::Result<()> {
     flag::register(SIGPIPE, Arc::default()).map(drop)
-}
-
-/// Calls `renew_log` at each SIGHUP, on a thread of its own.
-///
-/// # Errors
-/// As [`on_first`].
-pub fn on_hangup(renew_log: impl Fn() + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP])?;
-    let wait = move || signals.forever().for_each(|_| renew_log());
-    thread::Builder::new().name("hangup".to_owned()).spawn(wait)?;
-    Ok(())
 }

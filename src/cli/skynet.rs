@@ -91,10 +91,13 @@ pub fn prepare(config: &Config, host: &Host) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Opens the log file anew, or has the service that takes the log do what it does then.
-pub fn renew_log(host: &ShutdownHandle) {
-    if let Err(error) = log::reopen() {
-        tracing::error!("{error}");
-    }
-    host.renew_log();
+/// True if the configuration says where the log goes.
+pub fn names_log(config: &Config) -> bool {
+    config.get("logger").is_some()
+}
+
+/// Opens the log file anew, or has the service that takes the log do what it does then. False if there is
+/// neither.
+pub fn renew_log(host: &ShutdownHandle) -> bool {
+    log::reopen() | host.renew_log()
 }

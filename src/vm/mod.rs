@@ -52,6 +52,8 @@ mod raise;
 mod read;
 mod reference;
 mod share;
+#[cfg(feature = "cli")]
+pub mod signal;
 mod stack;
 mod state;
 mod table;

@@ -267,3 +267,26 @@ fn memory_of_services_that_have_ended_returns_to_the_system() {
     let ended = scratch.run(["run", "main.lua"]).expect_code(0);
     assert_eq!(ended.stdout, "returned\n");
 }
+
+#[test]
+fn who_calls_a_service_whose_file_returned_nothing_is_told_what_to_return() {
+    let scratch = Scratch::new("run_returned");
+    scratch
+        .file("forgetful.lua", "local handlers = { greet = function() end }")
+        .file("brief.lua", "return { greet = function() require('hive').exit 'enough' end }")
+        .file(
+            "main.lua",
+            "local hive = require 'hive'
+             local brief = hive.spawn 'brief'
+             pcall(brief.greet, brief)
+             print(select(2, pcall(hive.call, brief, 'greet')))
+             hive.call(hive.spawn 'forgetful', 'greet')",
+        );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+    let told = "has ended: its file returned and its tasks are done";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let hint = "hint: a service's file returns a table of handlers, or starts tasks";
+    assert_eq!(ended.stderr.matches(hint).count(), 1, "{}", ended.stderr);
+    assert!(ended.stdout.contains("it exited: enough"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("hint:"), "{}", ended.stdout);
+}

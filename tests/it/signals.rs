@@ -1,5 +1,6 @@
-//! SIGTERM and SIGINT: a graceful end first, an immediate one at the second signal.
+//! SIGTERM and SIGINT: a graceful end first, an immediate one at the second signal. SIGHUP: a terminal was closed.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{Running, Scratch};
@@ -69,4 +70,41 @@ fn signals_at_the_same_moment_count_as_one() {
     running.signal("INT");
     let ended = running.wait().expect_code(0);
     assert!(ended.stdout.contains("left in order"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_host_in_order() {
+    let scratch = Scratch::new("signal_hangup");
+    scratch.file(
+        "main.lua",
+        "return { __exit = function() print 'left in order' end }, print 'ready'",
+    );
+    let running = started(&scratch, &["run", "main.lua"]);
+    // The shell sends one, and the system another.
+    running.signal("HUP");
+    running.signal("HUP");
+    let ended = running.wait().expect_code(0);
+    assert!(ended.stdout.contains("left in order"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_host_that_nohup_started_outlives_its_terminal() {
+    let scratch = Scratch::new("signal_nohup");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         print 'ready'
+         repeat hive.sleep(0.001) until io.open 'closed'
+         hive.shutdown(7)",
+    );
+    let host = scratch.moonhive(["run", "main.lua"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(host.get_program());
+    command.args(host.get_args()).current_dir(scratch.path(""));
+    let mut running = Running::start(command);
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    scratch.file("closed", "");
+    let ended = running.wait().expect_code(7);
+    assert!(!ended.stderr.contains("signal received"), "{}", ended.stderr);
 }

@@ -1,7 +1,7 @@
 //! What programs written for skynet leave behind: the log, a service that takes it over, recorded messages.
 
 use crate::skynet::{SKYNET, scratch};
-use crate::support::Running;
+use crate::support::{Running, Scratch};
 
 #[test]
 fn log_lines_and_errors_of_handlers_are_in_the_log() {
@@ -215,4 +215,82 @@ fn a_hangup_opens_the_log_file_anew() {
     let (before, after) = (read("host.log.1"), read("host.log"));
     assert!(before.contains("before") && !before.contains("after"), "{before}");
     assert!(after.contains("after"), "{after}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_log_file_that_cannot_be_opened_anew_goes_on_and_says_so() {
+    let main = "skynet.start(function()
+          assert(os.rename('host.log', 'host.log.1'))
+          assert(os.execute 'mkdir host.log')
+          print 'ready'
+          local function log() return io.open('host.log.1'):read 'a' end
+          repeat skynet.sleep(1) until log():find 'cannot open'
+          skynet.error 'goes on'
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_hangup_directory", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogger = './host.log'\n");
+    let mut running = Running::start(scratch.moonhive(["run", "--compat", "skynet", "config"]));
+    running.wait_for_line("ready");
+    running.signal("HUP");
+    let ended = running.wait().expect_code(0);
+    let log = std::fs::read_to_string(scratch.path("host.log.1")).unwrap();
+    for text in [&ended.stderr, &log] {
+        let told = "ERROR cannot open the log file ./host.log: Is a directory (os error 21)";
+        assert_eq!(text.matches(told).count(), 1, "{text}");
+    }
+    assert!(log.contains("goes on\n"), "{log}");
+}
+
+/// A host with a log file that cannot grow beyond 4 KiB. That it is at its limit is an error of the write,
+/// as on a full disk.
+#[cfg(target_os = "linux")]
+fn with_little_room(scratch: &Scratch) -> Running {
+    let host = scratch.moonhive(["run", "--compat", "skynet", "config"]);
+    let limited = "ulimit -S -f 8; trap '' XFSZ; exec \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", limited, "sh"]).arg(host.get_program()).args(host.get_args());
+    command.current_dir(scratch.path(""));
+    Running::start(command)
+}
+
+/// Lets the files of a process grow again.
+#[cfg(target_os = "linux")]
+fn make_room(running: &Running) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let pid = Pid::from_raw(running.id().try_into().unwrap());
+    let unlimited = Rlimit { current: None, maximum: None };
+    prlimit(pid, Resource::Fsize, unlimited).expect("the limit was a soft one");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn lines_that_the_disk_has_no_room_for_are_counted_and_a_torn_one_is_ended() {
+    let main = "skynet.start(function()
+          for i = 1, 100 do skynet.error(('x'):rep(100) .. i) end
+          print 'full'
+          repeat skynet.sleep(1) until io.open 'room'
+          skynet.error 'the next one'
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_full_disk", main);
+    scratch.file("config", "luaservice = './?.lua'\nlogger = './host.log'\n");
+    let mut running = with_little_room(&scratch);
+    running.wait_for_line("full");
+    make_room(&running);
+    scratch.file("room", "");
+    let ended = running.wait().expect_code(0);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    let told = "cannot write to the log file ./host.log: File too large (os error 27)";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+
+    let log = std::fs::read_to_string(scratch.path("host.log")).unwrap();
+    let (before, after) = log.split_at(4096);
+    assert!(after.starts_with('\n'), "{log}");
+    let whole = before.matches('\n').count();
+    let [lost, next] = after.trim().lines().collect::<Vec<_>>()[..] else { panic!("{log}") };
+    let told = format!(" {} log lines were lost: File too large (os error 27)", 100 - whole);
+    assert!(lost.ends_with(&told) && lost.contains("WARN"), "{log}");
+    assert!(next.ends_with("the next one"), "{log}");
 }

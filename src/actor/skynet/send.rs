@@ -37,17 +37,17 @@ impl Core {
         }
     }
 
-    /// Tells the service that has taken the log over, if there is one, to begin it anew.
-    pub(crate) fn renew_log(self: &Arc<Self>) {
-        if let Some(logger) = self.logger()
-            && let Ok(outside) = self.outside()
-        {
+    /// Tells the service that has taken the log over to begin it anew. False if there is none.
+    pub(crate) fn renew_log(self: &Arc<Self>) -> bool {
+        let Some(logger) = self.logger() else { return false };
+        if let Ok(outside) = self.outside() {
             let caller = Caller::sender(outside.address());
             let terms = Terms::timeless(RequestId::NONE);
             let envelope = Box::new(Envelope { protocol: SYSTEM, origin: None, terms });
             // A logger that takes no message has worse things to tell of.
             let _ = logger.request(Message::Numbered { caller, payload: Payload::EMPTY, envelope });
         }
+        true
     }
 }
 

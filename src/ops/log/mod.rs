@@ -9,21 +9,20 @@
 //! fields `service` (its name) and `address`; other fields follow the message.
 //!
 //! A line is written with one call and never split by another, and at once as long as somebody reads it;
-//! else it waits in a backlog with a limit (`outlet.rs`). A line longer than [`LINE_LIMIT_BYTES`] is cut and
-//! says so.
+//! else it waits in a backlog with a limit (`outlet.rs`). What a file does not take is counted (`file.rs`).
+//! A line longer than [`LINE_LIMIT_BYTES`] is cut and says so.
 
+mod file;
 mod outlet;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::RwLock;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -34,6 +33,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use file::LogFile;
 use outlet::{Outlet, Sink, Stderr};
 
 /// The longest message that is logged whole.
@@ -131,11 +131,11 @@ fn level_named(name: &str) -> Option<LevelFilter> {
 /// # Errors
 /// [`LogError::AlreadySet`] if the process has a subscriber already, [`LogError::File`].
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    let file = settings.file.as_deref().map(LogFile::open).transpose()?;
-    let colour = file.is_none()
+    let colour = settings.file.is_none()
         && io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let form = Form { json: settings.json, colour };
+    let file = settings.file.as_deref().map(|path| LogFile::open(path, form)).transpose()?;
     let sink: Box<dyn Sink> = match &file {
         Some(file) => Box::new(Arc::clone(file)),
         None => Box::new(Stderr),
@@ -160,14 +160,22 @@ pub fn flush(patience: Duration) {
     if let Some(outlet) = OUTLET.get() {
         outlet.flush(patience);
     }
+    if let Some(file) = LOG_FILE.get() {
+        file.tell_lost();
+    }
 }
 
-/// Opens the log file anew, as one does after it was moved away. Without one nothing happens.
-///
-/// # Errors
-/// [`LogError::File`]; lines then go where they went before.
-pub fn reopen() -> Result<(), LogError> {
-    LOG_FILE.get().map_or(Ok(()), |file| file.reopen())
+/// Opens the log file anew, as one does after it was moved away. False if there is none. If it cannot
+/// be opened, lines go on to where they went before, and both the log and standard error say so: whoever
+/// moved the file away looks in its old place.
+pub fn reopen() -> bool {
+    let Some(file) = LOG_FILE.get() else { return false };
+    if let Err(error) = file.reopen() {
+        let message = format!("{error}; lines go on to where they went before");
+        tracing::error!("{message}");
+        file.tell_stderr(&message);
+    }
+    true
 }
 
 /// The way of the lines of this process.
@@ -175,30 +183,6 @@ static OUTLET: OnceLock<Arc<Outlet>> = OnceLock::new();
 
 /// The file that the log of this process goes to, if it goes to one.
 static LOG_FILE: OnceLock<Arc<LogFile>> = OnceLock::new();
-
-/// A file to log to, opened for appending, so that each line is written whole.
-struct LogFile {
-    path: PathBuf,
-    file: RwLock<File>,
-}
-
-impl LogFile {
-    fn open(path: &Path) -> Result<Arc<LogFile>, LogError> {
-        let file = RwLock::new(open(path)?);
-        Ok(Arc::new(LogFile { path: path.to_owned(), file }))
-    }
-
-    fn reopen(&self) -> Result<(), LogError> {
-        let file = open(&self.path)?;
-        *self.file.write() = file;
-        Ok(())
-    }
-}
-
-fn open(file: &Path) -> Result<File, LogError> {
-    let opened = File::options().create(true).append(true).open(file);
-    opened.map_err(|cause| LogError::File { file: file.to_owned(), cause })
-}
 
 /// Turns each event into one line.
 struct Lines {
@@ -236,6 +220,16 @@ struct Form {
 }
 
 impl Form {
+    /// A whole line of the log about itself.
+    fn own(self, level: Level, message: &str) -> String {
+        let fields = Fields { message: message.to_owned(), ..Fields::default() };
+        let time = now();
+        let mut line =
+            if self.json { fields.json(&time, level) } else { fields.human(&time, level, false) };
+        line.push('\n');
+        line
+    }
+
     fn format(&self, event: &Event<'_>, time: &str) -> String {
         let mut fields = Fields::default();
         event.record(&mut fields);

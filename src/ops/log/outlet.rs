@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::LogFile;
-
 /// Most bytes of lines that wait for a reader.
 pub const BACKLOG_LIMIT_BYTES: usize = 4 << 20;
 
@@ -32,7 +30,7 @@ pub(super) trait Sink: Send + Sync {
     /// True if so many bytes can be written without waiting.
     fn takes(&self, length: usize) -> bool;
 
-    /// Writes a whole line. A log that cannot be written has nowhere to say so.
+    /// Writes a whole line. Standard error that cannot be written to has nowhere to say so.
     fn write(&self, line: &[u8]);
 }
 
@@ -55,17 +53,6 @@ impl Sink for Stderr {
                 _ => return,
             }
         }
-    }
-}
-
-/// A log file. The disk is waited for.
-impl Sink for Arc<LogFile> {
-    fn takes(&self, _length: usize) -> bool {
-        true
-    }
-
-    fn write(&self, line: &[u8]) {
-        let _ = (&*self.file.read()).write_all(line);
     }
 }
 
