@@ -28,7 +28,7 @@ fn refusal(module: &str, function: &str) -> Raise {
 fn refusal_of(what: &str, module: &str) -> Raise {
     Raise::message(format!(
         "{what} cannot wait here: a C function that called this code cannot be suspended\n\
-         hint: do not wait in metamethods, sort functions, gsub callbacks or finalizers; \
+         hint: do not wait in __tostring, sort functions, gsub callbacks or finalizers; \
          in their place use {module}.fork"
     ))
 }
