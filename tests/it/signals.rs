@@ -79,7 +79,13 @@ fn a_terminal_that_is_closed_ends_the_host_in_order() {
         "main.lua",
         "return { __exit = function() print 'left in order' end }, print 'ready'",
     );
-    let running = started(&scratch, &["run", "main.lua"]);
+    let host = scratch.moonhive(["run", "main.lua"]);
+    let mut command = Command::new("env");
+    // Whoever runs the tests may have been started by nohup.
+    command.arg("--default-signal=HUP").arg(host.get_program()).args(host.get_args());
+    command.current_dir(scratch.path(""));
+    let mut running = Running::start(command);
+    running.wait_for_line("ready");
     // The shell sends one, and the system another.
     running.signal("HUP");
     running.signal("HUP");
