@@ -73,6 +73,16 @@ fn repeated_keys_are_written_once() {
 }
 
 #[test]
+fn each_of_many_fields_of_a_row_is_written_once_wherever_its_name_lies_in_memory() {
+    let payload = check(
+        "local t = {} for i = 1, 20 do t[i] = {} \
+         for field = 1, 100 do t[i]['a_rather_long_field_name' .. field] = 0 end end return t",
+    );
+    // A byte for each field and each value, and the names.
+    assert!(payload.len() < 20 * 100 * 2 + 100 * 40, "{} bytes", payload.len());
+}
+
+#[test]
 fn more_keys_than_are_remembered_arrive() {
     check(
         "local t = {} for round = 1, 3 do local row = {} \
