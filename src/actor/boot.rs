@@ -12,6 +12,7 @@ use super::message::Message;
 use super::plan::Plan;
 use super::service::{Leaving, Service};
 use super::state::State;
+use super::view::REPORT;
 use crate::vm::{Hooks, Stack, Vm};
 
 /// What the error of an interrupted turn says.
@@ -42,6 +43,16 @@ impl Hooks for ServiceHooks {
         // The VM raises errors from now on, whatever it runs: nothing of it can go on.
         self.service.figures.leave(Leaving::Killed);
         self.service.control(Message::Kill(Box::new(End::Exited(Some("os.exit".to_owned())))));
+    }
+
+    fn told(&self, place: &str) {
+        let service = &self.service;
+        tracing::info!(
+            target: REPORT,
+            service = service.name(),
+            address = service.log_address(),
+            "it runs here:{place}"
+        );
     }
 
     fn native_panicked(&self, message: &str) {

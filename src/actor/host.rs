@@ -20,6 +20,7 @@ use super::service::{Leaving, Service};
 use super::settings::{Prelude, Settings, StandardService, WhenFull};
 use super::task::NEVER_MS;
 use super::totals::HostStats;
+use super::view::Observer;
 use super::warden;
 use crate::code::Mode;
 use crate::message::{FromPayloadError, PackError, from_payload, to_payload, to_request};
@@ -229,6 +230,12 @@ impl HostBuilder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ServiceId(moonhive_kernel::address::Address);
 
+impl ServiceId {
+    pub(super) fn of(service: &Service) -> ServiceId {
+        ServiceId(service.address())
+    }
+}
+
 impl fmt::Display for ServiceId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -389,6 +396,11 @@ impl Host {
     /// A way to end the host from elsewhere.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         ShutdownHandle { core: self.core.clone() }
+    }
+
+    /// A way to look at the host from elsewhere.
+    pub fn observer(&self) -> Observer {
+        Observer::new(self.core.clone())
     }
 
     /// Shuts the host down with exit code 0 and waits for the end.

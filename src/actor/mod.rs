@@ -15,6 +15,7 @@
 //! | `peers` | the services one service talked to last |
 //! | `request`, `trace` | what goes along with requests, and the record of their steps |
 //! | `profile`, `totals` | where time went; sums over all services |
+//! | `view` | the host as an operator sees it while it runs |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `retired` | asking those who sleep to let go of code that was replaced |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
@@ -87,6 +88,7 @@ mod totals;
 mod trace;
 mod trim;
 mod turn;
+mod view;
 mod warden;
 mod worker;
 
@@ -97,6 +99,7 @@ pub use plan::Spawn;
 pub use profile::{HandlerProfile, ServiceProfile};
 pub use settings::{Prelude, StandardService, WhenFull, WhenFullError};
 pub use totals::HostStats;
+pub use view::{HostView, Observer, REPORT, ServiceView, TurnView, WorkerView};
 
 pub(crate) use host::{kill, stop};
 pub(crate) use light::Light;

@@ -175,6 +175,26 @@ impl Warden {
         }
     }
 
+    /// The service whose turn a worker runs or ran last, and the processor time of the worker's thread.
+    pub(super) fn look_at(&self, worker: usize) -> (Option<Address>, Option<Duration>) {
+        let post = &self.posts[worker];
+        let interrupter = post.interrupter.lock();
+        let cpu_time = interrupter.as_ref().and_then(Interrupter::cpu_time);
+        (Address::from_number(post.service.load(Ordering::Relaxed)), cpu_time)
+    }
+
+    /// Asks the code of every turn that runs where it is; how many were asked.
+    pub(super) fn ask_where(&self) -> usize {
+        let ask = |post: &&Post| {
+            let interrupter = post.interrupter.lock();
+            let ask = |i: &Interrupter| {
+                i.turn().is_some_and(|turn| i.interrupt(turn, Interruption::Tell))
+            };
+            interrupter.as_ref().is_some_and(ask)
+        };
+        self.posts.iter().filter(ask).count()
+    }
+
     fn beats(&self) -> Vec<u64> {
         self.posts.iter().map(|post| post.beat.load(Ordering::Relaxed)).collect()
     }
@@ -298,6 +318,7 @@ impl Watch {
         let Some(limit) = self.core.settings.turn_limit.filter(|limit| lasted >= *limit) else {
             if seen.is_to_be_told(lasted) {
                 warn_of_loop(service.as_deref(), lasted);
+                interrupter.interrupt(turn, Interruption::Tell);
             }
             return false;
         };

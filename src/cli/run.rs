@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError, Spawn};
+use moonhive::ops::report::Reporter;
 use serde::{Serialize, Serializer};
 
 use super::config::Settings;
@@ -39,7 +40,8 @@ Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments,
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
 signal, at least half a second later, ends it at once. SIGHUP begins a log file anew, or has the
 service that takes the log do so; where there is neither it ends the host gracefully, unless it was
-ignored from the start (nohup).";
+ignored from the start (nohup). SIGUSR1 has the log say what the host is at: the services that use most
+time and memory or have messages waiting, and where code is that runs now.";
 
 /// How long the end waits for a reader of the log who reads nothing.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -88,7 +90,9 @@ impl Arguments {
         let host = builder.build()?;
         let handle = host.shutdown_handle();
         let logging = host.shutdown_handle();
+        let mut reporter = Reporter::new(host.observer());
         signals::on_first(signals::Acts {
+            report: move || reporter.log(),
             names_log: config.as_ref().is_some_and(skynet::names_log),
             renew_log: move || skynet::renew_log(&logging),
             shut_down: move || handle.shutdown(0),

@@ -1,5 +1,5 @@
 //! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists; and the end itself,
-//! which nobody who does not read may hold up. SIGHUP begins a new log, or asks as well where there is none. And
+//! which nobody who does not read may hold up. SIGUSR1 asks for a report. SIGHUP begins a new log, or asks as well where there is none. And
 //! SIGPIPE, which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is not,
 //! so both functions for it install a handler.
 //!
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use moonhive::vm::signal::is_ignored;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -30,7 +30,9 @@ pub fn have_asked() -> bool {
 }
 
 /// What a signal is to do.
-pub struct Acts<Renew, End> {
+pub struct Acts<Report, Renew, End> {
+    /// Says in the log what the host is at.
+    pub report: Report,
     /// The log goes where SIGHUP renews it, and never ends the host.
     pub names_log: bool,
     /// Begins the log anew; false if there is none that could be.
@@ -40,12 +42,13 @@ pub struct Acts<Renew, End> {
 }
 
 /// Calls `shut_down` at the first signal that asks for the end, on a thread of its own, and `renew_log` at
-/// each SIGHUP. SIGHUP asks for the end where there is no log to renew: a terminal was closed.
+/// each SIGHUP, `report` at each SIGUSR1. SIGHUP asks for the end where there is no log to renew: a terminal was closed.
 ///
 /// # Errors
 /// When the system refuses a handler or the thread.
-pub fn on_first<Renew, End>(acts: Acts<Renew, End>) -> io::Result<()>
+pub fn on_first<Report, Renew, End>(acts: Acts<Report, Renew, End>) -> io::Result<()>
 where
+    Report: FnMut() + Send + 'static,
     Renew: Fn() -> bool + Send + 'static,
     End: FnOnce() + Send + 'static,
 {
@@ -55,7 +58,7 @@ where
     for signal in [SIGTERM, SIGINT] {
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&insisting))?;
     }
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1])?;
     // What `nohup` started is to outlive its terminal, and so are its children.
     if acts.names_log || !is_ignored(SIGHUP) {
         signals.add_signal(SIGHUP)?;
@@ -66,13 +69,17 @@ where
 }
 
 /// What the thread of [`on_first`] does, for ever.
-fn listen<Renew: Fn() -> bool, End: FnOnce()>(
+fn listen<Report: FnMut(), Renew: Fn() -> bool, End: FnOnce()>(
     signals: &mut Signals,
-    acts: Acts<Renew, End>,
+    mut acts: Acts<Report, Renew, End>,
     insisting: &AtomicBool,
 ) {
     let mut shut_down = Some(acts.shut_down);
     for signal in signals.forever() {
+        if signal == SIGUSR1 {
+            (acts.report)();
+            continue;
+        }
         let is_for_log = signal == SIGHUP && ((acts.renew_log)() || acts.names_log);
         if let Some(shut_down) = shut_down.take_if(|_| !is_for_log) {
             ASKED.store(true, Ordering::SeqCst);

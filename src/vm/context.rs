@@ -39,6 +39,12 @@ pub trait Hooks: Send {
         std::process::exit(code);
     }
 
+    /// Where the code is that runs, because somebody has [asked](super::Interruption::Tell): a line for each
+    /// function from the innermost outwards, each after a newline. Nothing of the VM may be used here.
+    fn told(&self, place: &str) {
+        super::library::complain(format_args!("it runs here:{place}"));
+    }
+
     /// A native function of ours panicked: a bug in Moonhive. The script gets an error.
     fn native_panicked(&self, message: &str) {
         super::library::complain(format_args!("native function panicked: {message}"));

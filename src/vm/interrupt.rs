@@ -44,13 +44,20 @@ pub enum Interruption {
     Once,
     /// Errors at every instruction until the VM is closed: the code cannot go on.
     Kill,
+    /// A question: [`Hooks::told`](super::Hooks::told) gets the place where the code is, which goes on. A C
+    /// function that does not poll answers when it returns.
+    Tell,
 }
+
+/// The code of [`Interruption::Tell`], which is no kind of error.
+const TELL: c_int = 3;
 
 impl Interruption {
     fn code(self) -> c_int {
         match self {
             Interruption::Once => share::INTERRUPT_ONCE,
             Interruption::Kill => share::INTERRUPT_KILL,
+            Interruption::Tell => TELL,
         }
     }
 }
@@ -232,7 +239,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// An interruption that came after the last instruction was not meant for the next turn.
+/// What came after the last instruction was not meant for the next turn.
 ///
 /// # Safety
 /// `state` is the main state of a VM that this thread runs, or that it has just closed with its
@@ -240,7 +247,7 @@ impl Drop for Running<'_> {
 unsafe fn forget_late_interruption(state: *mut lua::lua_State) {
     // SAFETY: by contract.
     unsafe {
-        if share::lua_interrupted(state) == share::INTERRUPT_ONCE {
+        if share::lua_interrupted(state) != share::INTERRUPT_KILL {
             share::lua_clearinterrupt(state);
         }
     }
@@ -292,8 +299,13 @@ fn interrupt_here(slot: &Slot) {
     let state = slot.state.load(Ordering::Relaxed);
     let kind = (request & ((1 << KIND_BITS) - 1)) as c_int;
     // SAFETY: while the turn number stands, the worker (this thread) runs the VM of this state; the
-    // call is made for signal handlers.
-    unsafe { share::lua_interrupt(state, kind) };
+    // calls are made for signal handlers.
+    unsafe {
+        match kind {
+            TELL => share::lua_asktotell(state),
+            kind => share::lua_interrupt(state, kind),
+        }
+    }
 }
 
 /// # Safety

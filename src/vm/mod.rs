@@ -47,6 +47,7 @@ mod library;
 pub mod mimalloc;
 mod native;
 mod payload;
+mod place;
 mod push;
 mod raise;
 mod read;

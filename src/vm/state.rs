@@ -101,6 +101,7 @@ impl Vm {
             share::lua_shareoption(state, share::OPTION_COMPAT_54, options.compat_54.into());
             share::lua_shareoption(state, share::OPTION_SHARE_ALL, options.shares_all.into());
             share::lua_interruptmessage(state, options.interrupt_message.as_ptr());
+            share::lua_setteller(state, Some(super::place::tell));
         }
     }
 

@@ -14,6 +14,7 @@ mod libraries;
 mod log;
 mod lua;
 mod pipes;
+mod report;
 mod run;
 mod shm;
 mod shm_command;

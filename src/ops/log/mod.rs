@@ -33,6 +33,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::actor::REPORT;
+
 use file::LogFile;
 use outlet::{Outlet, Sink, Stderr};
 
@@ -143,7 +145,7 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     let outlet = Outlet::new(sink, if form.json { lost_json } else { lost_human });
     let lines = Lines { form, outlet: Arc::clone(&outlet) };
     tracing_subscriber::registry()
-        .with(lines.with_filter(settings.filter.clone()))
+        .with(lines.with_filter(settings.filter.clone().with_target(REPORT, LevelFilter::INFO)))
         .try_init()
         .map_err(|_| LogError::AlreadySet)?;
     // Nobody else gets here: the subscriber is set once.

@@ -203,6 +203,18 @@ LUA_API int lua_interrupted (lua_State *L);	/* pending kind, not cleared */
 LUA_API void lua_clearinterrupt (lua_State *L);
 
 /*
+** Asks the code that runs where it is: at its next instruction or poll the
+** teller is called, in the state that runs, and the code goes on. As safe
+** in signal handlers as 'lua_interrupt'. The teller may ask for debug
+** information ('lua_getstack', 'lua_getinfo' of what it does not push) and
+** must leave the stack alone. 'lua_clearinterrupt' takes the question back.
+*/
+typedef void (*lua_Teller) (lua_State *L);
+
+LUA_API void lua_asktotell (lua_State *L);
+LUA_API void lua_setteller (lua_State *L, lua_Teller f);
+
+/*
 ** 'L' works for 'patron', a state of another VM in the same thread that
 ** stays open (NULL: for nobody). What is pending there is an error at the
 ** next poll in 'L', and stays pending.

@@ -363,12 +363,15 @@ int luaI_loadmodule (lua_State *L, const char *name, const char *filename) {
 ** {======================================================
 ** Interruption
 ** =======================================================
-** 'interrupt' holds the pending kind. It changes only on the thread that
-** runs the VM, but also in signal handlers there: hence the exchanges,
-** which keep 'luaI_pending' exact. Instructions notice it by 'trap', the
-** mechanism of debug hooks: frames that exist get it here, new ones by a
-** bit in 'hookmask', coroutines when they are resumed.
+** 'interrupt' holds the pending kinds, a bit each. It changes only on the
+** thread that runs the VM, but also in signal handlers there: hence the
+** atomic operations, which keep 'luaI_pending' exact. Instructions notice
+** it by 'trap', the mechanism of debug hooks: frames that exist get it
+** here, new ones by a bit in 'hookmask', coroutines when they are resumed.
 */
+
+#define KINDS	(LUA_INTONCE | LUA_INTKILL)
+#define TELL	4
 
 atomic_int luaI_pending;
 
@@ -384,10 +387,9 @@ void luaI_trap (lua_State *L) {
 }
 
 
-LUA_API void lua_interrupt (lua_State *L, int kind) {
+static void ask (lua_State *L, int kind) {
   SharingVM *vm = &G(L)->sharing;
-  int old = atomic_load(&vm->interrupt);
-  if (old < kind && atomic_exchange(&vm->interrupt, kind) == LUA_INTNONE)
+  if (atomic_fetch_or(&vm->interrupt, kind) == LUA_INTNONE)
     atomic_fetch_add(&luaI_pending, 1);
   luaI_trap(L);
   if (vm->running != L)
@@ -395,14 +397,46 @@ LUA_API void lua_interrupt (lua_State *L, int kind) {
 }
 
 
+/* true if there was something of these kinds */
+static int forget (lua_State *L, int kinds) {
+  int old = atomic_fetch_and(&G(L)->sharing.interrupt, ~kinds);
+  if ((old & kinds) != 0 && (old & ~kinds) == 0)
+    atomic_fetch_sub(&luaI_pending, 1);
+  return (old & kinds) != 0;
+}
+
+
+LUA_API void lua_interrupt (lua_State *L, int kind) {
+  ask(L, kind);
+}
+
+
 LUA_API int lua_interrupted (lua_State *L) {
-  return atomic_load_explicit(&G(L)->sharing.interrupt, memory_order_relaxed);
+  int kinds = luaI_asked(L) & KINDS;
+  return (kinds & LUA_INTKILL) ? LUA_INTKILL : kinds;
 }
 
 
 LUA_API void lua_clearinterrupt (lua_State *L) {
-  if (atomic_exchange(&G(L)->sharing.interrupt, LUA_INTNONE) != LUA_INTNONE)
-    atomic_fetch_sub(&luaI_pending, 1);
+  forget(L, KINDS | TELL);
+}
+
+
+LUA_API void lua_asktotell (lua_State *L) {
+  ask(L, TELL);
+}
+
+
+LUA_API void lua_setteller (lua_State *L, lua_Teller f) {
+  G(L)->sharing.teller = f;
+}
+
+
+/* the host is told where code is, if it has asked */
+static void tell (lua_State *L) {
+  lua_Teller f = G(L)->sharing.teller;
+  if (forget(L, TELL) && f != NULL)
+    f(L);
 }
 
 
@@ -423,7 +457,7 @@ static l_noret intererror (lua_State *L, const char *msg) {
 
 static l_noret raiseinterrupt (lua_State *L) {
   if (lua_interrupted(L) == LUA_INTONCE)
-    lua_clearinterrupt(L);
+    forget(L, KINDS);
   intererror(L, G(L)->sharing.intmessage);
 }
 
@@ -431,6 +465,7 @@ static l_noret raiseinterrupt (lua_State *L) {
 /* a loop inside the core has seen that some VM is to be interrupted */
 void luaI_polledcore (lua_State *L) {
   lua_State *patron = G(L)->sharing.patron;
+  tell(L);
   if (lua_interrupted(L) != LUA_INTNONE)
     raiseinterrupt(L);
   else if (patron != NULL && lua_interrupted(patron) != LUA_INTNONE)
@@ -452,10 +487,13 @@ void luaI_polled (lua_State *L) {
 */
 void luaI_interruptexec (lua_State *L, const Instruction *pc) {
   CallInfo *ci = L->ci;
-  if (lua_interrupted(L) == LUA_INTNONE)
+  if (luaI_asked(L) == LUA_INTNONE) {
     L->hookmask &= ~MASKINTERRUPT;
-  else {
-    ci->u.l.savedpc = pc + 1;
+    return;
+  }
+  ci->u.l.savedpc = pc + 1;
+  tell(L);
+  if (lua_interrupted(L) != LUA_INTNONE) {
     if (!luaP_isIT(*pc))  /* top not being used? */
       L->top.p = ci->top.p;  /* correct top */
     raiseinterrupt(L);

@@ -127,7 +127,8 @@ typedef struct SharingVM {
   lua_State *patron;	/* whose interruptions end work here, too */
   const char *intmessage;
   unsigned long long random[4];	/* state of 'math.random' */
-  atomic_int interrupt;	/* pending kind; written by signal handlers too */
+  atomic_int interrupt;	/* pending kinds; written by signal handlers too */
+  lua_Teller teller;	/* whom to tell where code is */
   l_uint32 depth;	/* calls that counted when 'running' was resumed */
   lu_byte compat54;	/* LUA_SHCOMPAT54 */
   lu_byte shareall;	/* LUA_SHALLCHUNKS */
@@ -210,7 +211,10 @@ LUAI_FUNC void *luaI_release (void *ud, void *block, size_t osize,
 LUAI_FUNC TStatus luaI_load (lua_State *L, struct Zio *z, const char *name,
                              const char *mode);
 
-/* interruption */
+/* interruption: is anything asked of the code that runs? */
+#define luaI_asked(L)  \
+  atomic_load_explicit(&G(L)->sharing.interrupt, memory_order_relaxed)
+
 LUAI_FUNC void luaI_trap (lua_State *L);
 LUAI_FUNC void luaI_interruptexec (lua_State *L, const l_uint32 *pc);
 

@@ -119,6 +119,7 @@ void luaI_openvm (lua_State *L) {
   SharingVM *vm = &G(L)->sharing;
   memset(vm, 0, sizeof(SharingVM));
   atomic_init(&vm->interrupt, LUA_INTNONE);
+  vm->teller = NULL;
   vm->running = L;
   luaI_registervm(vm);
 }

@@ -58,6 +58,9 @@ pub const INTERRUPT_ONCE: c_int = 1;
 /// Every instruction raises until the host clears it.
 pub const INTERRUPT_KILL: c_int = 2;
 
+/// Whom code tells where it is: see [`lua_setteller`].
+pub type Teller = unsafe extern "C-unwind" fn(state: *mut lua_State);
+
 /// A host's own way to load files; see `lua_setfileloader`.
 pub type FileLoader = unsafe extern "C-unwind" fn(
     ud: *mut c_void,
@@ -134,6 +137,11 @@ unsafe extern "C-unwind" {
     pub fn lua_interrupted(state: *mut lua_State) -> c_int;
     /// Forgets a pending interruption.
     pub fn lua_clearinterrupt(state: *mut lua_State);
+    /// Asks the code that runs where it is: the teller is called at its next instruction. Where and when as
+    /// [`lua_interrupt`].
+    pub fn lua_asktotell(state: *mut lua_State);
+    /// Sets whom to tell. It may ask for debug information and must leave the stack alone.
+    pub fn lua_setteller(state: *mut lua_State, teller: Option<Teller>);
     /// Work in `state` also ends by an interruption of `patron`, which must outlive that work.
     pub fn lua_interruptwith(state: *mut lua_State, patron: *mut lua_State);
     /// Sets the text of the error; static storage.

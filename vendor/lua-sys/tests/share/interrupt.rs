@@ -19,6 +19,70 @@ extern "C" fn on_signal(_signal: libc::c_int) {
     }
 }
 
+/// The line that the teller was told last.
+static LINE: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
+static TOLD: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+extern "C" fn on_question(_signal: libc::c_int) {
+    let state = VICTIM.load(Ordering::SeqCst);
+    if !state.is_null() {
+        // SAFETY: as in `on_signal`.
+        unsafe { share::lua_asktotell(state) };
+    }
+}
+
+unsafe extern "C-unwind" fn teller(state: *mut ffi::lua_State) {
+    // SAFETY: the state runs, and nothing is pushed. A call without a line is a C function; what called it has one.
+    unsafe {
+        let mut call = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
+        let mut level = 0;
+        while ffi::lua_getstack(state, level, call.as_mut_ptr()) != 0 {
+            ffi::lua_getinfo(state, c"l".as_ptr(), call.as_mut_ptr());
+            if call.assume_init_ref().currentline > 0 {
+                LINE.store(call.assume_init_ref().currentline, Ordering::SeqCst);
+                break;
+            }
+            level += 1;
+        }
+    }
+    TOLD.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Runs a chunk while another thread keeps asking where it is, which ends when it was told `times`.
+fn asked(code: &str, times: u32) -> Result<String, String> {
+    let state = State::new();
+    // SAFETY: as in `interrupted`.
+    let thread = unsafe {
+        libc::signal(libc::SIGURG, on_question as *const () as libc::sighandler_t);
+        share::lua_setteller(state.0, Some(teller));
+        ffi::lua_register(state.0, c"told".as_ptr(), told);
+        libc::pthread_self()
+    };
+    TOLD.store(0, Ordering::SeqCst);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        VICTIM.store(state.0, Ordering::SeqCst);
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) && TOLD.load(Ordering::SeqCst) < times {
+                std::thread::sleep(Duration::from_millis(2));
+                // SAFETY: as in `interrupted`.
+                unsafe { libc::pthread_kill(thread, libc::SIGURG) };
+            }
+        });
+        let result = state.run(code);
+        VICTIM.store(std::ptr::null_mut(), Ordering::SeqCst);
+        done.store(true, Ordering::SeqCst);
+        result
+    })
+}
+
+/// How often the teller was called.
+unsafe extern "C-unwind" fn told(state: *mut ffi::lua_State) -> libc::c_int {
+    // SAFETY: a function of the C API may push a result.
+    unsafe { ffi::lua_pushinteger(state, TOLD.load(Ordering::SeqCst).into()) };
+    1
+}
+
 /// Runs a chunk while another thread keeps interrupting it; gives the error message.
 fn interrupted(kind: i32, code: &str) -> Result<String, String> {
     let state = State::new();
@@ -102,6 +166,36 @@ fn a_kill_cannot_be_caught_but_a_single_interruption_can() {
     let once = "local ok, message = pcall(function() while true do end end) return message";
     let message = interrupted(INTERRUPT_ONCE, once).unwrap();
     assert_eq!(message, "test:1: interrupted");
+}
+
+#[test]
+fn code_that_is_asked_where_it_is_tells_the_line_and_goes_on() {
+    let _alone = alone();
+    for code in [
+        "local sum = 0\nwhile told() < 3 do sum = sum + 1 end\nreturn 'done'",
+        "local told = told\nrepeat local n = told() until n >= 3\nreturn 'done'",
+        "local co = coroutine.wrap(function()\nwhile told() < 3 do coroutine.yield(1) end\nend)\nwhile co() do end return 'done'",
+        "local text = ('a'):rep(200)\nwhile told() < 3 do text:find '.-.-.-b' end return 'done'",
+    ] {
+        assert_eq!(asked(code, 3).as_deref(), Ok("done"), "{code}");
+        let line = LINE.load(Ordering::SeqCst);
+        assert!((2..=4).contains(&line), "line {line} of {code}");
+    }
+}
+
+#[test]
+fn a_question_ends_nothing_and_an_interruption_comes_through_it() {
+    let _alone = alone();
+    let state = State::new();
+    // SAFETY: the state is open and runs nothing.
+    unsafe {
+        share::lua_asktotell(state.0);
+        assert_eq!(share::lua_interrupted(state.0), INTERRUPT_NONE);
+        share::lua_interrupt(state.0, INTERRUPT_ONCE);
+        assert_eq!(share::lua_interrupted(state.0), INTERRUPT_ONCE);
+    }
+    assert_eq!(state.run("local x = 1").unwrap_err(), "test:1: interrupted");
+    assert_eq!(state.eval("return tostring(debug.gethook())"), "nil");
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! Where running code is, for whoever [asks](super::Interruption::Tell) from another thread.
+//!
+//! The text is made from what Lua tells about its calls without touching the stack or the memory of the VM:
+//! the question may come before any instruction.
+
+use std::ffi::{CStr, c_int};
+use std::fmt::Write;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use moonhive_lua_sys::lua::{self, lua_Debug, lua_State};
+
+use super::context::Context;
+
+/// Functions that are named; a recursion may be deep.
+const LEVELS_MAX: c_int = 20;
+
+/// Lua calls this where code was asked.
+///
+/// # Safety
+/// `state` is a live state of a VM made by `VmBuilder`, and this thread runs it.
+pub(super) unsafe extern "C-unwind" fn tell(state: *mut lua_State) {
+    let answer = || {
+        // SAFETY: by contract; what the host has resumed, or else the main state, lives meanwhile and waits
+        // for `state`, if it is not that itself.
+        unsafe {
+            let context = Context::of(state);
+            let mut place = place_of(state);
+            let resumed = context.resumed.get();
+            let outermost = if resumed.is_null() { context.main.get() } else { resumed };
+            if outermost != state {
+                place.push_str("\n\tin a coroutine of:");
+                place.push_str(&place_of(outermost));
+            }
+            context.hooks.told(&place);
+        }
+    };
+    // A panic was printed where it happened, and must not meet frames of C.
+    let _ = catch_unwind(AssertUnwindSafe(answer));
+}
+
+/// The functions that run, the innermost first.
+///
+/// # Safety
+/// `state` is a live state of a VM that this thread runs.
+unsafe fn place_of(state: *mut lua_State) -> String {
+    let mut place = String::new();
+    let mut call = MaybeUninit::<lua_Debug>::zeroed();
+    for level in 0.. {
+        // SAFETY: by contract; what is asked for is not pushed, and all of it is filled in.
+        let call = unsafe {
+            if lua::lua_getstack(state, level, call.as_mut_ptr()) == 0 {
+                break;
+            }
+            lua::lua_getinfo(state, c"Sln".as_ptr(), call.as_mut_ptr());
+            call.assume_init_ref()
+        };
+        if level == LEVELS_MAX {
+            place.push_str("\n\t...");
+            break;
+        }
+        // SAFETY: the texts are valid as long as the function is on the stack.
+        unsafe { describe(&mut place, call) };
+    }
+    place
+}
+
+/// Adds the line of one call.
+///
+/// # Safety
+/// `lua_getinfo` has filled the call for `Sln`, and its function is still there.
+unsafe fn describe(place: &mut String, call: &lua_Debug) {
+    // SAFETY: by contract; `name` may be null, the others are not.
+    let (source, what, kind, name) = unsafe {
+        let name = (!call.name.is_null()).then(|| CStr::from_ptr(call.name).to_string_lossy());
+        let source = CStr::from_ptr(call.short_src.as_ptr()).to_string_lossy();
+        (source, CStr::from_ptr(call.what), CStr::from_ptr(call.namewhat), name)
+    };
+    let _ = write!(place, "\n\t{source}:");
+    if call.currentline > 0 {
+        let _ = write!(place, "{}:", call.currentline);
+    }
+    let _ = match name {
+        Some(name) => write!(place, " in {} '{name}'", kind.to_string_lossy()),
+        None if what == c"main" => write!(place, " in main chunk"),
+        None if what == c"C" => write!(place, " in ?"),
+        None => write!(place, " in function <{source}:{}>", call.linedefined),
+    };
+}

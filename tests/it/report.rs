@@ -1,0 +1,146 @@
+//! SIGUSR1: a host says what it is at, whatever its services do.
+
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Running, Scratch};
+
+/// The log of a host that is asked for a report when it is ready.
+fn reported(scratch: &Scratch, arguments: &[&str]) -> String {
+    let mut running = Running::start(scratch.moonhive(arguments.iter().copied()));
+    running.wait_for_line("ready");
+    running.signal("USR1");
+    running.wait().expect_code(0).stderr
+}
+
+/// The only line that holds all of these.
+#[track_caller]
+fn line<'a>(log: &'a str, parts: &[&str]) -> &'a str {
+    let mut lines = log.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+    let found = lines.next().unwrap_or_else(|| panic!("no line with {parts:?} in\n{log}"));
+    assert!(lines.next().is_none(), "two lines with {parts:?} in\n{log}");
+    found
+}
+
+#[test]
+fn a_report_tells_turns_services_and_where_code_is_whatever_the_level_of_the_log() {
+    let scratch = Scratch::new("report_busy");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local spin = hive.spawn 'spin'
+         for i = 1, 4 do hive.send(spin, 'go') end
+         hive.send(spin, 'stop')
+         repeat hive.sleep(0.001) until hive.stats(spin).mailbox == 4
+         print 'ready'",
+    );
+    // It computes until it finds the report in the file of the log.
+    scratch.file(
+        "spin.lua",
+        "local function inner()
+           local told
+           repeat local file = io.open 'log'; told = file and file:read 'a':find 'runs here' until told
+         end
+         local function middle() coroutine.wrap(inner)() end
+         return {
+           go = function() middle() end,
+           stop = function() require('hive').shutdown() end,
+         }",
+    );
+    let host = scratch.moonhive(["run", "--turn-limit", "0s", "--log", "error", "main.lua"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 2>log"]).arg(host.get_program()).args(host.get_args());
+    command.current_dir(scratch.path(""));
+    let mut running = Running::start(command);
+    running.wait_for_line("ready");
+    running.signal("USR1");
+    running.wait().expect_code(0);
+    let log = std::fs::read_to_string(scratch.path("log")).expect("the log");
+    let host = line(&log, &["the host"]);
+    assert!(!host.contains(" busy=0"), "{host}");
+    line(&log, &[" spin:", "in a turn", "worker="]);
+    let used = line(&log, &[" spin:", "used", "memory_bytes="]);
+    assert!(used.contains(" waiting=4 "), "{used}");
+    line(&log, &[" spin:", "it runs here:"]);
+    let place = log.split("it runs here:").nth(1).expect("a place");
+    let at = |what: &str| place.find(what).unwrap_or_else(|| panic!("no {what:?} in {place}"));
+    assert!(at("spin.lua:3:") < at("in a coroutine of:"), "{place}");
+    assert!(at("in a coroutine of:") < at("in upvalue 'middle'"), "{place}");
+}
+
+#[test]
+fn a_report_of_an_idle_host_wakes_no_service_and_names_those_that_use_most() {
+    let scratch = Scratch::new("report_idle");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         for i = 1, 100 do hive.call(hive.spawn('small', i), 'hello') end
+         local large = hive.spawn('small', 1e6)
+         repeat hive.sleep(0.001) until hive.stats(large).messages == 1
+         print 'ready'
+         hive.sleep(1)
+         assert(hive.stats(large).messages == 1)
+         os.exit(0)",
+    );
+    scratch.file("small.lua", "KEPT = ('x'):rep(...) return { hello = function() end }");
+    let log = reported(&scratch, &["run", "main.lua"]);
+    let host = line(&log, &["the host"]);
+    assert!(host.contains("services=102") && host.contains("busy=0"), "{host}");
+    let named = log.lines().filter(|line| line.contains(" used ")).count();
+    assert!((8..=24).contains(&named), "{named} services are named in\n{log}");
+    let is_large = |line: &&str| {
+        let memory = line.split("memory_bytes=").nth(1).and_then(|rest| rest.split(' ').next());
+        memory.and_then(|bytes| bytes.parse().ok()).is_some_and(|bytes: usize| bytes > 1_000_000)
+    };
+    assert_eq!(log.lines().filter(|line| line.contains("small:")).filter(is_large).count(), 1);
+    assert!(!log.contains("runs here"), "{log}");
+}
+
+#[test]
+fn reports_can_be_asked_for_again_and_again() {
+    let scratch = Scratch::new("report_often");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         print 'ready'
+         local sum = 0
+         repeat
+           for i = 1, 1000 do
+             local small = hive.spawn 'small'
+             sum = sum + small:hello(i)
+             hive.kill(small)
+           end
+         until io.open 'enough'
+         os.exit(0)",
+    );
+    scratch.file("small.lua", "return { hello = function(i) return i end }");
+    let mut running = Running::start(scratch.moonhive(["run", "--log", "off", "main.lua"]));
+    running.wait_for_line("ready");
+    for _ in 0..100 {
+        running.signal("USR1");
+        thread::sleep(Duration::from_millis(2));
+    }
+    scratch.file("enough", "");
+    let log = running.wait().expect_code(0).stderr;
+    assert!(log.lines().filter(|line| line.contains("the host")).count() >= 10, "{log}");
+}
+
+#[test]
+fn an_endless_loop_without_a_turn_limit_is_told_of_with_its_place() {
+    let scratch = Scratch::new("report_loop");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local began = os.clock()
+         local function forever()
+           while os.clock() < began + 6.5 do end
+         end
+         forever()
+         os.exit(0)",
+    );
+    let ended = scratch.run(["run", "--turn-limit", "0s", "main.lua"]).expect_code(0);
+    let (before, place) = ended.stderr.split_once("it runs here:").expect("a place");
+    assert!(before.contains("maybe in an endless loop seconds=5"), "{before}");
+    assert!(place.contains("main.lua:4: in local 'forever'\n"), "{place}");
+}
