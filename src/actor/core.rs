@@ -359,6 +359,13 @@ impl Core {
         self.table.get(address).or_else(|| self.killed.lock().get(&address).cloned())
     }
 
+    /// The name and address of the service whose turn this thread runs, if it is a worker.
+    #[cold]
+    pub(super) fn in_turn_here(&self) -> Option<String> {
+        let (address, _) = self.warden.look_at(self.handle.own_worker()?);
+        self.running(address?).map(|service| service.label())
+    }
+
     /// All services that hold memory: those that live, and those that were killed and not closed yet.
     pub(super) fn all_services(&self) -> Vec<Arc<Service>> {
         let mut all: Vec<_> =

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Messages that wait for a service that was started the way of skynet, whose programs take for granted
 /// that a send succeeds: as many as fit into some 100 MiB.
 pub const SKYNET_MAILBOX_MESSAGES: usize = 1 << 20;
-/// Lua memory of a service of skynet at which the log warns for the first time; then at each doubling.
+/// Lua memory of a service at which the log warns for the first time; then at each doubling.
 pub const MEMORY_WARNING_FIRST_BYTES: usize = 32 << 20;
 /// Depth of a mailbox at which the log warns for the first time; then at each doubling.
 pub const OVERLOAD_WARNING_FIRST: usize = 1024;

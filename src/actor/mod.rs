@@ -14,7 +14,7 @@
 //! | `link`, `groups` | services that end together, and that are called as one |
 //! | `peers` | the services one service talked to last |
 //! | `request`, `trace` | what goes along with requests, and the record of their steps |
-//! | `profile`, `totals` | where time went; sums over all services |
+//! | `profile`, `totals`, `memory` | where time went; sums over all services; telling of those that grow |
 //! | `view` | the host as an operator sees it while it runs |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `retired` | asking those who sleep to let go of code that was replaced |
@@ -61,6 +61,7 @@ mod life;
 mod light;
 pub mod limits;
 mod link;
+mod memory;
 mod message;
 mod method;
 mod names;

@@ -111,6 +111,7 @@ impl Service {
             tracing::warn!(
                 service = self.name(),
                 address = self.log_address(),
+                sender = self.core().in_turn_here(),
                 messages = depth,
                 size_bytes = backlog.size_bytes,
                 age_ms = backlog.age.as_millis() as u64,
@@ -126,6 +127,7 @@ impl Service {
             tracing::warn!(
                 service = self.name(),
                 address = self.log_address(),
+                sender = self.core().in_turn_here(),
                 messages,
                 lost,
                 "the mailbox is full: {how}"

@@ -16,6 +16,7 @@ use super::core::{Core, Timer};
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
+use super::memory::MemoryWarning;
 use super::message::{Caller, Message};
 use super::method::Methods;
 use super::parting::{Parcel, Parted, Parting};
@@ -77,6 +78,8 @@ pub(crate) struct State {
     methods: Cell<u32>,
     /// What the last interruption led to.
     pub(super) offence: RefCell<Option<Fault>>,
+    /// Lua memory beyond which the log is told.
+    pub(super) memory_warning: Cell<MemoryWarning>,
     /// Protocols, message pointers and the start function of a service that uses them.
     pub(crate) skynet: Skynet,
     /// Set when the service has decided to end.
@@ -140,6 +143,7 @@ impl State {
             requests: Cell::new(0),
             methods: Cell::new(0),
             offence: RefCell::new(None),
+            memory_warning: Cell::default(),
             skynet: Skynet::default(),
             leaving: RefCell::new(None),
         }

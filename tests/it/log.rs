@@ -194,11 +194,13 @@ fn a_flooded_service_is_named_at_each_doubling() {
     for depth in [1024, 2048, 4096] {
         let line = line_with(&ended.stderr, &format!(" messages={depth} "));
         assert!(line.contains(" WARN slow:") && line.contains("messages pile up"), "{line}");
+        assert!(line.contains("sender=\"main:00000002\""), "{line}");
     }
     assert_eq!(ended.stderr.matches("messages pile up").count(), 3, "{}", ended.stderr);
     for lost in [1, 2, 4, 8, 16, 32, 64] {
         let line = line_with(&ended.stderr, &format!(" lost={lost}"));
         assert!(line.contains("WARN tiny:") && line.contains("senders are refused"), "{line}");
+        assert!(line.contains("sender=\"main:00000002\""), "{line}");
     }
     assert_eq!(ended.stderr.matches("is full").count(), 7, "{}", ended.stderr);
 }

@@ -1,4 +1,4 @@
-//! SIGUSR1: a host says what it is at, whatever its services do.
+//! What a host tells an operator: on SIGUSR1 what it is at, and by itself of loops and of services that grow.
 
 use std::process::Command;
 use std::thread;
@@ -143,4 +143,18 @@ fn an_endless_loop_without_a_turn_limit_is_told_of_with_its_place() {
     let (before, place) = ended.stderr.split_once("it runs here:").expect("a place");
     assert!(before.contains("maybe in an endless loop seconds=5"), "{before}");
     assert!(place.contains("main.lua:4: in local 'forever'\n"), "{place}");
+}
+
+#[test]
+fn a_service_that_grows_is_named_in_the_log() {
+    let scratch = Scratch::new("report_grows");
+    scratch.file(
+        "main.lua",
+        "TEXT = ('x'):rep(33 << 20)
+         require('hive').sleep(0)
+         os.exit(0)",
+    );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let told = "WARN main:00000002 memory warning: it uses 33.";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }

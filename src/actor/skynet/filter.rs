@@ -250,7 +250,7 @@ impl State {
     }
 
     /// The same for a warning of the host.
-    pub(super) fn warn_line(&self, text: &str) {
+    pub(in crate::actor) fn warn_line(&self, text: &str) {
         if self.tell_logger(text) {
             return;
         }

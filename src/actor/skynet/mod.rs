@@ -15,7 +15,6 @@ mod channels;
 mod dispatch;
 mod ends;
 mod filter;
-mod memory;
 mod protocols;
 mod send;
 mod start;
@@ -38,7 +37,6 @@ pub(super) use dispatch::{COMMAND, Incoming};
 pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
 pub(crate) use send::LOGGER;
 
-use memory::MemoryWarning;
 use watch::Watch;
 
 use super::message::{Caller, Message};
@@ -88,8 +86,6 @@ pub(crate) struct Skynet {
     pub(super) awaits_start: Cell<bool>,
     /// Who that is, once the file has returned.
     spawner: Cell<Option<Caller>>,
-    /// Lua memory beyond which the log is told.
-    memory_warning: Cell<MemoryWarning>,
     /// What modules want to have run before that.
     init: RefCell<Vec<Reference>>,
     /// The file asked for a start function: the service lives until it exits.

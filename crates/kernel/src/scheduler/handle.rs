@@ -89,6 +89,11 @@ impl<W: Workload> Handle<W> {
         current::with(&self.shared, Local::is_quiet).unwrap_or(false)
     }
 
+    /// The number of the worker whose thread this is; `None` on any other thread.
+    pub fn own_worker(&self) -> Option<usize> {
+        current::with(&self.shared, Local::index)
+    }
+
     /// The clock that timers and turns go by.
     pub fn clock(&self) -> Clock {
         self.shared.clock

@@ -1,7 +1,7 @@
 //! The warning of a service that grows: at 32 MiB of Lua memory, and at each doubling.
 
-use crate::actor::limits::MEMORY_WARNING_FIRST_BYTES;
-use crate::actor::state::State;
+use super::limits::MEMORY_WARNING_FIRST_BYTES;
+use super::state::State;
 
 /// The size that is told of next.
 #[derive(Debug, Clone, Copy)]
@@ -29,19 +29,19 @@ impl MemoryWarning {
 impl State {
     /// A turn has left the service with so much Lua memory.
     #[inline]
-    pub(in crate::actor) fn look_at_memory(&self, used_bytes: usize) {
-        if used_bytes >= MEMORY_WARNING_FIRST_BYTES && self.skynet.is_started() {
+    pub(super) fn look_at_memory(&self, used_bytes: usize) {
+        if used_bytes >= MEMORY_WARNING_FIRST_BYTES {
             self.warn_of_memory(used_bytes);
         }
     }
 
     #[cold]
     fn warn_of_memory(&self, used_bytes: usize) {
-        let mut warning = self.skynet.memory_warning.get();
+        let mut warning = self.memory_warning.get();
         if !warning.is_due(used_bytes) {
             return;
         }
-        self.skynet.memory_warning.set(warning);
+        self.memory_warning.set(warning);
         let mebibytes = used_bytes as f64 / f64::from(1 << 20);
         self.warn_line(&format!("memory warning: it uses {mebibytes:.2} MiB of Lua memory"));
     }
