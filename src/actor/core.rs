@@ -506,7 +506,7 @@ impl Core {
 fn log_end(service: &Service, end: &End, is_main: bool) {
     let (name, address, reason) = (service.name(), service.log_address(), end.message());
     if matches!(end, End::Failed(_)) && !is_main {
-        tracing::info!(service = name, address, "ended: {reason}");
+        tracing::warn!(service = name, address, "ended: {reason}");
     } else {
         tracing::debug!(service = name, address, "ended: {reason}");
     }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use moonhive::actor::limits::{SHUTDOWN_GRACE, TURN_LIMIT};
 use moonhive::code::Mode;
 use moonhive::ops::log::LogSettings;
@@ -31,7 +31,13 @@ pub struct Settings {
 
     /// Look modules and services up as DIR/?.lua and DIR/?/init.lua, before Lua's own path
     /// (repeatable; a list separated by `:` in the environment)
-    #[arg(long, value_name = "DIR", env = "MOONHIVE_PATH", value_delimiter = ':')]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MOONHIVE_PATH",
+        value_delimiter = ':',
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
     pub path: Vec<PathBuf>,
 
     /// How services use the code cache: OFF, EXIST or ON [default: ON]
@@ -67,8 +73,16 @@ pub struct Settings {
     pub log: Option<LogSettings>,
 
     /// Print services, messages, memory and the code cache's figures at exit
-    #[arg(long, env = "MOONHIVE_STATS", value_parser = FalseyValueParser::new())]
-    pub stats: bool,
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "MOONHIVE_STATS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub stats: Option<bool>,
 
     /// A value that services read with hive.env(KEY) (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_assignment)]
@@ -102,14 +116,19 @@ impl Settings {
     pub fn over(self, lower: Self) -> Self {
         Self {
             threads: self.threads.or(lower.threads),
-            path: [self.path, lower.path].concat(),
+            // An empty one is what a variable like `$MOONHIVE_PATH:/srv` is left with.
+            path: [self.path, lower.path]
+                .concat()
+                .into_iter()
+                .filter(|dir| !dir.as_os_str().is_empty())
+                .collect(),
             cache: self.cache.or(lower.cache),
             memory_limit: self.memory_limit.or(lower.memory_limit),
             turn_limit: self.turn_limit.or(lower.turn_limit),
             grace: self.grace.or(lower.grace),
             compat: self.compat.or(lower.compat),
             log: self.log.or(lower.log),
-            stats: self.stats || lower.stats,
+            stats: self.stats.or(lower.stats),
             set: [lower.set, self.set].concat(),
         }
     }

@@ -86,7 +86,7 @@ impl Arguments {
         moonhive::ops::log::init(&log).map_err(|error| Failure::from(error).exit_code(USAGE))?;
         tracing::debug!(main, settings = ?settings.without_values(), "starting");
 
-        signals::outlive_broken_pipes()?;
+        signals::outlive_failed_writes()?;
         let host = builder.build()?;
         let handle = host.shutdown_handle();
         let logging = host.shutdown_handle();
@@ -104,15 +104,27 @@ impl Arguments {
         let main_service = Spawn::named(main.as_str());
         let run =
             host.run(if is_skynet { main_service.for_skynet() } else { main_service }, &arguments);
+        let is_logged = log.is_json() && log_failure(run.as_ref().ok());
         see_to_the_end(run.as_ref().ok())?;
         let finish = run.map_err(|error| not_started_main(&main, error))?;
-        if settings.stats {
+        if settings.stats == Some(true) {
             let report = Report { stats: &finish.stats, resident_bytes: resident_bytes() };
             // Nobody is left to be told that standard error is closed.
             let _ = write!(std::io::stderr(), "{report}");
         }
+        if is_logged {
+            return Ok(ExitCode::from(exit_code(finish.code)));
+        }
         outcome(&finish)
     }
+}
+
+/// Logs why the main service failed, if it did: who reads JSON has no use for the text that people get.
+fn log_failure(finish: Option<&Finish>) -> bool {
+    let Some(fault) = finish.and_then(|finish| finish.failure.as_ref()) else { return false };
+    let text = format!("{}\n{}", fault.message, fault.traceback);
+    tracing::error!("the main service has failed: {}", text.trim_end());
+    tracing::enabled!(tracing::Level::ERROR)
 }
 
 /// Writes what is left of the log. A process that a signal has asked to end does so soon, whoever reads its

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use moonhive::vm::signal::is_ignored;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -83,7 +83,9 @@ fn listen<Report: FnMut(), Renew: Fn() -> bool, End: FnOnce()>(
         let is_for_log = signal == SIGHUP && ((acts.renew_log)() || acts.names_log);
         if let Some(shut_down) = shut_down.take_if(|_| !is_for_log) {
             ASKED.store(true, Ordering::SeqCst);
-            tracing::info!("signal received: shutting down; a second one ends at once");
+            tracing::info!(
+                "signal received: shutting down; a second SIGTERM or SIGINT ends at once"
+            );
             shut_down();
             thread::sleep(SAME_SIGNAL);
             insisting.store(true, Ordering::SeqCst);
@@ -112,11 +114,12 @@ pub fn end_at_broken_pipe() -> io::Result<()> {
     flag::register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true))).map(drop)
 }
 
-/// Keeps a broken pipe an error of whoever writes to it: a server must not end because of one reader.
-/// Programs that it starts find the signal as usual.
+/// Keeps a broken pipe, and a file at its limit of size, an error of whoever writes to it: a server must not
+/// end because of one reader or one file. Programs that it starts find the signals as usual.
 ///
 /// # Errors
-/// When the system refuses the handler.
-pub fn outlive_broken_pipes() -> io::Result<()> {
-    flag::register(SIGPIPE, Arc::default()).map(drop)
+/// When the system refuses a handler.
+pub fn outlive_failed_writes() -> io::Result<()> {
+    flag::register(SIGPIPE, Arc::default())?;
+    flag::register(SIGXFSZ, Arc::default()).map(drop)
 }

@@ -28,6 +28,29 @@ fn manual_pages_are_written_one_for_each_command() {
         let text = std::fs::read_to_string(scratch.path("pages").join(page)).unwrap();
         assert!(text.contains(".SH NAME"), "{page}: {text}");
     }
+    let run = std::fs::read_to_string(scratch.path("pages/moonhive-run.1")).unwrap();
+    let example = "\n  moonhive run \\-\\-threads 4 \\-\\-stats main.lua      four workers, figures at exit\n";
+    assert!(run.contains(example) && run.contains("\n.nf\n"), "examples stay as they are: {run}");
+    let root = std::fs::read_to_string(scratch.path("pages/moonhive.1")).unwrap();
+    let named = root.lines().filter_map(|line| line.strip_suffix("(1)"));
+    for page in named.map(|name| name.replace("\\-", "-")) {
+        assert!(scratch.path("pages").join(format!("{page}.1")).exists(), "no page {page}(1)");
+    }
+}
+
+#[test]
+fn no_line_of_a_help_is_broken_twice() {
+    let scratch = Scratch::new("help_width");
+    let commands = ["dump", "load", "get", "set", "keys", "ls", "stat", "check", "repair", "rm"];
+    let shm = commands.map(|command| vec!["shm", command, "--help"]);
+    let others = ["run", "shm", "check", "lua", "man", "completions"];
+    for arguments in shm.into_iter().chain(others.map(|command| vec![command, "--help"])) {
+        let help = scratch.run(arguments.iter().copied()).expect_code(0).stdout;
+        let examples = help.split("Examples:").nth(1).unwrap_or_default();
+        for line in examples.lines() {
+            assert!(line.chars().count() <= 100, "{arguments:?}: {line}");
+        }
+    }
 }
 
 #[test]
@@ -64,6 +87,11 @@ fn a_wrong_variable_is_named_and_not_its_flag() {
     for (name, value, expect) in [
         ("MOONHIVE_THREADS", "many", "expected a whole number from 1 to 1024, got `many`"),
         ("MOONHIVE_CACHE", "MAYBE", "unknown cache mode 'MAYBE'"),
+        ("MOONHIVE_MEMORY_LIMIT", "lots", "expected a size like"),
+        ("MOONHIVE_TURN_LIMIT", "soon", "expected a time like"),
+        ("MOONHIVE_GRACE", "soon", "expected a time like"),
+        ("MOONHIVE_COMPAT", "5.1", "expected 5.4, skynet or off, got `5.1`"),
+        ("MOONHIVE_LOG", "loud", "expected error, warn"),
     ] {
         let ended = run_with(&scratch, &[(name, value)], &[]).expect_code(2);
         let expect = format!("error: {name}: {expect}");
@@ -82,6 +110,49 @@ fn an_empty_variable_counts_as_none() {
     let names: Vec<String> = names.collect();
     let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
     assert_eq!(run_with(&scratch, &variables, &[]).expect_code(0).stderr, "");
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_a_flag_over_both() {
+    let scratch = Scratch::new("layers");
+    scratch.file("hive.toml", "stats = true\ncache = 'OFF'\nlog = 'debug'\n");
+    let config = ("MOONHIVE_CONFIG", "hive.toml");
+    let log = |variables: &[(&str, &str)], flags: &[&str]| {
+        let all = [&[config], variables].concat();
+        run_with(&scratch, &all, flags).expect_code(0).stderr
+    };
+    let of_file = log(&[], &[]);
+    assert!(of_file.contains("services  ") && of_file.contains(" DEBUG "), "{of_file}");
+    let variables = [("MOONHIVE_STATS", "false"), ("MOONHIVE_LOG", "warn")];
+    assert_eq!(log(&variables, &[]), "");
+    let of_flags = log(&variables, &["--stats", "--log", "debug"]);
+    assert!(of_flags.contains("services  ") && of_flags.contains(" DEBUG "), "{of_flags}");
+    assert_eq!(log(&[], &["--stats=false", "--log", "warn"]), "");
+}
+
+#[test]
+fn directories_add_up_and_empty_ones_do_not_count() {
+    let scratch = Scratch::new("directories");
+    for (dir, module) in [("a", "one"), ("b", "two"), ("c", "three")] {
+        std::fs::create_dir(scratch.path(dir)).unwrap();
+        scratch.file(&format!("{dir}/{module}.lua"), "return true");
+    }
+    scratch.file("hive.toml", "path = ['c']\n");
+    let run = |variable: &str, flags: &[&str], modules: &str| {
+        let requires: Vec<String> =
+            modules.split(' ').map(|name| format!("require '{name}'")).collect();
+        scratch.file("uses.lua", &requires.join("\n"));
+        let line = [&["run", "--config", "hive.toml"], flags, &["uses.lua"]].concat();
+        let mut command = scratch.moonhive(line);
+        command.env("MOONHIVE_PATH", variable);
+        Running::start(command).wait()
+    };
+    for variable in ["a:b", ":a:b", "a::b", "a:b:"] {
+        run(variable, &[], "one two three").expect_code(0);
+    }
+    // A flag takes the place of its variable, as everywhere.
+    run("a", &["--path", "b"], "two three").expect_code(0);
+    run("a", &["--path", "b"], "one").expect_code(1);
 }
 
 #[test]

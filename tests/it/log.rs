@@ -45,8 +45,23 @@ fn the_log_tells_of_a_service_that_failed_though_its_caller_says_nothing() {
     scratch.file("waiting.lua", "return {}");
     let ended = scratch.run(["run", "main.lua"]).expect_code(0);
     let line = line_with(&ended.stderr, "ended: ");
-    assert!(line.contains(" INFO failing:") && line.contains("failing.lua:1: no gold"), "{line}");
+    assert!(line.contains(" WARN failing:") && line.contains("failing.lua:1: no gold"), "{line}");
     assert!(!ended.stderr.contains("on purpose"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_log_in_json_tells_of_the_end_of_a_main_service_that_failed_and_nothing_else_does() {
+    let scratch = Scratch::new("log_json_failure");
+    scratch.file("main.lua", "error 'no gold'");
+    let ended = scratch.run(["run", "--log", "json", "main.lua"]).expect_code(1);
+    for line in ended.stderr.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        assert!(event["level"].is_string(), "{line}");
+    }
+    assert!(ended.stderr.contains("main.lua:1: no gold\\nstack traceback:"), "{}", ended.stderr);
+    // Nobody has asked for the log.
+    let silent = scratch.run(["run", "--log", "off,json", "main.lua"]).expect_code(1);
+    assert!(silent.stderr.starts_with("error: main.lua:1: no gold\n"), "{}", silent.stderr);
 }
 
 #[test]

@@ -9,8 +9,7 @@
 //! | `layout` | structures and constants of the header | sizes never change, structures grow at the end |
 //! | `failure` | codes, and the last failure of a thread | a code keeps its number for ever |
 //! | `scratch` | bytes on their way to the caller's buffer | what did not fit is not lost |
-//! | `objects`, `files`, `reading`, `writing`, `counters`, `locks`,
-//! `lists`, `whole` | the functions | |
+//! | `objects`, `files`, `reading`, `writing`, `counters`, `locks`, `lists`, `whole` | the functions | |
 //!
 //! The library does nothing when it is loaded, starts no thread, and installs no handler. It exports
 //! nothing but `mhshm_*`.

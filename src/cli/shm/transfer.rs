@@ -26,16 +26,17 @@ Examples:
   moonhive shm dump sessions > sessions.jsonl
   moonhive shm dump sessions --output sessions.jsonl
 
-Each line is a JSON object: key, type (string, integer, double, boolean, nil, table, list, or unreadable
-table), value or elements, and flags and ttl_ms where they are not zero. Bytes that are no UTF-8 stand in hexadecimal
-in key_hex and value_hex. What others change meanwhile is dumped as it is when its turn comes.
+Each line is a JSON object: key, type (string, integer, double, boolean, nil, table, list, or
+unreadable table), value or elements, and flags and ttl_ms where they are not zero. Bytes that
+are no UTF-8 stand in hexadecimal in key_hex and value_hex. What others change meanwhile is
+dumped as it is when its turn comes.
 
-A file is written beside the one that is there, and takes its place once it is whole and on the disk: a
-dump that fails leaves the former one. It is yours, and readable by you alone, or with group and
-permissions of the former one. Only a file that cannot be replaced, as its folder may not be written to
-or something is mounted on it, is written in place: a dump that fails leaves a part of it.
-What is no file, like a named pipe, is written to as it is, and so are open descriptors (/dev/stdout,
-/dev/fd/3), wherever they lead.";
+A file is written beside the one that is there, and takes its place once it is whole and on the
+disk: a dump that fails leaves the former one. It is yours, and readable by you alone, or with
+group and permissions of the former one. Only a file that cannot be replaced, as its folder may
+not be written to or something is mounted on it, is written in place: a dump that fails leaves
+a part of it. What is no file, like a named pipe, is written to as it is, and so are open
+descriptors (/dev/stdout, /dev/fd/3), wherever they lead.";
 
 /// Write all entries as lines of JSON
 #[derive(Debug, Args)]
@@ -93,12 +94,12 @@ Examples:
   moonhive shm load sessions sessions.jsonl --create 64MiB
   moonhive shm dump old | moonhive shm load new --create 1GiB
 
-A file is checked first: with a line that is no entry nothing of it is loaded, and no dictionary is
-made. What comes through a pipe is loaded as it comes; a message says how many entries were loaded
-before the load ended.
+A file is checked first: with a line that is no entry nothing of it is loaded, and no
+dictionary is made. What comes through a pipe is loaded as it comes; a message says how many
+entries were loaded before the load ended.
 
-A table whose bytes no service could read is refused, as a program without the codec may have saved it;
-with the type \"unreadable table\" such bytes are loaded as they are.
+A table whose bytes no service could read is refused, as a program without the codec may have
+saved it; with the type \"unreadable table\" such bytes are loaded as they are.
 
 Entries that are there are replaced, others stay. Nothing is thrown out for what is loaded: a
 dictionary that is too small ends the load.";

@@ -104,6 +104,11 @@ impl FromStr for LogSettings {
 }
 
 impl LogSettings {
+    /// Whether each line is a JSON object.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Appends to a file in place of standard error.
     #[must_use]
     pub fn to_file(mut self, file: impl Into<PathBuf>) -> Self {
@@ -133,9 +138,7 @@ fn level_named(name: &str) -> Option<LevelFilter> {
 /// # Errors
 /// [`LogError::AlreadySet`] if the process has a subscriber already, [`LogError::File`].
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    let colour = settings.file.is_none()
-        && io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = settings.file.is_none() && io::stderr().is_terminal() && are_colours_wanted();
     let form = Form { json: settings.json, colour };
     let file = settings.file.as_deref().map(|path| LogFile::open(path, form)).transpose()?;
     let sink: Box<dyn Sink> = match &file {
@@ -154,6 +157,12 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
         let _ = LOG_FILE.set(file);
     }
     Ok(())
+}
+
+/// As other programs have it: `NO_COLOR` that is not empty, or a terminal that says it is dumb, means no.
+fn are_colours_wanted() -> bool {
+    let says_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !says_no && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// Waits until every line is written, as long as the reader takes one in each such time: he may never read
@@ -299,7 +308,7 @@ impl Fields {
         for (name, value) in &self.rest {
             let _ = write!(line, " {name}={value}");
         }
-        line
+        continued(line)
     }
 
     fn json(self, time: &str, level: Level) -> String {
@@ -325,6 +334,14 @@ fn escape(text: &str) -> Cow<'_, str> {
     let spell =
         |c: char| if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(spell).collect())
+}
+
+/// A line whose further lines are indented, so that no text can pretend to be another event.
+fn continued(line: String) -> String {
+    match line.contains('\n') {
+        true => line.replace('\n', "\n\t").replace("\n\t\t", "\n\t"),
+        false => line,
+    }
 }
 
 fn colour_of(level: Level) -> &'static str {
@@ -409,6 +426,13 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         let lines = lines_of(false, || tracing::info!("a\x1b[2Jb\r\u{9b}c\n\td"));
         assert_eq!(lines, ["T  INFO a\\u{1b}[2Jb\\r\\u{9b}c\n\td"]);
+    }
+
+    #[test]
+    fn a_message_of_several_lines_cannot_pretend_to_be_another_one() {
+        let lines =
+            lines_of(false, || tracing::info!("bob\nT ERROR bank:00000009 empty\n\tin a call"));
+        assert_eq!(lines, ["T  INFO bob\n\tT ERROR bank:00000009 empty\n\tin a call"]);
     }
 
     #[test]
