@@ -93,7 +93,14 @@ fn an_object_that_cannot_be_opened_is_listed_with_the_reason() {
     let table = scratch.run(["shm", "ls"]).expect_code(0).stdout;
     let note = format!("{}: layout version 2, this program knows 3", name.as_str());
     assert!(table.lines().any(|line| line == note), "{table}");
+    let told = scratch.run(["shm", "get", name.as_str(), "key"]).expect_code(1).stderr;
+    assert!(told.starts_with(&format!("error: {note}\n")), "{told}");
     alter(&name, |bytes| bytes[0] = b'?');
+    let told = scratch.run(["shm", "stat", "/etc/passwd"]).expect_code(1).stderr;
+    assert!(
+        told.starts_with("error: /etc/passwd: the object has ") && told.contains("no dictionary"),
+        "{told}"
+    );
     let row = listed(&scratch, &name);
     assert_eq!((&row["health"], &row["kind"]), (&json!("damaged"), &Value::Null));
 }

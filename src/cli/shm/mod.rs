@@ -100,15 +100,37 @@ fn open(name: &str) -> Result<Dictionary, Failure> {
     Dictionary::open_in(&*place, &Options::default()).map_err(|error| failed_at(&*place, &error))
 }
 
-/// An error of a dictionary in some place; of one that is not there, where to look for it.
+/// An error of a dictionary in some place, which it names; of one that is not there, where to look for it.
 fn failed_at(place: &dyn Backing, error: &Error) -> Failure {
     let hint = match (error, place.as_file()) {
         (Error::NoSuchObject { .. }, None) => "`moonhive shm ls` shows what there is",
         (Error::NoSuchObject { .. }, Some(_)) => "a name with a slash is the path of a file",
         (Error::DamagedLock { .. }, _) => return failed(error).hint(mending(place)),
+        (Error::WrongSize { .. } | Error::WrongMagic { .. }, _) => {
+            return at(place, error).hint("it is no dictionary, or a part of one");
+        }
+        (error, _) if is_of_header(error) => return hinted(at(place, error), error),
         _ => return failed(error),
     };
     failed(error).hint(hint)
+}
+
+/// An error that does not name the object.
+fn at(place: &dyn Backing, error: &Error) -> Failure {
+    Failure::new(format!("{}: {error}", place.label()))
+}
+
+/// What the header of an object says keeps it from being used.
+fn is_of_header(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::WrongVersion { .. }
+            | Error::WrongMachine { .. }
+            | Error::UnknownFeatures { .. }
+            | Error::WrongPidNamespace { .. }
+            | Error::WrongBoot
+            | Error::Damaged { .. }
+    )
 }
 
 /// How a damaged lock is mended.
