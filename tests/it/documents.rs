@@ -7,7 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::Scratch;
+use crate::shm::Named;
+use crate::support::{Running, Scratch};
 
 /// One fenced block: the word after the fence, and the lines inside.
 struct Block<'a> {
@@ -83,4 +84,60 @@ fn the_programs_of_the_readme_run() {
 #[test]
 fn the_programs_of_the_tutorial_run() {
     play("docs/tutorial.md", 5);
+}
+
+/// The text of a program of a document.
+fn program(document: &str, is_it: impl Fn(&Block<'_>) -> bool) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{document}: {error}"));
+    let blocks = blocks_of(&text);
+    let found = blocks.iter().find(|block| block.language == "lua" && is_it(block));
+    found.unwrap_or_else(|| panic!("{document} has no such program")).lines.join("\n")
+}
+
+#[test]
+fn the_watcher_of_the_page_on_operations_names_the_largest_service() {
+    let watch = program("docs/operations.md", |block| file_name(block) == Some("watch.lua"));
+    assert!(watch.contains("hive.every(60,"), "it looks every minute");
+    let scratch = Scratch::new("document_watch");
+    scratch.file("watch.lua", &watch.replace("hive.every(60,", "hive.every(0.01,"));
+    scratch.file("large.lua", "KEPT = ('x'):rep(1e6) return {}");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         hive.spawn 'large'
+         hive.spawn 'watch'
+         hive.sleep(0.3)
+         os.exit(0)",
+    );
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert!(ended.stderr.contains("largest: :00000003 10"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_host_of_the_page_on_operations_hands_over_to_the_next() {
+    let lobby = program("docs/operations.md", |block| file_name(block) == Some("lobby.lua"));
+    let name = Named::new("lobby");
+    let scratch = Scratch::new("document_lobby");
+    scratch.file("lobby.lua", &lobby.replace("\"lobby\"", &format!("{:?}", name.as_str())));
+    let mut old = Running::start(scratch.moonhive(["run", "lobby.lua", "old"]));
+    old.wait_for_line("old leads, start 1");
+    let mut new = Running::start(scratch.moonhive(["run", "lobby.lua", "new"]));
+    old.signal("TERM");
+    new.wait_for_line("new leads, start 2");
+    new.signal("TERM");
+    old.wait().expect_code(0);
+    new.wait().expect_code(0);
+}
+
+#[test]
+fn the_first_program_of_the_page_on_dictionaries_prints_what_it_says() {
+    let text = program("docs/shared-dictionaries.md", |_| true);
+    let name = Named::new("sessions");
+    let scratch = Scratch::new("document_sessions");
+    scratch.file("main.lua", &text.replace("\"sessions\"", &format!("{:?}", name.as_str())));
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    let said: Vec<&str> = text.lines().filter_map(|line| line.split("--> ").nth(1)).collect();
+    let printed: Vec<String> = ended.stdout.lines().map(|line| line.replace('\t', " ")).collect();
+    assert_eq!(printed, said);
 }
