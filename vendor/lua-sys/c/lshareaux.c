@@ -399,7 +399,10 @@ static void ask (lua_State *L, int kind) {
 
 /* true if there was something of these kinds */
 static int forget (lua_State *L, int kinds) {
-  int old = atomic_fetch_and(&G(L)->sharing.interrupt, ~kinds);
+  int old;
+  if ((luaI_asked(L) & kinds) == 0)
+    return 0;  /* most often: spares a locked instruction */
+  old = atomic_fetch_and(&G(L)->sharing.interrupt, ~kinds);
   if ((old & kinds) != 0 && (old & ~kinds) == 0)
     atomic_fetch_sub(&luaI_pending, 1);
   return (old & kinds) != 0;
