@@ -233,11 +233,12 @@ function skynet.kill(address) end
 --- Ends the host with exit code 0, without waiting for what is being served.
 function skynet.abort() end
 
---- As `newservice`; the first argument is `"snlua"`, alone or with the name behind it.
+--- Starts a service without waiting for its start function; the first argument is `"snlua"`, alone or with
+--- the name behind it. Nil for services written in C.
 ---@param kind string
 ---@param name? string
 ---@param ... any
----@return integer address
+---@return integer? address
 function skynet.launch(kind, name, ...) end
 
 --- Gives this service a name. It is an error if the name belongs to another one.

@@ -6,7 +6,8 @@
 //! 3. *Leaving*: every service closes what is open (`__close`) and ends.
 //! 4. *Killing*: what is left when the grace time is over is interrupted and ended.
 //!
-//! A host that is aborted begins with the third. The first three share the grace time: whoever waits for
+//! A host that is aborted begins with the third, which then has a tenth of the grace time, as it has at least in
+//! any shutdown. The first three share the grace time: whoever waits for
 //! what never comes uses up the part of its stage, and takes nobody's exit handler with it. The fourth and
 //! the end of the workers share what comes after it. A host with nothing pending passes through all in
 //! the time that its services take for a turn each.
@@ -112,6 +113,7 @@ impl Shutdown {
         self.deadline = match stage {
             Stage::Draining => self.began + grace / 10 * DRAINING_TENTHS,
             Stage::Preparing => self.began + grace / 10 * PREPARING_TENTHS,
+            Stage::Leaving if core.warden.is_aborting() => Instant::now() + grace / 10,
             Stage::Leaving => self.began + grace,
             Stage::Killing => Instant::now() + SHUTDOWN_KILL_WAIT,
             Stage::Done => self.deadline,

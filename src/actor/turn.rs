@@ -99,6 +99,13 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         }
         let progress = loop {
             let ran = self.run_ready();
+            if ran {
+                // Before anything else: a task may have ended the service.
+                self.look_at_exit();
+                if let Some(over) = self.over.take() {
+                    break Progress::Over(over);
+                }
+            }
             let message = if self.state.tasks_come_first() { None } else { self.next_message() };
             let is_idle = !ran && message.is_none();
             if !is_idle || !has_looked {

@@ -144,6 +144,28 @@ fn abort_does_not_wait_for_what_is_being_served() {
 }
 
 #[test]
+fn abort_does_not_wait_for_tasks_that_never_rest() {
+    let main = "skynet.start(function()
+          local gone = skynet.newservice 'gone'
+          for i = 1, 200 do
+            skynet.fork(function() while true do pcall(skynet.call, gone, 'lua') end end)
+          end
+          skynet.timeout(5, skynet.abort)
+        end)";
+    let scratch = scratch("skynet_abort_busy", main);
+    let service = "skynet.start(function()
+          skynet.dispatch('lua', function() skynet.retpack() end)
+        end)";
+    scratch.file("gone.lua", &format!("{SKYNET}{service}"));
+    // Whether its calls fail or find an answer first is a matter of luck: often enough the first.
+    for _ in 0..10 {
+        let began = Instant::now();
+        scratch.run(["run", "--threads", "2", "main.lua"]).expect_code(0);
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
 fn a_service_learns_once_that_a_turn_of_it_was_interrupted() {
     let main = "skynet.start(function()
           skynet.dispatch('lua', function() while true do end end)

@@ -87,6 +87,7 @@ end
 function command.TERM(address)
   skynet.term(address)
   skynet.ret()
+  skynet.dispatch "error"(0, address)
 end
 
 -- Turns on or off that messages of a protocol, "lua" by default, are traced by log lines.

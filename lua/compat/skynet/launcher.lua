@@ -76,14 +76,29 @@ command.ERROR = command.REMOVE
 -- Tasks that start services, by the sessions of the requests that they serve.
 local launching = {}
 
--- The service that a task starts. A task that waits in `launch` keeps the service as a first
+-- The service that a task starts. A task that waits in `newservice` keeps the service as a first
 -- argument; nothing for one that waits elsewhere or not at all.
 local function started_by(co)
   local info = co and debug.getinfo(co, 0, "f")
-  if info and info.func == skynet.launch then
+  if info and info.func == skynet.newservice then
     local _, service = debug.getlocal(co, 0, 1)
     return skynet.localname(skynet.address(service))
   end
+end
+
+-- Starts what `skynet.launch` would, and waits until its start function has ended.
+local function start(...)
+  local kind = ...
+  if type(kind) ~= "string" then
+    return skynet.launch(...)
+  end
+  local words = kind:match "^%s*snlua%s+(%S.*)$"
+  if words then
+    return skynet.newservice(words, select(2, ...))
+  elseif kind == "snlua" then
+    return skynet.newservice(select(2, ...))
+  end
+  error(('cannot launch a "%s"\nhint: services written in C have no place here'):format(kind), 0)
 end
 
 -- No command calls another by its name: programs put functions of their own in the place of them.
@@ -95,7 +110,7 @@ local function launch(...)
       launching[session] = nil
     end,
   })
-  return skynet.launch(...)
+  return start(...)
 end
 
 command.LAUNCH = launch

@@ -10,14 +10,19 @@ local SESSIONS_SHOWN_MAX = 10
 -- Where a task stands that a timer will begin.
 local TIMER = "stack traceback:\n\t[timer]"
 
--- Calls `visit` with each task that waits or that a timer will begin, its session and its place.
+-- Calls `visit` with each task that waits or that a timer will begin, and its session.
 local function each(visit)
   for session, co in pairs(core.tasks()) do
-    visit(co, session, traceback(co))
+    visit(co, session)
   end
   for number, timer in pairs(core.timers()) do
-    visit(timer, number, TIMER)
+    visit(timer, number)
   end
+end
+
+-- Where such a task stands. A text, so only for those that somebody wants to see.
+local function place_of_task(task)
+  return type(task) == "thread" and traceback(task) or TIMER
 end
 
 local function count_waiting()
@@ -33,8 +38,8 @@ local function label(task, session)
 end
 
 local function fill(tasks)
-  each(function(task, session, place)
-    tasks[label(task, session)] = place
+  each(function(task, session)
+    tasks[label(task, session)] = place_of_task(task)
   end)
 end
 
@@ -49,8 +54,8 @@ end
 
 local function place_of(wanted)
   local found
-  each(function(_, session, place)
-    found = session == wanted and place or found
+  each(function(task, session)
+    found = session == wanted and place_of_task(task) or found
   end)
   return found or "No session"
 end
@@ -77,7 +82,8 @@ end
 -- The tracebacks of the tasks that wait, each once, by how many and which sessions wait there.
 function skynet.uniqtask()
   local sessions = {}
-  each(function(_, session, place)
+  each(function(task, session)
+    local place = place_of_task(task)
     sessions[place] = sessions[place] or {}
     table.insert(sessions[place], session)
   end)

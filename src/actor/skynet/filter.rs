@@ -250,7 +250,7 @@ impl State {
     }
 
     /// The same for a warning of the host.
-    pub(in crate::actor) fn warn_line(&self, text: &str) {
+    pub(crate) fn warn_line(&self, text: &str) {
         if self.tell_logger(text) {
             return;
         }

@@ -68,6 +68,9 @@ pub(crate) struct Protocols {
     pub(crate) unknown_request: Option<Reference>,
     /// Handles answers that no task waits for.
     pub(crate) unknown_response: Option<Reference>,
+    /// What the program has put in the place of the host's handling of the protocols `"response"` and
+    /// `"error"`.
+    pub(crate) own: [Option<Reference>; 2],
     /// Rewrites every message before it finds its handler.
     pub(crate) filter: Option<Reference>,
     /// Handles every message in the place of the host.

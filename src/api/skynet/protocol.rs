@@ -148,6 +148,9 @@ fn form(
 /// `skynet.dispatch(protocol [, f])`: sets the handler and returns the one before, or just tells it.
 fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
+    if let Some(place) = own_place(stack) {
+        return dispatch_own(stack, state, place);
+    }
     let protocol = arguments::protocol(stack, state, 1);
     if stack.is_none_or_nil(2) {
         match protocol.as_ref().map(|protocol| &protocol.handler) {
@@ -156,7 +159,8 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
                 stack.push_kept(table);
                 stack.raw_get_field(-1, "dispatch");
             }
-            Ok(Handler::None | Handler::Lazy(_)) | Err(_) => stack.push_nil(),
+            Ok(Handler::Lazy(_)) => return open_debug(stack),
+            Ok(Handler::None) | Err(_) => stack.push_nil(),
         }
         return Ok(Outcome::Return(1));
     }
@@ -175,9 +179,52 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
             stack.release(table);
             stack.raw_get_field(-1, "dispatch");
         }
+        Some(Handler::Lazy(_)) => return open_debug(stack),
         _ => stack.push_nil(),
     }
     Ok(Outcome::Return(1))
+}
+
+/// Which of the host's own protocols the first argument names.
+fn own_place(stack: &Stack<'_>) -> Option<usize> {
+    if let Some(name) = stack.bytes(1) {
+        return OWN_NAMES.iter().position(|own| *own == name);
+    }
+    let number = u8::try_from(stack.integer(1)?).ok()?;
+    OWN_NUMBERS.iter().position(|own| *own == number)
+}
+
+/// `skynet.dispatch` of `"response"` or `"error"`. The host goes on to bring every answer and every failure to
+/// whoever waits for it; the function for errors hears as well, under session 0, that an address is lost.
+fn dispatch_own(stack: &mut Stack<'_>, state: &State, place: usize) -> NativeResult {
+    let handler = if stack.is_none_or_nil(2) {
+        None
+    } else {
+        arguments::check_callable(stack, 2)?;
+        stack.set_top(2);
+        Some(stack.keep())
+    };
+    let mut protocols = protocols(state);
+    let own = &mut protocols.own[place];
+    match (own.as_ref(), handler) {
+        (None, handler) => {
+            stack.push_native(Native::new(leave_to_host));
+            *own = handler;
+        }
+        (Some(before), None) => stack.push_kept(before),
+        (Some(before), Some(handler)) => {
+            stack.push_kept(before);
+            if let Some(before) = own.replace(handler) {
+                stack.release(before);
+            }
+        }
+    }
+    Ok(Outcome::Return(1))
+}
+
+/// What stands for the host's own handling.
+fn leave_to_host(_stack: &mut Stack<'_>) -> NativeResult {
+    Ok(Outcome::Return(0))
 }
 
 /// `skynet.dispatch_unknown_request(f)`: who handles what nobody handles. Returns who did before.

@@ -125,33 +125,40 @@ fn has_own_folder(state: &State) -> bool {
 fn newservice(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "newservice")?;
-    begin(stack, state, 1)
+    begin(stack, state, 1, Start::IsAwaited)
 }
 
-/// `skynet.launch("snlua", name, ...)` or `skynet.launch "snlua name ..."`: the same; other programs
-/// written in C are not known.
+/// `skynet.launch("snlua", name, ...)` or `skynet.launch "snlua name ..."`: the address, before the start
+/// function has run. Nil for other programs, which are written in C there.
 fn launch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    check_can_block(stack, "launch")?;
     let text = stack.check_str(1)?.trim().to_owned();
     let (kind, rest) = text.split_once(is_space).unwrap_or((&text, ""));
     if kind != "snlua" {
-        return Err(Raise::argument(
-            1,
-            format!("cannot launch a \"{kind}\"\nhint: services written in C have no place here"),
+        state.warn_line(&format!(
+            "cannot launch a \"{kind}\": services written in C have no place here"
         ));
+        stack.push_nil();
+        return Ok(Outcome::Return(1));
     }
     if rest.is_empty() {
-        return begin(stack, state, 2);
+        return begin(stack, state, 2, Start::IsLeftAlone);
     }
     stack.push_str(rest);
     stack.replace(1);
-    begin(stack, state, 1)
+    begin(stack, state, 1, Start::IsLeftAlone)
+}
+
+/// Whether who spawns a service waits for its start function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    IsAwaited,
+    IsLeftAlone,
 }
 
 /// Spawns the service whose name is in that argument, with the words behind the name and the
 /// arguments behind it.
-fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
+fn begin(stack: &mut Stack<'_>, state: &State, argument: i32, start: Start) -> NativeResult {
     let line = stack.check_str(argument)?.to_owned();
     let mut words = line.split(is_space).filter(|word| !word.is_empty());
     let Some(name) = words.next() else {
@@ -162,7 +169,35 @@ fn begin(stack: &mut Stack<'_>, state: &State, argument: i32) -> NativeResult {
         stack.push_str(word);
         stack.insert(place);
     }
+    if start == Start::IsLeftAlone {
+        return spawn_alone(stack, state, &spawn, argument + 1);
+    }
     spawn_and_wait(stack, state, &spawn, argument + 1, true)
+}
+
+/// Spawns a service with the arguments from `first` to the top; what becomes of it, the log says.
+fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) -> NativeResult {
+    let arguments = block::pack_values(stack, first)?;
+    let texts = texts_from(stack, first);
+    let caller = Caller::sender(state.service.address());
+    let service =
+        state.core.spawn(spawn, arguments, caller).map_err(|fault| not_found(spawn, &fault))?;
+    service.note_arguments(&texts);
+    stack.push_integer(service.address().number() as i64);
+    Ok(Outcome::Return(1))
+}
+
+/// The arguments from `first` to the top as one line.
+fn texts_from(stack: &mut Stack<'_>, first: i32) -> String {
+    let texts: Vec<String> = (first..=stack.top()).map(|argument| stack.text(argument)).collect();
+    texts.join(" ")
+}
+
+/// Why there is no such service.
+fn not_found(spawn: &Spawn, fault: &Fault) -> Raise {
+    let absent = (fault.code == Code::NotFound).then(|| absent::service(&spawn.name));
+    let hint = absent.flatten().map(|why| format!("\nhint: {why}")).unwrap_or_default();
+    not_started(&format!("{}{hint}", fault.message))
 }
 
 /// What separates words in C.
@@ -187,13 +222,13 @@ fn spawn_and_wait(
     shows_arguments: bool,
 ) -> NativeResult {
     let arguments = block::pack_values(stack, first)?;
-    let texts: Vec<String> = (first..=stack.top()).map(|argument| stack.text(argument)).collect();
+    let texts = texts_from(stack, first);
     let wait = state.begin_wait(None).map_err(|fault| Raise::message(fault.message))?;
     let caller = Caller::waiting(state.service.clone(), wait.session);
     match state.core.spawn(spawn, arguments, caller) {
         Ok(service) => {
             if shows_arguments && !texts.is_empty() {
-                service.note_arguments(&texts.join(" "));
+                service.note_arguments(&texts);
             }
             stack.set_top(0);
             Light::Service(service.address()).push(stack);
@@ -201,9 +236,7 @@ fn spawn_and_wait(
         }
         Err(fault) => {
             state.cancel_wait();
-            let absent = (fault.code == Code::NotFound).then(|| absent::service(&spawn.name));
-            let hint = absent.flatten().map(|why| format!("\nhint: {why}")).unwrap_or_default();
-            Err(not_started(&format!("{}{hint}", fault.message)))
+            Err(not_found(spawn, &fault))
         }
     }
 }

@@ -167,6 +167,25 @@ skynet.start(function()
     skynet.kill(second)
   end)
 
+  test("a handler of errors hears of addresses that are lost, and answers still come", function()
+    local lost = {}
+    equal(type(skynet.dispatch "error"), "function")
+    local function note(session, source)
+      lost[#lost + 1] = session .. " " .. source
+    end
+    equal(type(skynet.dispatch("error", note)), "function")
+    equal(skynet.dispatch "error", note)
+    equal(type(skynet.dispatch("response", note)), "function")
+    skynet.redirect(skynet.self(), 77, "error", 0, "")
+    refuses("call failed", skynet.call, skynet.self(), "debug", "UNKNOWN")
+    eventually(function()
+      return lost[1]
+    end)
+    equal(table.concat(lost, ", "), "0 77")
+    skynet.call(skynet.self(), "debug", "PING")
+    equal(type(skynet.dispatch "debug"), "function")
+  end)
+
   test("a service from a function that has exited can be made anew", function()
     local service = require "skynet.service"
     local function main()

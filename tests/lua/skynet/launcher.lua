@@ -29,13 +29,22 @@ skynet.start(function()
       refuses("must not be empty", launcher, name, "snlua", "")
       refuses('cannot launch a ""', launcher, name, "", "skynet/life")
     end
-    refuses('cannot launch a "gate"', skynet.launch, "gate", "skynet/life")
+    equal(skynet.launch("gate", "skynet/life"), nil)
     for _, launched in pairs(launcher "LIST") do
       equal(launched:find "life", nil)
     end
     local s = launcher("LAUNCH", "snlua skynet/life", "plain")
     equal(skynet.call(s, "lua"), "plain")
     skynet.kill(s)
+  end)
+
+  test("skynet.launch does not wait for the start function", function()
+    local s = skynet.launch("snlua", "skynet/life", "slow")
+    equal(math.type(s), "integer")
+    equal(skynet.call(s, "lua"), "starting")
+    skynet.kill(s)
+    equal(math.type(skynet.launch("snlua skynet/fails fail")), "integer")
+    refuses("no file", skynet.launch, "snlua", "there_is_no_such_service")
   end)
 
   test("a program may put one command of the launcher in the place of another", function()

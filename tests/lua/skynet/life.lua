@@ -112,6 +112,31 @@ function course.exits_in_fork()
   end)
 end
 
+-- Leaves in a task, while messages wait that others would handle.
+function course.exits_before_messages()
+  local function never(what)
+    skynet.send(target, "lua", "never " .. what)
+  end
+  skynet.fork(function()
+    skynet.call(target, "lua", "asks")
+    never "answer"
+  end)
+  skynet.timeout(0, function()
+    never "timer"
+  end)
+  skynet.fork(function()
+    skynet.yield()
+    never "yield"
+  end)
+  skynet.fork(function()
+    local stop = skynet.hpc() + 2e7
+    repeat
+    until skynet.hpc() > stop -- until the answer and the timer wait
+    skynet.send(target, "lua", "exits")
+    skynet.exit()
+  end)
+end
+
 local function on_close(what)
   return setmetatable({}, {
     __close = function()

@@ -115,6 +115,21 @@ skynet.start(function()
     equal(table.concat(told, " "), "exits")
   end)
 
+  test("no message that waits is handled when a task of a service has called exit", function()
+    local told = {}
+    skynet.dispatch("lua", function(session, _, what)
+      told[#told + 1] = what
+      if session ~= 0 then
+        skynet.retpack()
+      end
+    end)
+    for _ = 1, 10 do
+      start("exits_before_messages", skynet.self())
+      skynet.sleep(5)
+    end
+    equal(table.concat(told, " "), ("asks exits "):rep(10):sub(1, -2))
+  end)
+
   test("what is open is closed when a service exits, that of its last task last", function()
     local told = {}
     skynet.dispatch("lua", function(_, _, what)
