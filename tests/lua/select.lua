@@ -31,6 +31,35 @@ test("requests are sent at once and in order", function()
   equal(table.concat(echo:seen(), " "), "first second third")
 end)
 
+test("the calls of a list go out in its order", function()
+  -- A list whose constructor names its keys lies in its table as names do: there 7 comes first.
+  local list = {
+    [1] = { echo, "note", 1 },
+    [2] = { echo, "note", 2 },
+    [3] = { echo, "note", 3 },
+    [4] = { echo, "note", 4 },
+    [5] = { echo, "note", 5 },
+    [6] = { echo, "note", 6 },
+    [7] = { echo, "note", 7 },
+  }
+  for _, calls in ipairs { list, table.move(list, 1, 7, 1, {}) } do
+    hive.gather(calls)
+    equal(table.concat(echo:seen(), " "), "1 2 3 4 5 6 7")
+    for _, ok in hive.select(calls) do
+      equal(ok, true)
+    end
+    equal(table.concat(echo:seen(), " "), "1 2 3 4 5 6 7")
+  end
+end)
+
+test("calls beside a list are made once, as are those behind a gap", function()
+  local calls = { { echo, "note", 1 }, [3] = { echo, "note", 3 }, last = { echo, "note", "x" } }
+  hive.gather(calls)
+  local seen = echo:seen()
+  equal(#seen, 3)
+  equal(seen[1], 1)
+end)
+
 test("each call has its own error", function()
   local dead = hive.spawn "service.echo"
   hive.kill(dead)

@@ -91,14 +91,22 @@ end
 
 Select.__close = Select.cancel
 
--- Begins all calls. As the values of a `for` the result is closed when the loop is left.
+-- Begins all calls, those of a list in its order, which `pairs` may not keep. As the values of a `for` the result is closed when the loop is left.
 function hive.select(calls, seconds)
   local self = setmetatable(
     { open = 0, first = 1, last = 0, ready = {}, tasks = {}, seconds = seconds },
     Select
   )
+  local count = 0
+  for i, call in ipairs(calls or {}) do
+    self:add(i, call)
+    count = i
+  end
   for key, call in pairs(calls or {}) do
-    self:add(key, call)
+    local is_begun = math.type(key) == "integer" and key >= 1 and key <= count
+    if not is_begun then
+      self:add(key, call)
+    end
   end
   return self, nil, nil, self
 end
