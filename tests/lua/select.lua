@@ -185,8 +185,29 @@ test("a call that is none is refused with its key", function()
     { echo, "echo" },
     5,
   })
-  refuses("call a: .*service or name expected", hive.gather, { a = { 5, "echo" } })
-  refuses("call a: .*method name expected", hive.gather, { a = { echo } })
+  refuses("call a: service or name expected", hive.gather, { a = { 5, "echo" } })
+  refuses("call a: method name expected", hive.gather, { a = { echo } })
+  refuses("call b: expected 0 to", hive.gather, { b = { echo, "echo", timeout = -1 } })
+end)
+
+test("bad arguments are told at the line of the call, by the name of what was called", function()
+  local function at(line, text)
+    return ("select%%.lua:%d: bad argument %s"):format(line, text)
+  end
+  local line = debug.getinfo(1, "l").currentline
+  refuses(at(line + 2, "#1 to 'hive.gather' %(call 1: service or name expected"), function()
+    hive.gather { {} }
+  end)
+  refuses(at(line + 5, "#1 to 'hive.select' %(table of calls expected, got number%)"), function()
+    hive.select(5)
+  end)
+  refuses(at(line + 8, "#2 to 'hive.gather' %(number expected, got string%)"), function()
+    hive.gather({}, "soon")
+  end)
+  local calls <close> = hive.select()
+  refuses(("select%%.lua:%d: call late: service or name"):format(line + 12), function()
+    calls:add("late", {})
+  end)
 end)
 
 test("a thousand calls may be under way at once", function()
