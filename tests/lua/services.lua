@@ -115,6 +115,19 @@ test("names are checked", function()
   refuses("string expected", hive.find)
 end)
 
+test("a name that would be read as an address is refused", function()
+  local service = hive.spawn "service.echo"
+  local address = tostring(service):match ":%x+$"
+  for _, name in ipairs { address, ":x", ":" } do
+    local err = fails("argument", hive.register, name, service)
+    match(err.message, "^`" .. name .. "` cannot be a name: .* it is an address\nhint: ")
+    fails("argument", hive.spawn, { "service.echo", register = name })
+  end
+  equal(hive.find(address), service)
+  hive.register("x:1", service)
+  hive.kill(service)
+end)
+
 test("monitors are told why a service ended", function()
   local service = hive.spawn "service.echo"
   hive.send(service, "exit", "done for today")
