@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -161,6 +162,19 @@ fn a_directory_in_the_place_of_the_main_file_is_named_as_one() {
     for place in [".", "/etc"] {
         let ended = scratch.run(["run", place]).expect_code(2);
         assert!(ended.stderr.starts_with(&format!("error: {place} is a directory\nhint: ")));
+    }
+}
+
+#[test]
+fn a_main_file_that_is_no_regular_one_is_named_as_such() {
+    let scratch = Scratch::new("run_device");
+    let made = Command::new("mkfifo").arg(scratch.path("pipe")).status();
+    assert!(made.expect("mkfifo can be started").success());
+    // Standard input is /dev/null here.
+    for place in ["/dev/stdin", "./pipe"] {
+        let ended = scratch.run(["run", place]).expect_code(2);
+        let told = format!("error: {place} is no regular file\nhint: ");
+        assert!(ended.stderr.starts_with(&told), "{}", ended.stderr);
     }
 }
 
