@@ -179,6 +179,22 @@ fn a_main_file_that_is_no_regular_one_is_named_as_such() {
 }
 
 #[test]
+fn a_failure_without_a_message_tells_its_code() {
+    let scratch = Scratch::new("run_code");
+    for (error, told) in [
+        ("{ code = 'no_gold' }", "error: (error object is a table value, code = no_gold)\n"),
+        (
+            "{ code = 7, message = 5 }",
+            "error: (error object is a table value, code = 7, message = 5)\n",
+        ),
+    ] {
+        scratch.file("main.lua", &format!("error({error})"));
+        let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_exit_without_a_message_says_what_it_was_given() {
     let scratch = Scratch::new("run_exit");
     scratch.file("main.lua", "require('hive').exit {}");
