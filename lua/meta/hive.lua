@@ -68,7 +68,7 @@ function Reply:error(err) end
 ---@class hive.SpawnOptions
 ---@field [1] string name of the service, or path of its file
 ---@field register? string a name, taken before the file runs
----@field memory_limit? integer bytes of Lua memory
+---@field memory_limit? integer bytes of Lua memory, 65536 at least
 ---@field mailbox_limit? integer messages that may wait for it
 ---@field when_full? "refuse" | "drop_oldest" | "warn" what happens to a message that does not fit
 ---@field cache? cache.Mode mode of its code cache

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub const SKYNET_MAILBOX_MESSAGES: usize = 1 << 20;
 /// Lua memory of a service at which the log warns for the first time; then at each doubling.
 pub const MEMORY_WARNING_FIRST_BYTES: usize = 32 << 20;
+/// Less Lua memory than this is of no use to a service: the VM of an empty one takes a quarter of it.
+pub const SERVICE_MEMORY_MIN_BYTES: usize = 64 << 10;
 /// Depth of a mailbox at which the log warns for the first time; then at each doubling.
 pub const OVERLOAD_WARNING_FIRST: usize = 1024;
 /// Messages and ready tasks that one turn handles before the next service gets the worker.

@@ -33,10 +33,11 @@ impl Names {
     /// Gives `service` the name; once more is no error.
     ///
     /// # Errors
-    /// `argument` for a name that is empty or too long, `name_taken`, `overload` at the limit of
-    /// names, `dead` when the service has ended.
+    /// `argument` for a name that is empty, too long or written as an address, `name_taken`, `overload` at
+    /// the limit of names, `dead` when the service has ended.
     pub(crate) fn register(&self, name: &str, service: &Arc<Service>) -> Result<(), Fault> {
         check_name("a service", name)?;
+        refuse_address(name)?;
         let mut services = self.services.write();
         if let Some(obituary) = service.obituary() {
             return Err(obituary.to_fault());
@@ -108,6 +109,19 @@ impl Core {
 /// What somebody else is told who wants the name.
 fn taken(name: &str, owner: &Service) -> Fault {
     Fault::new(Code::NameTaken, format!("the name `{name}` belongs to service {}", owner.label()))
+}
+
+/// # Errors
+/// `argument` for a name that would be read as an address, and so never be found.
+fn refuse_address(name: &str) -> Result<(), Fault> {
+    if !name.starts_with(':') {
+        return Ok(());
+    }
+    let text = format!(
+        "`{name}` cannot be a name: with a colon in front it is an address\nhint: begin the name with another \
+         character"
+    );
+    Err(Fault::new(Code::Argument, text))
 }
 
 /// # Errors

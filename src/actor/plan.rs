@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Code, Fault};
+use super::limits::SERVICE_MEMORY_MIN_BYTES;
 use super::settings::{Settings, WhenFull};
 use crate::code::Mode;
 
@@ -104,8 +105,9 @@ impl Spawn {
     /// What to run.
     ///
     /// # Errors
-    /// `not_found`, with the files that were tried.
+    /// `not_found`, with the files that were tried; `argument` for a limit under which nothing could run.
     pub(crate) fn plan(&self, settings: &Settings) -> Result<Plan, Fault> {
+        self.check_memory_limit()?;
         let source = match (&self.text, settings.standard_service(&self.name)) {
             (Some(text), _) => Source::Text(text.clone()),
             (None, Some(text)) => Source::Standard(text),
@@ -123,6 +125,20 @@ impl Spawn {
             awaits_start: self.lookup == Lookup::Patterns,
             is_for_skynet: self.is_for_skynet,
         })
+    }
+
+    fn check_memory_limit(&self) -> Result<(), Fault> {
+        match self.memory_limit_bytes {
+            Some(limit) if limit < SERVICE_MEMORY_MIN_BYTES => {
+                let least = SERVICE_MEMORY_MIN_BYTES;
+                let text = format!(
+                    "a memory_limit of {limit} bytes is too little for a service: expected {least} (64 KiB) or \
+                     more"
+                );
+                Err(Fault::new(Code::Argument, text))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn file(&self, settings: &Settings) -> Result<PathBuf, Fault> {

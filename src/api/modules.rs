@@ -64,6 +64,7 @@ const HOST: &[Module] = &[
     ("skynet.record", Source::Text(include_str!("../../lua/compat/skynet/record.lua"))),
     ("skynet.require", Source::Text(include_str!("../../lua/compat/skynet/require.lua"))),
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
+    ("skynet.service.once", Source::Text(include_str!("../../lua/compat/skynet/once.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
     (
         "skynet.sharedata.object",

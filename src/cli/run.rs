@@ -182,12 +182,18 @@ impl Serialize for Word<'_> {
 
 /// Why the main service did not start.
 fn not_started_main(main: &str, error: HostError) -> Failure {
-    if Path::new(main).is_dir() && error.fault().is_some_and(|fault| fault.code == Code::NotFound) {
-        return Failure::new(format!("{main} is a directory"))
+    let is_missing = error.fault().is_some_and(|fault| fault.code == Code::NotFound);
+    match std::fs::metadata(main) {
+        Ok(found) if is_missing && found.is_dir() => Failure::new(format!("{main} is a directory"))
             .hint("give the path of the file to run in it, such as DIR/main.lua")
-            .exit_code(USAGE);
+            .exit_code(USAGE),
+        Ok(found) if is_missing && !found.is_file() => {
+            Failure::new(format!("{main} is no regular file"))
+                .hint("save the program in a file, or run a plain script with `moonhive lua -`")
+                .exit_code(USAGE)
+        }
+        _ => not_started(error),
     }
-    not_started(error)
 }
 
 /// Why there was nothing to run.

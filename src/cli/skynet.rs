@@ -25,6 +25,11 @@ const LOGGER: &str = ".logger";
 /// # Errors
 /// With the exit code of wrong usage.
 pub fn read(file: &str) -> Result<Config, Failure> {
+    if Path::new(file).is_dir() {
+        return Err(Failure::new(format!("{file} is a directory"))
+            .hint("give the path of the configuration of skynet in it, such as DIR/config")
+            .exit_code(USAGE));
+    }
     Config::read(Path::new(file)).map_err(|error| {
         Failure::new(format!("cannot read the configuration {file}: {error}"))
             .hint("with `--compat skynet` the file is a configuration of skynet, not a service")

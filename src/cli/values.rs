@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
+use moonhive::actor::limits::SERVICE_MEMORY_MIN_BYTES;
 use moonhive::api::size;
 use serde::de::{self, Deserializer, Visitor};
 
@@ -46,9 +47,6 @@ pub enum Compat {
     /// Plain Lua 5.5.
     Off,
 }
-
-/// Less than this is of no use: the VM of an empty service takes a quarter of it.
-pub const MEMORY_LIMIT_MIN_BYTES: usize = 64 << 10;
 
 /// Less than this hits services that do nothing wrong, by an ordinary collection of garbage.
 pub const TURN_LIMIT_MIN: Duration = Duration::from_millis(1);
@@ -93,8 +91,8 @@ impl FromStr for MemoryLimit {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes = text.parse::<Size>()?.bytes;
-        if bytes < MEMORY_LIMIT_MIN_BYTES {
-            let least = MEMORY_LIMIT_MIN_BYTES >> 10;
+        if bytes < SERVICE_MEMORY_MIN_BYTES {
+            let least = SERVICE_MEMORY_MIN_BYTES >> 10;
             return Err(format!(
                 "`{text}` is too little for a service: expected {least}KiB or more"
             ));

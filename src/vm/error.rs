@@ -1,8 +1,8 @@
 //! What a failed call or coroutine tells, copied out of the VM.
 //!
 //! Scripts may raise any value. A table with a string field `message` is a structured error (`code`
-//! and `traceback` are read as well); a string is its own message; everything else is described. The copy can leave the VM and
-//! its thread.
+//! and `traceback` are read as well); a string is its own message; everything else is described, a table by its
+//! code. The copy can leave the VM and its thread.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -104,14 +104,15 @@ impl Stack<'_> {
         unsafe { share::lua_interrupted(self.state()) == share::INTERRUPT_KILL }
     }
 
+    /// False for a table without a message, of which nothing but its code is read.
     fn read_structured(&mut self, error: &mut LuaError) -> bool {
+        if let Some(code) = self.text_field("code") {
+            error.code = Cow::Owned(code);
+        }
         let Some(message) = self.text_field("message") else {
             return false;
         };
         error.message = message;
-        if let Some(code) = self.text_field("code") {
-            error.code = Cow::Owned(code);
-        }
         if let Some(traceback) = self.text_field("traceback") {
             error.traceback = traceback;
         }
@@ -142,10 +143,26 @@ impl Stack<'_> {
             _ => {
                 let named = self.text_by_metamethod(-1);
                 named.unwrap_or_else(|| {
-                    format!("(error object is a {} value)", self.kind(-1).name())
+                    let fields = self.told_fields();
+                    format!("(error object is a {} value{fields})", self.kind(-1).name())
                 })
             }
         }
+    }
+
+    /// What a table on top that is no structured error has of the fields of one.
+    fn told_fields(&mut self) -> String {
+        let mut told = String::new();
+        if self.kind(-1) != Kind::Table {
+            return told;
+        }
+        for name in ["code", "message"] {
+            if matches!(self.raw_get_field(-1, name), Kind::String | Kind::Number | Kind::Boolean) {
+                told += &format!(", {name} = {}", self.text(-1));
+            }
+            self.pop(1);
+        }
+        told
     }
 
     /// The text of a value as `tostring` gives it, or an empty one if its `__tostring` fails.

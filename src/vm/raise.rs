@@ -90,6 +90,15 @@ impl Raise {
         Raise(Box::new(Reason::Structured(error.into())))
     }
 
+    /// What is wrong with an argument, if that is the reason: for Lua code that knows better than a native
+    /// which function its caller has called.
+    pub fn bad_argument(&self) -> Option<&str> {
+        match &*self.0 {
+            Reason::Argument(_, text) => Some(text),
+            _ => None,
+        }
+    }
+
     pub(super) fn into_reason(self) -> Reason {
         *self.0
     }

@@ -7,7 +7,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use moonhive::actor::limits::SHUTDOWN_KILL_WAIT;
+
 use crate::support::{Scratch, WATCHDOG};
+
+/// Most bytes of lines that wait for a reader of the log.
+const BACKLOG_BYTES: usize = 4 << 20;
 
 /// The signal that a write to a broken pipe raises.
 const SIGPIPE: i32 = 13;
@@ -176,16 +181,19 @@ fn lines_of_the_log_that_were_lost_are_counted_once_somebody_reads() {
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     read_until(&mut stdout, "said");
     let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    let mut lines = 0;
+    let (mut lines, mut bytes) = (0, 0);
     let lost: usize = loop {
         let mut line = String::new();
         assert!(stderr.read_line(&mut line).expect("it can be read") > 0, "it ends too early");
         match line.split_once("nobody read it for a while lines=") {
             Some((_, lost)) => break lost.trim().parse().expect("a number"),
-            None => lines += 1,
+            None => (lines, bytes) = (lines + 1, bytes + line.len()),
         }
     };
     assert_eq!(lines + lost, 30_000);
+    // What has waited, and what was in the pipe.
+    let waited = BACKLOG_BYTES - 1024..BACKLOG_BYTES + (256 << 10);
+    assert!(waited.contains(&bytes), "{bytes} bytes");
     // Somebody reads again: nothing more is lost.
     drop(child.stdin.take());
     let mut rest = String::new();
@@ -203,7 +211,7 @@ fn output_that_nobody_reads_does_not_keep_a_host_alive() {
          hive.log.info 'begins'
          while true do io.write(('x'):rep(4096)) end",
     );
-    let mut command = scratch.moonhive(["run", "main.lua"]);
+    let mut command = scratch.moonhive(["run", "--grace", "100ms", "main.lua"]);
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
@@ -211,8 +219,13 @@ fn output_that_nobody_reads_does_not_keep_a_host_alive() {
     stderr.read_line(&mut line).expect("it can be read");
     // It is kept for as long as the host lives, and never read.
     let stdout = child.stdout.take();
+    let asked = Instant::now();
     terminate(&child);
     assert_eq!(wait(child).0.code(), Some(0));
+    // The grace time, the wait for a worker that writes, and two seconds.
+    let least = Duration::from_millis(100) + SHUTDOWN_KILL_WAIT + Duration::from_secs(2);
+    let took = asked.elapsed();
+    assert!(took < least + Duration::from_secs(4), "{took:?}");
     drop(stdout);
 }
 

@@ -1,5 +1,11 @@
 //! `moonhive run`: how the main service is found and started, and how the host ends.
 
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
 use crate::support::{Running, Scratch};
 
 #[test]
@@ -160,6 +166,35 @@ fn a_directory_in_the_place_of_the_main_file_is_named_as_one() {
 }
 
 #[test]
+fn a_main_file_that_is_no_regular_one_is_named_as_such() {
+    let scratch = Scratch::new("run_device");
+    let made = Command::new("mkfifo").arg(scratch.path("pipe")).status();
+    assert!(made.expect("mkfifo can be started").success());
+    // Standard input is /dev/null here.
+    for place in ["/dev/stdin", "./pipe"] {
+        let ended = scratch.run(["run", place]).expect_code(2);
+        let told = format!("error: {place} is no regular file\nhint: ");
+        assert!(ended.stderr.starts_with(&told), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_failure_without_a_message_tells_its_code() {
+    let scratch = Scratch::new("run_code");
+    for (error, told) in [
+        ("{ code = 'no_gold' }", "error: (error object is a table value, code = no_gold)\n"),
+        (
+            "{ code = 7, message = 5 }",
+            "error: (error object is a table value, code = 7, message = 5)\n",
+        ),
+    ] {
+        scratch.file("main.lua", &format!("error({error})"));
+        let ended = scratch.run(["run", "main.lua"]).expect_code(1);
+        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_exit_without_a_message_says_what_it_was_given() {
     let scratch = Scratch::new("run_exit");
     scratch.file("main.lua", "require('hive').exit {}");
@@ -266,6 +301,49 @@ fn memory_of_services_that_have_ended_returns_to_the_system() {
         );
     let ended = scratch.run(["run", "main.lua"]).expect_code(0);
     assert_eq!(ended.stdout, "returned\n");
+}
+
+/// How often the threads of a process have been given a processor or lost it, and the time they have used, in
+/// ticks of the system.
+fn activity(process: u32) -> (u64, u64) {
+    let read = |path: PathBuf| fs::read_to_string(path).expect("the process runs");
+    let folder = PathBuf::from(format!("/proc/{process}"));
+    let mut switches = 0;
+    for thread in fs::read_dir(folder.join("task")).expect("the process runs") {
+        let status = read(thread.expect("it can be listed").path().join("status"));
+        let counts = status.lines().filter(|line| line.contains("ctxt_switches:"));
+        switches +=
+            counts.filter_map(|line| line.rsplit('\t').next()?.parse::<u64>().ok()).sum::<u64>();
+    }
+    let stat = read(folder.join("stat"));
+    // Behind the name, which ends with the last bracket, they are the twelfth and the thirteenth.
+    let fields = stat.rsplit(") ").next().expect("fields").split(' ').skip(11).take(2);
+    (switches, fields.map(|field| field.parse::<u64>().expect("a number")).sum())
+}
+
+#[test]
+fn no_thread_of_a_host_without_work_runs() {
+    let scratch = Scratch::new("run_idle");
+    scratch.file("waiter.lua", "require('hive').after(3600, print) return {}").file(
+        "main.lua",
+        "local hive = require 'hive'
+         for _ = 1, 100 do hive.spawn 'waiter' end
+         hive.kill(hive.spawn 'waiter')
+         print 'ready'
+         hive.wait()",
+    );
+    let mut running = Running::start(scratch.moonhive(["run", "--threads", "3", "main.lua"]));
+    running.wait_for_line("ready");
+    // At first memory of what has ended goes back to the system.
+    let idle = (0..20).find(|_| {
+        let (switches, ticks) = activity(running.id());
+        thread::sleep(Duration::from_secs(1));
+        let later = activity(running.id());
+        later.0 - switches <= 2 && later.1 == ticks
+    });
+    running.signal("TERM");
+    let ended = running.wait().expect_code(0);
+    assert!(idle.is_some(), "it runs on: {}", ended.stderr);
 }
 
 #[test]

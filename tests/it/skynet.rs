@@ -338,6 +338,13 @@ fn settings_of_the_program_alone_are_named_in_the_one_warning() {
 }
 
 #[test]
+fn a_directory_in_the_place_of_a_configuration_is_named_as_one() {
+    let scratch = Scratch::new("skynet_directory");
+    let ended = scratch.run(["run", "--compat", "skynet", "."]).expect_code(2);
+    assert!(ended.stderr.starts_with("error: . is a directory\nhint: "), "{}", ended.stderr);
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_is_wrong_usage() {
     let scratch = Scratch::new("skynet_no_config");
     let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(2);

@@ -332,5 +332,27 @@ test("spans of time are checked", function()
   refuses("function expected, got no value", hive.after, 1)
 end)
 
+test("a scope without a time or a function is refused at the line that asks for it", function()
+  local line = debug.getinfo(1, "l").currentline
+  local function at(after, text)
+    return ("deadlines%%.lua:%d: bad argument %s"):format(line + after, text)
+  end
+  refuses(at(5, "#1 to 'hive.timeout' %(expected 0 to 3.2e9 seconds, got %-1%)"), function()
+    hive.timeout(-1, print)
+  end)
+  refuses(at(8, "#1 to 'hive.timeout' %(number expected, got nil%)"), function()
+    hive.timeout()
+  end)
+  refuses(at(11, "#2 to 'hive.timeout' %(function expected, got string%)"), function()
+    hive.timeout(1, "x")
+  end)
+  local callable = setmetatable({}, {
+    __call = function(_, value)
+      return value
+    end,
+  })
+  equal(hive.timeout(1, callable, "called"), "called")
+end)
+
 hive.kill(echo)
 check.done()

@@ -6,13 +6,18 @@ local hive = require "hive"
 local equal, fails, match, refuses, test =
   check.equal, check.fails, check.match, check.refuses, check.test
 
--- A service with room for ten messages that computes for a while and takes none meanwhile.
-local function busy(policy)
-  local service = hive.spawn { "service.echo", mailbox_limit = 10, when_full = policy }
-  hive.send(service, "compute", 0.15)
+-- Has a service compute for a while, in which it takes no messages.
+local function keep_busy(service, seconds)
+  hive.send(service, "compute", seconds)
   while hive.stats(service).mailbox > 0 do
     hive.sleep(0.001)
   end
+end
+
+-- A service with room for ten messages that computes.
+local function busy(policy)
+  local service = hive.spawn { "service.echo", mailbox_limit = 10, when_full = policy }
+  keep_busy(service, 0.15)
   return service
 end
 
@@ -98,12 +103,27 @@ test("the figures tell how many messages wait, their size and how long at least"
   hive.kill(service)
 end)
 
-test("answers and timers are not messages that can be refused", function()
-  local service = hive.spawn { "service.echo", mailbox_limit = 1 }
-  for i = 1, 20 do
-    equal(service:ask(service, "echo", i), i)
+test("answers and timers come into a full mailbox", function()
+  local helper = hive.spawn "service.echo"
+  local service = hive.spawn { "service.echo", mailbox_limit = 10 }
+  local calls = hive.select({
+    answer = { service, "ask", helper, "hold" },
+    timer = { service, "sleep", 0.1 },
+  }, 10)
+  keep_busy(service, 0.2)
+  flood(service)
+  assert(hive.stats(service).mailbox >= 10, "it is full")
+  while not pcall(helper.release, helper, "given") do
+    hive.sleep(0.001)
   end
+  local results = {}
+  for key, ok, result in calls do
+    results[key] = ok and result or tostring(result)
+  end
+  equal(results.answer, "given")
+  equal(results.timer, "slept")
   hive.kill(service)
+  hive.kill(helper)
 end)
 
 test("a policy that does not exist is refused", function()

@@ -90,6 +90,18 @@ test("an error lets the next task in", function()
   )
 end)
 
+test("a deadline that passes inside lets the next task in", function()
+  local queue, order = hive.queue(), {}
+  all(function()
+    fails("timeout", hive.timeout, 0.01, queue, hive.sleep, 60)
+  end, function()
+    hive.timeout(5, queue, function()
+      order[#order + 1] = "next"
+    end)
+  end)
+  equal(order[1], "next")
+end)
+
 test("a task that gives up waiting is passed over", function()
   local queue, order = hive.queue(), {}
   local function note(name)

@@ -31,6 +31,35 @@ test("requests are sent at once and in order", function()
   equal(table.concat(echo:seen(), " "), "first second third")
 end)
 
+test("the calls of a list go out in its order", function()
+  -- A list whose constructor names its keys lies in its table as names do: there 7 comes first.
+  local list = {
+    [1] = { echo, "note", 1 },
+    [2] = { echo, "note", 2 },
+    [3] = { echo, "note", 3 },
+    [4] = { echo, "note", 4 },
+    [5] = { echo, "note", 5 },
+    [6] = { echo, "note", 6 },
+    [7] = { echo, "note", 7 },
+  }
+  for _, calls in ipairs { list, table.move(list, 1, 7, 1, {}) } do
+    hive.gather(calls)
+    equal(table.concat(echo:seen(), " "), "1 2 3 4 5 6 7")
+    for _, ok in hive.select(calls) do
+      equal(ok, true)
+    end
+    equal(table.concat(echo:seen(), " "), "1 2 3 4 5 6 7")
+  end
+end)
+
+test("calls beside a list are made once, as are those behind a gap", function()
+  local calls = { { echo, "note", 1 }, [3] = { echo, "note", 3 }, last = { echo, "note", "x" } }
+  hive.gather(calls)
+  local seen = echo:seen()
+  equal(#seen, 3)
+  equal(seen[1], 1)
+end)
+
 test("each call has its own error", function()
   local dead = hive.spawn "service.echo"
   hive.kill(dead)
@@ -156,8 +185,29 @@ test("a call that is none is refused with its key", function()
     { echo, "echo" },
     5,
   })
-  refuses("call a: .*service or name expected", hive.gather, { a = { 5, "echo" } })
-  refuses("call a: .*method name expected", hive.gather, { a = { echo } })
+  refuses("call a: service or name expected", hive.gather, { a = { 5, "echo" } })
+  refuses("call a: method name expected", hive.gather, { a = { echo } })
+  refuses("call b: expected 0 to", hive.gather, { b = { echo, "echo", timeout = -1 } })
+end)
+
+test("bad arguments are told at the line of the call, by the name of what was called", function()
+  local function at(line, text)
+    return ("select%%.lua:%d: bad argument %s"):format(line, text)
+  end
+  local line = debug.getinfo(1, "l").currentline
+  refuses(at(line + 2, "#1 to 'hive.gather' %(call 1: service or name expected"), function()
+    hive.gather { {} }
+  end)
+  refuses(at(line + 5, "#1 to 'hive.select' %(table of calls expected, got number%)"), function()
+    hive.select(5)
+  end)
+  refuses(at(line + 8, "#2 to 'hive.gather' %(number expected, got string%)"), function()
+    hive.gather({}, "soon")
+  end)
+  local calls <close> = hive.select()
+  refuses(("select%%.lua:%d: call late: service or name"):format(line + 12), function()
+    calls:add("late", {})
+  end)
 end)
 
 test("a thousand calls may be under way at once", function()

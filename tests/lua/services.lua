@@ -115,6 +115,19 @@ test("names are checked", function()
   refuses("string expected", hive.find)
 end)
 
+test("a name that would be read as an address is refused", function()
+  local service = hive.spawn "service.echo"
+  local address = tostring(service):match ":%x+$"
+  for _, name in ipairs { address, ":x", ":" } do
+    local err = fails("argument", hive.register, name, service)
+    match(err.message, "^`" .. name .. "` cannot be a name: .* it is an address\nhint: ")
+    fails("argument", hive.spawn, { "service.echo", register = name })
+  end
+  equal(hive.find(address), service)
+  hive.register("x:1", service)
+  hive.kill(service)
+end)
+
 test("monitors are told why a service ended", function()
   local service = hive.spawn "service.echo"
   hive.send(service, "exit", "done for today")
@@ -323,8 +336,13 @@ test("a service has a memory limit of its own", function()
   local err = fails("memory", service.grow, service, 64)
   match(err.message, "not enough memory")
   equal(service:grow(0), true)
-  fails("memory", hive.spawn, { "service.greedy", memory_limit = 1 << 10 })
   hive.kill(service)
+end)
+
+test("a memory limit under which no service could run is refused", function()
+  local err = fails("argument", hive.spawn, { "service.echo", memory_limit = (64 << 10) - 1 })
+  match(err.message, "65535 bytes is too little for a service: expected 65536 %(64 KiB%) or more")
+  hive.kill(hive.spawn { "service.echo", memory_limit = 64 << 10 })
 end)
 
 test("what a task held that ran out of memory is free again at once", function()

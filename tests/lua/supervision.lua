@@ -4,7 +4,8 @@ local check = require "check"
 local end_of = require("ending").of
 local hive = require "hive"
 
-local equal, fails, match, test = check.equal, check.fails, check.match, check.test
+local equal, fails, match, refuses, test =
+  check.equal, check.fails, check.match, check.refuses, check.test
 
 local recorder = hive.spawn "service.echo"
 
@@ -227,6 +228,19 @@ test("what describes a child or a supervisor is checked", function()
   match(fails("error", hive.supervise, {}, { windows = 5 }).message, "unknown option 'windows'")
   match(fails("error", hive.supervise, { child("a", { memory = 1 }) }).message, "unknown option")
   noted()
+end)
+
+test("what is no list of children is refused at the line that gives it", function()
+  local line = debug.getinfo(1, "l").currentline
+  local function at(after, problem)
+    return ("supervision%%.lua:%d: bad argument %s"):format(line + after, problem)
+  end
+  refuses(at(5, "#1 to 'hive.supervise' %(list of children expected, got number%)"), function()
+    hive.supervise(5)
+  end)
+  refuses(at(8, "#2 to 'hive.supervise' %(table of options expected, got number%)"), function()
+    hive.supervise({}, 5)
+  end)
 end)
 
 hive.kill(recorder)

@@ -16,6 +16,7 @@ fn references(line: &str) -> Vec<(&str, &str)> {
 /// The files that a suite may be.
 fn files_of(suite: &str) -> Vec<PathBuf> {
     let mut files = vec![format!("tests/lua/{suite}.lua"), format!("tests/{suite}.rs")];
+    files.extend(suite.starts_with("src/").then(|| format!("{suite}.rs")));
     if let Some((part, rest)) = suite.split_once('/') {
         files.push(format!("crates/{part}/tests/{rest}.rs"));
     }

@@ -6,7 +6,7 @@
 local hive, native = ...
 local outcome, request = native.outcome, native.request
 local wait, wakeup = hive.wait, hive.wakeup
-local pack, unpack = table.pack, table.unpack
+local kind_of_number, pack, unpack = math.type, table.pack, table.unpack
 
 -- Calls under way: `open` is their number, `tasks` maps the entry of each to its task. Outcomes
 -- that nobody has taken yet lie in `ready`, from `first` to `last`.
@@ -34,30 +34,78 @@ local function collect(self, entry, target, method, ...)
   put(self, pack(entry.key, outcome(target, method, ...)))
 end
 
-local function refuse(key, problem)
-  error(("call %s: %s"):format(tostring(key), problem), 0)
-end
-
--- Begins one more call; its outcome comes under `key`.
-function Select:add(key, call)
-  if key == nil then
-    error("a call needs a key other than nil", 2)
-  elseif type(call) ~= "table" then
-    refuse(key, ("expected { target, method, ... }, got %s"):format(type(call)))
+-- Begins one more call; its outcome comes under `key`. Returns what is wrong with one that is none.
+local function begin(self, key, call)
+  if type(call) ~= "table" then
+    return ("call %s: expected { target, method, ... }, got %s"):format(tostring(key), type(call))
   end
   local entry = { key = key }
   local seconds = call.timeout or self.seconds
   local count = call.n or #call
   self.open = self.open + 1
-  local ok, task = pcall(request, collect, self, entry, seconds, unpack(call, 1, count))
-  if ok then
+  local ok, task, problem = pcall(request, collect, self, entry, seconds, unpack(call, 1, count))
+  if ok and task then
     self.tasks[entry] = task
-  elseif type(task) == "table" then
+  elseif not ok and type(task) == "table" then
     put(self, pack(key, false, task))
   else
     self.open = self.open - 1
+    return ("call %s: %s"):format(tostring(key), problem or task)
+  end
+end
+
+-- Begins those of a list in its order, which `pairs` may not keep, and then those under other keys.
+local function begin_all(self, calls)
+  local count = 0
+  for i, call in ipairs(calls) do
+    local problem = begin(self, i, call)
+    if problem then
+      return problem
+    end
+    count = i
+  end
+  for key, call in pairs(calls) do
+    local is_begun = kind_of_number(key) == "integer" and key >= 1 and key <= count
+    local problem = not is_begun and begin(self, key, call)
+    if problem then
+      return problem
+    end
+  end
+end
+
+-- Raises at the line of whoever called the function that called ours.
+local function refuse(position, name, problem)
+  error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 4)
+end
+
+-- What `hive.select` and `hive.gather` begin with.
+local function open(name, calls, seconds)
+  if calls ~= nil and type(calls) ~= "table" then
+    refuse(1, name, ("table of calls expected, got %s"):format(type(calls)))
+  elseif seconds ~= nil and type(seconds) ~= "number" then
+    refuse(2, name, ("number expected, got %s"):format(type(seconds)))
+  end
+  local self = setmetatable(
+    { open = 0, first = 1, last = 0, ready = {}, tasks = {}, seconds = seconds },
+    Select
+  )
+  local problem = begin_all(self, calls or {})
+  if problem then
     self:cancel()
-    refuse(key, task)
+    refuse(1, name, problem)
+  end
+  return self
+end
+
+-- One more call, whose outcome comes under `key`.
+function Select:add(key, call)
+  if key == nil then
+    error("a call needs a key other than nil", 2)
+  end
+  local problem = begin(self, key, call)
+  if problem then
+    self:cancel()
+    error(problem, 2)
   end
   return self
 end
@@ -93,13 +141,7 @@ Select.__close = Select.cancel
 
 -- Begins all calls. As the values of a `for` the result is closed when the loop is left.
 function hive.select(calls, seconds)
-  local self = setmetatable(
-    { open = 0, first = 1, last = 0, ready = {}, tasks = {}, seconds = seconds },
-    Select
-  )
-  for key, call in pairs(calls or {}) do
-    self:add(key, call)
-  end
+  local self = open("hive.select", calls, seconds)
   return self, nil, nil, self
 end
 
@@ -117,7 +159,7 @@ end
 -- Waits for all calls: a list of results for each key that succeeded, and the errors of the others.
 function hive.gather(calls, seconds)
   local answers, errors = {}, {}
-  local select <close> = hive.select(calls, seconds)
+  local select <close> = open("hive.gather", calls, seconds)
   while note(answers, errors, select()) do
   end
   return answers, next(errors) ~= nil and errors or nil

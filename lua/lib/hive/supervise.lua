@@ -4,8 +4,17 @@
 
 local hive = ...
 
+local function check(position, expected, value)
+  if value ~= nil and type(value) ~= "table" then
+    local problem = ("%s expected, got %s"):format(expected, type(value))
+    error(("bad argument #%d to 'hive.supervise' (%s)"):format(position, problem), 3)
+  end
+end
+
 -- Starts the children in order, under a supervisor that this service is linked to.
 function hive.supervise(children, options)
+  check(1, "list of children", children)
+  check(2, "table of options", options)
   local own = {}
   for name, value in pairs(options or {}) do
     own[name] = value

@@ -42,6 +42,18 @@ function snax.uniqueservice(name, ...) end
 ---@return skynet.SnaxObject
 function snax.queryservice(name) end
 
+--- The service of that name that the cluster has once: another one than the host's, though there is one
+--- node; starts it if need be.
+---@param name string
+---@param ... any
+---@return skynet.SnaxObject
+function snax.globalservice(name, ...) end
+
+--- The same once somebody has started it.
+---@param name string
+---@return skynet.SnaxObject
+function snax.queryglobal(name) end
+
 --- An object for a service that runs.
 ---@param handle integer
 ---@param name string

@@ -1,7 +1,7 @@
 //! How a fault of the host becomes an error of Lua, and the other way round.
 
 use crate::actor::{Code, Fault, State};
-use crate::vm::{ErrorValue, Kind, Raise, Stack};
+use crate::vm::{ErrorValue, Kind, NativeResult, Outcome, Raise, Stack};
 
 /// Raises a fault as a structured error, with the traceback of the callee (where there is one) in
 /// front of that of this call.
@@ -28,6 +28,16 @@ pub(super) fn push(stack: &mut Stack<'_>, state: &State, fault: Fault) {
         stack.push_str(cause.as_str());
         stack.raw_set_field(-2, "cause");
     }
+}
+
+/// Nil and what is wrong, for a bad argument that the Lua code around a native reports in its own name; any
+/// other failure is raised.
+#[cold]
+pub(super) fn tell_bad_argument(stack: &mut Stack<'_>, raise: Raise) -> NativeResult {
+    let Some(problem) = raise.bad_argument() else { return Err(raise) };
+    stack.push_nil();
+    stack.push_str(problem);
+    Ok(Outcome::Return(2))
 }
 
 /// Says in a fault that came from the waiting side which call it ended.

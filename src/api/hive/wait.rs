@@ -65,10 +65,14 @@ fn wakeup(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// Begins a deadline for the running task; the value ends it when it is closed.
+/// Begins a deadline for the running task; the value ends it when it is closed. Nil and what is wrong with its
+/// argument.
 fn deadline(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let timeout = seconds(stack, 1)?;
+    let timeout = match seconds(stack, 1) {
+        Ok(timeout) => timeout,
+        Err(raise) => return failure::tell_bad_argument(stack, raise),
+    };
     match state.begin_scope(timeout) {
         Ok(scope) => Light::Scope(scope).push(stack),
         Err(fault) => return Err(failure::raise(stack, state, fault)),

@@ -78,10 +78,6 @@ fn name(stack: &mut Stack<'_>) -> NativeResult {
 /// The service has the name in the first argument from now on.
 fn take_name(stack: &mut Stack<'_>, state: &State, service: &Arc<Service>) -> NativeResult {
     let name = stack.check_str(1)?;
-    if name.starts_with(':') {
-        let text = format!("`{name}` cannot be a name: with a colon in front it is an address");
-        return Err(Raise::argument(1, text));
-    }
     if name == LOGGER {
         state.core.give_log_away();
     }

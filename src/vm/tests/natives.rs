@@ -87,10 +87,13 @@ fn any_value_may_be_raised() {
         ("error(setmetatable({}, {__tostring = function() return 'mine' end}))", "mine"),
         ("error(setmetatable({}, {__tostring = error}))", "(error object is a table value)"),
         ("error({code = 7, message = 'm'})", "m"),
+        ("error({code = 'c'})", "(error object is a table value, code = c)"),
+        ("error({code = {}, message = 5})", "(error object is a table value, message = 5)"),
     ];
     for (code, expected) in cases {
         assert_eq!(check_error(&mut vm, code).message, expected, "{code}");
     }
+    assert_eq!(check_error(&mut vm, "error({code = 'c'})").code, "c");
 }
 
 #[test]
