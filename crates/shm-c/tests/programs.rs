@@ -194,6 +194,22 @@ fn the_binding_enumerates_reads_versions_and_pushes_with_options() {
     assert_eq!(small.dictionary.check().unwrap(), []);
 }
 
+#[test]
+fn a_call_within_another_one_changes_nothing_of_it() {
+    let Some(mut luajit) = luajit_with("interrupted.lua") else { return };
+    let named = Named::new("luajit-interrupted", 1 << 20);
+    let small = Named::exactly(&format!("{}-small", named.name), 32 << 10);
+    let options = SetOptions { never_evict: true, ..SetOptions::default() };
+    let text = "x".repeat(300);
+    let is_full = |index: &u32| {
+        small.dictionary.set(format!("live {index}"), Value::from(&*text), options).is_err()
+    };
+    assert!((0..1000).any(|index| is_full(&index)), "it is never full");
+    assert_eq!(output_of(luajit.arg(&named.name)), "done\n");
+    assert_eq!(named.dictionary.check().unwrap(), []);
+    assert_eq!(small.dictionary.check().unwrap(), []);
+}
+
 /// What a host runs to store under numbers, or to look for what was stored there.
 const NUMBERS: &str = r#"
 local how, name, mark, script = ...
