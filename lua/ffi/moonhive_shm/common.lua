@@ -255,6 +255,10 @@ local function milliseconds(seconds, level)
   if not seconds or seconds == 0 then
     return 0
   end
+  if type(seconds) == "cdata" then
+    -- What is no number raises below.
+    seconds = tonumber(seconds) or seconds
+  end
   if seconds < 0 then
     error('bad "exptime" argument', level)
   end
@@ -349,11 +353,11 @@ local function value_of(code)
 end
 common.value_of = value_of
 
--- A number that may come as text; raises if it is none.
-local function number_of(x, what)
+-- A number that may come as text; raises at that level of the stack if it is none.
+local function number_of(x, what, level)
   local found = tonumber(x)
   if not found then
-    error("bad " .. what .. " arg: number expected, got " .. type(x), 3)
+    error("bad " .. what .. " arg: number expected, got " .. type(x), level)
   end
   return found
 end

@@ -292,7 +292,7 @@ local function initial_ms(init, init_ttl)
   if init_ttl == nil then
     return 0
   end
-  local seconds = number_of(init_ttl, "init_ttl")
+  local seconds = number_of(init_ttl, "init_ttl", 4)
   if seconds < 0 then
     error('bad "init_ttl" argument', 3)
   end
@@ -338,7 +338,7 @@ function methods.incr(self, key, by, init, init_ttl)
   if not step then
     error("cannot convert 'nil' to 'double'", 2)
   end
-  local first = init and number_of(init, "init")
+  local first = init and number_of(init, "init", 3)
   local ttl_ms = initial_ms(first, init_ttl)
   local begin = first and initial or nil
   fill_numbers(put_number, step, first, ttl_ms)

@@ -209,7 +209,7 @@ end
 
 -- An index from 0, as the library counts; those from the end are negative in both.
 local function from_zero(index, usual)
-  index = index == nil and usual or number_of(index, "index")
+  index = index == nil and usual or number_of(index, "index", 4)
   return index > 0 and index - 1 or index
 end
 
