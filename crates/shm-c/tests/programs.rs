@@ -186,12 +186,14 @@ fn the_binding_enumerates_reads_versions_and_pushes_with_options() {
     let Some(mut luajit) = luajit_with("beyond.lua") else { return };
     let named = Named::new("luajit-beyond", 1 << 20);
     let small = Named::exactly(&format!("{}-small", named.name), 64 << 10);
+    let large = Named::exactly(&format!("{}-large", named.name), 4 << 20);
     let (dictionary, table) = (&named.dictionary, Value::Table(b"of a host"));
     dictionary.set("of a host", table, SetOptions::default()).unwrap();
     dictionary.push("mixed", table, Side::Right, SetOptions::default()).unwrap();
     assert_eq!(output_of(luajit.arg(&named.name)), "done\n");
-    assert_eq!(dictionary.check().unwrap(), []);
-    assert_eq!(small.dictionary.check().unwrap(), []);
+    for dictionary in [dictionary, &small.dictionary, &large.dictionary] {
+        assert_eq!(dictionary.check().unwrap(), []);
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ local buffer, number = common.buffer, common.number
 local count, size = common.count, common.size
 local phase, CALLED = common.phase, common.CALLED
 local ITEM_BYTES = ffi.sizeof("mhshm_item")
+-- Up to so many bytes, in one shard, a dictionary knows the order of use.
+local EXACT_LIMIT_BYTES = 2 ^ 20
 
 local library
 local methods = {}
@@ -88,7 +90,7 @@ local function walk(handle, most, ages)
   return keys
 end
 
--- The same, those first that were used longest ago, which may be met last: all are looked at.
+-- The same, those first that were used longest ago.
 local function oldest(handle, most)
   local ages, keys = {}, {}
   local found = walk(handle, huge, ages)
@@ -101,13 +103,23 @@ local function oldest(handle, most)
   return keys
 end
 
--- get_keys([max]): keys of live entries, least recently used first: 1024 of them, so many, or all
--- (0).
+local function is_exact(handle)
+  local numbers = growing("mhshm_numbers")
+  library.mhshm_statistics(handle, numbers)
+  return numbers.shards == 1 and numbers.capacity_bytes <= EXACT_LIMIT_BYTES
+end
+
+-- get_keys([max]): keys of live entries: 1024 of them, so many, or all (0). Where a dictionary
+-- knows the order of use those come first that were used longest ago; a larger one need not be
+-- walked to its end for a few keys.
 function methods.get_keys(...)
   local handle, limit = handle_and_limit_of(...)
   limit = limit or KEYS_USUAL
   limit = limit > 0 and limit or huge
-  return oldest(handle, limit)
+  if is_exact(handle) then
+    return oldest(handle, limit)
+  end
+  return walk(handle, limit)
 end
 
 local function prefix_of(wanted)

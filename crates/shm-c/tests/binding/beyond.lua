@@ -180,6 +180,34 @@ expect_error("option 'prefix': expected a string, got 5", dict.keys, dict, { pre
 expect_error("unknown option 'like' (expected prefix)", dict.items, dict, { like = "a" })
 expect_error("options: table expected, got string", dict.keys, dict, "many:")
 expect_error('bad "zone" argument', dict.keys, {})
+
+-- A few keys of a large dictionary are found without looking at all of them.
+local large = assert(shm.attach(arg[2] .. "-large"))
+for index = 1, 20000 do
+  large:set("key " .. index, index)
+end
+local function kilobytes_for(wanted)
+  collectgarbage()
+  collectgarbage("stop")
+  local before = collectgarbage("count")
+  local keys = large:get_keys(wanted)
+  local taken = collectgarbage("count") - before
+  collectgarbage("restart")
+  return taken, #keys
+end
+local taken, found = kilobytes_for(10)
+assert(found == 10 and taken < 100, taken)
+taken, found = kilobytes_for(3000)
+assert(found == 3000 and taken < 1000, taken)
+expect("1024", #large:get_keys())
+local all = {}
+for _, key in ipairs(large:get_keys(0)) do
+  all[key] = true
+end
+for index = 1, 20000 do
+  assert(all["key " .. index])
+end
+
 local next_key = dict:keys()
 dict:close()
 expect_error('bad "zone" argument', next_key)
