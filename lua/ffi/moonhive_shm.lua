@@ -118,6 +118,20 @@ local function open_options(wanted)
   return made
 end
 
+-- A dictionary of a handle, which is closed when nobody has it any more, and when the Lua state
+-- ends: finalizers that run after that find it closed.
+local function owner_of(handle)
+  local owner = setmetatable({}, dictionary)
+  local owners = setmetatable({ owner }, { __mode = "v" })
+  owner[1] = ffi.gc(handle, function(closing)
+    if owners[1] then
+      owners[1][1] = false
+    end
+    library.mhshm_close(closing)
+  end)
+  return owner
+end
+
 -- Opens by a function of the library; the one for files has another name.
 local function open_by(how, name, wanted)
   shm.load()
@@ -134,7 +148,7 @@ local function open_by(how, name, wanted)
   if code ~= OK then
     return nil, message()
   end
-  return setmetatable({ ffi.gc(place[0], library.mhshm_close) }, dictionary)
+  return owner_of(place[0])
 end
 
 -- Opens a dictionary, making it if need be; nil and a text if that fails. Options, all optional:

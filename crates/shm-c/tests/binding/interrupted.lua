@@ -171,4 +171,12 @@ for _, is_compiled in ipairs({ true, false }) do
     assert(count > 0, name)
   end
 end
-print("done")
+
+-- Finalizers that run when the Lua state ends, some of them after those that close dictionaries.
+local kept = {}
+for index = 1, 100 do
+  kept[index] = ffi.gc(ffi.new("char[64]"), function()
+    dict:set("last", index)
+  end)
+end
+print(#kept == 100 and "done")
