@@ -10,21 +10,31 @@
 --
 -- Opening is here; the methods are in the folder moonhive_shm, which lies beside this file. Those
 -- that store, read and take make no table, no closure and no cdata: all calls share the structures
--- of its `common`, and LuaJIT compiles them.
+-- of its `common`, and LuaJIT compiles them. A finalizer may call a method in the midst of another:
+-- the files are there twice for that, with structures for each. Finalizers do not interrupt each
+-- other.
 
 local ffi = require("ffi")
-local common = require("moonhive_shm.common")
 
 local error, ipairs, pairs, setmetatable = error, ipairs, pairs, setmetatable
 local tonumber, tostring = tonumber, tostring
 
-local PARTS = {
-  common,
-  require("moonhive_shm.entries"),
-  require("moonhive_shm.lists"),
-  require("moonhive_shm.waiting"),
-  require("moonhive_shm.whole"),
-}
+local NAMES = { "common", "entries", "lists", "waiting", "whole" }
+
+-- An instance of the files, by their names.
+local function instance()
+  local parts = {}
+  for _, name in ipairs(NAMES) do
+    package.loaded["moonhive_shm." .. name] = nil
+  end
+  for _, name in ipairs(NAMES) do
+    parts[name] = require("moonhive_shm." .. name)
+  end
+  return parts
+end
+
+local usual, nested = instance(), instance()
+local common = usual.common
 local ABI_VERSION = 2
 local OK = common.OK
 
@@ -34,9 +44,33 @@ local handle_of, message = common.handle_of, common.message
 local library
 local shm = {}
 
-for _, part in ipairs(PARTS) do
+-- A method: that of the usual instance, but that of the other one where this interrupts another.
+-- Made of text, since LuaJIT compiles calls of a function best that is the only one of its text. (A
+-- call that an error has left in the midst looks like one for ever; but then the other instance is
+-- as good, and can be interrupted itself.)
+local CHOICE = [[
+local usual, nested, common, nested_common = ...
+local phase, nested_phase = common.phase, nested_common.phase
+return function(@)
+  if phase[1] and not nested_phase[1] then
+    nested_common.interrupt(common)
+    return nested(@)
+  end
+  return usual(@)
+end
+]]
+
+local function choice(method, other)
+  local about = debug.getinfo(method, "u")
+  local names = { "self", "a", "b", "c", "d", "e" }
+  local parameters = about.isvararg and "..." or table.concat(names, ", ", 1, about.nparams)
+  local make = assert(loadstring((CHOICE:gsub("@", parameters)), "=moonhive_shm"))
+  return make(method, other, common, nested.common)
+end
+
+for file, part in pairs(usual) do
   for name, method in pairs(part.methods or {}) do
-    dictionary.__index[name] = method
+    dictionary.__index[name] = choice(method, nested[file].methods[name])
   end
 end
 
@@ -55,8 +89,9 @@ function shm.load(path)
     if loaded.mhshm_abi_version() < ABI_VERSION then
       error("libmoonhive_shm is too old", 2)
     end
-    for _, part in ipairs(PARTS) do
-      part.use(loaded)
+    for _, name in ipairs(NAMES) do
+      usual[name].use(loaded)
+      nested[name].use(loaded)
     end
     library = loaded
   end
@@ -83,6 +118,20 @@ local function open_options(wanted)
   return made
 end
 
+-- A dictionary of a handle, which is closed when nobody has it any more, and when the Lua state
+-- ends: finalizers that run after that find it closed.
+local function owner_of(handle)
+  local owner = setmetatable({}, dictionary)
+  local owners = setmetatable({ owner }, { __mode = "v" })
+  owner[1] = ffi.gc(handle, function(closing)
+    if owners[1] then
+      owners[1][1] = false
+    end
+    library.mhshm_close(closing)
+  end)
+  return owner
+end
+
 -- Opens by a function of the library; the one for files has another name.
 local function open_by(how, name, wanted)
   shm.load()
@@ -99,7 +148,7 @@ local function open_by(how, name, wanted)
   if code ~= OK then
     return nil, message()
   end
-  return setmetatable({ ffi.gc(place[0], library.mhshm_close) }, dictionary)
+  return owner_of(place[0])
 end
 
 -- Opens a dictionary, making it if need be; nil and a text if that fails. Options, all optional:

@@ -186,11 +186,29 @@ fn the_binding_enumerates_reads_versions_and_pushes_with_options() {
     let Some(mut luajit) = luajit_with("beyond.lua") else { return };
     let named = Named::new("luajit-beyond", 1 << 20);
     let small = Named::exactly(&format!("{}-small", named.name), 64 << 10);
+    let large = Named::exactly(&format!("{}-large", named.name), 4 << 20);
     let (dictionary, table) = (&named.dictionary, Value::Table(b"of a host"));
     dictionary.set("of a host", table, SetOptions::default()).unwrap();
     dictionary.push("mixed", table, Side::Right, SetOptions::default()).unwrap();
     assert_eq!(output_of(luajit.arg(&named.name)), "done\n");
-    assert_eq!(dictionary.check().unwrap(), []);
+    for dictionary in [dictionary, &small.dictionary, &large.dictionary] {
+        assert_eq!(dictionary.check().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_call_within_another_one_changes_nothing_of_it() {
+    let Some(mut luajit) = luajit_with("interrupted.lua") else { return };
+    let named = Named::new("luajit-interrupted", 1 << 20);
+    let small = Named::exactly(&format!("{}-small", named.name), 32 << 10);
+    let options = SetOptions { never_evict: true, ..SetOptions::default() };
+    let text = "x".repeat(300);
+    let is_full = |index: &u32| {
+        small.dictionary.set(format!("live {index}"), Value::from(&*text), options).is_err()
+    };
+    assert!((0..1000).any(|index| is_full(&index)), "it is never full");
+    assert_eq!(output_of(luajit.arg(&named.name)), "done\n");
+    assert_eq!(named.dictionary.check().unwrap(), []);
     assert_eq!(small.dictionary.check().unwrap(), []);
 }
 

@@ -2,7 +2,12 @@
 -- to the library and back, and what calls say when they fail.
 --
 -- The structures are there once. A method fills them, calls the library and reads them, and nothing
--- in between yields: whoever sleeps begins anew afterwards.
+-- in between yields: whoever sleeps begins anew afterwards. But what makes a string or a cdata, and
+-- what leaves compiled code, may run a finalizer, and that may call methods. So whoever uses the
+-- structures says so in `phase`, once keys, times and whatever else can run code of others are
+-- known; nothing is made between CALLED and the call. The methods that are called meanwhile are
+-- those of a second instance of these files, which has structures of its own (../moonhive_shm.lua
+-- chooses).
 
 local ffi = require("ffi")
 require("moonhive_shm.declarations")
@@ -29,6 +34,8 @@ local MILLISECONDS = 1000
 -- More than this is read through a buffer of its own: one large value must not stay for ever.
 local BUFFER_BYTES = 16384
 local TABLE_REFUSED = "value is a table"
+-- What a method is at: false for nothing, else one of these.
+local FILLING, CALLED, INTERRUPTED = 1, 2, 3
 
 local function growing(name)
   local structure = new(name)
@@ -42,7 +49,12 @@ local value = new("mhshm_value")
 local entry = growing("mhshm_entry")
 local options = growing("mhshm_store_options")
 local number = new("uint64_t[1]")
-local size = new("size_t[2]")
+local size = new("size_t[1]")
+local count = new("size_t[1]")
+local failure = growing("mhshm_error")
+local phase = { false }
+-- What the library had to tell when a method was interrupted.
+local kept_text, kept_bytes
 
 local common = {
   OK = OK,
@@ -60,6 +72,9 @@ local common = {
   MILLISECONDS = MILLISECONDS,
   BUFFER_BYTES = BUFFER_BYTES,
   TABLE_REFUSED = TABLE_REFUSED,
+  FILLING = FILLING,
+  CALLED = CALLED,
+  phase = phase,
   growing = growing,
   buffer = buffer,
   value = value,
@@ -67,6 +82,7 @@ local common = {
   options = options,
   number = number,
   size = size,
+  count = count,
 }
 
 -- The metatable of dictionaries.
@@ -78,13 +94,40 @@ function common.use(loaded)
   library = loaded
 end
 
--- The words of the last failure.
-local function message()
-  local failure = growing("mhshm_error")
+local function last_text()
   library.mhshm_last_error(failure)
   return text_of(failure.message)
 end
+
+-- The words of the failure of a call; the structures are free again.
+local function message()
+  local text = phase[1] == INTERRUPTED and kept_text or last_text()
+  phase[1] = false
+  return text
+end
 common.message = message
+
+-- What the last answer with bytes had, if it did not fit into the buffer.
+local function last_bytes()
+  library.mhshm_last_bytes(nil, 0, size)
+  local length = tonumber(size[0])
+  if length > BUFFER_BYTES then
+    local bytes = new("char[?]", length)
+    return library.mhshm_last_bytes(bytes, length, nil) == OK and bytes or nil
+  end
+end
+
+-- Takes from the library what it has to tell to a method that is interrupted by a call of another:
+-- the words of a failure, and bytes that did not fit. It would tell them until that call.
+function common.interrupt(interrupted)
+  if interrupted.phase[1] == CALLED then
+    interrupted.keep(last_text(), last_bytes())
+  end
+end
+
+function common.keep(text, bytes)
+  kept_text, kept_bytes, phase[1] = text, bytes, INTERRUPTED
+end
 
 local handle_type = ffi.typeof("mhshm_dictionary *")
 
@@ -212,6 +255,10 @@ local function milliseconds(seconds, level)
   if not seconds or seconds == 0 then
     return 0
   end
+  if type(seconds) == "cdata" then
+    -- What is no number raises below.
+    seconds = tonumber(seconds) or seconds
+  end
   if seconds < 0 then
     error('bad "exptime" argument', level)
   end
@@ -236,8 +283,15 @@ local function put_number(place, x)
 end
 common.put_number = put_number
 
--- Puts a value into the structure that all calls share; false if it has no such type. The caller
--- keeps the string alive until the call is over.
+-- Whether a dictionary takes a value from here.
+local function is_value(x)
+  local kind = type(x)
+  return kind == "string" or kind == "number" or kind == "boolean"
+end
+common.is_value = is_value
+
+-- Puts a value into the structure that all calls share, if it is one. The caller keeps the string
+-- alive until the call is over.
 local function put_value(x)
   local kind = type(x)
   if kind == "string" then
@@ -249,10 +303,7 @@ local function put_value(x)
   elseif kind == "boolean" then
     value.type = BOOLEAN
     value.integer = x and 1 or 0
-  else
-    return false
   end
-  return true
 end
 common.put_value = put_value
 
@@ -262,7 +313,11 @@ local function place_of(code, length)
     return buffer
   end
   local larger = new("char[?]", length)
-  if library.mhshm_last_bytes(larger, length, nil) ~= OK then
+  -- Making it may have run a finalizer, whose calls have kept the bytes.
+  if phase[1] == INTERRUPTED then
+    larger, kept_bytes = kept_bytes, nil
+    return larger or error("not enough memory")
+  elseif library.mhshm_last_bytes(larger, length, nil) ~= OK then
     error(message())
   end
   return larger
@@ -298,11 +353,11 @@ local function value_of(code)
 end
 common.value_of = value_of
 
--- A number that may come as text; raises if it is none.
-local function number_of(x, what)
+-- A number that may come as text; raises at that level of the stack if it is none.
+local function number_of(x, what, level)
   local found = tonumber(x)
   if not found then
-    error("bad " .. what .. " arg: number expected, got " .. type(x), 3)
+    error("bad " .. what .. " arg: number expected, got " .. type(x), level)
   end
   return found
 end

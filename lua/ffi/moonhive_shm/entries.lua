@@ -12,15 +12,18 @@ local INTEGER, DOUBLE = common.INTEGER, common.DOUBLE
 local ALL_BITS = common.ALL_BITS
 local MILLISECONDS, MICROSECONDS = common.MILLISECONDS, 1e6
 local BUFFER_BYTES = common.BUFFER_BYTES
+local FILLING, CALLED = common.FILLING, common.CALLED
 -- Attempts of `update` before it gives up.
 local UPDATES_MAX = 1000
 
 local argument_error, handle_of = common.argument_error, common.handle_of
 local key_of, message = common.key_of, common.message
 local milliseconds, number_of = common.milliseconds, common.number_of
-local put_number, put_value, value_of = common.put_number, common.put_value, common.value_of
+local is_value, put_number = common.is_value, common.put_number
+local put_value, value_of = common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
 local options, value = common.options, common.value
+local phase = common.phase
 local initial = ffi.new("mhshm_value")
 local stored = common.growing("mhshm_stored")
 local sum = common.growing("mhshm_sum")
@@ -35,11 +38,14 @@ function methods.get(self, key)
   if not name then
     return nil, problem
   end
+  phase[1] = CALLED
   local found, wrong = value_of(library.mhshm_get(handle, name, #name, buffer, BUFFER_BYTES, entry))
+  local flags = entry.flags
+  phase[1] = false
   if wrong then
     return nil, wrong
-  elseif found ~= nil and entry.flags ~= 0 then
-    return found, tonumber(entry.flags)
+  elseif found ~= nil and flags ~= 0 then
+    return found, flags
   end
   return found
 end
@@ -51,14 +57,17 @@ function methods.get_stale(self, key)
   if not name then
     return nil, problem
   end
+  phase[1] = CALLED
   local found, wrong =
     value_of(library.mhshm_get_stale(handle, name, #name, buffer, BUFFER_BYTES, entry))
+  local flags, is_stale = entry.flags, entry.is_stale ~= 0
+  phase[1] = false
   if wrong then
     return nil, wrong
   elseif found == nil then
     return nil
   end
-  return found, entry.flags ~= 0 and tonumber(entry.flags) or nil, entry.is_stale ~= 0
+  return found, flags ~= 0 and flags or nil, is_stale
 end
 
 -- The value of a key with its version, which cas() and wait() take, and its flags; nil without one.
@@ -68,67 +77,91 @@ function methods.get_versioned(self, key)
   if not name then
     return nil, problem
   end
+  phase[1] = CALLED
   local found, wrong = value_of(library.mhshm_get(handle, name, #name, buffer, BUFFER_BYTES, entry))
+  local version, flags = entry.version, entry.flags
+  phase[1] = false
   if wrong then
     return nil, wrong
   elseif found == nil then
     return nil
   end
-  return found, entry.version, tonumber(entry.flags)
+  return found, version, flags
 end
 
--- Makes the flags of a store ready: numbers without their fraction, booleans. Raises at that level
--- of the stack, for an argument of that number.
-local function put_flags(flags, position, level)
+local int = ffi.new("int32_t[1]")
+
+-- The flags of a store: numbers without their fraction, booleans. Raises at that level of the
+-- stack, for an argument of that number.
+local function flags_of(flags, position, level)
   local kind = type(flags)
-  if kind == "number" or kind == "boolean" or kind == "cdata" then
-    options.flags = flags
+  if kind == "number" or kind == "boolean" then
+    return flags
+  elseif kind == "cdata" then
+    int[0] = flags
+    return int[0]
   elseif flags == nil then
-    options.flags = 0
-  else
-    local name = kind == "userdata" and "void *" or kind
-    argument_error(position, "cannot convert '" .. name .. "' to 'int'", level)
+    return 0
   end
+  local name = kind == "userdata" and "void *" or kind
+  argument_error(position, "cannot convert '" .. name .. "' to 'int'", level)
+end
+
+-- Fills the structures for a store, which has to follow at once; nothing here can run code of
+-- others, but for a finalizer.
+local function fill(x, ttl_ms, flags, never_evict)
+  phase[1] = FILLING
+  put_value(x)
+  options.ttl_ms = ttl_ms
+  options.flags = flags
+  options.never_evict = never_evict
+  phase[1] = CALLED
 end
 
 -- What a store returns after its code.
 local function outcome(code)
+  local forcible = stored.forcible ~= 0
   if code == OK then
-    return true, nil, stored.forcible ~= 0
-  elseif code == NO_MEMORY then
-    return false, "no memory", stored.forcible ~= 0
+    phase[1] = false
+    return true, nil, forcible
+  elseif code ~= NO_MEMORY and code ~= EXISTS and code ~= NOT_FOUND and code ~= CHANGED then
+    return nil, message()
+  end
+  phase[1] = false
+  if code == NO_MEMORY then
+    return false, "no memory", forcible
   elseif code == EXISTS then
     return false, "exists", false
   elseif code == NOT_FOUND then
     return false, "not found", false
-  elseif code == CHANGED then
-    return false, "changed", false
   end
-  return nil, message()
+  return false, "changed", false
 end
 
 local function delete(handle, name)
+  phase[1] = CALLED
   if library.mhshm_delete(handle, name, #name, nil) ~= OK then
     return nil, message()
   end
+  phase[1] = false
   return true, nil, false
 end
 
 -- Flags come last in all of these, as in nginx: they are looked at once everything else is right.
 local function set(handle, key, x, exptime, flags, never_evict)
-  options.ttl_ms = milliseconds(exptime, 3)
-  options.never_evict = never_evict
+  local ttl_ms = milliseconds(exptime, 3)
   local name, problem = key_of(key)
   if not name then
     return nil, problem
   end
-  if x ~= nil and not put_value(x) then
+  if x ~= nil and not is_value(x) then
     return nil, "bad value type"
   end
-  put_flags(flags, 5, 3)
+  flags = flags_of(flags, 5, 3)
   if x == nil then
     return delete(handle, name)
   end
+  fill(x, ttl_ms, flags, never_evict)
   return outcome(library.mhshm_set(handle, name, #name, value, options, stored))
 end
 
@@ -145,19 +178,19 @@ end
 -- Makes everything ready for a store that takes no nil; the key, or nil and what is wrong. The
 -- flags are the argument of that number.
 local function prepare(key, x, exptime, flags, never_evict, position)
-  options.ttl_ms = milliseconds(exptime, 4)
-  options.never_evict = never_evict
+  local ttl_ms = milliseconds(exptime, 4)
   local name, problem = key_of(key)
   if not name then
     return nil, problem
   end
-  if x ~= nil and not put_value(x) then
+  if x ~= nil and not is_value(x) then
     return nil, "bad value type"
   end
-  put_flags(flags, position, 4)
+  flags = flags_of(flags, position, 4)
   if x == nil then
     return nil, "attempt to add or replace nil values"
   end
+  fill(x, ttl_ms, flags, never_evict)
   return name
 end
 
@@ -201,6 +234,10 @@ end
 -- have returned; nil: if there is no live entry.
 function methods.cas(self, key, version, x, exptime, flags)
   local handle = handle_of(self)
+  if version ~= nil then
+    -- Raises for what is none, as long as that is harmless.
+    number[0] = version
+  end
   local name, problem = prepare(key, x, exptime, flags, 0, 6)
   if not name then
     return refused(problem)
@@ -250,41 +287,42 @@ function methods.delete(self, key)
   return delete(handle, name)
 end
 
--- Makes init and its time ready; the structure, or nil without init.
-local function put_initial(init, init_ttl)
-  options.flags = 0
-  options.never_evict = 0
-  options.ttl_ms = 0
-  if init then
-    put_number(initial, number_of(init, "init"))
+-- Milliseconds of init_ttl.
+local function initial_ms(init, init_ttl)
+  if init_ttl == nil then
+    return 0
   end
-  if init_ttl ~= nil then
-    local seconds = number_of(init_ttl, "init_ttl")
-    if seconds < 0 then
-      error('bad "init_ttl" argument', 3)
-    end
-    if not init then
-      error('must provide "init" when providing "init_ttl"', 3)
-    end
-    options.ttl_ms = milliseconds(seconds, 3)
+  local seconds = number_of(init_ttl, "init_ttl", 4)
+  if seconds < 0 then
+    error('bad "init_ttl" argument', 3)
   end
-  return init and initial or nil
+  if not init then
+    error('must provide "init" when providing "init_ttl"', 3)
+  end
+  return milliseconds(seconds, 3)
 end
 
--- Doubles for integers: what nginx's own would have added.
-local function as_doubles(first)
-  if value.type == INTEGER then
-    value.type, value.number = DOUBLE, tonumber(value.integer)
+-- Fills the structures for an incr, which has to follow at once.
+local function fill_numbers(put, step, first, ttl_ms)
+  phase[1] = FILLING
+  put(value, step)
+  if first then
+    put(initial, first)
   end
-  if first and first.type == INTEGER then
-    first.type, first.number = DOUBLE, tonumber(first.integer)
-  end
+  options.flags, options.never_evict, options.ttl_ms = 0, 0, ttl_ms
+  phase[1] = CALLED
+end
+
+local function put_double(place, x)
+  place.type, place.number = DOUBLE, x
 end
 
 local function sum_of(first)
   local total = sum.type == INTEGER and tonumber(sum.integer) or sum.number
+  local forcible = sum.forcible ~= 0
+  phase[1] = false
   if first then
-    return total, nil, sum.forcible ~= 0
+    return total, nil, forcible
   end
   return total
 end
@@ -300,12 +338,15 @@ function methods.incr(self, key, by, init, init_ttl)
   if not step then
     error("cannot convert 'nil' to 'double'", 2)
   end
-  put_number(value, step)
-  local first = put_initial(init, init_ttl)
-  local code = library.mhshm_incr(handle, name, #name, value, first, options, sum)
+  local first = init and number_of(init, "init", 3)
+  local ttl_ms = initial_ms(first, init_ttl)
+  local begin = first and initial or nil
+  fill_numbers(put_number, step, first, ttl_ms)
+  local code = library.mhshm_incr(handle, name, #name, value, begin, options, sum)
   if code == OVERFLOW then
-    as_doubles(first)
-    code = library.mhshm_incr(handle, name, #name, value, first, options, sum)
+    -- What nginx's own would have added.
+    fill_numbers(put_double, step, first, ttl_ms)
+    code = library.mhshm_incr(handle, name, #name, value, begin, options, sum)
   end
   if code ~= OK then
     return nil, message()
@@ -313,18 +354,32 @@ function methods.incr(self, key, by, init, init_ttl)
   return sum_of(first)
 end
 
+-- What a call has put into `number`, or nil and what went wrong.
+local function number_after(code)
+  if code ~= OK then
+    return nil, message()
+  end
+  local found = number[0]
+  phase[1] = false
+  return found
+end
+
 -- As ttl, of what does not live: less than nothing while it can still be read.
 local function negative_ttl(handle, name)
+  phase[1] = CALLED
   local code = library.mhshm_overdue(handle, name, #name, number)
   if code == NOT_FOUND then
+    phase[1] = false
     return nil, "not found"
-  elseif code ~= OK then
-    return nil, message()
-  elseif number[0] == ALL_BITS then
+  end
+  local past, problem = number_after(code)
+  if not past then
+    return nil, problem
+  elseif past == ALL_BITS then
     -- nginx lets an entry that is flushed end a millisecond after the beginning of 1970.
     return 1 / MILLISECONDS - time()
   end
-  return -max(floor(tonumber(number[0]) / MILLISECONDS), 1) / MILLISECONDS
+  return -max(floor(tonumber(past) / MILLISECONDS), 1) / MILLISECONDS
 end
 
 -- How many seconds an entry still lives; 0 if for ever, negative for what has expired and was not
@@ -335,17 +390,20 @@ function methods.ttl(self, key)
   if not name then
     return nil, problem
   end
+  phase[1] = CALLED
   local code = library.mhshm_ttl(handle, name, #name, number)
   if code == NOT_FOUND then
     return negative_ttl(handle, name)
-  elseif code ~= OK then
-    return nil, message()
   end
-  if number[0] == ALL_BITS then
+  local left
+  left, problem = number_after(code)
+  if not left then
+    return nil, problem
+  elseif left == ALL_BITS then
     return 0
   end
   -- Upwards, to whole milliseconds: 0 must not mean both.
-  return ceil(tonumber(number[0]) / MILLISECONDS) * MILLISECONDS / MICROSECONDS
+  return ceil(tonumber(left) / MILLISECONDS) * MILLISECONDS / MICROSECONDS
 end
 
 -- Lets a live entry end after so many seconds; 0: never.
@@ -360,9 +418,11 @@ function methods.expire(self, key, exptime)
   end
   -- A number in a string is one here, and the error for what is none is Lua's.
   local ttl_ms = milliseconds(exptime * 1, 3)
+  phase[1] = CALLED
   if library.mhshm_expire(handle, name, #name, ttl_ms) ~= OK then
     return nil, message()
   end
+  phase[1] = false
   return true
 end
 
@@ -373,13 +433,13 @@ function methods.version(self, key)
   if not name then
     return nil, problem
   end
+  phase[1] = CALLED
   local code = library.mhshm_entry_version(handle, name, #name, number)
   if code == NOT_FOUND then
+    phase[1] = false
     return nil
-  elseif code ~= OK then
-    return nil, message()
   end
-  return number[0]
+  return number_after(code)
 end
 
 return {

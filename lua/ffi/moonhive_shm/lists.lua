@@ -11,6 +11,7 @@ local OK, TOO_SMALL = common.OK, common.TOO_SMALL
 local BOOLEAN, INTEGER, DOUBLE = common.BOOLEAN, common.INTEGER, common.DOUBLE
 local BYTES, TABLE = common.BYTES, common.TABLE
 local LEFT, RIGHT = common.LEFT, common.RIGHT
+local FILLING, CALLED = common.FILLING, common.CALLED
 local BUFFER_BYTES, TABLE_REFUSED = common.BUFFER_BYTES, common.TABLE_REFUSED
 local ELEMENT_BYTES = ffi.sizeof("mhshm_element")
 
@@ -18,9 +19,10 @@ local handle_of, list_handle_of = common.handle_of, common.list_handle_of
 local list_key_of, message = common.list_key_of, common.message
 local milliseconds = common.milliseconds
 local number_of, place_of = common.number_of, common.place_of
-local put_value, value_of = common.put_value, common.value_of
+local is_value, put_value, value_of = common.is_value, common.put_value, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
-local options, size, value = common.options, common.size, common.value
+local count, options, phase = common.count, common.options, common.phase
+local size, value = common.size, common.value
 
 -- What the head of a new list takes beside its key.
 local HEAD_BYTES = 72
@@ -33,16 +35,33 @@ local methods = {}
 -- is full, the answer is nil.
 local function refused(handle, name)
   local text = message()
-  if
-    text == "no memory"
-    and library.mhshm_length(handle, name, #name, number) == OK
+  if text ~= "no memory" then
+    return nil, text
+  end
+  phase[1] = CALLED
+  local has_no_room = library.mhshm_length(handle, name, #name, number) == OK
     and number[0] == 0
     and library.mhshm_free_bytes(handle, number) == OK
     and number[0] < HEAD_BYTES + #name
-  then
+  phase[1] = false
+  if has_no_room then
     return false, text
   end
   return nil, text
+end
+
+-- Pushes what is a value.
+local function store(handle, name, side, x, ttl_ms, never_evict)
+  phase[1] = FILLING
+  put_value(x)
+  options.flags, options.ttl_ms, options.never_evict = 0, ttl_ms, never_evict
+  phase[1] = CALLED
+  if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
+    return refused(handle, name)
+  end
+  local length = tonumber(number[0])
+  phase[1] = false
+  return length
 end
 
 local function push(side, handle, _, key, x)
@@ -54,12 +73,7 @@ local function push(side, handle, _, key, x)
   if kind ~= "string" and kind ~= "number" then
     return nil, "bad value type"
   end
-  put_value(x)
-  options.flags, options.ttl_ms, options.never_evict = 0, 0, 1
-  if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
-    return refused(handle, name)
-  end
-  return tonumber(number[0])
+  return store(handle, name, side, x, 0, 1)
 end
 
 local function invalid_option(name, expected, got)
@@ -67,8 +81,9 @@ local function invalid_option(name, expected, got)
   error(text:format(name, expected, type(got) == "number" and got or type(got)), 5)
 end
 
--- Fills the options of a store from those of a push; raises for what is none.
-local function put_options(wanted)
+-- What a store takes of the options of a push: milliseconds, and whether it must throw out nobody;
+-- raises for what is none.
+local function store_options(wanted)
   for name in pairs(wanted) do
     if name ~= "ttl" and name ~= "evict" then
       error("unknown option '" .. tostring(name) .. "' (expected evict, ttl)", 4)
@@ -81,8 +96,7 @@ local function put_options(wanted)
   elseif evict ~= nil and type(evict) ~= "boolean" then
     invalid_option("evict", "true or false", evict)
   end
-  options.flags, options.ttl_ms = 0, milliseconds(ttl, 4)
-  options.never_evict = evict and 0 or 1
+  return milliseconds(ttl, 4), evict and 0 or 1
 end
 
 -- A push with a table of options, which nginx does not know: booleans are taken, too.
@@ -92,14 +106,11 @@ local function push_with_options(side, self, key, x, wanted)
   if not name then
     return nil, problem
   end
-  put_options(wanted)
-  if not put_value(x) then
+  local ttl_ms, never_evict = store_options(wanted)
+  if not is_value(x) then
     return nil, "bad value type"
   end
-  if library.mhshm_push(handle, name, #name, value, side, options, number) ~= OK then
-    return refused(handle, name)
-  end
-  return tonumber(number[0])
+  return store(handle, name, side, x, ttl_ms, never_evict)
 end
 
 local function has_options(...)
@@ -126,7 +137,14 @@ end
 
 -- Takes the element at an end: one nil if there is none.
 local function take(handle, name, side)
-  return value_of(library.mhshm_pop(handle, name, #name, side, buffer, BUFFER_BYTES, entry))
+  phase[1] = CALLED
+  local found, wrong =
+    value_of(library.mhshm_pop(handle, name, #name, side, buffer, BUFFER_BYTES, entry))
+  phase[1] = false
+  if wrong then
+    return nil, wrong
+  end
+  return found
 end
 
 local function pop(side, handle, _, key)
@@ -152,10 +170,13 @@ local function length(handle, _, key)
   if not name then
     return nil, problem
   end
+  phase[1] = CALLED
   if library.mhshm_length(handle, name, #name, number) ~= OK then
     return nil, message()
   end
-  return tonumber(number[0])
+  local elements = tonumber(number[0])
+  phase[1] = false
+  return elements
 end
 
 -- llen(key): elements of a list; 0 without one.
@@ -164,9 +185,9 @@ function methods.llen(...)
 end
 
 -- The elements of packed records; nil and a text for one that has no form here.
-local function unpack_elements(packed, count)
+local function unpack_elements(packed, wanted)
   local elements, at = {}, 0
-  for index = 1, count do
+  for index = 1, wanted do
     local element = ffi.cast("mhshm_element *", packed + at)
     local kind = element.type
     if kind == BYTES then
@@ -188,7 +209,7 @@ end
 
 -- An index from 0, as the library counts; those from the end are negative in both.
 local function from_zero(index, usual)
-  index = index == nil and usual or number_of(index, "index")
+  index = index == nil and usual or number_of(index, "index", 4)
   return index > 0 and index - 1 or index
 end
 
@@ -201,12 +222,15 @@ function methods.lrange(self, key, first, last)
   if not name then
     return nil, problem
   end
-  local code =
-    library.mhshm_range(handle, name, #name, from, to, buffer, BUFFER_BYTES, size, size + 1)
+  phase[1] = CALLED
+  local code = library.mhshm_range(handle, name, #name, from, to, buffer, BUFFER_BYTES, size, count)
   if code ~= OK and code ~= TOO_SMALL then
     return nil, message()
   end
-  return unpack_elements(place_of(code, tonumber(size[0])), tonumber(size[1]))
+  local packed = place_of(code, tonumber(size[0]))
+  local elements, refusal = unpack_elements(packed, tonumber(count[0]))
+  phase[1] = false
+  return elements, refusal
 end
 
 return {

@@ -5,6 +5,7 @@
 -- PAUSE_MOST. It can wait wherever ngx.sleep can; elsewhere ngx.sleep raises. In any other host of
 -- LuaJIT the library waits, which is quicker to notice and holds the thread.
 
+local ffi = require("ffi")
 local common = require("moonhive_shm.common")
 local take = require("moonhive_shm.lists").take
 
@@ -22,6 +23,8 @@ local PAUSE_LEAST, PAUSE_MOST = 0.001, 0.064
 local handle_of, key_of, list_key_of = common.handle_of, common.key_of, common.list_key_of
 local message, value_of = common.message, common.value_of
 local buffer, entry, number = common.buffer, common.entry, common.number
+local phase, CALLED = common.phase, common.CALLED
+local NO_VERSION = ffi.new("uint64_t", 0)
 
 local library
 local methods = {}
@@ -60,24 +63,31 @@ local function poll(timeout, look, self, name, what)
   end
 end
 
--- Whether the version of a key is another one than before; it is in `number` then.
-local function has_changed(handle, name, version)
+-- The version of a key, 0 without an entry, if it is another one than before.
+local function changed_version(handle, name, version)
+  phase[1] = CALLED
   local code = library.mhshm_entry_version(handle, name, #name, number)
-  if code == NOT_FOUND then
-    number[0] = 0
-  elseif code ~= OK then
+  if code ~= OK and code ~= NOT_FOUND then
     return nil, message()
   end
-  return number[0] ~= version or nil
+  local now = code == OK and number[0] or NO_VERSION
+  phase[1] = false
+  return now ~= version and now or nil
 end
 
 local function await_change(handle, name, version, timeout)
   local ms = timeout_ms_of(timeout)
+  phase[1] = CALLED
   local code = library.mhshm_wait(handle, name, #name, version, ms, number)
-  if code == OK then
-    return true
+  if code ~= OK and code ~= TIMEOUT then
+    return nil, message()
   end
-  return nil, code == TIMEOUT and "timeout" or message()
+  local now = number[0]
+  phase[1] = false
+  if code == TIMEOUT then
+    return nil, "timeout"
+  end
+  return now
 end
 
 -- Waits until a key has another version than this one, which version() has returned (nil: no live
@@ -90,26 +100,35 @@ function methods.wait(self, key, version, timeout)
   if not name then
     return false, problem
   end
-  local changed
+  local now
   version = version or 0
+  -- Raises for what is none, as long as that is harmless.
+  number[0] = version
   if ngx then
-    changed, problem = poll(timeout, has_changed, self, name, version)
+    now, problem = poll(timeout, changed_version, self, name, version)
   else
-    changed, problem = await_change(handle, name, version, timeout)
+    now, problem = await_change(handle, name, version, timeout)
   end
-  if not changed then
+  if not now then
     return false, problem
   end
-  return true, number[0] ~= 0 and number[0] or nil
+  return true, now ~= 0 and now or nil
 end
 
 local function await_element(handle, name, side, timeout)
   local ms = timeout_ms_of(timeout)
+  phase[1] = CALLED
   local code = library.mhshm_pop_wait(handle, name, #name, side, ms, buffer, BUFFER_BYTES, entry)
   if code == TIMEOUT then
+    phase[1] = false
     return nil, "timeout"
   end
-  return value_of(code)
+  local found, wrong = value_of(code)
+  phase[1] = false
+  if wrong then
+    return nil, wrong
+  end
+  return found
 end
 
 local function pop(self, key, side, timeout)

@@ -5,7 +5,7 @@ local common = require("moonhive_shm.common")
 
 local error, ipairs, pairs = error, ipairs, pairs
 local tonumber, tostring, type = tonumber, tostring, type
-local huge, sort = math.huge, table.sort
+local huge, min, sort = math.huge, math.min, table.sort
 local sub = string.sub
 local new, text_of = ffi.new, ffi.string
 
@@ -21,70 +21,105 @@ local KEYS_USUAL = 1024
 local growing, handle_of = common.growing, common.handle_of
 local handle_and_limit_of, message = common.handle_and_limit_of, common.message
 local place_of = common.place_of
-local buffer, number, size = common.buffer, common.number, common.size
+local buffer, number = common.buffer, common.number
+local count, size = common.count, common.size
+local phase, CALLED = common.phase, common.CALLED
+local ITEM_BYTES = ffi.sizeof("mhshm_item")
+-- Up to so many bytes, in one shard, a dictionary knows the order of use.
+local EXACT_LIMIT_BYTES = 2 ^ 20
 
 local library
 local methods = {}
 
 -- Ends every entry.
 function methods.flush_all(self)
-  if library.mhshm_flush_all(handle_of(self)) ~= OK then
+  local handle = handle_of(self)
+  phase[1] = CALLED
+  if library.mhshm_flush_all(handle) ~= OK then
     error(message(), 2)
   end
+  phase[1] = false
 end
 
 -- flush_expired([max]): gives expired entries back, up to so many; how many.
 function methods.flush_expired(...)
   local handle, limit = handle_and_limit_of(...)
-  limit = limit or 0
-  if library.mhshm_flush_expired(handle, limit > 0 and limit or 0, number) ~= OK then
+  limit = limit and limit > 0 and limit or 0
+  phase[1] = CALLED
+  if library.mhshm_flush_expired(handle, limit, number) ~= OK then
     error(message(), 2)
   end
-  return tonumber(number[0])
+  local freed = tonumber(number[0])
+  phase[1] = false
+  return freed
 end
 
--- Adds the keys of packed records to a list.
-local function unpack_keys(found, packed, length)
+-- Adds the keys of packed records to a list, up to so many, and their ages to a table if there is
+-- one.
+local function unpack_keys(keys, most, ages, packed, length)
   local at = 0
-  while at < length do
+  while at < length and #keys < most do
     local item = ffi.cast("mhshm_item *", packed + at)
-    local key = text_of(packed + at + ffi.sizeof("mhshm_item"), item.key_bytes)
-    found[#found + 1] = { key = key, age = tonumber(item.age) }
+    local key = text_of(packed + at + ITEM_BYTES, item.key_bytes)
+    keys[#keys + 1] = key
+    if ages then
+      ages[key] = item.age
+    end
     at = at + item.record_bytes
   end
 end
 
--- Adds about so many keys from the cursor on.
-local function step_keys(handle, cursor, wanted, found)
+-- Adds about so many keys from the cursor on, so that there are no more than `most`.
+local function step_keys(handle, cursor, wanted, keys, most, ages)
+  phase[1] = CALLED
   local code = library.mhshm_items(handle, cursor, wanted, buffer, BUFFER_BYTES, size, nil)
   if code ~= OK and code ~= TOO_SMALL then
     error(message(), 3)
   end
   local length = tonumber(size[0])
-  unpack_keys(found, place_of(code, length), length)
+  unpack_keys(keys, most, ages, place_of(code, length), length)
+  phase[1] = false
 end
 
-local function is_older(a, b)
-  return a.age > b.age
+-- Keys from the first one on, up to so many, and their ages into a table if there is one.
+local function walk(handle, most, ages)
+  local keys, cursor = {}, new("uint64_t[1]")
+  while cursor[0] ~= ALL_BITS and #keys < most do
+    step_keys(handle, cursor, min(most - #keys, KEYS_STEP), keys, most, ages)
+  end
+  return keys
 end
 
--- get_keys([max]): keys of live entries, least recently used first: 1024 of them, so many, or all
--- (0).
+-- The same, those first that were used longest ago.
+local function oldest(handle, most)
+  local ages, keys = {}, {}
+  local found = walk(handle, huge, ages)
+  sort(found, function(a, b)
+    return ages[a] > ages[b]
+  end)
+  for index = 1, min(#found, most) do
+    keys[index] = found[index]
+  end
+  return keys
+end
+
+local function is_exact(handle)
+  local numbers = growing("mhshm_numbers")
+  library.mhshm_statistics(handle, numbers)
+  return numbers.shards == 1 and numbers.capacity_bytes <= EXACT_LIMIT_BYTES
+end
+
+-- get_keys([max]): keys of live entries: 1024 of them, so many, or all (0). Where a dictionary
+-- knows the order of use those come first that were used longest ago; a larger one need not be
+-- walked to its end for a few keys.
 function methods.get_keys(...)
   local handle, limit = handle_and_limit_of(...)
   limit = limit or KEYS_USUAL
   limit = limit > 0 and limit or huge
-  local found, cursor = {}, new("uint64_t[1]")
-  -- The oldest may be met last: all are looked at.
-  while cursor[0] ~= ALL_BITS do
-    step_keys(handle, cursor, KEYS_STEP, found)
+  if is_exact(handle) then
+    return oldest(handle, limit)
   end
-  sort(found, is_older)
-  local keys = {}
-  for index = 1, #found < limit and #found or limit do
-    keys[index] = found[index].key
-  end
-  return keys
+  return walk(handle, limit)
 end
 
 local function prefix_of(wanted)
@@ -112,7 +147,7 @@ local function next_keys(self, cursor)
     if cursor[0] == ALL_BITS then
       return nil
     end
-    step_keys(handle_of(self), cursor, WALK_STEP, found)
+    step_keys(handle_of(self), cursor, WALK_STEP, found, huge)
   end
   return found
 end
@@ -126,11 +161,11 @@ function methods.keys(self, wanted)
   return function()
     while found do
       index = index + 1
-      local item = found[index]
-      if not item then
+      local key = found[index]
+      if not key then
         found, index = next_keys(self, cursor), 0
-      elseif sub(item.key, 1, #prefix) == prefix then
-        return item.key
+      elseif sub(key, 1, #prefix) == prefix then
+        return key
       end
     end
   end
@@ -154,16 +189,22 @@ function methods.items(self, wanted)
   end
 end
 
+local function figure_of(read, handle)
+  phase[1] = CALLED
+  read(handle, number)
+  local figure = tonumber(number[0])
+  phase[1] = false
+  return figure
+end
+
 -- Bytes that the dictionary was made for.
 function methods.capacity(self)
-  library.mhshm_capacity_bytes(handle_of(self), number)
-  return tonumber(number[0])
+  return figure_of(library.mhshm_capacity_bytes, handle_of(self))
 end
 
 -- Bytes that new entries can take.
 function methods.free_space(self)
-  library.mhshm_free_bytes(handle_of(self), number)
-  return tonumber(number[0])
+  return figure_of(library.mhshm_free_bytes, handle_of(self))
 end
 
 local NUMBERS = {
@@ -197,21 +238,27 @@ end
 -- Writes a dictionary in a file to the disk; true once that is done. The thread waits for the disk,
 -- in nginx too.
 function methods.sync(self)
-  if library.mhshm_sync(handle_of(self)) ~= OK then
+  local handle = handle_of(self)
+  phase[1] = CALLED
+  if library.mhshm_sync(handle) ~= OK then
     return nil, message()
   end
+  phase[1] = false
   return true
 end
 
 -- Verifies every invariant: how many do not hold, and a text with a line for each.
 function methods.check(self)
-  local code = library.mhshm_check(handle_of(self), buffer, BUFFER_BYTES, size, size + 1)
-  if code == TOO_SMALL then
-    return tonumber(size[1]), "too many to tell"
-  elseif code ~= OK then
+  local handle = handle_of(self)
+  phase[1] = CALLED
+  local code = library.mhshm_check(handle, buffer, BUFFER_BYTES, size, count)
+  if code ~= OK and code ~= TOO_SMALL then
     return nil, message()
   end
-  return tonumber(size[1]), text_of(buffer, size[0])
+  local findings = tonumber(count[0])
+  local text = code == OK and text_of(buffer, size[0]) or "too many to tell"
+  phase[1] = false
+  return findings, text
 end
 
 return {

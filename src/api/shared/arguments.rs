@@ -19,6 +19,9 @@ const TTL_LIMIT_MS: f64 = i64::MAX as f64;
 /// Significant digits of a float in a key.
 const DIGITS: usize = 14;
 
+/// So many significant digits no float exceeds.
+const DIGITS_MOST: usize = 767;
+
 /// Why a table with a service or a task in it is refused.
 const LOCAL: &str = "value: it holds a service, a task or another address of this process";
 
@@ -59,6 +62,7 @@ fn text_of_float(float: f64) -> String {
         // Minus zero keeps its sign there.
         return format!("{float:.0}");
     }
+    let float = if is_tie(float) { away_from_zero(float) } else { float };
     let exponential = format!("{float:.*e}", DIGITS - 1);
     let Some((digits, exponent)) = exponential.split_once('e') else { return exponential };
     let exponent: i32 = exponent.parse().unwrap_or_default();
@@ -68,6 +72,24 @@ fn text_of_float(float: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{}e{sign}{:02}", without_zeros(digits), exponent.abs())
+}
+
+/// Whether a float lies exactly between two that have as many digits as a key: LuaJIT takes the one that is
+/// further from zero then, and Rust the even one.
+fn is_tie(float: f64) -> bool {
+    let rest = |digits: usize| {
+        let text = format!("{float:.*e}", digits - 1);
+        let mantissa = text.split('e').next().unwrap_or_default();
+        let rest = mantissa.chars().filter(char::is_ascii_digit).skip(DIGITS);
+        rest.collect::<String>()
+    };
+    // The exact digits are many, and few floats need them.
+    rest(DIGITS + 1) == "5" && rest(DIGITS_MOST).trim_end_matches('0') == "5"
+}
+
+/// The next float: it is written as the tie before it is to be.
+fn away_from_zero(float: f64) -> f64 {
+    if float > 0.0 { float.next_up() } else { float.next_down() }
 }
 
 /// A decimal fraction without the zeros at its end.
@@ -261,5 +283,40 @@ fn number_of_text(stack: &Stack<'_>, index: i32) -> Option<Number> {
     match stack.integer(index) {
         Some(integer) => Some(Number::Integer(integer)),
         None => stack.number(index).map(Number::Double),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text_of_float;
+
+    #[test]
+    fn a_float_is_written_as_luajit_writes_it() {
+        // What LuaJIT's tostring makes of them.
+        for (float, text) in [
+            (1700000000.03125, "1700000000.0313"),
+            (-1700000000.03125, "-1700000000.0313"),
+            (2143789.69140625, "2143789.6914063"),
+            (100000000000.125, "100000000000.13"),
+            (100000000000.375, "100000000000.38"),
+            (0.50006103515625, "0.50006103515625"),
+            (999_999_999_999.995_1, "1000000000000"),
+            (6_249_999_999_999.969, "6250000000000"),
+            (2.5, "2.5"),
+            (1.0 / 3.0, "0.33333333333333"),
+            (3.3333333333333335e+299, "3.3333333333333e+299"),
+            (5e-324, "4.9406564584125e-324"),
+            (1.5e+20, "1.5e+20"),
+            (1.1805916207174113e+21, "1.1805916207174e+21"),
+            (1e-7 / 3.0, "3.3333333333333e-08"),
+            (-12345.678901234567, "-12345.678901235"),
+            (0.000_123_456_789_012_345, "0.00012345678901234"),
+            (9_999_999.999_999_95, "9999999.9999999"),
+            (1.00000000000005, "1"),
+            (1.000_000_000_000_15, "1.0000000000002"),
+            (16_777_216.000_000_5, "16777216"),
+        ] {
+            assert_eq!(text_of_float(float), text);
+        }
     }
 }

@@ -1,6 +1,7 @@
 -- What the binding has beyond ngx.shared.DICT, in a plain LuaJIT: called with the library and the
 -- name of a dictionary, in which a host has left a table under "of a host" and in the list "mixed".
 
+local ffi = require("ffi")
 local shm = require("moonhive_shm")
 
 shm.load(arg[1])
@@ -75,6 +76,31 @@ expect(
   end)
 )
 expect("1012 4", dict:get("sum"))
+
+-- Times as integers of the FFI; what is no number is none.
+dict:set("timed", 1, ffi.new("int64_t", 5))
+expect("5", math.ceil(dict:ttl("timed")))
+dict:add("timed as well", 1, ffi.new("uint64_t", 7))
+expect("7", math.ceil(dict:ttl("timed as well")))
+expect("true nil false", dict:set("timed", 1, ffi.new("int64_t")))
+expect("0", dict:ttl("timed"))
+expect_error('bad "exptime" argument', dict.set, dict, "timed", 1, ffi.new("int64_t", -1))
+expect_error("attempt to compare", dict.set, dict, "timed", 1, ffi.new("int[1]"))
+
+-- Errors name the line of the caller.
+local function expect_place(f)
+  local line = debug.getinfo(f, "S").linedefined + 1
+  expect_error(("beyond.lua:%d: bad "):format(line), f)
+end
+expect_place(function()
+  dict:incr("counted", 1, {})
+end)
+expect_place(function()
+  dict:incr("counted", 1, 0, {})
+end)
+expect_place(function()
+  dict:lrange("counted", {})
+end)
 
 -- A list that ends, and elements of other types.
 expect("1", dict:rpush("brief", true, { ttl = 0.02 }))
@@ -154,6 +180,34 @@ expect_error("option 'prefix': expected a string, got 5", dict.keys, dict, { pre
 expect_error("unknown option 'like' (expected prefix)", dict.items, dict, { like = "a" })
 expect_error("options: table expected, got string", dict.keys, dict, "many:")
 expect_error('bad "zone" argument', dict.keys, {})
+
+-- A few keys of a large dictionary are found without looking at all of them.
+local large = assert(shm.attach(arg[2] .. "-large"))
+for index = 1, 20000 do
+  large:set("key " .. index, index)
+end
+local function kilobytes_for(wanted)
+  collectgarbage()
+  collectgarbage("stop")
+  local before = collectgarbage("count")
+  local keys = large:get_keys(wanted)
+  local taken = collectgarbage("count") - before
+  collectgarbage("restart")
+  return taken, #keys
+end
+local taken, found = kilobytes_for(10)
+assert(found == 10 and taken < 100, taken)
+taken, found = kilobytes_for(3000)
+assert(found == 3000 and taken < 1000, taken)
+expect("1024", #large:get_keys())
+local all = {}
+for _, key in ipairs(large:get_keys(0)) do
+  all[key] = true
+end
+for index = 1, 20000 do
+  assert(all["key " .. index])
+end
+
 local next_key = dict:keys()
 dict:close()
 expect_error('bad "zone" argument', next_key)

@@ -44,6 +44,14 @@ local NUMBERS = {
   1.5e300,
   12345.678901234567,
 }
+-- Those that lie exactly between two of 14 digits: LuaJIT takes the one that is further from zero.
+for decimals = 1, 14 do
+  local whole = 10 ^ (14 - decimals) * 1.7
+  for odd = 1, 31, 2 do
+    local tie = math.floor(whole) + (odd - 1) / 2 * 3 + odd % 2 ^ decimals / 2 ^ decimals
+    NUMBERS[#NUMBERS + 1] = odd % 4 == 1 and tie or -tie
+  end
+end
 -- Of two that are no number the sign does not count.
 local ALIKE = 1
 
