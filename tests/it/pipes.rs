@@ -230,6 +230,32 @@ fn output_that_nobody_reads_does_not_keep_a_host_alive() {
 }
 
 #[test]
+fn output_that_is_left_in_a_buffer_does_not_keep_a_host_that_has_ended() {
+    let scratch = Scratch::new("pipes_left");
+    // The pipe is full, and a little waits for the end of the process.
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         io.write(('x'):rep(65536))
+         io.write 'the rest'
+         hive.log.info 'begins'
+         hive.sleep(1000)",
+    );
+    let mut command = scratch.moonhive(["run", "main.lua"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    stderr.read_line(&mut String::new()).expect("it can be read");
+    let stdout = child.stdout.take();
+    let asked = Instant::now();
+    terminate(&child);
+    assert_eq!(wait(child).0.code(), Some(0));
+    let took = asked.elapsed();
+    assert!((Duration::from_millis(1900)..Duration::from_secs(8)).contains(&took), "{took:?}");
+    drop(stdout);
+}
+
+#[test]
 fn a_reader_who_pauses_loses_nothing_of_what_a_host_has_written() {
     let scratch = Scratch::new("pipes_pause");
     // More than a pipe holds, in both.
