@@ -21,6 +21,16 @@ use crate::actor::{HostView, Observer, REPORT, ServiceId, ServiceView};
 const NAMED_MAX: usize = 8;
 
 /// Reports of one host.
+///
+/// ```
+/// use moonhive::actor::Host;
+/// use moonhive::ops::report::Reporter;
+///
+/// let host = Host::builder().threads(1).build()?;
+/// let mut reporter = Reporter::new(host.observer());
+/// reporter.log(); // for instance from the thread that waits for signals
+/// # Ok::<(), moonhive::actor::HostError>(())
+/// ```
 #[derive(Debug)]
 pub struct Reporter {
     host: Observer,
