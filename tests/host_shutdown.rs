@@ -122,7 +122,7 @@ fn requests_that_are_being_served_are_finished() {
 #[test]
 fn requests_that_take_longer_than_the_grace_time_are_told() {
     // Long enough that a busy machine makes little difference to the shares of it.
-    let grace = Duration::from_secs(6);
+    let grace = Duration::from_secs(12);
     let host = builder().grace(grace).build().unwrap();
     let text = "local hive = require 'hive'
         return { slow = function() hive.sleep(100) end }";
@@ -141,7 +141,7 @@ fn requests_that_take_longer_than_the_grace_time_are_told() {
     assert_eq!(fault.code, Code::Dead, "{fault}");
     assert!(fault.message.contains("the host shut down"), "{fault}");
     let share = elapsed.div_duration_f64(grace);
-    assert!((0.8..0.88).contains(&share), "eight tenths of it are theirs, not {share:.3}");
+    assert!((0.8..0.89).contains(&share), "eight tenths of it are theirs, not {share:.3}");
 }
 
 #[test]

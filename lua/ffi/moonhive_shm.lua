@@ -45,27 +45,34 @@ local library
 local shm = {}
 
 -- A method: that of the usual instance, but that of the other one where this interrupts another.
--- Made of text, since LuaJIT compiles calls of a function best that is the only one of its text. (A
--- call that an error has left in the midst looks like one for ever; but then the other instance is
--- as good, and can be interrupted itself.)
+-- Made of text, since LuaJIT compiles calls of a function best that is the only one of its text.
+-- A call that an error has left in the midst looks like one for ever. So both may seem to be in
+-- use; only the one that was begun last can be, as finalizers do not interrupt each other.
 local CHOICE = [[
-local usual, nested, common, nested_common = ...
+local usual, nested, common, nested_common, last = ...
 local phase, nested_phase = common.phase, nested_common.phase
 return function(@)
-  if phase[1] and not nested_phase[1] then
+  if phase[1] and not (nested_phase[1] and last[1] == nested_common) then
     nested_common.interrupt(common)
+    last[1] = nested_common
     return nested(@)
+  elseif nested_phase[1] then
+    common.interrupt(nested_common)
   end
+  last[1] = common
   return usual(@)
 end
 ]]
+
+-- The common part of the instance whose method was begun last.
+local last = { common }
 
 local function choice(method, other)
   local about = debug.getinfo(method, "u")
   local names = { "self", "a", "b", "c", "d", "e" }
   local parameters = about.isvararg and "..." or table.concat(names, ", ", 1, about.nparams)
   local make = assert(loadstring((CHOICE:gsub("@", parameters)), "=moonhive_shm"))
-  return make(method, other, common, nested.common)
+  return make(method, other, common, nested.common, last)
 end
 
 for file, part in pairs(usual) do

@@ -362,8 +362,8 @@ impl Core {
     /// The name and address of the service whose turn this thread runs, if it is a worker.
     #[cold]
     pub(super) fn in_turn_here(&self) -> Option<String> {
-        let (address, _) = self.warden.look_at(self.handle.own_worker()?);
-        self.running(address?).map(|service| service.label())
+        let address = self.warden.in_turn_at(self.handle.own_worker()?)?;
+        self.running(address).map(|service| service.label())
     }
 
     /// All services that hold memory: those that live, and those that were killed and not closed yet.

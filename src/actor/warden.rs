@@ -177,20 +177,22 @@ impl Warden {
 
     /// The service whose turn a worker runs or ran last, and the processor time of the worker's thread.
     pub(super) fn look_at(&self, worker: usize) -> (Option<Address>, Option<Duration>) {
-        let post = &self.posts[worker];
-        let interrupter = post.interrupter.lock();
-        let cpu_time = interrupter.as_ref().and_then(Interrupter::cpu_time);
-        (Address::from_number(post.service.load(Ordering::Relaxed)), cpu_time)
+        let interrupter = self.posts[worker].interrupter.lock().clone();
+        (self.in_turn_at(worker), interrupter.and_then(|interrupter| interrupter.cpu_time()))
+    }
+
+    /// The service whose turn a worker runs or ran last.
+    pub(super) fn in_turn_at(&self, worker: usize) -> Option<Address> {
+        Address::from_number(self.posts[worker].service.load(Ordering::Relaxed))
     }
 
     /// Asks the code of every turn that runs where it is; how many were asked.
     pub(super) fn ask_where(&self) -> usize {
         let ask = |post: &&Post| {
-            let interrupter = post.interrupter.lock();
-            let ask = |i: &Interrupter| {
-                i.turn().is_some_and(|turn| i.interrupt(turn, Interruption::Tell))
-            };
-            interrupter.as_ref().is_some_and(ask)
+            let interrupter = post.interrupter.lock().clone();
+            let ask =
+                |i: Interrupter| i.turn().is_some_and(|turn| i.interrupt(turn, Interruption::Tell));
+            interrupter.is_some_and(ask)
         };
         self.posts.iter().filter(ask).count()
     }
@@ -318,7 +320,9 @@ impl Watch {
         let Some(limit) = self.core.settings.turn_limit.filter(|limit| lasted >= *limit) else {
             if seen.is_to_be_told(lasted) {
                 warn_of_loop(service.as_deref(), lasted);
-                interrupter.interrupt(turn, Interruption::Tell);
+                if tracing::enabled!(tracing::Level::WARN) {
+                    interrupter.interrupt(turn, Interruption::Tell);
+                }
             }
             return false;
         };

@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn no_line_behind_the_options_is_longer_than_a_help_is_wide() {
+        fn check(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&command());
+    }
+
+    #[test]
     fn every_command_has_examples_in_its_help() {
         let without: Vec<String> = command()
             .get_subcommands()

@@ -40,8 +40,8 @@ Exit code: 0 when the main service ends, 1 when it fails, 2 for wrong arguments,
 hive.shutdown(CODE) or os.exit(CODE) says. SIGTERM and SIGINT end the host gracefully; a second
 signal, at least half a second later, ends it at once. SIGHUP begins a log file anew, or has the
 service that takes the log do so; where there is neither it ends the host gracefully, unless it was
-ignored from the start (nohup). SIGUSR1 has the log say what the host is at: the services that use most
-time and memory or have messages waiting, and where code is that runs now.";
+ignored from the start (nohup). SIGUSR1 has the log say what the host is at: the services that use
+most time and memory or have messages waiting, and where code is that runs now.";
 
 /// How long the end waits for a reader of the log who reads nothing.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);

@@ -68,7 +68,7 @@ fn log_host(view: &HostView) {
     let stats = &view.stats;
     tracing::info!(
         target: REPORT,
-        services = stats.services,
+        services = view.services.len(),
         spawned = stats.spawned,
         messages = stats.messages,
         waiting = stats.waiting_messages,
@@ -126,7 +126,11 @@ fn of_note(services: &[ServiceView], since: &[Duration]) -> BTreeSet<usize> {
     };
     let by_time = most(&|index| since[index].as_nanos());
     let by_memory = most(&|index| services[index].memory_bytes as u128);
-    let by_wait = most(&|index| services[index].waiting_for.as_nanos());
+    // How long is known from the second look on only.
+    let by_wait = most(&|index| {
+        let service = &services[index];
+        service.waiting_for.as_nanos() << 32 | service.waiting as u128
+    });
     [by_time, by_memory, by_wait].into_iter().flatten().collect()
 }
 

@@ -8,7 +8,7 @@
 //! | field | written by | read by |
 //! |---|---|---|
 //! | `Slot::turn`, `Slot::state` | the worker | handler on the worker; `turn` also by monitors |
-//! | `Slot::request` | monitors, under `Slot::thread` | handler on the worker |
+//! | `Slot::request`, `Slot::question` | monitors, under `Slot::thread` | handler on the worker |
 //! | `Slot::thread` | the worker, at its begin and end | monitors, locked while they send the signal |
 //! | `CURRENT` | the worker | handler on the worker |
 //!
@@ -49,15 +49,13 @@ pub enum Interruption {
     Tell,
 }
 
-/// The code of [`Interruption::Tell`], which is no kind of error.
-const TELL: c_int = 3;
-
 impl Interruption {
-    fn code(self) -> c_int {
+    /// The kind of error; `None` for a question.
+    fn code(self) -> Option<c_int> {
         match self {
-            Interruption::Once => share::INTERRUPT_ONCE,
-            Interruption::Kill => share::INTERRUPT_KILL,
-            Interruption::Tell => TELL,
+            Interruption::Once => Some(share::INTERRUPT_ONCE),
+            Interruption::Kill => Some(share::INTERRUPT_KILL),
+            Interruption::Tell => None,
         }
     }
 }
@@ -67,6 +65,8 @@ struct Slot {
     thread: Mutex<Option<libc::pthread_t>>,
     turn: AtomicU64,
     request: AtomicU64,
+    /// The turn that is asked where it is. A word of its own: two signals may become one.
+    question: AtomicU64,
     state: AtomicPtr<lua::lua_State>,
 }
 
@@ -111,6 +111,7 @@ impl Worker {
             thread: Mutex::new(Some(thread)),
             turn: AtomicU64::new(0),
             request: AtomicU64::new(0),
+            question: AtomicU64::new(0),
             state: AtomicPtr::new(ptr::null_mut()),
         });
         CURRENT.set(Arc::as_ptr(&slot));
@@ -178,8 +179,13 @@ impl Interrupter {
         let Some(thread) = thread.filter(|_| self.turn() == Some(turn)) else {
             return false;
         };
-        let request = turn << KIND_BITS | u64::from(interruption.code().unsigned_abs());
-        self.slot.request.store(request, Ordering::Release);
+        match interruption.code() {
+            Some(kind) => {
+                let request = turn << KIND_BITS | u64::from(kind.unsigned_abs());
+                self.slot.request.store(request, Ordering::Release);
+            }
+            None => self.slot.question.store(turn, Ordering::Release),
+        }
         // SAFETY: the thread exists: it takes itself out of the slot under this lock before it ends.
         unsafe { libc::pthread_kill(thread, SIGNAL) == 0 }
     }
@@ -291,19 +297,22 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
 }
 
 fn interrupt_here(slot: &Slot) {
-    let (request, turn) = (slot.request.load(Ordering::Acquire), slot.turn.load(Ordering::Relaxed));
-    if turn == 0 || request >> KIND_BITS != turn {
+    let turn = slot.turn.load(Ordering::Relaxed);
+    if turn == 0 {
         return;
     }
+    let (request, question) =
+        (slot.request.load(Ordering::Acquire), slot.question.load(Ordering::Acquire));
     compiler_fence(Ordering::SeqCst);
     let state = slot.state.load(Ordering::Relaxed);
-    let kind = (request & ((1 << KIND_BITS) - 1)) as c_int;
     // SAFETY: while the turn number stands, the worker (this thread) runs the VM of this state; the
     // calls are made for signal handlers.
     unsafe {
-        match kind {
-            TELL => share::lua_asktotell(state),
-            kind => share::lua_interrupt(state, kind),
+        if request >> KIND_BITS == turn {
+            share::lua_interrupt(state, (request & ((1 << KIND_BITS) - 1)) as c_int);
+        }
+        if question == turn {
+            share::lua_asktotell(state);
         }
     }
 }

@@ -28,9 +28,13 @@ pub(super) unsafe extern "C-unwind" fn tell(state: *mut lua_State) {
             let mut place = place_of(state);
             let resumed = context.resumed.get();
             let outermost = if resumed.is_null() { context.main.get() } else { resumed };
-            if outermost != state {
-                place.push_str("\n\tin a coroutine of:");
-                place.push_str(&place_of(outermost));
+            // A finalizer may run in the main state before the coroutine does that was resumed.
+            if outermost != state && state != context.main.get() {
+                let outer = place_of(outermost);
+                if !outer.is_empty() {
+                    place.push_str("\n\tin a coroutine of:");
+                    place.push_str(&outer);
+                }
             }
             context.hooks.told(&place);
         }

@@ -39,21 +39,6 @@ fn manual_pages_are_written_one_for_each_command() {
 }
 
 #[test]
-fn no_line_of_a_help_is_broken_twice() {
-    let scratch = Scratch::new("help_width");
-    let commands = ["dump", "load", "get", "set", "keys", "ls", "stat", "check", "repair", "rm"];
-    let shm = commands.map(|command| vec!["shm", command, "--help"]);
-    let others = ["run", "shm", "check", "lua", "man", "completions"];
-    for arguments in shm.into_iter().chain(others.map(|command| vec![command, "--help"])) {
-        let help = scratch.run(arguments.iter().copied()).expect_code(0).stdout;
-        let examples = help.split("Examples:").nth(1).unwrap_or_default();
-        for line in examples.lines() {
-            assert!(line.chars().count() <= 100, "{arguments:?}: {line}");
-        }
-    }
-}
-
-#[test]
 fn a_mistake_in_the_settings_file_is_reported_with_line_and_field() {
     let scratch = Scratch::new("settings_mistake");
     scratch.file("hive.toml", "stats = true\ncache = 'SOMETIMES'\n").file("main.lua", "");

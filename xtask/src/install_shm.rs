@@ -164,12 +164,18 @@ mod tests {
         install_binding(&Place { folder: folder.path().to_owned() }).unwrap();
         let scripts = folder.path().join(BINDING);
         let mut names = vec!["moonhive_shm".to_owned()];
+        // The first file names its parts in a list, since it loads them twice.
+        let main = fs::read_to_string(scripts.join("moonhive_shm.lua")).unwrap();
+        let parts = main.split_once("NAMES = {").unwrap().1.split_once('}').unwrap().0;
+        let parts = parts.split('"').skip(1).step_by(2);
+        names.extend(parts.map(|part| format!("moonhive_shm.{part}")));
         for index in 0.. {
             let Some(name) = names.get(index) else { break };
             let script = scripts.join(format!("{}.lua", name.replace('.', "/")));
             let text = fs::read_to_string(script).expect(name);
             let required = text.split("require(\"").skip(1).filter_map(|it| it.split_once('"'));
-            for (name, _) in required.filter(|(name, _)| *name != "ffi") {
+            let is_part = |name: &str| name != "ffi" && !name.ends_with('.');
+            for (name, _) in required.filter(|(name, _)| is_part(name)) {
                 if !names.iter().any(|known| known == name) {
                     names.push(name.to_owned());
                 }

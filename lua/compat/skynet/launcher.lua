@@ -89,10 +89,11 @@ end
 -- Starts what `skynet.launch` would, and waits until its start function has ended.
 local function start(...)
   local kind = ...
-  if type(kind) ~= "string" then
+  if type(kind) ~= "string" and type(kind) ~= "number" then
     return skynet.launch(...)
   end
-  local words = kind:match "^%s*snlua%s+(%S.*)$"
+  kind = tostring(kind):match "^%s*(.-)%s*$"
+  local words = kind:match "^snlua%s+(%S.*)$"
   if words then
     return skynet.newservice(words, select(2, ...))
   elseif kind == "snlua" then

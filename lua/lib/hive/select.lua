@@ -8,6 +8,9 @@ local outcome, request = native.outcome, native.request
 local wait, wakeup = hive.wait, hive.wakeup
 local kind_of_number, pack, unpack = math.type, table.pack, table.unpack
 
+-- The longest wait, as the host has it.
+local SECONDS_MAX = 3.2e9
+
 -- Calls under way: `open` is their number, `tasks` maps the entry of each to its task. Outcomes
 -- that nobody has taken yet lie in `ready`, from `first` to `last`.
 local Select = { __name = "hive.Select" }
@@ -84,6 +87,8 @@ local function open(name, calls, seconds)
     refuse(1, name, ("table of calls expected, got %s"):format(type(calls)))
   elseif seconds ~= nil and type(seconds) ~= "number" then
     refuse(2, name, ("number expected, got %s"):format(type(seconds)))
+  elseif seconds and not (seconds >= 0 and seconds <= SECONDS_MAX) then
+    refuse(2, name, ("expected 0 to 3.2e9 seconds, got %s"):format(seconds))
   end
   local self = setmetatable(
     { open = 0, first = 1, last = 0, ready = {}, tasks = {}, seconds = seconds },
@@ -104,7 +109,6 @@ function Select:add(key, call)
   end
   local problem = begin(self, key, call)
   if problem then
-    self:cancel()
     error(problem, 2)
   end
   return self

@@ -153,14 +153,18 @@ fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     }
     let protocol = arguments::protocol(stack, state, 1);
     if stack.is_none_or_nil(2) {
+        if matches!(protocol.as_ref().map(|protocol| &protocol.handler), Ok(Handler::Lazy(_))) {
+            // Opening it runs Lua, which may register protocols.
+            drop(protocol);
+            return open_debug(stack);
+        }
         match protocol.as_ref().map(|protocol| &protocol.handler) {
             Ok(Handler::Function(handler)) => stack.push_kept(handler),
             Ok(Handler::Described(table)) => {
                 stack.push_kept(table);
                 stack.raw_get_field(-1, "dispatch");
             }
-            Ok(Handler::Lazy(_)) => return open_debug(stack),
-            Ok(Handler::None) | Err(_) => stack.push_nil(),
+            Ok(Handler::None | Handler::Lazy(_)) | Err(_) => stack.push_nil(),
         }
         return Ok(Outcome::Return(1));
     }

@@ -182,7 +182,9 @@ fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) 
     let caller = Caller::sender(state.service.address());
     let service =
         state.core.spawn(spawn, arguments, caller).map_err(|fault| not_found(spawn, &fault))?;
-    service.note_arguments(&texts);
+    if !texts.is_empty() {
+        service.note_arguments(&texts);
+    }
     stack.push_integer(service.address().number() as i64);
     Ok(Outcome::Return(1))
 }

@@ -144,6 +144,38 @@ fn one_interruption_can_be_caught() {
     assert_eq!(run(&mut worker.turn(&mut vm), code).as_deref(), Ok("false test:1: interrupted"));
 }
 
+/// Holds back the signals of interruptions on this thread, or lets them through.
+fn hold_signals(how: libc::c_int) {
+    // SAFETY: both sets are plain data on this stack, and the signal is one of ours.
+    unsafe {
+        let mut signals = std::mem::zeroed();
+        libc::sigemptyset(&mut signals);
+        libc::sigaddset(&mut signals, libc::SIGURG);
+        assert_eq!(libc::pthread_sigmask(how, &signals, std::ptr::null_mut()), 0);
+    }
+}
+
+#[test]
+fn a_question_that_comes_with_an_interruption_does_not_take_its_place() {
+    let worker = Worker::new();
+    let interrupter = worker.interrupter();
+    let mut vm = vm_with(&[]);
+    for order in
+        [[Interruption::Once, Interruption::Tell], [Interruption::Tell, Interruption::Once]]
+    {
+        let mut stack = worker.turn(&mut vm);
+        // Both signals become one.
+        hold_signals(libc::SIG_BLOCK);
+        for interruption in order {
+            assert!(interrupter.interrupt(interrupter.turn().unwrap(), interruption));
+        }
+        hold_signals(libc::SIG_UNBLOCK);
+        let caught = run(&mut stack, "return pcall(function() for i = 1, 10 do end end)");
+        let message = caught.unwrap_or_else(|error| error.message);
+        assert!(message.contains("interrupted"), "{order:?}: {message}");
+    }
+}
+
 #[test]
 fn finalizers_are_interrupted_when_they_run_and_when_the_vm_closes() {
     let worker = Worker::new();

@@ -28,11 +28,15 @@ skynet.start(function()
       refuses("string expected, got table", launcher, name, {}, "skynet/life")
       refuses("must not be empty", launcher, name, "snlua", "")
       refuses('cannot launch a ""', launcher, name, "", "skynet/life")
+      refuses('cannot launch a "5"', launcher, name, 5, "skynet/life")
     end
     equal(skynet.launch("gate", "skynet/life"), nil)
     for _, launched in pairs(launcher "LIST") do
       equal(launched:find "life", nil)
     end
+    local trimmed = launcher("LAUNCH", " snlua ", "skynet/life", "plain")
+    equal(skynet.call(trimmed, "lua"), "plain")
+    skynet.kill(trimmed)
     local s = launcher("LAUNCH", "snlua skynet/life", "plain")
     equal(skynet.call(s, "lua"), "plain")
     skynet.kill(s)

@@ -137,6 +137,19 @@ function course.exits_before_messages()
   end)
 end
 
+-- Asks for the handler of debugging commands before any has come: that runs code of the program.
+function course.wraps_require()
+  local original = require
+  function require(...) -- luacheck: ignore
+    skynet.dispatch("lua", function()
+      skynet.retpack "registered"
+    end)
+    return original(...)
+  end
+  local handler = skynet.dispatch "debug"
+  skynet.send(target, "lua", type(handler))
+end
+
 local function on_close(what)
   return setmetatable({}, {
     __close = function()

@@ -130,6 +130,18 @@ skynet.start(function()
     equal(table.concat(told, " "), ("asks exits "):rep(10):sub(1, -2))
   end)
 
+  test("asking for the handler of debugging commands may run code that registers others", function()
+    local told
+    skynet.dispatch("lua", function(_, _, what)
+      told = what
+    end)
+    local s = start("wraps_require", skynet.self())
+    skynet.yield()
+    equal(told, "function")
+    equal(skynet.call(s, "lua"), "registered")
+    skynet.kill(s)
+  end)
+
   test("what is open is closed when a service exits, that of its last task last", function()
     local told = {}
     skynet.dispatch("lua", function(_, _, what)

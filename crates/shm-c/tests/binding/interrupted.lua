@@ -146,11 +146,7 @@ local function change(index)
   assert(text == "t11 t22 t3nil t41 52 truenil nilnil largenil", index .. ": " .. text)
 end
 
-for _, is_compiled in ipairs({ true, false }) do
-  if not is_compiled then
-    jit.off()
-    jit.flush()
-  end
+local function round(how)
   for name, act in pairs(ACTS) do
     prepare()
     local count, is_over = 0, false
@@ -165,11 +161,40 @@ for _, is_compiled in ipairs({ true, false }) do
         ffi.gc(ffi.new("char[64]"), finalizer)
       end
       local ok, problem = pcall(index % 2 == 0 and look or change, index)
-      assert(ok, name .. (is_compiled and ", compiled: " or ", interpreted: ") .. tostring(problem))
+      assert(ok, name .. ", " .. how .. ": " .. tostring(problem))
     end
     is_over = true
     assert(count > 0, name)
   end
+end
+
+-- Ends calls by an error at each of their instructions; those that end in the midst never say that
+-- they are over. Returns how many have ended.
+local function break_off(call)
+  local broken = 0
+  for instructions = 1, 200 do
+    local ok = pcall(function()
+      debug.sethook(function()
+        debug.sethook()
+        error("broken off")
+      end, "", instructions)
+      call()
+      debug.sethook()
+    end)
+    broken = broken + (ok and 0 or 1)
+  end
+  return broken
+end
+
+round("compiled")
+jit.off()
+jit.flush()
+round("interpreted")
+for _ = 1, 2 do
+  assert(break_off(function()
+    dict:get("text")
+  end) > 0)
+  round("after calls that were broken off")
 end
 
 -- Finalizers that run when the Lua state ends, some of them after those that close dictionaries.
