@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use moonhive::actor::limits::{SHUTDOWN_GRACE, TURN_LIMIT};
 use moonhive::code::Mode;
 use moonhive::ops::log::LogSettings;
@@ -80,7 +80,7 @@ pub struct Settings {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "true",
-        value_parser = FalseyValueParser::new()
+        value_parser = BoolishValueParser::new()
     )]
     pub stats: Option<bool>,
 

@@ -99,7 +99,7 @@ fn blame_variable(command: &clap::Command, error: &clap::Error) -> Option<Failur
     let Some(ContextValue::String(blamed)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
-    let flag = blamed.split([' ', '=']).next()?;
+    let flag = blamed.split([' ', '=', '[']).next()?;
     let is_given = std::env::args_os().skip(1).any(|word| {
         let word = word.to_string_lossy();
         word.split('=').next() == Some(flag)

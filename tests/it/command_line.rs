@@ -77,6 +77,7 @@ fn a_wrong_variable_is_named_and_not_its_flag() {
         ("MOONHIVE_GRACE", "soon", "expected a time like"),
         ("MOONHIVE_COMPAT", "5.1", "expected 5.4, skynet or off, got `5.1`"),
         ("MOONHIVE_LOG", "loud", "expected error, warn"),
+        ("MOONHIVE_STATS", "maybe", "value was not a boolean"),
     ] {
         let ended = run_with(&scratch, &[(name, value)], &[]).expect_code(2);
         let expect = format!("error: {name}: {expect}");
