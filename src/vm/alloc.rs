@@ -127,7 +127,13 @@ impl Memory {
     /// True for a block that this machine cannot hold. The system would promise it all the same, and
     /// end the whole process when Lua fills it.
     fn is_absurd(&self, bytes: usize) -> bool {
-        bytes > LARGE_BLOCK_BYTES && bytes > physical_memory_bytes() && !self.suspended.get()
+        is_beyond_machine(bytes) && !self.suspended.get()
+    }
+
+    /// Counts bytes that Rust code holds for the VM. Nothing is refused, see [`charge`].
+    #[inline]
+    pub(super) fn count_outside(&self, old: usize, new: usize) {
+        self.account(old, new);
     }
 
     #[inline]
@@ -246,6 +252,11 @@ unsafe fn resize(block: *mut c_void, old: usize, new: usize) -> *mut c_void {
         // SAFETY: by contract the block has this layout and `new` is not zero.
         unsafe { std::alloc::realloc(block.cast(), layout(old), new).cast() }
     }
+}
+
+/// True for a block that is larger than all memory of the machine.
+pub(super) fn is_beyond_machine(bytes: usize) -> bool {
+    bytes > LARGE_BLOCK_BYTES && bytes > physical_memory_bytes()
 }
 
 /// Memory of this machine, or no bound at all where the system does not say.

@@ -278,8 +278,8 @@ fn fail(stack: &mut Stack<'_>, raise: Raise) -> c_int {
 #[cold]
 fn fail_after_panic(stack: &mut Stack<'_>, panic: Box<dyn Any + Send>) -> c_int {
     if panic.is::<StackOverflow>() {
-        // What the native pushed is lost anyway, and the message needs room.
-        stack.set_top(stack.top().min(lua::LUA_MINSTACK));
+        // What the native pushed is lost anyway, and the message needs room where there may be no more.
+        stack.cut_to_minimum();
         return fail(stack, Raise::message("stack overflow"));
     }
     let text = panic_text(&*panic);

@@ -28,6 +28,9 @@ pub const fn upvalue(number: u8) -> c_int {
     lua::lua_upvalueindex(number as c_int)
 }
 
+/// What [`Stack::cut_to_minimum`] leaves free: an error with its position takes three.
+const SPARE_SLOTS: c_int = 4;
+
 /// Payload of the unwinding that a full Lua stack starts; not a bug, hence no panic message.
 pub(super) struct StackOverflow;
 
@@ -135,13 +138,22 @@ impl<'vm> Stack<'vm> {
         if self.room >= count {
             return true;
         }
-        let wanted = count.max(ROOM_AT_ONCE);
-        // SAFETY: the state is live; `lua_checkstack` reports failure instead of raising.
-        if !unsafe { quick::checkstack(self.state, wanted) } {
-            return false;
+        // Close to Lua's limit there may be room for these and no more.
+        for wanted in [count.max(ROOM_AT_ONCE), count] {
+            // SAFETY: the state is live; `lua_checkstack` reports failure instead of raising.
+            if unsafe { quick::checkstack(self.state, wanted) } {
+                self.room = wanted;
+                return true;
+            }
         }
-        self.room = wanted;
-        true
+        false
+    }
+
+    /// Cuts the stack of a running native so far that there is room for a few values without asking: the
+    /// slots that every C function has from its first one on.
+    pub(super) fn cut_to_minimum(&mut self) {
+        self.set_top(self.top().min(lua::LUA_MINSTACK - SPARE_SLOTS));
+        self.room = lua::LUA_MINSTACK - self.top();
     }
 
     /// Makes room for `count` values, or unwinds to the trampoline when Lua's limit is reached.

@@ -1,6 +1,7 @@
 //! Tests of the VM as a whole: natives, errors, memory, coroutines. Each uses a fresh VM.
 
 mod coroutines;
+mod counted;
 mod globals;
 mod interrupted_library;
 mod interrupts;

@@ -194,3 +194,56 @@ fn recursion_through_natives_ends_with_an_error() {
     let mut vm = vm_with(&[("again", Native::new(again))]);
     assert!(check_error(&mut vm, "again()").message.contains("overflow"));
 }
+
+#[test]
+fn a_full_stack_is_an_error_wherever_the_native_that_meets_its_end_began() {
+    fn reach(stack: &mut Stack<'_>) -> NativeResult {
+        stack.check_bytes(1)?;
+        for _ in 0..30 {
+            stack.push_bool(true);
+        }
+        Ok(Outcome::Return(0))
+    }
+    let mut vm = vm_with(&[("reach", Native::new(reach))]);
+    // The last calls find a stack that has grown beyond its limit, for Lua's own handling of the error.
+    let text = "local function call(...) return pcall(reach, 'x') end \
+                local failed = 0 \
+                pcall(function() \
+                  for n = 999940, 1000200 do \
+                    local _, is_reached, e = pcall(call, table.unpack({}, 1, n)) \
+                    if not is_reached then \
+                      failed = failed + 1 \
+                      assert(e:find('stack overflow') or e:find('error in error handling'), e) \
+                    end \
+                  end \
+                end) \
+                return failed > 5";
+    check(&mut vm, text, "true");
+    check(&mut vm, "return 1", "1");
+}
+
+#[test]
+fn recursion_of_rust_code_that_runs_lua_ends_with_an_error_before_the_thread_has_no_stack() {
+    fn nest(stack: &mut Stack<'_>, levels: u32, weight: [u8; 4096]) -> Result<(), Raise> {
+        stack.check_depth()?;
+        if levels > 0 {
+            return nest(stack, levels - 1, std::hint::black_box(weight));
+        }
+        stack.push_value(1);
+        stack.call_or_raise(0, 0)
+    }
+    fn deep(stack: &mut Stack<'_>) -> NativeResult {
+        stack.check_kind(1, Kind::Function)?;
+        nest(stack, 100, [1; 4096])?;
+        Ok(Outcome::Return(0))
+    }
+    let run = || {
+        let mut vm = vm_with(&[("deep", Native::new(deep))]);
+        let text = "local depth = 0 \
+                    local function again() depth = depth + 1 deep(again) end \
+                    local ok, e = pcall(again) \
+                    return not ok and depth > 2 and tostring(e):match('C stack overflow')";
+        check(&mut vm, text, "C stack overflow");
+    };
+    std::thread::Builder::new().stack_size(8 << 20).spawn(run).unwrap().join().unwrap();
+}
