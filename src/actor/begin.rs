@@ -158,7 +158,7 @@ impl State {
         payload: Payload,
         timeout: Option<Duration>,
     ) -> Result<Key, Fault> {
-        self.expect(stack, first, (Wait::Answer, timeout), |key, wait| {
+        self.expect(stack, first, target, (Wait::Answer, timeout), |key, wait| {
             self.send_request(target, key, wait, payload)
         })
     }
@@ -177,7 +177,7 @@ impl State {
         payload: Payload,
     ) -> Result<Key, Fault> {
         let answer = if takes_values { Wait::Answer } else { Wait::RawAnswer };
-        self.expect(stack, first, (answer, None), |key, wait| {
+        self.expect(stack, first, target, (answer, None), |key, wait| {
             if protocol == VALUES {
                 return self.send_request(target, key, wait, payload);
             }
@@ -186,11 +186,12 @@ impl State {
     }
 
     /// A task that begins with the function at `first` and the values above it once the answer to what
-    /// `send` sends has come.
+    /// `send` sends to `target` has come.
     fn expect(
         &self,
         stack: &mut Stack<'_>,
         first: i32,
+        target: &Service,
         (answer, timeout): (Wait, Option<Duration>),
         send: impl FnOnce(Key, Begun) -> Result<(), Fault>,
     ) -> Result<Key, Fault> {
@@ -199,7 +200,7 @@ impl State {
         self.inherit_deadlines(&mut task);
         task.function = Some(keep_function(stack, first));
         let key = self.insert_or_release(stack, task)?;
-        let wait = self.begin_wait_of(key, timeout);
+        let wait = self.begin_wait_of(key, Some(target.address()), timeout);
         if let Some(task) = self.tasks.borrow_mut().get(key) {
             task.wait = answer;
         }

@@ -236,6 +236,12 @@ impl ServiceId {
     }
 }
 
+impl From<moonhive_kernel::address::Address> for ServiceId {
+    fn from(address: moonhive_kernel::address::Address) -> ServiceId {
+        ServiceId(address)
+    }
+}
+
 impl fmt::Display for ServiceId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

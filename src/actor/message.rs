@@ -14,6 +14,7 @@ use super::alarm::Alarm;
 use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
+use super::inquiry::Inquiry;
 use super::request::Terms;
 use super::service::Service;
 use super::skynet::Envelope;
@@ -48,6 +49,8 @@ pub(crate) enum Message {
     Stop(Box<End>),
     /// The host shuts down: run the exit handler and go on serving until told to end.
     PrepareToEnd,
+    /// Tell what the tasks wait for.
+    Inquiry(Inquiry),
     /// Nothing but a turn, at whose end the VM tells which unused shared strings it holds.
     Census,
     /// There are messages that the program's own dispatcher has left to the host.

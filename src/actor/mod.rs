@@ -15,7 +15,7 @@
 //! | `peers` | the services one service talked to last |
 //! | `request`, `trace` | what goes along with requests, and the record of their steps |
 //! | `profile`, `totals`, `memory` | where time went; sums over all services; telling of those that grow |
-//! | `view` | the host as an operator sees it while it runs |
+//! | `view`, `inquiry` | the host as an operator sees it while it runs; who waits for whom |
 //! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
 //! | `retired` | asking those who sleep to let go of code that was replaced |
 //! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
@@ -57,6 +57,7 @@ mod exit;
 mod fault;
 mod groups;
 mod host;
+mod inquiry;
 mod life;
 mod light;
 pub mod limits;
@@ -96,6 +97,7 @@ mod worker;
 pub use end::End;
 pub use fault::{Code, Fault};
 pub use host::{Finish, Host, HostBuilder, HostError, ServiceId, ShutdownHandle};
+pub use inquiry::{HostWaits, ServedRequest, ServiceWaits, TaskWait, WaitFor};
 pub use plan::Spawn;
 pub use profile::{HandlerProfile, ServiceProfile};
 pub use settings::{Prelude, StandardService, WhenFull, WhenFullError};

@@ -136,6 +136,12 @@ impl Profile {
         place
     }
 
+    /// The name of the handler of that place; `None` for what is no handler, or is one of too many.
+    pub(super) fn name_of(&self, place: u32) -> Option<String> {
+        let (name, _) = self.places.iter().find(|(_, other)| **other == place)?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
     /// All ticks so far.
     pub(super) fn total(&self) -> u64 {
         self.total

@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(super) handlers: RefCell<Option<Reference>>,
     /// The service's file has returned.
     pub(super) main_done: Cell<bool>,
+    /// When the present turn began, by the host's clock.
+    pub(super) turn_began_ns: Cell<u64>,
     /// Messages that the present turn has handled.
     pub(super) handled: Cell<u32>,
     /// Requests that came before that, in order.
@@ -132,6 +134,7 @@ impl State {
             failure: Cell::new(None),
             handlers: RefCell::new(None),
             main_done: Cell::new(false),
+            turn_began_ns: Cell::new(0),
             handled: Cell::new(0),
             early: RefCell::new(VecDeque::new()),
             unanswered: RefCell::new(Vec::new()),
@@ -183,7 +186,7 @@ impl State {
     }
 
     /// The running task.
-    fn current_task(&self) -> Result<Key, Fault> {
+    pub(super) fn current_task(&self) -> Result<Key, Fault> {
         self.current.get().ok_or_else(|| {
             Fault::new(Code::Argument, "cannot wait here: no task of the service is running")
         })
@@ -221,7 +224,7 @@ impl State {
             self.check_call_of_self()?;
         }
         let key = self.current_task()?;
-        let wait = self.begin_wait_of(key, timeout)?;
+        let wait = self.begin_wait_of(key, Some(target.address()), timeout)?;
         let terms = self.terms_of(&wait);
         let claimed = if terms.request.is_traced() { Err(target) } else { self.claim(target) };
         let target = match claimed {
@@ -312,13 +315,14 @@ impl State {
     /// # Errors
     /// `timeout` when the task's deadline has passed, `overload` when no timer can be armed.
     pub(crate) fn begin_wait(&self, timeout: Option<Duration>) -> Result<Begun, Fault> {
-        self.begin_wait_of(self.current_task()?, timeout)
+        self.begin_wait_of(self.current_task()?, None, timeout)
     }
 
-    /// The same for any task that does not wait yet.
+    /// The same for any task that does not wait yet, for an answer of the callee if there is one.
     pub(super) fn begin_wait_of(
         &self,
         key: Key,
+        callee: Option<Address>,
         timeout: Option<Duration>,
     ) -> Result<Begun, Fault> {
         let mut tasks = self.tasks.borrow_mut();
@@ -326,7 +330,7 @@ impl State {
             Some(task) => (self.arm_deadline(key, task)?, task.request),
             None => (NEVER_MS, RequestId::NONE),
         };
-        let session = tasks.begin_wait(key);
+        let session = tasks.begin_wait(key, callee, self.turn_began_ns.get());
         let begun = Begun { session, deadline_ms, request };
         let Some(timeout) = timeout else { return Ok(begun) };
         match self.arm(timeout, Alarm::Wait(session)) {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use moonhive_kernel::address::Address;
 use moonhive_kernel::timer::TimerKey;
 
 use super::every::Every;
@@ -46,6 +47,10 @@ pub(crate) struct Task {
     pub(crate) handler: u32,
     /// Session of the present wait; 0 when it does not wait.
     session: u64,
+    /// When the turn began in which the present wait did, by the host's clock.
+    waits_since_ns: u64,
+    /// Whose answer the present wait is for, if it is one.
+    pub(super) callee: Option<Address>,
     /// What the present wait is for.
     pub(crate) wait: Wait,
     /// What ends the present wait by time, or begins the task.
@@ -202,6 +207,8 @@ impl Task {
             request: RequestId::NONE,
             handler: TASKS,
             session: 0,
+            waits_since_ns: 0,
+            callee: None,
             wait: Wait::Answer,
             alarm: None,
             doom: None,
@@ -243,9 +250,11 @@ impl Task {
     }
 
     /// Begins to wait under that session.
-    pub(super) fn begin_wait(&mut self, session: u64) {
+    pub(super) fn begin_wait(&mut self, session: u64, callee: Option<Address>, now_ns: u64) {
         debug_assert_eq!(self.session, 0, "a task waits for one thing at a time");
         self.session = session;
+        self.waits_since_ns = now_ns;
+        self.callee = callee;
         // A wait that was asked for and did not come about must not be taken for this one.
         self.wait = Wait::Answer;
     }
@@ -253,6 +262,11 @@ impl Task {
     /// Ends the present wait and returns its session; `None` if the task does not wait.
     pub(crate) fn end_wait(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.session)).filter(|session| *session != 0)
+    }
+
+    /// When the turn began in which the present wait did.
+    pub(super) fn waits_since_ns(&self) -> u64 {
+        self.waits_since_ns
     }
 
     /// The session of the present wait; 0 when it does not wait.

@@ -5,6 +5,7 @@
 //!
 //! Napkin: a slot is 32 bytes; a task lies in a box of its own, which goes from task to task.
 
+use moonhive_kernel::address::Address;
 use moonhive_kernel::timer::TimerKey;
 
 use super::message::Caller;
@@ -240,12 +241,13 @@ impl Tasks {
         self.slots.keys()
     }
 
-    /// The task begins to wait; the session names this wait alone.
-    pub(crate) fn begin_wait(&mut self, key: Key) -> u64 {
+    /// The task begins to wait, maybe for an answer of that service, in a turn that began then; the session
+    /// names this wait alone.
+    pub(crate) fn begin_wait(&mut self, key: Key, callee: Option<Address>, now_ns: u64) -> u64 {
         self.waits += 1;
         let session = self.waits << SESSION_INDEX_BITS | key.index() as u64;
         if let Some(task) = self.get(key) {
-            task.begin_wait(session);
+            task.begin_wait(session, callee, now_ns);
         }
         session
     }
@@ -299,7 +301,7 @@ mod tests {
     #[test]
     fn an_answer_finds_the_wait_it_belongs_to_once() {
         let (mut tasks, key) = tasks_with_one();
-        let session = tasks.begin_wait(key);
+        let session = tasks.begin_wait(key, None, 0);
         assert_eq!(tasks.end_wait(session).map(|(key, _)| key), Some(key));
         assert!(tasks.end_wait(session).is_none());
     }
@@ -307,14 +309,14 @@ mod tests {
     #[test]
     fn a_late_answer_finds_neither_the_next_wait_nor_the_next_task() {
         let (mut tasks, key) = tasks_with_one();
-        let late = tasks.begin_wait(key);
+        let late = tasks.begin_wait(key, None, 0);
         assert_eq!(tasks.get(key).unwrap().end_wait(), Some(late));
-        tasks.begin_wait(key);
+        tasks.begin_wait(key, None, 0);
         assert!(tasks.end_wait(late).is_none());
         tasks.remove(key);
         let next = tasks.insert(Task::new(Stage::Running, Role::Fork), 4).ok().unwrap();
         assert_eq!(next.index(), key.index());
-        tasks.begin_wait(next);
+        tasks.begin_wait(next, None, 0);
         assert!(tasks.end_wait(late).is_none());
     }
 
@@ -347,7 +349,7 @@ mod tests {
         let (mut tasks, key) = tasks_with_one();
         tasks.waits = u64::MAX >> 24;
         tasks.waits -= 1;
-        let session = tasks.begin_wait(key);
+        let session = tasks.begin_wait(key, None, 0);
         let mask = (1 << 56) - 1;
         assert!(tasks.end_wait_under(mask, (session & mask) - (1 << 24)).is_none());
         assert!(tasks.end_wait_under(mask, session & mask).is_some());
@@ -400,7 +402,7 @@ mod tests {
     #[test]
     fn a_task_that_held_something_is_not_used_again() {
         let (mut tasks, key) = tasks_with_one();
-        tasks.begin_wait(key);
+        tasks.begin_wait(key, None, 0);
         let task = tasks.remove(key).unwrap();
         tasks.reuse(task);
         assert_eq!(tasks.spare.len(), 0);

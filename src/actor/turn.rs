@@ -77,6 +77,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         batch: &'turn mut Batch<Message>,
         slice: Slice,
     ) -> Turn<'turn, 'vm> {
+        state.turn_began_ns.set(slice.started_ns);
         Turn { stack, state, batch, over: None, slice, steps: 0, has_taken: false }
     }
 
@@ -266,6 +267,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             Message::Stop(end) => self.state.leave(*end),
             Message::PrepareToEnd => self.prepare_to_end(),
             Message::Passed => self.hand_out_passed(),
+            Message::Inquiry(inquiry) => inquiry.answer(self.state.waits(self.stack)),
             Message::Census => {}
             Message::LetGo => self.let_go(),
         }

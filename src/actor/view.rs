@@ -100,6 +100,10 @@ impl Observer {
         Observer { core }
     }
 
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// The host at this moment.
     pub fn look(&self) -> HostView {
         let core = &self.core;

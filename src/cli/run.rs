@@ -8,11 +8,14 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use moonhive::actor::{Code, Fault, Finish, Host, HostBuilder, HostError, Spawn};
 use moonhive::ops::report::Reporter;
+use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 
 use super::config::Settings;
@@ -90,9 +93,9 @@ impl Arguments {
         let host = builder.build()?;
         let handle = host.shutdown_handle();
         let logging = host.shutdown_handle();
-        let mut reporter = Reporter::new(host.observer());
+        let reporter = Arc::new(Mutex::new(Reporter::new(host.observer())));
         signals::on_first(signals::Acts {
-            report: move || reporter.log(),
+            report: move || report(&reporter),
             names_log: config.as_ref().is_some_and(skynet::names_log),
             renew_log: move || skynet::renew_log(&logging),
             shut_down: move || handle.shutdown(0),
@@ -116,6 +119,19 @@ impl Arguments {
             return Ok(ExitCode::from(exit_code(finish.code)));
         }
         outcome(&finish)
+    }
+}
+
+/// Begins a report, unless one is under way: it may have to wait for services, and signals must not.
+fn report(reporter: &Arc<Mutex<Reporter>>) {
+    let reporter = Arc::clone(reporter);
+    let log = move || {
+        if let Some(mut reporter) = reporter.try_lock() {
+            reporter.log();
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("report".to_owned()).spawn(log) {
+        tracing::error!("cannot report: {error}");
     }
 }
 

@@ -1,4 +1,5 @@
 //! What an operator sees of a running host.
 
+mod chains;
 pub mod log;
 pub mod report;

@@ -9,16 +9,27 @@
 //! ```
 //!
 //! Of the services those are told of that used most time since the last report, that use most memory, and whose
-//! messages have waited longest.
+//! messages have waited longest; and of the calls that have waited for a second those that did so longest, with all
+//! that they wait for:
+//!
+//! ```text
+//! INFO gate:00000002 waits for an answer lasted_ms=12034 others=0
+//!     gate:00000002 waits for room:00000005 at gate.lua:12: in function <gate.lua:10>
+//!     room:00000005 serves join and sleeps at room.lua:42: in field 'join'
+//! ```
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::chains::chains;
 use crate::actor::{HostView, Observer, REPORT, ServiceId, ServiceView};
 
 /// Services that are named for each reason.
 const NAMED_MAX: usize = 8;
+
+/// How long services may take to say what their tasks wait for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reports of one host.
 ///
@@ -44,7 +55,8 @@ impl Reporter {
         Reporter { host, told: HashMap::new() }
     }
 
-    /// Logs the host, the turns that run, the services of note, and where code is that runs now.
+    /// Logs the host, the turns that run, the services of note, where code is that runs now, and calls that
+    /// wait. Takes up to two seconds if services do not answer.
     pub fn log(&mut self) {
         let view = self.host.look();
         log_host(&view);
@@ -56,6 +68,31 @@ impl Reporter {
         }
         self.told = view.services.iter().map(|service| (service.id, service.time)).collect();
         self.host.ask_where();
+        self.log_waits(&view);
+    }
+
+    fn log_waits(&self, view: &HostView) {
+        let waits = self.host.ask_waits(PATIENCE);
+        let services = view.services.iter().map(|service| (service.id, service)).collect();
+        for chain in chains(&waits, &services) {
+            let (service, id, lasted) = chain.first();
+            tracing::info!(
+                target: REPORT,
+                service,
+                address = address(id),
+                lasted_ms = milliseconds(lasted),
+                others = chain.others,
+                "{}{chain}",
+                if chain.is_ring() { "waits for ever, in a ring" } else { "waits for an answer" }
+            );
+        }
+        if waits.silent > 0 {
+            tracing::info!(
+                target: REPORT,
+                services = waits.silent,
+                "some did not say what they wait for: their turns take too long"
+            );
+        }
     }
 
     /// The time that a service has used since the last report.

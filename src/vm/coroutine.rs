@@ -86,7 +86,7 @@ impl Stack<'_> {
 
     /// The thread of a coroutine of this VM that does not run.
     #[inline]
-    fn idle_thread(&self, coroutine: &Coroutine) -> *mut lua::lua_State {
+    pub(super) fn idle_thread(&self, coroutine: &Coroutine) -> *mut lua::lua_State {
         self.assert_own(coroutine.vm);
         let thread = coroutine.state.as_ptr();
         // SAFETY: the coroutine is one of this VM and anchored.

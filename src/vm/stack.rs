@@ -134,10 +134,13 @@ impl<'vm> Stack<'vm> {
         if self.has_room(count) { Ok(()) } else { Err(Raise::message("stack overflow")) }
     }
 
+    #[inline]
     fn has_room(&mut self, count: c_int) -> bool {
-        if self.room >= count {
-            return true;
-        }
+        self.room >= count || self.gets_room(count)
+    }
+
+    #[inline(never)]
+    fn gets_room(&mut self, count: c_int) -> bool {
         // Close to Lua's limit there may be room for these and no more.
         for wanted in [count.max(ROOM_AT_ONCE), count] {
             // SAFETY: the state is live; `lua_checkstack` reports failure instead of raising.
@@ -159,7 +162,7 @@ impl<'vm> Stack<'vm> {
     /// Makes room for `count` values, or unwinds to the trampoline when Lua's limit is reached.
     #[inline]
     pub(super) fn reserve_or_unwind(&mut self, count: c_int) {
-        if self.room < count && !self.has_room(count) {
+        if !self.has_room(count) {
             resume_unwind(Box::new(StackOverflow));
         }
     }

@@ -158,3 +158,96 @@ fn a_service_that_grows_is_named_in_the_log() {
     let told = "WARN main:00000002 memory warning: it uses 33.";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
+
+#[test]
+fn a_report_shows_who_waits_for_whom_and_rings_that_nobody_leaves() {
+    let scratch = Scratch::new("report_ring");
+    scratch.file(
+        "main.lua",
+        "local skynet = require 'skynet'
+         local queue = require 'skynet.queue'
+         local peer, mode = nil, ...
+         skynet.start(function()
+           local one_by_one = queue()
+           skynet.dispatch('lua', function(_, _, command, value)
+             if command == 'peer' then
+               peer = value
+               return skynet.retpack()
+             end
+             one_by_one(function() skynet.retpack(skynet.call(peer, 'lua', 'go')) end)
+           end)
+           if mode then return end
+           peer = skynet.newservice('main', 'other')
+           skynet.call(peer, 'lua', 'peer', skynet.self())
+           skynet.fork(skynet.call, skynet.self(), 'lua', 'go')
+           skynet.timeout(120, function() print 'ready' end)
+           skynet.timeout(200, skynet.abort)
+         end)",
+    );
+    let log = reported(&scratch, &["run", "main.lua"]);
+    let ring = line(&log, &["waits for ever, in a ring", "lasted_ms=1", "others=0"]);
+    let links = &log[log.find(ring).expect("the line") + ring.len()..];
+    let links: Vec<&str> =
+        links.lines().skip(1).take_while(|line| line.starts_with('\t')).collect();
+    let has = |line: &str, parts: &[&str]| {
+        assert!(parts.iter().all(|part| line.contains(part)), "{parts:?} in {line:?} of\n{log}");
+    };
+    assert_eq!(links.len(), 4, "{log}");
+    has(links[0], &["main:00000002 waits for main:00000002"]);
+    has(links[1], &["main:00000002 serves go and waits for main:00000003 at main.lua:11: in "]);
+    has(links[2], &["main:00000003 serves go and waits for main:00000002 at main.lua:11: in "]);
+    has(links[3], &["main:00000002 serves go and waits to be woken at main.lua:11: in "]);
+}
+
+#[test]
+fn a_report_tells_once_of_callers_that_wait_for_the_same() {
+    let scratch = Scratch::new("report_callers");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local slow = hive.spawn 'slow'
+         for i = 1, 100 do hive.spawn('caller', slow) end
+         hive.sleep(1.2)
+         print 'ready'
+         hive.sleep(1)
+         hive.shutdown()",
+    );
+    scratch.file("slow.lua", "return { work = function() require('hive').sleep(60) end }");
+    scratch.file(
+        "caller.lua",
+        "local hive, slow = require 'hive', ...
+         hive.fork(function() hive.call(slow, 'work') end)
+         return {}",
+    );
+    let log = reported(&scratch, &["run", "--grace", "0s", "main.lua"]);
+    line(&log, &["caller:", "waits for an answer lasted_ms=1", "others=99"]);
+    line(&log, &["caller:", " waits for slow:00000003 at ./caller.lua:2: in "]);
+    line(&log, &["slow:00000003 serves work and sleeps at ./slow.lua:1: in "]);
+}
+
+#[test]
+fn a_report_tells_of_a_service_that_is_too_busy_to_say_what_it_waits_for() {
+    let scratch = Scratch::new("report_silent");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local busy = hive.spawn 'busy'
+         hive.fork(function() hive.call(busy, 'spin') end)
+         hive.fork(function() hive.call(busy, 'spin') end)
+         hive.sleep(1.2)
+         print 'ready'
+         hive.sleep(3)
+         os.exit(0)",
+    );
+    scratch.file(
+        "busy.lua",
+        "local hive = require 'hive'
+         hive.fork(function() hive.sleep(60) end)
+         return { spin = function() while true do end end }",
+    );
+    let arguments = ["run", "--threads", "2", "--turn-limit", "0s", "--grace", "0s", "main.lua"];
+    let log = reported(&scratch, &arguments);
+    line(&log, &["some did not say what they wait for", "services=1"]);
+    line(&log, &["waits for an answer", "others=1"]);
+    line(&log, &["busy:00000003 may not have begun it: 1 messages wait"]);
+}

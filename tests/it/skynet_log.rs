@@ -14,7 +14,8 @@ fn log_lines_and_errors_of_handlers_are_in_the_log() {
     let ended = scratch("skynet_log", main).run(["run", "main.lua"]).expect_code(0);
     assert_eq!(ended.stdout, "false\n");
     assert!(ended.stderr.contains("main:00000002 a line 1 true"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("unseen\n\tstack traceback"), "{}", ended.stderr);
+    let failed = "a handler failed: main.lua:5: unseen request=\"00000002-1\"\n\tstack traceback";
+    assert!(ended.stderr.contains(failed), "{}", ended.stderr);
 }
 
 #[test]

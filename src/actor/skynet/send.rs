@@ -75,7 +75,7 @@ impl State {
         if protocol == VALUES {
             return self.call(target, payload, None);
         }
-        let wait = self.begin_wait(None)?;
+        let wait = self.begin_wait_of(self.current_task()?, Some(target.address()), None)?;
         let sent = target.request(self.numbered_request(protocol, wait, payload));
         sent.inspect_err(|_| self.cancel_wait())
     }

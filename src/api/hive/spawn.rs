@@ -30,6 +30,7 @@ fn spawn(stack: &mut Stack<'_>) -> NativeResult {
     let caller = Caller::waiting(state.service.clone(), session);
     match state.core.spawn(&spawn, arguments, caller) {
         Ok(service) => {
+            state.expects_of(service.address());
             stack.set_top(0);
             Light::Service(service.address()).push(stack);
             Ok(Outcome::BlockThen(0, const { Continuation::new(spawned, 1) }))

@@ -232,6 +232,7 @@ fn spawn_and_wait(
             if shows_arguments && !texts.is_empty() {
                 service.note_arguments(&texts);
             }
+            state.expects_of(service.address());
             stack.set_top(0);
             Light::Service(service.address()).push(stack);
             Ok(Outcome::BlockThen(0, const { Continuation::new(spawned, 1) }))

@@ -304,11 +304,14 @@ impl Fields {
             (Some(one), None) | (None, Some(one)) => line += &format!("{} ", escape(one)),
             (None, None) => {}
         }
-        line += &escape(&self.message);
+        // Fields are looked for where the event is, not behind a traceback.
+        let message = escape(&self.message);
+        let (first, more) = message.split_at(message.find('\n').unwrap_or(message.len()));
+        line += first;
         for (name, value) in &self.rest {
             let _ = write!(line, " {name}={value}");
         }
-        continued(line)
+        continued(line + more)
     }
 
     fn json(self, time: &str, level: Level) -> String {
@@ -433,6 +436,12 @@ mod tests {
         let lines =
             lines_of(false, || tracing::info!("bob\nT ERROR bank:00000009 empty\n\tin a call"));
         assert_eq!(lines, ["T  INFO bob\n\tT ERROR bank:00000009 empty\n\tin a call"]);
+    }
+
+    #[test]
+    fn fields_are_in_the_first_line_of_several() {
+        let lines = lines_of(false, || tracing::warn!(request = 7, "failed: x\n\tin a call"));
+        assert_eq!(lines, ["T  WARN failed: x request=7\n\tin a call"]);
     }
 
     #[test]
