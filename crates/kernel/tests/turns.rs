@@ -360,8 +360,8 @@ fn what_does_not_run_next_after_all_finds_its_parcel_put_down() {
     scheduler.handle().wake(&sender);
     wait_until("all have run", || receivers.iter().all(|receiver| receiver.turns() == 1));
     let parcels: Vec<_> = receivers.iter().map(|receiver| receiver.parcels()).collect();
-    assert!(parcels[..HANDED_OVER - 1].iter().all(|parcel| *parcel == (0, SIGNATURE + 1)));
-    assert_eq!(parcels[HANDED_OVER - 1], (SIGNATURE + 1, 0), "the last one ran next");
+    assert_eq!(parcels[0], (SIGNATURE + 1, 0), "the first one ran next");
+    assert!(parcels[1..].iter().all(|parcel| *parcel == (0, SIGNATURE + 1)));
 }
 
 #[test]
@@ -398,4 +398,50 @@ fn a_turn_that_absorbs_a_wake_up_owes_no_other() {
     scheduler.handle().wake(&job);
     support::wait_until_quiet(scheduler.handle());
     assert_eq!(job.turns(), 1);
+}
+
+/// A task that wakes, claims or hands over others in its turn, and the order in which those then run.
+fn order_of(act: impl Fn(&[Arc<Job>], &support::Context<'_>) + Send + 'static) -> Vec<usize> {
+    let (scheduler, _) = start(1);
+    let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let noted = |number: usize| {
+        let order = order.clone();
+        Job::new(move |_, _| {
+            order.lock().push(number);
+            Turn::Idle
+        })
+    };
+    let others: Vec<_> = (0..4).map(noted).collect();
+    let first = Job::new(move |_, worker| {
+        act(&others, worker);
+        Turn::Ended
+    });
+    scheduler.handle().wake(&first);
+    wait_until("all have run", || order.lock().len() == 4);
+    let order = order.lock().clone();
+    order
+}
+
+#[test]
+fn what_one_turn_wakes_and_hands_over_runs_in_that_order() {
+    let hand_over = |worker: &support::Context<'_>, job: &Arc<Job>| {
+        let claim = worker.handle().claim(job.clone()).ok().expect("it rests");
+        worker.hand_over(claim, 1);
+    };
+    let waking = order_of(|jobs, worker| jobs.iter().for_each(|job| worker.wake(job)));
+    assert_eq!(waking, [0, 1, 2, 3]);
+    let handing = order_of(move |jobs, worker| jobs.iter().for_each(|job| hand_over(worker, job)));
+    assert_eq!(handing, [0, 1, 2, 3]);
+    let mixed = order_of(move |jobs, worker| {
+        worker.wake(&jobs[0]);
+        hand_over(worker, &jobs[1]);
+        hand_over(worker, &jobs[2]);
+        hand_over(worker, &jobs[3]);
+    });
+    assert_eq!(mixed, [0, 1, 2, 3]);
+    let last = order_of(move |jobs, worker| {
+        jobs[..3].iter().for_each(|job| worker.wake(job));
+        hand_over(worker, &jobs[3]);
+    });
+    assert_eq!(last, [0, 1, 2, 3]);
 }

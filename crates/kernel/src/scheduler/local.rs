@@ -1,13 +1,16 @@
 //! One worker's own side: its queue, its "run next" slot, and the order in which it runs tasks.
 //!
-//! The slot holds the task that was woken last during a turn: most often the peer of the one that
+//! The slot holds the task that was woken first during a turn: most often the peer of the one that
 //! runs, whose data is warm. It runs next, on the same worker, so two tasks that talk to each other
 //! stay together and no other thread is woken for their messages. Other workers leave a slot
 //! alone unless it has been stuck behind one long turn (see [`slots`](super::slots)).
 //!
-//! A task that is *handed over* comes even before the slot and is not shown to others at all: whoever
+//! A task that is *handed over* runs next, too, and is not shown to others at all: whoever
 //! hands it over promises that its turn is about to end. It brings its message along. Two tasks that
 //! call each other then pay for no shared memory and no mailbox.
+//!
+//! Order: what else a turn wakes or hands over queues up, so that all run in the order in which they were
+//! woken, unless another worker takes a part. Programs print and test what their services did in this order.
 //!
 //! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn; every
 //! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before
@@ -66,8 +69,10 @@ pub(super) struct Local<W: Workload> {
     in_turn: Cell<bool>,
     /// The task that was handed over to run next, and what came with it.
     aside: RefCell<Option<Handed<W>>>,
-    /// What the turn under way has handed over before that.
-    earlier: RefCell<Vec<Handed<W>>>,
+    /// What the turn under way has handed over although something else runs next.
+    later: RefCell<Vec<Handed<W>>>,
+    /// The turn under way has woken a task.
+    has_woken: Cell<bool>,
     /// The worker's own copy of its slot's mark.
     mark: Cell<u64>,
     streak: Cell<u32>,
@@ -87,7 +92,8 @@ impl<W: Workload> Local<W> {
             alone,
             in_turn: Cell::new(false),
             aside: RefCell::new(None),
-            earlier: RefCell::new(Vec::new()),
+            later: RefCell::new(Vec::new()),
+            has_woken: Cell::new(false),
             mark: Cell::new(0),
             streak: Cell::new(0),
             picks: Cell::new(0),
@@ -142,15 +148,16 @@ impl<W: Workload> Local<W> {
     /// Marks begin and end of a turn.
     pub(super) fn set_in_turn(&self, in_turn: bool) {
         self.in_turn.set(in_turn);
+        self.has_woken.set(false);
     }
 
-    /// Takes in a task that was woken on this thread. Inside a turn it becomes the one to run next;
-    /// between turns it queues up and is offered to others when this worker goes on.
+    /// Takes in a task that was woken on this thread. The first one of a turn becomes the one to run next;
+    /// others, and those between turns, queue up and are offered to other workers.
     pub(super) fn schedule(&self, task: Arc<W::Task>) {
         if !self.in_turn.get() {
             return self.queue.push(task);
         }
-        let before = self.fill_slot(task);
+        let before = if self.has_woken.replace(true) { Some(task) } else { self.fill_slot(task) };
         if self.alone {
             if let Some(before) = before {
                 self.queue.push(before);
@@ -172,26 +179,34 @@ impl<W: Workload> Local<W> {
     /// Takes in a task that was claimed by a turn that is about to end.
     pub(super) fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
         debug_assert!(self.in_turn.get(), "only a turn hands over");
-        if let Some(before) = self.aside.replace(Some((claim, parcel))) {
-            self.earlier.borrow_mut().push(before);
+        let mut aside = self.aside.borrow_mut();
+        if aside.is_some() || self.has_woken.get() {
+            self.later.borrow_mut().push((claim, parcel));
+        } else {
+            *aside = Some((claim, parcel));
         }
     }
 
-    /// The turn is over that has handed over what lies aside, if anything does.
+    /// The turn is over that has handed over what lies aside, if anything does, and more.
     pub(super) fn sign(&self, sender: impl FnOnce() -> Arc<W::Task>) {
-        if let Some((_, parcel)) = &mut *self.aside.borrow_mut() {
-            let sender = sender();
-            if !self.earlier.borrow().is_empty() {
-                self.queue_earlier(&sender);
-            }
+        let has_later = !self.later.borrow().is_empty();
+        let mut aside = self.aside.borrow_mut();
+        if aside.is_none() && !has_later {
+            return;
+        }
+        let sender = sender();
+        if has_later {
+            self.queue_later(&sender);
+        }
+        if let Some((_, parcel)) = &mut *aside {
             W::sign(parcel, sender);
         }
     }
 
-    /// Only what was handed over last runs next. The rest is signed as well before others may get it.
+    /// What does not run next is signed before others may get it.
     #[cold]
-    fn queue_earlier(&self, sender: &Arc<W::Task>) {
-        for (claim, mut parcel) in self.earlier.take() {
+    fn queue_later(&self, sender: &Arc<W::Task>) {
+        for (claim, mut parcel) in self.later.take() {
             W::sign(&mut parcel, Arc::clone(sender));
             self.queue.push(unpacked::<W>((claim, parcel)));
         }
