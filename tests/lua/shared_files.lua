@@ -116,6 +116,12 @@ test("a save replaces the file as a whole, or leaves it", function()
   fails("system", dict.save, dict, "")
 end)
 
+test("what has no lines is no dump, however much there is of it", function()
+  local dict = dictionaries.new()
+  local message = fails("bad_dump", dict.load, dict, "/dev/zero").message
+  equal(message, "/dev/zero:1: column 1: no JSON: it has a byte 0x00; nothing was loaded")
+end)
+
 test("what cannot be loaded is named", function()
   local file <close> = path()
   local dict = dictionaries.new()

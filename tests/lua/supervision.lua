@@ -216,8 +216,8 @@ test("children come and go by hand", function()
   hive.stop(supervisor)
 end)
 
--- Runs `f` with a gate and a supervisor of one child, whose next start waits at the gate. Afterwards
--- nobody may be left of those who have started.
+-- Runs `f` with a gate and a supervisor of one child, whose next start waits at the gate. Nobody of
+-- those who have started may be left afterwards.
 local function with_start_under_way(f)
   local gate = hive.spawn "service.gate"
   local supervisor = hive.supervise({ { "service.gated", gate, id = "a" } }, { link = false })

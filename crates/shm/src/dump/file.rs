@@ -8,7 +8,10 @@ use std::path::Path;
 
 use super::draft::{Draft, allows_no_draft, in_place};
 use super::place::{Place, duplicate};
-use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
+use super::{
+    DumpError, FileError, Opaque, Tables, check_entries, line_limit_bytes, read_entries,
+    write_entries,
+};
 use crate::Dictionary;
 
 /// All entries to a file and back.
@@ -143,7 +146,8 @@ fn read_file(
     let mut file = File::open(path)?;
     // What comes through a pipe cannot be read twice.
     if file.metadata()?.is_file() {
-        check_entries(tables, BufReader::new(&file), || goes_on(None))?;
+        let limit_bytes = line_limit_bytes(dictionary.capacity_bytes());
+        check_entries(tables, BufReader::new(&file), limit_bytes, || goes_on(None))?;
         file.rewind()?;
     }
     read_entries(dictionary, tables, BufReader::new(file), |ttl_ms| {
