@@ -3,7 +3,8 @@
 //!
 //! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn comes, a
 //! long list in pieces. What is read is checked strictly (`line`) and stored one entry after the other (`load`).
-//! Versions are not kept. A file takes its place only when it is whole (`file`, `draft`, `place`).
+//! Versions are not kept. A file takes its place only when it is whole (`file`, `draft`, `place`); for the other end of
+//! a pipe nobody waits longer than he wants (`stream`).
 //!
 //! What the bytes of a table mean only a host knows: it says so by [`Tables`].
 
@@ -17,6 +18,7 @@ mod load;
 mod place;
 #[cfg(all(test, not(miri)))]
 mod scratch;
+mod stream;
 mod twice;
 
 use std::io::{self, Write};
