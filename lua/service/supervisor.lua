@@ -81,10 +81,38 @@ end
 
 local ended
 
+-- What a task has come to is known: whoever waits for it goes on.
+local function settle(outcome, ok, result)
+  outcome.is_settled, outcome.ok, outcome.result = true, ok, result
+  repeat
+    local woken = hive.wakeup(outcome)
+  until not woken
+end
+
+-- Runs `act` in a task of its own, which the deadline of whoever asked for it does not end.
+local function run_apart(act)
+  local outcome = {}
+  hive.fork(function()
+    settle(outcome, pcall(act))
+  end)
+  return outcome
+end
+
+-- Waits for what a task comes to, and returns or raises that.
+local function await(outcome)
+  if not outcome.is_settled then
+    hive.wait(outcome)
+  end
+  if not outcome.ok then
+    error(outcome.result, 0)
+  end
+  return outcome.result
+end
+
 -- Spawns the child and follows its life; raises what its spawn raises.
-local function start(child)
+local function bring_up(child)
   local service = hive.spawn(child.spawn, table.unpack(child.arguments, 1, child.arguments.n))
-  child.service, child.timer, child.since = service, nil, hive.now()
+  child.service, child.since = service, hive.now()
   local linked, err = pcall(hive.link, service, function(_, how)
     ended(child, service, how.code, how.message)
   end)
@@ -92,31 +120,86 @@ local function start(child)
     child.service = nil
     error(err, 0)
   end
+  return service
 end
 
-local function stop(child, seconds)
-  child.is_stopping = true
-  if child.timer then
-    child.timer:cancel()
-    child.timer = nil
-  end
+-- Begins to start a child. `child.starting` tells of it until the child runs, or `failed` is told
+-- why it does not.
+local function start(child, failed)
+  local starting = {}
+  child.starting = starting
+  starting.task = hive.fork(function()
+    local ok, result = pcall(bring_up, child)
+    if child.starting ~= starting then
+      -- Given up: the cancel has killed what the spawn would have brought.
+      return
+    end
+    child.starting = nil
+    settle(starting, ok, result)
+    if not ok then
+      failed(child, result)
+    end
+  end)
+  return starting
+end
+
+-- Gives up the start of a child, and with it the service that its spawn brings.
+local function give_up_start(child)
+  local starting = child.starting
+  child.starting = nil
+  settle(starting, false, ("child %s was stopped while it was started"):format(child.id))
+  starting.task:cancel()
+end
+
+-- Asks the service of a child to end, and kills it if it does not in time.
+local function stop_service(child, seconds)
   local service = child.service
-  if service and hive.stop(service, "its supervisor stops it") then
+  if hive.stop(service, "its supervisor stops it") then
     hive.wait(child, seconds)
-    if child.service then
+    if child.service == service then
       hive.log.warn(("child %s does not stop; it is killed"):format(child.id))
       hive.kill(service, "it did not stop when its supervisor asked")
     end
   end
+  if child.service == service then
+    child.service = nil
+  end
+end
+
+-- Stops a child, also one that is being started; others may start and stop it meanwhile.
+local function stop(child, seconds)
+  local deadline = hive.now() + seconds
+  repeat
+    child.is_stopping = true
+    if child.timer then
+      child.timer:cancel()
+      child.timer = nil
+    end
+    local left = math.max(deadline - hive.now(), 0)
+    if child.starting then
+      local starting = child.starting
+      hive.wait(starting, left)
+      if child.starting == starting then
+        hive.log.warn(("child %s does not start in time; it is killed"):format(child.id))
+        give_up_start(child)
+      end
+    elseif child.service then
+      stop_service(child, left)
+    end
+  until not (child.starting or child.service)
 end
 
 -- Stops all, the last one first.
 local function stop_all()
   is_ending = true
   local deadline = hive.now() + STOP_ALL_SECONDS
-  for i = #order, 1, -1 do
+  local all = {}
+  for i, id in ipairs(order) do
+    all[i] = by_id[id]
+  end
+  for i = #all, 1, -1 do
     local left = math.max(deadline - hive.now(), 0.01)
-    stop(by_id[order[i]], math.min(STOP_SECONDS, left))
+    stop(all[i], math.min(STOP_SECONDS, left))
   end
 end
 
@@ -143,7 +226,16 @@ local function may_restart()
   return #restarts <= options.max_restarts
 end
 
-local function start_again(child, why)
+local start_again
+
+-- A child that ran before cannot be started.
+local function retry(child, err)
+  if not (child.is_stopping or is_ending) and RESTARTS[child.restart](false) then
+    start_again(child, "it cannot be started: " .. tostring(err))
+  end
+end
+
+function start_again(child, why)
   if not may_restart() then
     return give_up(child, why)
   end
@@ -166,10 +258,7 @@ local function start_again(child, why)
   )
   child.timer = hive.after(delay, function()
     child.timer = nil
-    local ok, err = pcall(start, child)
-    if not ok and not child.is_stopping then
-      start_again(child, "it cannot be started: " .. tostring(err))
-    end
+    start(child, retry)
   end)
 end
 
@@ -180,7 +269,9 @@ function ended(child, service, code, message)
   end
   child.service = nil
   if child.is_stopping or is_ending then
-    hive.wakeup(child)
+    repeat
+      local woken = hive.wakeup(child)
+    until not woken
   elseif RESTARTS[child.restart](ORDERLY[code] or false) then
     start_again(child, message)
   else
@@ -189,23 +280,32 @@ function ended(child, service, code, message)
   end
 end
 
+local function forget(child)
+  if by_id[child.id] ~= child then
+    return
+  end
+  by_id[child.id] = nil
+  for i, id in ipairs(order) do
+    if id == child.id then
+      table.remove(order, i)
+      break
+    end
+  end
+end
+
+local function check_goes_on()
+  if is_ending then
+    refuse "the supervisor ends"
+  end
+end
+
 -- Adds a child and starts it.
 local function add(spec)
+  check_goes_on()
   local child = new_child(spec)
   by_id[child.id] = child
   order[#order + 1] = child.id
-  local ok, err = pcall(start, child)
-  if not ok then
-    by_id[child.id] = nil
-    for i, id in ipairs(order) do
-      if id == child.id then
-        table.remove(order, i)
-        break
-      end
-    end
-    error(err, 0)
-  end
-  return child.service
+  return await(start(child, forget))
 end
 
 local function find(id)
@@ -233,22 +333,25 @@ return {
   -- Stops a child and forgets it.
   remove = function(id)
     local child = find(id)
-    stop(child, STOP_SECONDS)
-    by_id[id] = nil
-    for i, other in ipairs(order) do
-      if other == id then
-        table.remove(order, i)
-      end
-    end
+    await(run_apart(function()
+      stop(child, STOP_SECONDS)
+      forget(child)
+    end))
   end,
 
-  -- Stops a child and starts it again, by its present code; the new service.
+  -- Stops a child and starts it again, by its present code; the new service. One that cannot be
+  -- started has failed like one that ran.
   restart = function(id)
     local child = find(id)
-    stop(child, STOP_SECONDS)
-    child.is_stopping = false
-    start(child)
-    return child.service
+    return await(run_apart(function()
+      stop(child, STOP_SECONDS)
+      check_goes_on()
+      if by_id[id] ~= child then
+        refuse("child %s was removed meanwhile", id)
+      end
+      child.is_stopping = false
+      return await(start(child, retry))
+    end))
   end,
 
   -- What there is: id, service, kind, and how often it was started again, in the order of starts.

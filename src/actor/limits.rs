@@ -1,11 +1,20 @@
-//! Every limit of the actor layer, in one place, with its unit in its name. Reaching one is a
+//! The limits of the actor layer, in one place, with their units in their names. Reaching one is a
 //! reported outcome (an error for whoever asked, or a log line), never silent growth.
+//!
+//! Where they serve are the sizes of what may be forgotten (caches, spare memory), the pauses of who looks again, and
+//! what follows from the layout of a key (`slots.rs`).
 
 use std::time::Duration;
 
 /// Messages that wait for a service that was started the way of skynet, whose programs take for granted
 /// that a send succeeds: as many as fit into some 100 MiB.
 pub const SKYNET_MAILBOX_MESSAGES: usize = 1 << 20;
+/// Requests in a service's own name that are remembered for their answers; the oldest is forgotten.
+pub const SKYNET_ASKED_MAX: usize = 1024;
+/// Ready tasks of such a service that may run before the next message is handled.
+pub const SKYNET_TASKS_BEFORE_MESSAGE_MAX: u32 = 1 << 16;
+/// Longest chain of `__index` tables that is searched for a handler.
+pub const INDEX_CHAIN_MAX: i32 = 16;
 /// Lua memory of a service at which the log warns for the first time; then at each doubling.
 pub const MEMORY_WARNING_FIRST_BYTES: usize = 32 << 20;
 /// Less Lua memory than this is of no use to a service: the VM of an empty one takes a quarter of it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::limits::TASKS_MAX;
+use super::limits::{INDEX_CHAIN_MAX, TASKS_MAX};
 use super::message::{Caller, Message};
 use super::plan::{Plan, Source};
 use super::request::RequestId;
@@ -19,8 +19,6 @@ use crate::vm::{Coroutine, ErrorKind, Kind, LoadMode, LuaError};
 
 /// Names that begin like this are the service's own and not to be called.
 const RESERVED_PREFIX: &[u8] = b"__";
-/// Longest chain of `__index` tables that is searched for a handler.
-const INDEX_CHAIN_MAX: i32 = 16;
 /// Runs the host's own file before that of a service.
 const PRELOAD_TEXT: &str = include_str!("../../lua/boot/preload.lua");
 /// Runs the program's own loader in the place of that.

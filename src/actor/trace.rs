@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value as Json;
 
 use super::core::Core;
 use super::limits::{TRACE_EVENTS_MAX, TRACES_MAX};
@@ -187,12 +188,12 @@ impl Trace {
                 self.request,
                 event.at_ns,
                 event.step.name(),
-                json_string(&event.service)
+                Json::from(&*event.service)
             );
             text += &head;
             for (name, value) in [("other", event.step.other()), ("method", event.step.method())] {
                 if let Some(value) = value {
-                    text += &format!(",\"{name}\":{}", json_string(value));
+                    text += &format!(",\"{name}\":{}", Json::from(value));
                 }
             }
             if let Step::Queued { before, .. } = event.step {
@@ -271,21 +272,6 @@ fn micros(ns: u64) -> String {
     format!("{}.{:03}", ns / 1000, ns % 1000)
 }
 
-/// A text as JSON writes it.
-fn json_string(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '\u{0}'..='\u{1f}' => quoted += &format!("\\u{:04x}", u32::from(character)),
-            _ => quoted.push(character),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,6 +295,10 @@ mod tests {
             event(2_500, counter, 7, Step::End { failed: false }),
             event(4_000, main, 1, Step::Resume),
         ];
+        trace_of(steps)
+    }
+
+    fn trace_of(steps: Vec<Event>) -> Trace {
         let request = RequestId::new(1, 9).traced();
         Trace { request, began_ns: 0, events: Mutex::new(steps), lost: AtomicU64::new(0) }
     }
@@ -328,7 +318,7 @@ request 00000001-9: 4.000 us, 5 steps
     #[test]
     fn a_trace_for_programs_is_one_json_object_a_line() {
         let lines = trace_of_one_call().to_json_lines();
-        let lines: Vec<serde_json::Value> =
+        let lines: Vec<Json> =
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0]["method"], "add");
@@ -338,9 +328,11 @@ request 00000001-9: 4.000 us, 5 steps
     }
 
     #[test]
-    fn json_strings_are_escaped() {
-        let text = "a\"b\\c\nd\u{1}ä";
-        assert_eq!(serde_json::from_str::<String>(&json_string(text)).unwrap(), text);
+    fn names_are_escaped_in_json() {
+        let text = "a\"b\\c\nd\u{1}\u{e4}";
+        let steps = vec![event(1, text, 1, Step::Resume)];
+        let line: Json = serde_json::from_str(&trace_of(steps).to_json_lines()).unwrap();
+        assert_eq!(line["service"], text);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The bytes of one message, owned.
 //!
 //! Short payloads lie inside the value itself and cost no allocation; longer ones are counted, so a
-//! payload that goes to many services is copied once. 40 bytes either way: a message that carries
-//! one stays within a cache line. Large strings may lie beside the bytes (`packed.rs`). They are laid out as words, not as an enum of bytes: a message is
-//! moved several times within nanoseconds, and a processor stalls when it reads what it has just
-//! written in other pieces.
+//! payload that goes to many services is copied once. Large strings may lie beside the bytes (`packed.rs`).
+//!
+//! A payload is 40 bytes either way, so that a message that carries one stays within a cache line. These are laid
+//! out as words, not as an enum of bytes: a message is moved several times within nanoseconds, and a processor stalls
+//! when it reads what it has just written in other pieces.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -119,25 +119,6 @@ impl Stack<'_> {
         }
     }
 
-    /// One of `choices`, by its name in the argument.
-    ///
-    /// # Errors
-    /// `invalid option 'x' (expected "a", "b")`.
-    pub fn check_choice<T: Copy>(
-        &self,
-        argument: c_int,
-        choices: &[(&str, T)],
-    ) -> Result<T, Raise> {
-        let name = self.check_bytes(argument)?;
-        let found = choices.iter().find(|(choice, _)| choice.as_bytes() == name);
-        found.map(|&(_, value)| value).ok_or_else(|| {
-            let names: Vec<_> = choices.iter().map(|(choice, _)| format!("{choice:?}")).collect();
-            let name = String::from_utf8_lossy(name);
-            let text = format!("invalid option '{name}' (expected {})", names.join(", "));
-            Raise::argument(argument, text)
-        })
-    }
-
     /// The error for an argument of the wrong kind: `number expected, got nil`.
     #[cold]
     pub fn type_error(&self, argument: c_int, expected: &str) -> Raise {

@@ -252,26 +252,6 @@ impl<'vm> Stack<'vm> {
         unsafe { quick::copy(self.state, from, to) };
     }
 
-    /// Pops the top value and makes it the running native's `number`-th upvalue.
-    pub fn replace_upvalue(&mut self, number: u8) {
-        let (slot, top) = (upvalue(number), self.occupied(-1));
-        assert!(self.kind(slot) != Kind::None, "no upvalue {number}");
-        // SAFETY: the upvalue exists and there is a value to put there.
-        unsafe {
-            lua::lua_copy(self.state, top, slot);
-            quick::cut(self.state, top - 1);
-        }
-    }
-
-    /// Turns the values from `index` to the top by `count` places towards the top.
-    pub fn rotate(&mut self, index: c_int, count: c_int) {
-        let index = self.occupied(index);
-        let values = self.top() - index + 1;
-        assert!(count.unsigned_abs() <= values.unsigned_abs(), "cannot turn by {count} places");
-        // SAFETY: the index holds a value and the turn is no longer than the segment.
-        unsafe { lua::lua_rotate(self.state, index, count) };
-    }
-
     /// True if this is the VM's main state, which cannot yield.
     pub fn is_main(&self) -> bool {
         self.state == self.context.main.get()

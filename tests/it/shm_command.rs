@@ -417,6 +417,10 @@ fn a_file_with_a_wrong_line_is_not_loaded_at_all() {
         let expected = format!("error: wrong.jsonl:3: {reason}\nhint: nothing was loaded\n");
         assert_eq!(ended.stderr, expected);
     }
+    let ended = scratch.run(["shm", "load", name.as_str(), "/dev/zero"]).expect_code(1).stderr;
+    let expected =
+        "error: /dev/zero:1: column 1: no JSON: it has a byte 0x00\nhint: nothing was loaded\n";
+    assert_eq!(ended, expected, "what has no lines is not read to its end");
     let mut load = scratch.moonhive(["shm", "load", name.as_str()]);
     load.stdin(fs::File::open(scratch.path("wrong.jsonl")).unwrap());
     let ended = Running::start(load).wait().expect_code(1).stderr;

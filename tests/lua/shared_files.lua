@@ -116,6 +116,46 @@ test("a save replaces the file as a whole, or leaves it", function()
   fails("system", dict.save, dict, "")
 end)
 
+test("what has no lines is no dump, however much there is of it", function()
+  local dict = dictionaries.new()
+  local message = fails("bad_dump", dict.load, dict, "/dev/zero").message
+  equal(message, "/dev/zero:1: column 1: no JSON: it has a byte 0x00; nothing was loaded")
+end)
+
+-- A pipe with a name; `close` removes it.
+local function pipe()
+  local made = path()
+  assert(os.execute("mkfifo " .. made.name))
+  return made
+end
+
+test("pipes without another end keep nobody else from loading and saving", function()
+  local unwritten <close> = pipe()
+  local unread <close> = pipe()
+  local whole <close> = pipe()
+  local file <close> = path()
+  local dict = filled()
+  for _ = 1, 4 do
+    fails("timeout", hive.timeout, 0.01, dict.load, dict, unwritten.name)
+    fails("timeout", hive.timeout, 0.01, dict.save, dict, unread.name)
+  end
+  equal(hive.timeout(10, dict.save, dict, file.name), 5)
+  local other = dictionaries.new()
+  local count
+  local loading = hive.fork(function()
+    count = other:load(whole.name)
+  end)
+  equal(hive.timeout(10, dict.save, dict, whole.name), 5)
+  for _ = 1, 1000 do
+    if count then
+      break
+    end
+    hive.sleep(0.01)
+  end
+  equal(count, 5)
+  equal(loading:cancel(), false)
+end)
+
 test("what cannot be loaded is named", function()
   local file <close> = path()
   local dict = dictionaries.new()

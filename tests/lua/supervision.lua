@@ -3,6 +3,7 @@
 local check = require "check"
 local end_of = require("ending").of
 local hive = require "hive"
+local latch = require "latch"
 
 local equal, fails, match, refuses, test =
   check.equal, check.fails, check.match, check.refuses, check.test
@@ -213,6 +214,144 @@ test("children come and go by hand", function()
   equal(noted(), "start a, stopped a, start a, stopped a")
   match(fails("error", supervisor.find, supervisor, "a").message, "no child a")
   hive.stop(supervisor)
+end)
+
+-- Runs `f` with a gate and a supervisor of one child, whose next start waits at the gate. Nobody of
+-- those who have started may be left afterwards.
+local function with_start_under_way(f)
+  local gate = hive.spawn "service.gate"
+  local supervisor = hive.supervise({ { "service.gated", gate, id = "a" } }, { link = false })
+  gate:shut()
+  hive.kill(supervisor:find "a")
+  eventually(function()
+    return gate:waiting() == 1
+  end)
+  f(supervisor, gate)
+  hive.stop(supervisor)
+  end_of(supervisor)
+  for _, service in ipairs(gate:seen()) do
+    end_of(service)
+  end
+  hive.kill(gate)
+end
+
+-- Runs `f` in a task; a function that waits for its end.
+local function begun(f)
+  local over, ok, err = latch.new(1), nil, nil
+  hive.fork(function()
+    ok, err = pcall(f)
+    over:done()
+  end)
+  hive.sleep(0)
+  return function()
+    assert(over:wait(10), "it does not end")
+    assert(ok, err)
+  end
+end
+
+test("a child that is removed while it is started ends", function()
+  with_start_under_way(function(supervisor, gate)
+    local removed = begun(function()
+      supervisor:remove "a"
+    end)
+    gate:open()
+    removed()
+    equal(#supervisor:children(), 0)
+    equal(end_of(gate:seen()[2]).code, "stopped")
+  end)
+end)
+
+test("a child that is restarted while it is started runs once", function()
+  with_start_under_way(function(supervisor, gate)
+    local restarted = begun(function()
+      supervisor:restart "a"
+    end)
+    gate:open()
+    restarted()
+    local seen = gate:seen()
+    equal(#seen, 3)
+    equal(end_of(seen[2]).code, "stopped")
+    equal(supervisor:find "a", seen[3])
+  end)
+end)
+
+test("restarts at the same time leave one child", function()
+  with_start_under_way(function(supervisor, gate)
+    local first = begun(function()
+      supervisor:restart "a"
+    end)
+    local second = begun(function()
+      supervisor:restart "a"
+    end)
+    gate:open()
+    first()
+    second()
+    local seen = gate:seen()
+    for i = 2, #seen - 1 do
+      equal(end_of(seen[i]).code, "stopped")
+    end
+    equal(supervisor:find "a", seen[#seen])
+  end)
+end)
+
+test("a supervisor that is stopped waits for a child that is being started", function()
+  with_start_under_way(function(supervisor, gate)
+    hive.stop(supervisor)
+    gate:open()
+    end_of(supervisor)
+    equal(end_of(gate:seen()[2]).code, "stopped")
+  end)
+end)
+
+test("a child that does not come up in time is killed by a remove", function()
+  with_start_under_way(function(supervisor, gate)
+    supervisor:remove "a"
+    equal(end_of(gate:seen()[2]).code, "killed")
+  end)
+end)
+
+test("one that a supervisor is told to start, and to remove meanwhile, ends", function()
+  with_start_under_way(function(supervisor, gate)
+    begun(function()
+      pcall(supervisor.start, supervisor, { "service.gated", gate, id = "b" })
+    end)
+    eventually(function()
+      return gate:waiting() == 2
+    end)
+    local removed = begun(function()
+      supervisor:remove "b"
+    end)
+    gate:open()
+    removed()
+    equal(end_of(gate:seen()[3]).code, "stopped")
+    equal(#supervisor:children(), 1)
+  end)
+end)
+
+test("a child whose restart by hand fails is started again", function()
+  local gate = hive.spawn "service.gate"
+  local supervisor = hive.supervise { { "service.gated", gate, id = "a" } }
+  gate:refuse(2)
+  match(fails("error", supervisor.restart, supervisor, "a").message, "it was refused")
+  local again = eventually(function()
+    return supervisor:find "a"
+  end)
+  equal(again, gate:seen()[4])
+  hive.stop(supervisor)
+  end_of(supervisor)
+  hive.kill(gate)
+end)
+
+test("the deadline of who restarts a child ends his wait and not the restart", function()
+  with_start_under_way(function(supervisor, gate)
+    fails("timeout", hive.call, { supervisor, timeout = 0.05 }, "restart", "a")
+    gate:open()
+    local seen = eventually(function()
+      local seen = gate:seen()
+      return #seen == 3 and supervisor:find "a" == seen[3] and seen
+    end)
+    equal(end_of(seen[2]).code, "stopped")
+  end)
 end)
 
 test("what describes a child or a supervisor is checked", function()

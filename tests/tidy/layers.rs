@@ -46,17 +46,17 @@ fn looks_down(file: &File) -> Vec<Violation> {
     let Some(layer) = layer_of(&file.path) else { return Vec::new() };
     let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == layer).expect("known layer");
     let is_layer = |name: &str| MAY_USE.iter().any(|(layer, _)| *layer == name);
-    let code: Vec<(usize, &str)> = file.code_lines().collect();
-    let mut violations = Vec::new();
-    for (index, line) in code {
-        for name in modules_named(line) {
-            if is_layer(name) && !allowed.contains(&name) {
-                let message = format!("`{layer}` must not use `{name}`");
-                violations.push(Violation::at(file, index, message));
-            }
-        }
-    }
-    violations
+    let code: Vec<&str> = file.code_lines().map(|(_, line)| line).collect();
+    let code = code.join("\n");
+    let named = modules_named(&code);
+    let wrong = named.into_iter().filter(|(_, name)| is_layer(name) && !allowed.contains(name));
+    let mut wrong: Vec<(usize, &str)> = wrong.collect();
+    wrong.sort_unstable();
+    let violation = |(at, name): (usize, &str)| {
+        let index = code[..at].matches('\n').count();
+        Violation::at(file, index, format!("`{layer}` must not use `{name}`"))
+    };
+    wrong.into_iter().map(violation).collect()
 }
 
 /// The layer a file belongs to; files directly in `src/` tie the layers together and have none.
@@ -66,23 +66,43 @@ fn layer_of(path: &str) -> Option<&'static str> {
     MAY_USE.iter().map(|(name, _)| *name).find(|name| *name == top)
 }
 
-/// The first segment after each `crate::` and `moonhive::`, and those of a brace group.
-fn modules_named(line: &str) -> Vec<&str> {
-    let mut names = Vec::new();
+/// The first segment after each `crate::` and `moonhive::`, and those of a brace group, over however many lines it
+/// goes; each with where it stands.
+fn modules_named(code: &str) -> Vec<(usize, &str)> {
+    let mut named = Vec::new();
     for prefix in ["crate::", "moonhive::"] {
-        for (at, _) in line.match_indices(prefix) {
-            let rest = &line[at + prefix.len()..];
-            match rest.strip_prefix('{') {
-                Some(group) => names.extend(group.split(',').filter_map(first_word)),
-                None => names.extend(first_word(rest)),
+        for (at, _) in code.match_indices(prefix) {
+            let start = at + prefix.len();
+            match code[start..].strip_prefix('{') {
+                Some(group) => {
+                    named.extend(items_of(group).map(|at| word_at(code, start + 1 + at)))
+                }
+                None => named.push(word_at(code, start)),
             }
         }
     }
-    names
+    named
 }
 
-fn first_word(text: &str) -> Option<&str> {
-    text.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next()
+/// Where the items of a brace group begin that is open; groups in it belong to their items.
+fn items_of(group: &str) -> impl Iterator<Item = usize> {
+    let mut depth = 1;
+    let ends = group.char_indices().map_while(move |(at, character)| {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        (depth > 0).then_some((character == ',' && depth == 1).then_some(at + 1))
+    });
+    std::iter::once(0).chain(ends.flatten())
+}
+
+fn word_at(code: &str, start: usize) -> (usize, &str) {
+    let rest = &code[start..];
+    let word = rest.trim_start();
+    let end = word.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(word.len());
+    (start + rest.len() - word.len(), &word[..end])
 }
 
 fn has_no_banned_word(file: &File) -> Vec<Violation> {
@@ -109,6 +129,8 @@ fn an_import_from_above_is_caught() {
     check_rule(looks_down, "src/vm/state.rs", "use std::fmt;\nuse crate::actor::Host;", &[2]);
     check_rule(looks_down, "src/code.rs", "use crate::{message, code};", &[1]);
     check_rule(looks_down, "src/message/read.rs", "// crate::actor\nlet x = 1;", &[]);
+    let wrapped = "use crate::{\n    code::Cache, // above\n    message::{\n        api, Payload,\n    },\n    actor::Host,\n};\nuse cli::x;";
+    check_rule(looks_down, "src/vm/state.rs", wrapped, &[6]);
 }
 
 #[test]

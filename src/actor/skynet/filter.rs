@@ -5,6 +5,7 @@ use super::dispatch::push_block;
 use super::{Envelope, Incoming, Origin};
 use crate::actor::fault::{Code, Fault};
 use crate::actor::light::Light;
+use crate::actor::limits::SKYNET_ASKED_MAX;
 use crate::actor::message::Message;
 use crate::actor::serve::fault_of;
 use crate::actor::state::State;
@@ -12,9 +13,6 @@ use crate::actor::task::{Role, Stage, Task};
 use crate::actor::turn::Turn;
 use crate::message::Payload;
 use crate::vm::Stack;
-
-/// Requests in the service's own name that are remembered for their answers.
-const ASKED_MAX: usize = 1024;
 
 /// How many values [`push_message`] pushes.
 const MESSAGE_VALUES: i32 = 5;
@@ -227,7 +225,7 @@ impl State {
             return;
         }
         let mut asked = self.skynet.asked.borrow_mut();
-        if asked.len() == ASKED_MAX {
+        if asked.len() == SKYNET_ASKED_MAX {
             asked.pop_front();
         }
         asked.push_back((session as u64, target));

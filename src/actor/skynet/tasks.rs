@@ -9,6 +9,7 @@ use moonhive_kernel::timer::TimerKey;
 use super::Skynet;
 use crate::actor::alarm::Alarm;
 use crate::actor::fault::{Code, Fault};
+use crate::actor::limits::SKYNET_TASKS_BEFORE_MESSAGE_MAX;
 use crate::actor::message::Message;
 use crate::actor::service::Service;
 use crate::actor::slots::Key;
@@ -16,9 +17,6 @@ use crate::actor::state::State;
 use crate::actor::task::{Role, Stage, Wait};
 use crate::actor::token::Token;
 use crate::vm::{Coroutine, Stack};
-
-/// Ready tasks that may run before the next message is handled.
-const TASKS_BEFORE_MESSAGE_MAX: u32 = 65_536;
 
 impl Skynet {
     /// A message is handled.
@@ -31,7 +29,7 @@ impl Skynet {
     /// ready have run.
     #[inline]
     pub(in crate::actor) fn let_message_come(&self) {
-        self.ran.set(TASKS_BEFORE_MESSAGE_MAX);
+        self.ran.set(SKYNET_TASKS_BEFORE_MESSAGE_MAX);
     }
 }
 
@@ -76,7 +74,7 @@ impl State {
     #[inline]
     pub(in crate::actor) fn tasks_come_first(&self) -> bool {
         self.skynet.is_started()
-            && self.skynet.ran.get() < TASKS_BEFORE_MESSAGE_MAX
+            && self.skynet.ran.get() < SKYNET_TASKS_BEFORE_MESSAGE_MAX
             && !self.ready.borrow().is_empty()
             && !self.service.mailbox().control_waits()
     }

@@ -13,7 +13,8 @@ use serde_json::{Map, Value as Json};
 use crate::message::{Payload, from_payload};
 
 pub use moonhive_shm::dump::{
-    Content, DumpError, Entry, FileError, list_of, store_entries, tell_loaded, unhex,
+    Content, DumpError, Entry, FileError, line_limit_bytes, list_of, store_entries, tell_loaded,
+    unhex,
 };
 
 /// Tables in the form of the codec of messages.
@@ -64,16 +65,26 @@ pub fn object_of(
 }
 
 /// The entries of a dump: [`moonhive_shm::dump::entries`].
-pub fn entries(lines: impl BufRead) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
-    dump::entries(&Codec, lines)
+///
+/// # Errors
+/// [`DumpError`] of an item.
+pub fn entries(
+    lines: impl BufRead,
+    limit_bytes: u64,
+) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
+    dump::entries(&Codec, lines, limit_bytes)
 }
 
 /// Reads all entries and stores none: [`moonhive_shm::dump::check_entries`].
 ///
 /// # Errors
 /// [`DumpError`].
-pub fn check_entries(lines: impl BufRead, goes_on: impl FnMut() -> bool) -> Result<u64, DumpError> {
-    dump::check_entries(&Codec, lines, goes_on)
+pub fn check_entries(
+    lines: impl BufRead,
+    limit_bytes: u64,
+    goes_on: impl FnMut() -> bool,
+) -> Result<u64, DumpError> {
+    dump::check_entries(&Codec, lines, limit_bytes, goes_on)
 }
 
 /// Stores all entries: [`moonhive_shm::dump::read_entries`].
@@ -152,7 +163,7 @@ mod tests {
     #[test]
     fn a_table_that_nobody_could_read_is_refused() {
         let line = r#"{"key":"a","type":"table","value_hex":"ffff"}"#;
-        let reason = check_entries(line.as_bytes(), || true).unwrap_err().to_string();
+        let reason = check_entries(line.as_bytes(), 1000, || true).unwrap_err().to_string();
         assert!(reason.starts_with("line 1: `value_hex`: its bytes are no table: "), "{reason}");
     }
 }

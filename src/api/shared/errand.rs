@@ -2,9 +2,11 @@
 //! own, while the coroutine that wants it is suspended and the worker goes on.
 //!
 //! A thread is begun for an errand unless [`THREADS_MOST`] run; then the errand waits. It ends when none
-//! waits. An errand whose coroutine has gone (a deadline, a kill) is not begun, or stops at its next step.
+//! waits. An errand whose coroutine has gone (a deadline, a kill) is not begun, or stops at its next step: so no
+//! errand may wait for the outside world, such as the other end of a pipe, without asking whether it is wanted.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -22,6 +24,9 @@ use crate::vm::{Continuation, NativeResult, Outcome, Raise, Stack, Userdata};
 
 /// Errands of a process that are done at the same time.
 const THREADS_MOST: usize = 4;
+
+/// Errands of a process that wait for a thread.
+const WAITING_MOST: usize = 65_536;
 
 /// What an errand brings back.
 pub enum Report {
@@ -105,7 +110,9 @@ impl From<Error> for Problem {
 /// What came of the work, or its panic, which goes on where the coroutine does.
 type Attempt = thread::Result<Result<Report, Problem>>;
 type Found = Arc<Mutex<Option<Attempt>>>;
-type Work = Box<dyn FnOnce() + Send>;
+
+/// The work of an errand, which is told if there is no thread for it.
+type Work = Box<dyn FnOnce(Result<(), Problem>) + Send>;
 
 /// An errand as its coroutine holds it.
 struct Errand {
@@ -119,10 +126,22 @@ impl Userdata for Errand {
 
 struct Queue {
     waiting: VecDeque<Work>,
+    /// Those that run or are being started.
     threads: usize,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: VecDeque::new(), threads: 0 });
+/// The errands of a process, and how a thread for them is started.
+struct Errands {
+    queue: Mutex<Queue>,
+    start_thread: fn(&'static Errands) -> io::Result<()>,
+}
+
+static ERRANDS: Errands = Errands::new(start_thread);
+
+fn start_thread(errands: &'static Errands) -> io::Result<()> {
+    let thread = thread::Builder::new().name("shared-errand".to_owned());
+    thread.spawn(|| errands.run()).map(drop)
+}
 
 /// Does the work as [`send`] does where the coroutine can wait, and on the spot where it cannot. What the work
 /// gets tells whether it is still wanted.
@@ -157,16 +176,20 @@ pub fn send(
     let found = Found::default();
     stack.set_top(0);
     stack.push_userdata(Errand { _stub: stub, found: found.clone() });
-    let queued = enqueue(Box::new(move || {
+    let queued = ERRANDS.add(Box::new(move |begun| {
         if ticket.is_wanted() {
-            let attempt = catch_unwind(AssertUnwindSafe(|| work(&ticket)));
+            let act = || begun.and_then(|()| work(&ticket));
+            let attempt = catch_unwind(AssertUnwindSafe(act));
             *found.lock() = Some(attempt);
             ticket.wake();
         }
     }));
-    if let Err(error) = queued {
+    if !queued {
         state.cancel_wait();
-        let text = format!("cannot start a thread for the errand: {error}");
+        let text = format!(
+            "{WAITING_MOST} calls for shared dictionaries wait for a thread already\n\
+             hint: save, load and check less often, or one after the other"
+        );
         return Err(hive::raise_fault(stack, state, Fault::new(Code::Overload, text)));
     }
     Ok(Outcome::BlockThen(0, const { Continuation::new(done, 0) }))
@@ -189,36 +212,64 @@ fn done(stack: &mut Stack<'_>, _: isize) -> NativeResult {
     }
 }
 
-fn enqueue(work: Work) -> std::io::Result<()> {
-    let mut queue = QUEUE.lock();
-    if queue.threads < THREADS_MOST {
-        let thread = thread::Builder::new().name("shared-errand".to_owned()).spawn(run);
-        match thread {
-            Ok(_) => queue.threads += 1,
-            Err(error) if queue.threads == 0 => return Err(error),
-            // One of the others does it.
-            Err(_) => {}
+impl Errands {
+    const fn new(start_thread: fn(&'static Errands) -> io::Result<()>) -> Errands {
+        let queue = Queue { waiting: VecDeque::new(), threads: 0 };
+        Errands { queue: Mutex::new(queue), start_thread }
+    }
+
+    /// Lets a thread do the work, by and by. False if too much waits already.
+    fn add(&'static self, work: Work) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.waiting.len() >= WAITING_MOST {
+            return false;
+        }
+        queue.waiting.push_back(work);
+        if queue.threads < THREADS_MOST {
+            queue.threads += 1;
+            drop(queue);
+            let started = (self.start_thread)(self);
+            started.unwrap_or_else(|error| self.miss_thread(&error));
+        }
+        true
+    }
+
+    /// A thread could not be started. One of the others does what waits; if there is none, all are told.
+    fn miss_thread(&self, error: &io::Error) {
+        let mut queue = self.queue.lock();
+        queue.threads -= 1;
+        if queue.threads > 0 {
+            return;
+        }
+        let left = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        for work in left {
+            work(Err(Problem {
+                code: "overload",
+                message: format!("cannot start a thread for the errand: {error}"),
+                errno: error.raw_os_error().unwrap_or_default(),
+            }));
         }
     }
-    queue.waiting.push_back(work);
-    Ok(())
-}
 
-/// A thread: does errands until none is left.
-fn run() {
-    loop {
-        let mut queue = QUEUE.lock();
-        let Some(work) = queue.waiting.pop_front() else {
-            queue.threads -= 1;
-            return;
-        };
-        drop(queue);
-        work();
+    /// A thread: does errands until none is left.
+    fn run(&self) {
+        loop {
+            let mut queue = self.queue.lock();
+            let Some(work) = queue.waiting.pop_front() else {
+                queue.threads -= 1;
+                return;
+            };
+            drop(queue);
+            work(Ok(()));
+        }
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::actor::{Host, Spawn};
     use crate::vm::Native;
@@ -240,5 +291,39 @@ pub(super) mod tests {
             end
             return {}";
         host.spawn(Spawn::text("mistaken", text), ()).unwrap();
+    }
+
+    #[test]
+    fn errands_wait_for_a_thread_up_to_a_limit() {
+        static BUSY: Errands = Errands::new(start_thread);
+        let (begun, begins) = mpsc::channel();
+        let gates = [(); THREADS_MOST].map(|()| {
+            let (gate, opened) = mpsc::channel::<()>();
+            let begun = begun.clone();
+            assert!(BUSY.add(Box::new(move |_| {
+                begun.send(()).unwrap();
+                let _ = opened.recv();
+            })));
+            begins.recv().unwrap();
+            gate
+        });
+        let (done, count) = mpsc::channel();
+        for _ in 0..WAITING_MOST {
+            let done = done.clone();
+            assert!(BUSY.add(Box::new(move |begun| done.send(begun.is_ok()).unwrap())));
+        }
+        assert!(!BUSY.add(Box::new(|_| unreachable!())));
+        drop((gates, done));
+        assert_eq!(count.iter().filter(|is_ok| *is_ok).count(), WAITING_MOST);
+    }
+
+    #[test]
+    fn an_errand_is_told_that_there_is_no_thread_for_it() {
+        static ALONE: Errands = Errands::new(|_| Err(io::ErrorKind::WouldBlock.into()));
+        for _ in 0..2 {
+            let (told, tells) = mpsc::channel();
+            assert!(ALONE.add(Box::new(move |begun| told.send(begun.unwrap_err().code).unwrap())));
+            assert_eq!(tells.try_recv(), Ok("overload"));
+        }
     }
 }

@@ -88,17 +88,30 @@ impl Post {
 
     fn add(&'static self, watch: Watch) -> Result<(), (io::Error, Watch)> {
         let mut inbox = self.inbox.lock();
-        if !inbox.has_thread {
-            let thread = thread::Builder::new().name("shared-listen".to_owned());
-            match thread.spawn(move || run(self)) {
-                Ok(_) => inbox.has_thread = true,
-                Err(error) => return Err((error, watch)),
-            }
-        }
         inbox.watches.push(watch);
+        let is_first = !std::mem::replace(&mut inbox.has_thread, true);
         drop(inbox);
+        if is_first {
+            let thread = thread::Builder::new().name("shared-listen".to_owned());
+            return thread
+                .spawn(move || run(self))
+                .map(drop)
+                .or_else(|error| self.give_back(error));
+        }
         self.own.ring();
         Ok(())
+    }
+
+    /// The thread could not be started: the first watch goes back to who wanted to start it; who has come meanwhile is
+    /// woken, looks himself, and tries again.
+    fn give_back(&self, error: io::Error) -> Result<(), (io::Error, Watch)> {
+        let mut inbox = self.inbox.lock();
+        inbox.has_thread = false;
+        let mut watches = std::mem::take(&mut inbox.watches).into_iter();
+        drop(inbox);
+        let own = watches.next();
+        watches.for_each(|watch| _ = watch.ticket.wake());
+        own.map_or(Ok(()), |own| Err((error, own)))
     }
 
     /// True if nobody has come: then the next one starts a thread.

@@ -13,14 +13,20 @@ use parking_lot::Mutex;
 use super::sweeper::{self, Plan};
 
 /// The dictionaries that are open. Those that have been closed are noticed at the next opening.
-static OPEN: Mutex<Vec<Weak<Opened>>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+/// What a dictionary is known by. None that is another one is touched: whoever has it open last unmaps it.
+struct Known {
+    name: String,
+    identity: (u64, u64),
+    opened: Weak<Opened>,
+}
 
 /// A dictionary that this process has open.
 pub struct Opened {
     /// The dictionary.
     pub dictionary: Dictionary,
     name: String,
-    identity: (u64, u64),
     /// When the sweeper looks at it.
     pub(super) plan: Plan,
 }
@@ -52,10 +58,10 @@ impl Opened {
 /// What the system refused.
 pub fn unite(name: &str, dictionary: Dictionary) -> Result<Arc<Opened>, Error> {
     let identity = dictionary.identity()?;
-    let is_same = |opened: &Opened| opened.name == name && opened.identity == identity;
+    let is_same = |known: &&Known| known.name == name && known.identity == identity;
     let mut open = OPEN.lock();
-    open.retain(|opened| opened.strong_count() > 0);
-    let known = open.iter().filter_map(Weak::upgrade).find(|opened| is_same(opened));
+    open.retain(|known| known.opened.strong_count() > 0);
+    let known = open.iter().filter(is_same).find_map(|known| known.opened.upgrade());
     if let Some(known) = known {
         // Declared first, so unmapped last: the lock is given back before.
         drop(open);
@@ -64,10 +70,9 @@ pub fn unite(name: &str, dictionary: Dictionary) -> Result<Arc<Opened>, Error> {
     let opened = Arc::new_cyclic(|own: &Weak<Opened>| Opened {
         dictionary,
         name: name.to_owned(),
-        identity,
         plan: Plan::new(own.clone()),
     });
-    open.push(Arc::downgrade(&opened));
+    open.push(Known { name: name.to_owned(), identity, opened: Arc::downgrade(&opened) });
     drop(open);
     // Others may have left entries that end.
     sweeper::note(&opened, sweeper::now_ms());

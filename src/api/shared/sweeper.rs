@@ -10,7 +10,7 @@
 //! still be read by `get_stale`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,20 +31,27 @@ const STEP_BUCKETS: u64 = 1024;
 /// When a dictionary is to be swept next.
 pub struct Plan {
     own: Weak<Opened>,
-    /// Milliseconds of [`now_ms`]; `u64::MAX` for never.
-    due_ms: AtomicU64,
+    /// Milliseconds of [`now_ms`]; `u64::MAX` for never. The agenda has it too: what it looks at under its lock must not
+    /// be the dictionary, since whoever has it open last unmaps it.
+    due_ms: Arc<AtomicU64>,
 }
 
 impl Plan {
     /// No sweep is planned.
     pub fn new(own: Weak<Opened>) -> Plan {
-        Plan { own, due_ms: AtomicU64::new(u64::MAX) }
+        Plan { own, due_ms: Arc::new(AtomicU64::new(u64::MAX)) }
     }
+}
+
+/// A dictionary on the agenda.
+struct Entry {
+    opened: Weak<Opened>,
+    due_ms: Arc<AtomicU64>,
 }
 
 /// Dictionaries to sweep, and whether the thread runs.
 struct Agenda {
-    planned: Vec<Weak<Opened>>,
+    planned: Vec<Entry>,
     has_thread: bool,
 }
 
@@ -71,13 +78,16 @@ pub fn note(opened: &Opened, end_ms: u64) {
 #[cold]
 fn plan(opened: &Opened, due_ms: u64) {
     let mut agenda = AGENDA.lock();
-    if opened.plan.due_ms.fetch_min(due_ms, Ordering::Relaxed) == u64::MAX {
-        agenda.planned.push(opened.plan.own.clone());
+    let plan = &opened.plan;
+    if plan.due_ms.fetch_min(due_ms, Ordering::Relaxed) == u64::MAX {
+        agenda.planned.push(Entry { opened: plan.own.clone(), due_ms: plan.due_ms.clone() });
     }
-    if !agenda.has_thread {
+    let is_first = !std::mem::replace(&mut agenda.has_thread, true);
+    drop(agenda);
+    if is_first {
         let thread = thread::Builder::new().name("shared-sweep".to_owned()).spawn(run);
         // Without a thread the writers give back what they need; the next plan tries again.
-        agenda.has_thread = thread.is_ok();
+        AGENDA.lock().has_thread = thread.is_ok();
     }
     BELL.notify_one();
 }
@@ -96,25 +106,20 @@ fn run() {
 fn next_due() -> Weak<Opened> {
     let mut agenda = AGENDA.lock();
     loop {
-        agenda.planned.retain(|opened| opened.strong_count() > 0);
-        let due_ms = |opened: &Weak<Opened>| {
-            opened.upgrade().map_or(0, |opened| opened.plan.due_ms.load(Ordering::Relaxed))
-        };
-        let first = (0..agenda.planned.len()).min_by_key(|&index| due_ms(&agenda.planned[index]));
-        let Some(first) = first else {
+        agenda.planned.retain(|entry| entry.opened.strong_count() > 0);
+        let due_ms = |index: usize| agenda.planned[index].due_ms.load(Ordering::Relaxed);
+        let Some(first) = (0..agenda.planned.len()).min_by_key(|&index| due_ms(index)) else {
             BELL.wait(&mut agenda);
             continue;
         };
-        let wait_ms = due_ms(&agenda.planned[first]).saturating_sub(now_ms());
+        let wait_ms = due_ms(first).saturating_sub(now_ms());
         if wait_ms > 0 {
             BELL.wait_for(&mut agenda, Duration::from_millis(wait_ms));
             continue;
         }
-        let opened = agenda.planned.swap_remove(first);
-        if let Some(opened) = opened.upgrade() {
-            opened.plan.due_ms.store(u64::MAX, Ordering::Relaxed);
-        }
-        return opened;
+        let entry = agenda.planned.swap_remove(first);
+        entry.due_ms.store(u64::MAX, Ordering::Relaxed);
+        return entry.opened;
     }
 }
 

@@ -146,12 +146,16 @@ impl Load {
         // Without leave to make it there is no need to read anything if it is not there.
         let opened = match self.create {
             None => Some(open(&self.name)?),
-            Some(_) => None,
+            // What is wrong with one that is there is told when it is opened for the load.
+            Some(_) => Dictionary::open_in(&*place, &Options::default()).ok(),
         };
+        let capacity_bytes = opened.as_ref().map(Dictionary::capacity_bytes);
+        let made_bytes = self.create.map_or(0, |size| size.0);
+        let limit_bytes = dump::line_limit_bytes(capacity_bytes.unwrap_or(made_bytes));
         let mut source = Source::open(self.file.as_deref())?;
-        source.check()?;
+        source.check(limit_bytes)?;
         let Source { name, file, .. } = source;
-        let mut entries = dump::entries(BufReader::new(file)).peekable();
+        let mut entries = dump::entries(BufReader::new(file), limit_bytes).peekable();
         // A pipe cannot be checked before; its first line can.
         if let Some(Err(error)) = entries.next_if(Result::is_err) {
             return Err(refused(&name, error, 0));
@@ -200,10 +204,10 @@ impl Source {
     }
 
     /// Reads all of a file, and refuses it if a line is no entry.
-    fn check(&mut self) -> Result<(), Failure> {
+    fn check(&mut self, limit_bytes: u64) -> Result<(), Failure> {
         let Some(start) = self.start else { return Ok(()) };
         let mut progress = Progress::new("entries checked", 0);
-        let checked = dump::check_entries(BufReader::new(&self.file), || {
+        let checked = dump::check_entries(BufReader::new(&self.file), limit_bytes, || {
             progress.step(1);
             true
         });

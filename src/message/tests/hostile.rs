@@ -2,6 +2,7 @@
 
 use super::format::{MAX_REMEMBERED_KEYS, tag};
 use super::*;
+use moonhive_lua_sys::lua;
 
 fn expect(bytes: &[u8], error: UnpackError) {
     let receiver = Vm::new();
@@ -116,6 +117,37 @@ fn more_values_than_the_stack_takes_are_an_error() {
         receiver.unpack(bytes.as_slice()).expect_err("the stack of Lua holds a million values");
     assert!(matches!(error, UnpackError::Stack { count: 500_000.. }), "{error}");
     assert_eq!(receiver.top(), 0);
+}
+
+#[test]
+fn values_take_at_most_61_times_the_memory_of_their_bytes() {
+    let list = |element: &[u8], count: u32| {
+        let head = [&[FORMAT_VERSION, 0, tag::ARRAY_32][..], &count.to_le_bytes()].concat();
+        [head, element.repeat(count as usize)].concat()
+    };
+    let chain = [vec![tag::SMALL_ARRAY | 1; MAX_DEPTH - 2], vec![tag::SMALL_ARRAY]].concat();
+    let row = [tag::SMALL_MAP | 1, tag::SMALL_STRING | 1, b'k', tag::TRUE];
+    let bound = [
+        (list(&[tag::SMALL_ARRAY], 100_000), 56..58),
+        (list(&chain, 5_000), 60..62),
+        (list(&row, 50_000), 15..30),
+    ];
+    for (bytes, times) in bound {
+        let receiver = Vm::new();
+        let used = || {
+            receiver
+                .call(c"collectgarbage() collectgarbage 'stop' return collectgarbage 'count', ...");
+            // SAFETY: the state is valid.
+            let kibibytes = unsafe { lua::lua_tonumberx(receiver.0, 1, std::ptr::null_mut()) };
+            (kibibytes * 1024.0) as usize
+        };
+        let before = used();
+        // SAFETY: the state is valid.
+        unsafe { lua::lua_settop(receiver.0, 0) };
+        receiver.unpack(bytes.as_slice()).unwrap();
+        let taken = (used() - before) / bytes.len();
+        assert!(times.contains(&taken), "{taken} times, expected {times:?}");
+    }
 }
 
 #[test]

@@ -160,16 +160,20 @@ impl Outlet {
         state.bytes += line.len();
         state.lines.push_front(line);
         state.handed_over = true;
-        if !state.has_thread {
+        let is_first = !std::mem::replace(&mut state.has_thread, true);
+        self.changed.notify_all();
+        drop(state);
+        if is_first {
             let outlet = Arc::clone(self);
-            let spawned =
-                thread::Builder::new().name("log".to_owned()).spawn(move || outlet.serve());
-            state.has_thread = spawned.is_ok();
+            let thread = thread::Builder::new().name("log".to_owned());
+            thread.spawn(move || outlet.serve()).map_or_else(|_| self.take_back(), drop);
         }
-        if !state.has_thread {
-            // The next line tries again.
-            (state.handed_over, state.busy) = (false, false);
-        }
+    }
+
+    /// There is no thread. The next line tries again.
+    fn take_back(&self) {
+        let mut state = self.state.lock();
+        (state.has_thread, state.handed_over, state.busy) = (false, false, false);
         self.changed.notify_all();
     }
 

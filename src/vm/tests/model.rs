@@ -15,7 +15,6 @@ enum Operation {
     Insert(usize),
     Remove(usize),
     Replace(usize),
-    Rotate(usize, i32),
     SetTop(usize),
     ThroughTable,
     ThroughCoroutine(usize),
@@ -33,7 +32,6 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => any::<usize>().prop_map(Insert),
         2 => any::<usize>().prop_map(Remove),
         1 => any::<usize>().prop_map(Replace),
-        2 => (any::<usize>(), -5..5i32).prop_map(|(index, count)| Rotate(index, count)),
         1 => (0..60usize).prop_map(SetTop),
         2 => Just(ThroughTable),
         2 => any::<usize>().prop_map(ThroughCoroutine),
@@ -90,13 +88,6 @@ fn apply(stack: &mut Stack<'_>, model: &mut Model, operation: Operation) {
             if index < model.len() {
                 model[index] = top;
             }
-        }
-        Operation::Rotate(position, count) => {
-            let index = at(position, model);
-            let values = (model.len() - index) as i32;
-            let count = count.clamp(-values, values);
-            stack.rotate(lua(index), count);
-            model[index..].rotate_right(count.rem_euclid(values) as usize);
         }
         through => pass(stack, model.len(), through),
     }

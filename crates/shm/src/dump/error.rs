@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::stream::Unwanted;
 use crate::Error;
 
 /// Why a dump or a load came to no end.
@@ -82,7 +83,10 @@ impl From<Error> for DumpError {
 
 impl From<io::Error> for DumpError {
     fn from(error: io::Error) -> DumpError {
-        DumpError::Io(error)
+        match error.get_ref() {
+            Some(reason) if reason.is::<Unwanted>() => DumpError::Stopped,
+            _ => DumpError::Io(error),
+        }
     }
 }
 

@@ -2,13 +2,18 @@
 //! that who dies meanwhile, or finds no room, leaves the old one as it was; read twice, so that a file with
 //! a wrong line changes nothing. What is no file is written to and read as it comes.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Seek as _};
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter};
 use std::path::Path;
 
 use super::draft::{Draft, allows_no_draft, in_place};
 use super::place::{Place, duplicate};
-use super::{DumpError, FileError, Opaque, Tables, check_entries, read_entries, write_entries};
+use super::stream::Stream;
+use super::{
+    DumpError, FileError, Opaque, Tables, check_entries, line_limit_bytes, read_entries,
+    write_entries,
+};
 use crate::Dictionary;
 
 /// All entries to a file and back.
@@ -54,7 +59,8 @@ impl Dictionary {
     }
 }
 
-/// As [`Dictionary::save`]; `goes_on` is asked as in [`write_entries`].
+/// As [`Dictionary::save`]; `goes_on` is asked as in [`write_entries`], and with 0 again and again while the other end
+/// of a pipe is missing or takes nothing.
 ///
 /// # Errors
 /// As [`Dictionary::save`].
@@ -78,14 +84,25 @@ fn write_file(
         Place::File(path) => replace_file(dictionary, tables, &path, goes_on),
         Place::Descriptor(number) => {
             let file = File::from(duplicate(number)?);
-            write_entries(dictionary, tables, BufWriter::new(file), goes_on)
+            write_stream(dictionary, tables, |is_wanted| Stream::of(file, is_wanted), goes_on)
         }
+        // Somebody else may have a file open so: what he has written stays.
         Place::Stream => {
-            // Somebody else may have a file open so: what he has written stays.
-            let file = OpenOptions::new().append(true).open(path)?;
-            write_entries(dictionary, tables, BufWriter::new(file), goes_on)
+            write_stream(dictionary, tables, |is_wanted| Stream::append(path, is_wanted), goes_on)
         }
     }
+}
+
+fn write_stream(
+    dictionary: &Dictionary,
+    tables: &dyn Tables,
+    open: impl FnOnce(&dyn Fn() -> bool) -> io::Result<Stream<'_>>,
+    goes_on: impl FnMut(u64) -> bool,
+) -> Result<u64, DumpError> {
+    let goes_on = RefCell::new(goes_on);
+    let ask = |written| goes_on.borrow_mut()(written);
+    let is_wanted = || ask(0);
+    write_entries(dictionary, tables, BufWriter::new(open(&is_wanted)?), ask)
 }
 
 fn replace_file(
@@ -118,7 +135,8 @@ fn overwrite_file(
 }
 
 /// As [`Dictionary::load`]; `goes_on` is asked after each entry that was stored, with the milliseconds that it
-/// will live (0 for ever), and with `None` after each that was only checked.
+/// will live (0 for ever), with `None` after each that was only checked, and with `None` again and again while the
+/// other end of a pipe is missing or has nothing.
 ///
 /// # Errors
 /// As [`Dictionary::load`].
@@ -137,24 +155,28 @@ fn read_file(
     dictionary: &Dictionary,
     tables: &dyn Tables,
     path: &Path,
-    mut goes_on: impl FnMut(Option<u64>) -> bool,
+    goes_on: impl FnMut(Option<u64>) -> bool,
     loaded: &mut u64,
 ) -> Result<u64, DumpError> {
-    let mut file = File::open(path)?;
+    let goes_on = RefCell::new(goes_on);
+    let ask = |ttl_ms| goes_on.borrow_mut()(ttl_ms);
+    let is_wanted = || ask(None);
+    let mut stream = Stream::read(path, &is_wanted)?;
     // What comes through a pipe cannot be read twice.
-    if file.metadata()?.is_file() {
-        check_entries(tables, BufReader::new(&file), || goes_on(None))?;
-        file.rewind()?;
+    if stream.is_file() {
+        let limit_bytes = line_limit_bytes(dictionary.capacity_bytes());
+        check_entries(tables, BufReader::new(&mut stream), limit_bytes, is_wanted)?;
+        stream.rewind()?;
     }
-    read_entries(dictionary, tables, BufReader::new(file), |ttl_ms| {
+    read_entries(dictionary, tables, BufReader::new(stream), |ttl_ms| {
         *loaded += 1;
-        goes_on(Some(ttl_ms))
+        ask(Some(ttl_ms))
     })
 }
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use std::fs;
+    use std::fs::{self, OpenOptions};
     use std::io::Write as _;
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
     use std::sync::{Arc, mpsc};
@@ -244,8 +266,7 @@ mod tests {
         let (folder, from, to) = (Folder::new("stream"), dictionary(), dictionary());
         from.set("key", 1.into(), SetOptions::default()).unwrap();
         let pipe = folder.at("pipe");
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        make_pipe(&pipe);
         let (from, saving, loading) = (Arc::new(from), pipe.clone(), pipe.clone());
         let saver = from.clone();
         let saved = start(move || saver.save(saving).unwrap());
@@ -260,6 +281,88 @@ mod tests {
         let text = "cannot write /dev/full: No space left on device (os error 28)";
         assert_eq!(full.unwrap_err().to_string(), text);
         assert_eq!(null.unwrap(), 1);
+    }
+
+    fn make_pipe(path: &Path) {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
+
+    /// A dictionary whose dump does not fit into a pipe.
+    fn long() -> Dictionary {
+        let dictionary = Dictionary::create_unnamed("long", &Options::new(4 << 20)).unwrap();
+        dictionary
+            .set("key", vec![b'x'; 1 << 20].as_slice().into(), SetOptions::default())
+            .unwrap();
+        dictionary
+    }
+
+    /// What a load from a path, or a save to it, fails with that is wanted no more once it is asked the third time.
+    fn stopped(path: &Path, saves: bool) -> String {
+        let (path, mut left) = (path.to_owned(), 3);
+        let ended = start(move || {
+            let mut goes_on = move || {
+                left -= 1;
+                left > 0
+            };
+            let dictionary = long();
+            match saves {
+                true => save_file(&dictionary, &Opaque, &path, |_| goes_on()).unwrap_err(),
+                false => load_file(&dictionary, &Opaque, &path, |_| goes_on()).unwrap_err(),
+            }
+        });
+        ended.recv_timeout(WATCHDOG).expect("it goes on for ever").reason.to_string()
+    }
+
+    #[test]
+    fn a_pipe_without_another_end_is_waited_for_as_long_as_it_is_wanted() {
+        let folder = Folder::new("alone");
+        make_pipe(&folder.at("pipe"));
+        assert_eq!(stopped(&folder.at("pipe"), false), "it was stopped");
+        assert_eq!(stopped(&folder.at("pipe"), true), "it was stopped");
+    }
+
+    #[test]
+    fn so_is_one_whose_other_end_stands_still() {
+        let folder = Folder::new("still");
+        make_pipe(&folder.at("pipe"));
+        let other_end = OpenOptions::new().read(true).write(true).open(folder.at("pipe")).unwrap();
+        (&other_end).write_all(b"{\"key\":").unwrap();
+        assert_eq!(stopped(&folder.at("pipe"), false), "it was stopped");
+        assert_eq!(stopped(&folder.at("pipe"), true), "it was stopped");
+    }
+
+    #[test]
+    fn so_is_an_open_descriptor_that_takes_no_more() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        let path = format!("/dev/fd/{number}");
+        assert_eq!(stopped(Path::new(&path), true), "it was stopped");
+    }
+
+    #[test]
+    fn a_pipe_whose_ends_come_late_and_write_in_pieces_is_read_to_its_end() {
+        let (folder, from) = (Folder::new("late"), long());
+        make_pipe(&folder.at("pipe"));
+        let path = folder.at("pipe");
+        let loaded = start(move || long().load(path).unwrap());
+        let saved = folder.at("saved");
+        from.save(&saved).unwrap();
+        let dump = fs::read(&saved).unwrap();
+        let mut writer = OpenOptions::new().write(true).open(folder.at("pipe")).unwrap();
+        for piece in dump.chunks(100_000) {
+            writer.write_all(piece).unwrap();
+            assert!(loaded.recv_timeout(Duration::from_millis(5)).is_err(), "it goes on");
+        }
+        drop(writer);
+        assert_eq!(loaded.recv_timeout(WATCHDOG), Ok(1));
+
+        let path = folder.at("pipe");
+        let saved = start(move || from.save(path).unwrap());
+        let mut reader = File::open(folder.at("pipe")).unwrap();
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut read).unwrap();
+        assert_eq!((saved.recv_timeout(WATCHDOG), read == dump), (Ok(1), true));
     }
 
     #[test]

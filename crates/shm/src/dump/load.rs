@@ -1,42 +1,51 @@
 //! Reading a dump: line by line, checked before anything is stored for it.
 
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
 use super::line::{Content, Entry};
-use super::{DumpError, Opaque, Tables, object_of};
+use super::lines::Lines;
+use super::{DumpError, Opaque, Tables, line_limit_bytes, object_of};
 use crate::{Dictionary, Error, Side};
 
-/// The entries of a dump, each with the number of its line, from 1. Blank lines are passed over.
+/// The entries of a dump, each with the number of its line, from 1. Blank lines are passed over. No line may be longer
+/// than a limit in bytes, which [`line_limit_bytes`] gives.
+///
+/// # Errors
+/// Of an item: [`DumpError::Line`] for a line that is no entry or too long, [`DumpError::Io`] for what reading failed
+/// with. Nothing comes after a line that could not be read as one: one that is too long or no UTF-8, or after `Io`.
 pub fn entries(
     tables: &dyn Tables,
     lines: impl BufRead,
+    limit_bytes: u64,
 ) -> impl Iterator<Item = Result<(u64, Entry), DumpError>> {
-    (1..).zip(lines.lines()).filter_map(move |(number, line)| {
-        let line = match line {
-            Ok(line) if line.trim().is_empty() => return None,
-            Ok(line) => line,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Some(Err(DumpError::Line { number, reason: "it is no UTF-8".to_owned() }));
-            }
-            Err(error) => return Some(Err(error.into())),
-        };
-        let entry =
-            Entry::parse(&line, tables).map_err(|reason| DumpError::Line { number, reason });
-        Some(entry.map(|entry| (number, entry)))
+    let mut lines = Lines::new(lines, limit_bytes);
+    std::iter::from_fn(move || {
+        loop {
+            let (number, line) = match lines.next()? {
+                Ok((_, line)) if line.trim().is_empty() => continue,
+                Ok(numbered) => numbered,
+                Err(error) => return Some(Err(error)),
+            };
+            let entry = Entry::parse(line, tables);
+            let wrong = |reason| DumpError::Line { number, reason };
+            return Some(entry.map(|entry| (number, entry)).map_err(wrong));
+        }
     })
 }
 
-/// Reads all entries of a dump and stores none; `goes_on` is asked after each. Returns how many they are.
+/// Reads all entries of a dump and stores none; `goes_on` is asked after each. Returns how many they are. The limit is
+/// that of [`entries`].
 ///
 /// # Errors
 /// [`DumpError::Line`] for the first line that is no entry, or what reading failed with.
 pub fn check_entries(
     tables: &dyn Tables,
     lines: impl BufRead,
+    limit_bytes: u64,
     mut goes_on: impl FnMut() -> bool,
 ) -> Result<u64, DumpError> {
     let mut count = 0;
-    for entry in entries(tables, lines) {
+    for entry in entries(tables, lines, limit_bytes) {
         entry?;
         count += 1;
         if !goes_on() {
@@ -57,7 +66,8 @@ pub fn read_entries(
     lines: impl BufRead,
     goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
-    store_entries(dictionary, entries(tables, lines), goes_on)
+    let limit_bytes = line_limit_bytes(dictionary.capacity_bytes());
+    store_entries(dictionary, entries(tables, lines, limit_bytes), goes_on)
 }
 
 /// The same with what [`entries`] has read.
@@ -131,6 +141,8 @@ mod tests {
     use super::*;
     use crate::{Options, OwnedValue, SetOptions};
 
+    const LIMIT_BYTES: u64 = 1000;
+
     fn dictionary() -> Dictionary {
         Dictionary::create_unnamed("load", &Options::new(64 << 10)).unwrap()
     }
@@ -155,12 +167,12 @@ mod tests {
     #[test]
     fn a_check_stores_nothing_and_counts() {
         let lines = "{\"key\":\"a\",\"type\":\"nil\"}\n\n{\"key\":\"b\",\"type\":\"nil\"}\n";
-        assert_eq!(check_entries(&Opaque, lines.as_bytes(), || true).unwrap(), 2);
+        assert_eq!(check_entries(&Opaque, lines.as_bytes(), LIMIT_BYTES, || true).unwrap(), 2);
         let wrong = format!("{lines}{{\n");
-        let error = check_entries(&Opaque, wrong.as_bytes(), || true).unwrap_err();
+        let error = check_entries(&Opaque, wrong.as_bytes(), LIMIT_BYTES, || true).unwrap_err();
         assert!(matches!(error, DumpError::Line { number: 4, .. }), "{error}");
         assert!(matches!(
-            check_entries(&Opaque, lines.as_bytes(), || false),
+            check_entries(&Opaque, lines.as_bytes(), LIMIT_BYTES, || false),
             Err(DumpError::Stopped)
         ));
     }

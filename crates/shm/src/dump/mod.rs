@@ -3,7 +3,8 @@
 //!
 //! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn comes, a
 //! long list in pieces. What is read is checked strictly (`line`) and stored one entry after the other (`load`).
-//! Versions are not kept. A file takes its place only when it is whole (`file`, `draft`, `place`).
+//! Versions are not kept. A file takes its place only when it is whole (`file`, `draft`, `place`); for the other end of
+//! a pipe nobody waits longer than he wants (`stream`).
 //!
 //! What the bytes of a table mean only a host knows: it says so by [`Tables`].
 
@@ -12,13 +13,15 @@ mod error;
 mod file;
 pub mod form;
 mod line;
+mod lines;
 mod load;
 mod place;
 #[cfg(all(test, not(miri)))]
 mod scratch;
+mod stream;
 mod twice;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde_json::{Map, Value as Json};
 
@@ -27,6 +30,7 @@ use crate::{Cursor, Dictionary, Error, OwnedValue, Remaining};
 pub use error::{DumpError, FileError};
 pub use file::{load_file, save_file};
 pub use line::{Content, Entry, unhex};
+pub use lines::line_limit_bytes;
 pub use load::{check_entries, entries, read_entries, store_entries};
 
 /// What a program makes of tables, whose bytes mean nothing here.
@@ -76,12 +80,13 @@ pub fn write_entries(
     mut goes_on: impl FnMut(u64) -> bool,
 ) -> Result<u64, DumpError> {
     let (mut count, mut next) = (0, Some(Cursor::default()));
+    let limit_bytes = line_limit_bytes(dictionary.capacity_bytes());
     while let Some(cursor) = next {
         let (items, then) = dictionary.items(cursor, STEP_KEYS)?;
         for item in &items {
             let object = spell(dictionary, tables, &item.key, &mut || goes_on(0))?;
             let Some(object) = object else { continue };
-            writeln!(out, "{}", Json::Object(object))?;
+            out.write_all(&line_of(object, limit_bytes)?)?;
             count += 1;
             if !goes_on(1) {
                 return Err(DumpError::Stopped);
@@ -91,6 +96,28 @@ pub fn write_entries(
     }
     out.flush()?;
     Ok(count)
+}
+
+/// An object as a line. What it says to people is left out where the line would be too long to be read again: a table
+/// may be much longer in words than it is in bytes.
+fn line_of(mut object: Map<String, Json>, limit_bytes: u64) -> Result<Vec<u8>, DumpError> {
+    let mut line = serde_json::to_vec(&object).map_err(io::Error::from)?;
+    if line.len() as u64 >= limit_bytes {
+        leave_out_words(&mut object);
+        line = serde_json::to_vec(&object).map_err(io::Error::from)?;
+    }
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Takes the words for tables out of an entry and of the elements of a list: their bytes are what counts.
+fn leave_out_words(object: &mut Map<String, Json>) {
+    if object.contains_key("value_hex") {
+        object.remove("value");
+    }
+    let elements = object.get_mut("elements").and_then(Json::as_array_mut);
+    let elements = elements.into_iter().flatten().filter_map(Json::as_object_mut);
+    elements.for_each(leave_out_words);
 }
 
 /// How much of a dump was loaded before its load ended, for messages.
@@ -219,8 +246,6 @@ fn read_list(
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use std::io;
-
     use super::*;
     use crate::{Options, SetOptions, Side, Value};
 
@@ -245,6 +270,46 @@ mod tests {
         let entry = to.get("key").unwrap().unwrap();
         assert_eq!((entry.value, entry.flags), (OwnedValue::Bytes(vec![255]), 3));
         assert_eq!(to.range("list", 0, -1).unwrap(), [OwnedValue::Double(0.5)]);
+    }
+
+    /// Has more to say of a table than a line may hold.
+    struct Talker;
+
+    impl Tables for Talker {
+        fn spell(&self, _: &[u8]) -> Option<Json> {
+            Some("x".repeat(17 << 20).into())
+        }
+
+        fn check(&self, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_dump_says_of_tables_keeps_none_from_being_loaded() {
+        let (from, to) = (dictionary(), dictionary());
+        let table = Value::Table(b"bytes");
+        from.set("table", table, SetOptions::default()).unwrap();
+        from.push("list", table, Side::Right, SetOptions::default()).unwrap();
+        let mut dump = Vec::new();
+        assert_eq!(write_entries(&from, &Talker, &mut dump, |_| true).unwrap(), 2);
+        assert!(dump.len() < 1000, "{}", dump.len());
+        assert_eq!(read_entries(&to, &Talker, dump.as_slice(), |_| true).unwrap(), 2);
+        assert_eq!(to.get("table").unwrap().unwrap().value, table.to_owned());
+        assert_eq!(to.range("list", 0, -1).unwrap(), [table.to_owned()]);
+    }
+
+    #[test]
+    fn a_dictionary_full_of_what_takes_most_letters_is_loaded_again() {
+        let dictionary = || Dictionary::create_unnamed("dump", &Options::new(4 << 20)).unwrap();
+        let (from, to) = (dictionary(), dictionary());
+        let control = vec![1; 3 << 20];
+        from.set(vec![1; crate::KEY_LIMIT_BYTES], Value::Bytes(&control), SetOptions::default())
+            .unwrap();
+        let mut dump = Vec::new();
+        assert_eq!(write_entries(&from, &Opaque, &mut dump, |_| true).unwrap(), 1);
+        assert!(dump.len() > control.len() * 6);
+        assert_eq!(read_entries(&to, &Opaque, dump.as_slice(), |_| true).unwrap(), 1);
     }
 
     fn rpush(dictionary: &Dictionary, numbers: std::ops::Range<i64>) {
