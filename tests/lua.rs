@@ -205,6 +205,11 @@ fn skynet_order() {
 }
 
 #[test]
+fn skynet_ticks() {
+    run("skynet/ticks");
+}
+
+#[test]
 fn skynet_names() {
     run("skynet/names");
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::vec::Drain;
 
 use moonhive_kernel::address::{Address, AddressTable};
@@ -105,7 +105,7 @@ pub(crate) struct Core {
     /// Settings that services have made, besides those the host began with.
     own_env: RwLock<HashMap<String, String>>,
     /// The second since 1970 in which the host began.
-    pub(crate) started_unix_s: u64,
+    pub(crate) started_unix: Duration,
     /// The main service went and left the host to the others: it ends with the last of them.
     ends_when_empty: AtomicBool,
     /// Address of the service that is told of every other's end; 0 without one.
@@ -156,7 +156,7 @@ impl Core {
             killed: Mutex::default(),
             recent_ends: Mutex::default(),
             own_env: RwLock::default(),
-            started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
+            started_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             ends_when_empty: AtomicBool::new(false),
             exit_monitor: AtomicU64::new(0),
             settings,

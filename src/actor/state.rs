@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use moonhive_kernel::address::Address;
 use moonhive_kernel::clock::NANOSECONDS_PER_MS;
-use moonhive_kernel::timer::TimerKey;
+use moonhive_kernel::timer::{TimerKey, TimersFull};
 
 use super::alarm::Alarm;
 use super::core::{Core, Timer};
@@ -542,9 +542,7 @@ impl State {
     /// Arms a timer of this service.
     pub(super) fn arm(&self, delay: Duration, alarm: Alarm) -> Result<TimerKey, Fault> {
         let timer = Timer::Service { service: self.service.clone(), alarm: alarm.pack() };
-        self.core.handle.arm(delay, timer).map_err(|full| {
-            Fault::new(Code::Overload, format!("cannot arm a timer: {} are armed", full.limit))
-        })
+        self.core.handle.arm(delay, timer).map_err(too_many_timers)
     }
 
     /// The same for a moment of the host's clock.
@@ -589,4 +587,9 @@ impl State {
     pub(crate) fn leave(&self, end: End) {
         self.leaving.borrow_mut().get_or_insert(end);
     }
+}
+
+#[cold]
+pub(super) fn too_many_timers(full: TimersFull<Timer>) -> Fault {
+    Fault::new(Code::Overload, format!("cannot arm a timer: {} are armed", full.limit))
 }

@@ -194,9 +194,9 @@ fn a_report_shows_who_waits_for_whom_and_rings_that_nobody_leaves() {
     };
     assert_eq!(links.len(), 4, "{log}");
     has(links[0], &["main:00000002 waits for main:00000002"]);
-    has(links[1], &["main:00000002 serves go and waits for main:00000003 at main.lua:11: in "]);
-    has(links[2], &["main:00000003 serves go and waits for main:00000002 at main.lua:11: in "]);
-    has(links[3], &["main:00000002 serves go and waits to be woken at main.lua:11: in "]);
+    has(links[1], &["main:00000002 serves go and waits for main:00000003 at ", "main.lua:11: in "]);
+    has(links[2], &["main:00000003 serves go and waits for main:00000002 at ", "main.lua:11: in "]);
+    has(links[3], &["main:00000002 serves go and waits to be woken at ", "main.lua:11: in "]);
 }
 
 #[test]

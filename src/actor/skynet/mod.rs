@@ -19,6 +19,7 @@ mod protocols;
 mod send;
 mod start;
 mod tasks;
+mod ticks;
 mod watch;
 
 use std::cell::{Cell, OnceCell, RefCell};

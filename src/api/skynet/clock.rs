@@ -10,23 +10,18 @@ pub(super) const NATIVES: [(&str, Native); 4] = [
     ("time", Native::new(time)),
 ];
 
-const TICK_NS: u64 = 10_000_000;
 const TICKS_PER_SECOND: f64 = 100.0;
 
-fn ticks(state: &State) -> u64 {
-    state.core.handle.clock().now_ns() / TICK_NS
-}
-
-/// `skynet.now()`: ticks since the host began.
+/// `skynet.now()`: ticks since the beginning of the second in which the host began.
 fn now(stack: &mut Stack<'_>) -> NativeResult {
-    let ticks = ticks(State::of(stack)?);
+    let ticks = State::of(stack)?.ticks();
     stack.push_integer(ticks as i64);
     Ok(Outcome::Return(1))
 }
 
 /// `skynet.starttime()`: the second since 1970 in which the host began.
 fn starttime(stack: &mut Stack<'_>) -> NativeResult {
-    let started = State::of(stack)?.core.started_unix_s;
+    let started = State::of(stack)?.started_unix_s();
     stack.push_integer(started as i64);
     Ok(Outcome::Return(1))
 }
@@ -34,8 +29,8 @@ fn starttime(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.time()`: seconds since 1970, by the clock of `now`.
 fn time(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let since = ticks(state) as f64 / TICKS_PER_SECOND;
-    stack.push_number(state.core.started_unix_s as f64 + since);
+    let since = state.ticks() as f64 / TICKS_PER_SECOND;
+    stack.push_number(state.started_unix_s() as f64 + since);
     Ok(Outcome::Return(1))
 }
 

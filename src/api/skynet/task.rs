@@ -1,7 +1,5 @@
 //! Tasks: `skynet.fork`, `timeout`, `sleep`, `wait`, `wakeup`.
 
-use std::time::Duration;
-
 use super::arguments::{check_callable, check_can_block};
 use crate::actor::{Fault, Key, Light, State, Token};
 use crate::vm::{Continuation, Native, NativeResult, Outcome, Raise, Stack};
@@ -16,7 +14,6 @@ pub(super) const NATIVES: [(&str, Native); 6] = [
 ];
 
 /// Milliseconds in a tick, the unit of skynet's times.
-const TICK_MS: u64 = 10;
 
 /// What a wait that `wakeup` ended leaves of a sleep.
 const BREAK: &str = "BREAK";
@@ -33,13 +30,13 @@ fn fork(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.timeout(ticks, f)`: a task, which `task:cancel()` calls off.
 fn timeout(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let delay = ticks(stack, 1)?;
+    let ticks = ticks(stack, 1)?;
     check_callable(stack, 2)?;
     stack.set_top(2);
-    let key: Result<Key, Fault> = if delay.is_zero() {
+    let key: Result<Key, Fault> = if ticks == 0 {
         state.fork_behind_messages(stack, 2)
     } else {
-        state.timer(stack, 2, delay)
+        state.timer_in_ticks(stack, 2, ticks)
     };
     Light::Task(key.map_err(failed)?).push(stack);
     Ok(Outcome::Return(1))
@@ -49,10 +46,10 @@ fn timeout(stack: &mut Stack<'_>) -> NativeResult {
 fn sleep(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "sleep")?;
-    let duration = ticks(stack, 1)?;
+    let ticks = ticks(stack, 1)?;
     stack.set_top(2);
     stack.remove(1);
-    begin_sleep(stack, state, duration)
+    begin_sleep(stack, state, ticks)
 }
 
 /// `skynet.yield()`: a sleep without time. Everything runs that is ready now, and every message is
@@ -62,16 +59,16 @@ fn yield_(stack: &mut Stack<'_>) -> NativeResult {
     check_can_block(stack, "yield")?;
     stack.set_top(0);
     stack.push_nil();
-    begin_sleep(stack, state, Duration::ZERO)
+    begin_sleep(stack, state, 0)
 }
 
 /// Sleeps; the token is the only argument.
-fn begin_sleep(stack: &mut Stack<'_>, state: &State, duration: Duration) -> NativeResult {
+fn begin_sleep(stack: &mut Stack<'_>, state: &State, ticks: u64) -> NativeResult {
     let token = own_token(stack)?;
-    if duration.is_zero() {
+    if ticks == 0 {
         state.wait_behind_messages(token).map_err(failed)?;
     } else {
-        state.wait(token, Some(duration)).map_err(failed)?;
+        state.wait_ticks(token, ticks).map_err(failed)?;
     }
     Ok(Outcome::BlockThen(0, const { Continuation::new(slept, 1) }))
 }
@@ -143,9 +140,8 @@ fn wake_timer(stack: &mut Stack<'_>, state: &State) -> bool {
 }
 
 /// An argument in ticks; a negative one counts as none.
-fn ticks(stack: &Stack<'_>, argument: i32) -> Result<Duration, Raise> {
-    let ticks = u64::try_from(stack.check_integer(argument)?).unwrap_or(0);
-    Ok(Duration::from_millis(ticks.saturating_mul(TICK_MS)))
+fn ticks(stack: &Stack<'_>, argument: i32) -> Result<u64, Raise> {
+    Ok(u64::try_from(stack.check_integer(argument)?).unwrap_or(0))
 }
 
 #[cold]

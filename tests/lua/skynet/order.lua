@@ -181,6 +181,46 @@ skynet.start(function()
     equal(is_over, true)
   end)
 
+  -- Another worker may take a part of them, so there are several attempts.
+  test("services that one turn wakes run in that order", function()
+    local others = {}
+    skynet.dispatch("lua", function(_, _, name)
+      note(name)()
+    end)
+    for i = 1, 5 do
+      others[i] = skynet.newservice "skynet/peer"
+    end
+    local function sent()
+      for i, other in ipairs(others) do
+        skynet.send(other, "lua", "tell", skynet.self(), i)
+      end
+    end
+    local function called()
+      for i, other in ipairs(others) do
+        skynet.fork(function()
+          skynet.call(other, "lua", "echo")
+          note(i)()
+        end)
+      end
+    end
+    for _, begin in ipairs { sent, called } do
+      local seen
+      for _ = 1, 10 do
+        skynet.sleep(2)
+        noted()
+        begin()
+        repeat
+          skynet.sleep(1)
+        until #order == 5
+        seen = noted()
+        if seen == "1 2 3 4 5" then
+          break
+        end
+      end
+      equal(seen, "1 2 3 4 5")
+    end
+  end)
+
   test("a task that gives way again and again lets every message in", function()
     local hive = require "hive"
     local rounds, handled = 0, 0

@@ -9,6 +9,10 @@ function command.echo(...)
   skynet.retpack(...)
 end
 
+function command.tell(to, ...)
+  skynet.send(to, "lua", ...)
+end
+
 function command.raise(...)
   error(...)
 end

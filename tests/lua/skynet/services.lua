@@ -52,7 +52,7 @@ skynet.start(function()
   test("newservice returns when the start function has ended", function()
     local began = skynet.hpc()
     local s = start "slow"
-    assert(skynet.hpc() - began >= 20e6)
+    assert(skynet.hpc() - began >= 10e6)
     equal(skynet.call(s, "lua"), "started")
     skynet.kill(s)
   end)

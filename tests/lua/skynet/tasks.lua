@@ -101,7 +101,8 @@ skynet.start(function()
     local began = skynet.hpc()
     equal(select("#", skynet.sleep(3)), 0)
     local took_ms = (skynet.hpc() - began) / 1e6
-    assert(took_ms >= 30, took_ms)
+    -- The first of its ticks has begun before.
+    assert(took_ms >= 20, took_ms)
   end)
 
   test("a wake-up ends a sleep early", function()

@@ -72,6 +72,22 @@ impl<W: Workload> Handle<W> {
         self.arm_in_shard(worker.unwrap_or_else(|| self.workers()), delay, timer)
     }
 
+    /// As [`arm`](Self::arm), for a tick of the clock. All that are armed like this, whichever threads do it,
+    /// expire in the order of their ticks, and those of one tick in the order of arming. `now_ms` is a late
+    /// reading of the clock.
+    ///
+    /// # Errors
+    /// [`TimersFull`] with the payload when too many timers are armed.
+    pub fn arm_at(
+        &self,
+        now_ms: u64,
+        deadline_ms: u64,
+        timer: W::Timer,
+    ) -> Result<TimerKey, TimersFull<W::Timer>> {
+        let tell = || self.shared.idle.timer_armed(deadline_ms);
+        self.shared.timers.arm_and_tell(self.workers(), now_ms, deadline_ms, timer, tell)
+    }
+
     /// Disarms a timer and gives its payload back; `None` if it has expired or was cancelled.
     pub fn cancel(&self, key: TimerKey) -> Option<W::Timer> {
         self.shared.timers.cancel(key)
