@@ -16,7 +16,7 @@ use super::limits::TASKS_MAX;
 use super::link::LINK;
 use super::message::Obituary;
 use super::request::RequestId;
-use super::service::{Leaving, Service};
+use super::service::Service;
 use super::skynet::VALUES;
 use super::slots::Key;
 use super::state::{Begun, State};
@@ -436,7 +436,7 @@ impl Turn<'_, '_> {
         let mut tasks = self.state.tasks.borrow_mut();
         let Some(task) = tasks.get(key) else { return };
         let request = std::mem::replace(&mut task.request, RequestId::NONE);
-        let is_killed = self.state.service.figures.leaving() == Leaving::Killed;
+        let is_killed = self.state.service.is_killed();
         let failure = fault.filter(|fault| fault.code != Code::Cancelled && !is_killed);
         let clock = self.state.core.handle.clock();
         let told = match &mut task.role {

@@ -32,7 +32,7 @@ impl Hooks for ServiceHooks {
     fn warn(&self, message: &str) {
         let service = &self.service;
         let mut message = Cow::Borrowed(message);
-        if service.figures.leaving() == Leaving::Killed {
+        if service.is_killed() {
             message = message.replace(&*INTERRUPTED.to_string_lossy(), KILLED).into();
         }
         tracing::warn!(service = service.name(), address = service.log_address(), "{message}");

@@ -494,5 +494,12 @@ pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
     true
 }
 
+/// The same, but a turn that runs goes on until its task waits or ends, and what it sends and answers until
+/// then arrives; but not for longer than [`SPARED_TURN`](super::limits::SPARED_TURN).
+pub(crate) fn kill_after_turn(service: &Arc<Service>) -> bool {
+    service.figures.spare_turn();
+    kill(service, None)
+}
+
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,9 @@ pub const TURN_CLOCK_STRIDE: u32 = 4;
 /// Processor time that one piece of Lua may take before it is interrupted, unless the host is told
 /// otherwise.
 pub const TURN_LIMIT: Duration = Duration::from_secs(5);
+/// Processor time that the turn of a service may take which `skynet.kill` has ended: what it has nearly
+/// done is not lost, and an endless loop ends.
+pub const SPARED_TURN: Duration = Duration::from_secs(1);
 /// Interruptions after which a service is ended.
 pub const TURN_OFFENCES_MAX: u32 = 3;
 /// An offence is forgotten when the service behaved for this long.

@@ -104,7 +104,7 @@ pub use settings::{Prelude, StandardService, WhenFull, WhenFullError};
 pub use totals::HostStats;
 pub use view::{HostView, Observer, REPORT, ServiceView, TurnView, WorkerView};
 
-pub(crate) use host::{kill, stop};
+pub(crate) use host::{kill, kill_after_turn, stop};
 pub(crate) use light::Light;
 pub(crate) use link::{follow, link, unlink};
 pub(crate) use message::Caller;

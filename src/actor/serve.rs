@@ -8,7 +8,6 @@ use super::limits::{INDEX_CHAIN_MAX, TASKS_MAX};
 use super::message::{Caller, Message};
 use super::plan::{Plan, Source};
 use super::request::RequestId;
-use super::service::Leaving;
 use super::skynet::{COMMAND, Envelope, Incoming, VALUES};
 use super::slots::Key;
 use super::task::{Role, Served, Stage, Task};
@@ -452,7 +451,7 @@ impl Turn<'_, '_> {
         let Some(mut task) = self.remove(key) else { return self.run_ended(key, Some(&fault)) };
         self.state.trace(key, task.request, || Step::End { failed: true });
         let caller = task.caller.take();
-        if self.state.service.figures.leaving() == Leaving::Killed {
+        if self.state.service.is_killed() {
             // Why it failed is told by the end that is on its way.
             self.state.unanswered.borrow_mut().extend(caller);
             return self.end_task(task);

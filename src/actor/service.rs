@@ -60,6 +60,8 @@ pub(crate) struct Figures {
     pub(crate) tasks: AtomicUsize,
     /// How far the service has come on its way out; see [`Leaving`].
     leaving: AtomicUsize,
+    /// Once it is killed, a turn that runs may go on for a while. Written before the kill.
+    spares_turn: AtomicBool,
     /// Turns of it that the warden has interrupted.
     interruptions: AtomicU32,
     /// A worker remembers it, see `tidy`. Written by its turns and by that worker.
@@ -156,6 +158,16 @@ impl Figures {
     /// Interruptions of this service so far.
     pub(crate) fn interruptions(&self) -> u32 {
         self.interruptions.load(Ordering::Acquire)
+    }
+
+    /// The turn that runs is not to be interrupted because the service is killed.
+    pub(crate) fn spare_turn(&self) {
+        self.spares_turn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub(crate) fn spares_turn(&self) -> bool {
+        self.spares_turn.load(Ordering::Relaxed)
     }
 
     /// Whether it used up the offences it is allowed.
@@ -260,6 +272,11 @@ impl Service {
 
     pub(crate) fn mailbox(&self) -> &Mailbox<Message> {
         &self.mailbox
+    }
+
+    /// Whether it has been killed.
+    pub(super) fn is_killed(&self) -> bool {
+        self.figures.leaving() == Leaving::Killed
     }
 
     /// How it ended, once it has.

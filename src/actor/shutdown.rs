@@ -190,7 +190,7 @@ fn end_outside(core: &Core) {
     let killed = core.killed();
     killed.iter().for_each(warn_stuck);
     core.table.for_each(|_, service| {
-        if service.figures.leaving() == Leaving::Killed {
+        if service.is_killed() {
             warn_stuck(&service);
         }
     });

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::host::ServiceId;
-use super::service::{Leaving, Service};
+use super::service::Service;
 use super::totals::HostStats;
 
 /// The target of log lines that answer an operator's question. They are written whatever the level of the
@@ -145,7 +145,7 @@ impl ServiceView {
         ServiceView {
             name: service.name().to_owned(),
             id: ServiceId::of(service),
-            is_killed: figures.leaving() == Leaving::Killed,
+            is_killed: service.is_killed(),
             memory_bytes: figures.memory_bytes.load(Ordering::Relaxed),
             messages: figures.messages.load(Ordering::Relaxed),
             tasks: figures.tasks.load(Ordering::Relaxed),

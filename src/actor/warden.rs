@@ -19,10 +19,10 @@ use moonhive_kernel::address::Address;
 use parking_lot::{Condvar, Mutex};
 
 use super::core::Core;
-use super::limits::{LOOP_WARNING, TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
+use super::limits::{LOOP_WARNING, SPARED_TURN, TURN_OFFENCES_MAX, URGENT_TICK, WATCHES_PER_LIMIT};
 use super::message::Message;
 use super::retired::Rounds;
-use super::service::{Leaving, Service};
+use super::service::Service;
 use super::shutdown::Shutdown;
 use crate::vm::{Interrupter, Interruption, Vm};
 
@@ -306,17 +306,20 @@ impl Watch {
         let beat = post.beat.load(Ordering::Relaxed);
         let service = Address::from_number(post.service.load(Ordering::Relaxed));
         let service = service.and_then(|address| self.core.running(address));
-        let is_killed = |service: &Arc<Service>| service.figures.leaving() == Leaving::Killed;
-        let must_end = kill_all || service.as_ref().is_some_and(is_killed);
         let seen = &mut self.seen[index];
         if seen.turn != turn || seen.beat != beat {
             *seen = Seen { turn, beat, since: used, interruptions: 0, told: 0 };
         }
-        if must_end || seen.interruptions >= TURN_OFFENCES_MAX {
+        let lasted = used.saturating_sub(seen.since);
+        let is_killed = service.as_ref().is_some_and(|service| service.is_killed());
+        let is_spared = || service.as_ref().is_some_and(|service| service.figures.spares_turn());
+        if is_killed && !kill_all && lasted < SPARED_TURN && is_spared() {
+            return true;
+        }
+        if kill_all || is_killed || seen.interruptions >= TURN_OFFENCES_MAX {
             interrupter.interrupt(turn, Interruption::Kill);
             return true;
         }
-        let lasted = used.saturating_sub(seen.since);
         let Some(limit) = self.core.settings.turn_limit.filter(|limit| lasted >= *limit) else {
             if seen.is_to_be_told(lasted) {
                 warn_of_loop(service.as_deref(), lasted);

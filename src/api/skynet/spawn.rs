@@ -11,6 +11,7 @@ use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::skynet::LOGGER;
 use crate::actor::{
     Caller, Code, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
+    kill_after_turn,
 };
 use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
 
@@ -284,8 +285,8 @@ fn has_exited(stack: &Stack<'_>, state: &State) -> bool {
     obituary.is_some_and(|obituary| matches!(obituary.end, End::Exited(_)))
 }
 
-/// `skynet.kill(address)`: ends a service at once; its callers are told. A service that kills itself
-/// goes on until it waits. The host lives on without its main service.
+/// `skynet.kill(address)`: ends a service once the task that runs in it, if one does, waits or ends; its
+/// callers are told. The host lives on without its main service.
 fn kill(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     if stack.integer(1) == Some(0) {
@@ -296,7 +297,7 @@ fn kill(stack: &mut Stack<'_>) -> NativeResult {
     if service.address() == state.service.address() {
         state.kill_own();
     } else {
-        kill_service(&service, None);
+        kill_after_turn(&service);
     }
     Ok(Outcome::Return(0))
 }

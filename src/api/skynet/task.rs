@@ -13,8 +13,6 @@ pub(super) const NATIVES: [(&str, Native); 6] = [
     ("yield", Native::new(yield_)),
 ];
 
-/// Milliseconds in a tick, the unit of skynet's times.
-
 /// What a wait that `wakeup` ended leaves of a sleep.
 const BREAK: &str = "BREAK";
 

@@ -20,6 +20,15 @@ if mode == "victim" then
     skynet.wait()
   end
 
+  -- Has itself killed while it computes.
+  function command.finish(source)
+    skynet.send(source, "lua", "finishes", skynet.self())
+    local deadline = os.clock() + 0.1
+    repeat
+    until os.clock() > deadline
+    skynet.retpack "finished"
+  end
+
   -- Tells what the service can still do once it has killed itself.
   function command.kill_own(source)
     skynet.kill(skynet.self())
@@ -128,6 +137,17 @@ skynet.start(function()
     end
     while skynet.wakeup(told) do
     end
+  end)
+
+  test("what runs when the kill comes is finished, and its answer arrives", function()
+    local victim = start()
+    begin("answer", skynet.call, victim, "lua", "finish", skynet.self())
+    equal(wait_for "finishes", victim)
+    skynet.kill(victim)
+    is_gone(victim)
+    local ok, answer = wait_for "answer"
+    equal(ok, true)
+    equal(answer, "finished")
   end)
 
   test("nobody finds a service that was killed at rest", function()
