@@ -219,6 +219,26 @@ skynet.start(function()
     skynet.kill(addresses[1])
   end)
 
+  test("whoever launches a unique service has it before those who asked for it earlier", function()
+    local order, s = {}, nil
+    local function ask(who, f, ...)
+      skynet.fork(function(...)
+        s = f("skynet/life", ...)
+        order[#order + 1] = who
+      end, ...)
+      skynet.sleep(1)
+    end
+    ask("query", skynet.queryservice)
+    ask("second query", skynet.queryservice)
+    ask("launch", skynet.uniqueservice, "slow")
+    ask("second launch", skynet.uniqueservice)
+    eventually(function()
+      return #order == 4
+    end)
+    equal(table.concat(order, ", "), "launch, query, second query, second launch")
+    skynet.kill(s)
+  end)
+
   test("a service that the cluster has once is another one than that of the host", function()
     local queried, queried_globally
     skynet.fork(function()
