@@ -8,6 +8,7 @@ local eventually = require "skynet.eventually"
 local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
 local mode = ...
 
+local values_in_the_file = select("#", require "module.plain")
 local order = {}
 
 local function note(what)
@@ -210,6 +211,22 @@ skynet.start(function()
     match(err, "in an init function of a module")
     equal(loaded, false)
     skynet.kill(s)
+  end)
+
+  test("a module that a task loads comes alone, so that it can be put into a list", function()
+    local list = {}
+    for _, name in ipairs { "module.shared", "module.silent", "skynet.mqueue" } do
+      table.insert(list, require(name))
+    end
+    equal(#list, 3)
+    equal(values_in_the_file, 2)
+    package.preload["made here"] = function(...)
+      return { ... }
+    end
+    local module, place = require "made here"
+    equal(place, ":preload:")
+    equal(module[2], place)
+    equal(select("#", require "skynet.stm"), 2)
   end)
 
   test("a service without a name is refused", function()
