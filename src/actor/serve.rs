@@ -399,6 +399,7 @@ impl Turn<'_, '_> {
             caller.answer(Payload::EMPTY);
         }
         self.serve_early();
+        self.serve_before_forks();
     }
 
     /// The short way out of a task that holds nothing but whom it owes an answer.

@@ -152,9 +152,9 @@ skynet.start(function()
     equal(table.concat(told, " "), "waits exits")
   end)
 
-  test("what a file sends its own service comes before the start function", function()
+  test("what a file sends its own service comes before the start function and forks", function()
     local s = start "early"
-    equal(skynet.call(s, "lua"), "message timer init start")
+    equal(skynet.call(s, "lua"), "message fork timer init start")
     skynet.kill(s)
   end)
 

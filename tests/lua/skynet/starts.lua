@@ -37,6 +37,16 @@ function course.late()
   end)
 end
 
+function course.late_in_a_fork()
+  skynet.timeout(0, function()
+    note "timer"
+  end)
+  skynet.fork(function()
+    note "fork"
+    skynet.start(answer)
+  end)
+end
+
 function course.late_fails()
   skynet.fork(function()
     skynet.sleep(1)
@@ -150,6 +160,9 @@ skynet.start(function()
   test("a start function that a task asks for later is waited for", function()
     local s = start "late"
     equal(skynet.call(s, "lua"), "timer start")
+    skynet.kill(s)
+    s = start "late_in_a_fork"
+    equal(skynet.call(s, "lua"), "timer fork")
     skynet.kill(s)
     s = skynet.uniqueservice(SERVICE_NAME, "late")
     equal(skynet.call(s, "lua"), "timer start")
