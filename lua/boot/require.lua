@@ -7,8 +7,11 @@
 --
 -- A function in the place of a name is run when the file of the module that the running coroutine
 -- loads has returned, before the module counts as loaded; false if it loads none.
+--
+-- Tasks of a service of skynet get a module alone, as from skynet's `require`, without the place of
+-- its file, so that `table.insert(list, require(name))` works there. The service's file gets both.
 
-local wait, wakeup = ...
+local wait, wakeup, gives_alone = ...
 local error, ipairs, next, package = error, ipairs, next, package
 local running, setmetatable = coroutine.running, setmetatable
 
@@ -73,7 +76,8 @@ end
 -- A load of the running coroutine; it counts as one once it stands in `loading`.
 local function begin(name)
   depth = depth + 1
-  return setmetatable({ name = name, owner = running(), depth = depth }, Load)
+  local load = { name = name, owner = running(), depth = depth, alone = gives_alone() }
+  return setmetatable(load, Load)
 end
 
 -- Runs the functions that were added to a load.

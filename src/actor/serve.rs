@@ -396,6 +396,7 @@ impl Turn<'_, '_> {
             caller.answer(Payload::EMPTY);
         }
         self.serve_early();
+        self.serve_before_forks();
     }
 
     /// The short way out of a task that holds nothing but whom it owes an answer.
@@ -491,7 +492,7 @@ impl Turn<'_, '_> {
         let mut stack = self.stack.in_coroutine(coroutine);
         match stack.pack(2, results - 1, "results") {
             Ok(payload) => _ = self.state.answer(caller, payload),
-            Err(error) => _ = caller.fail(unsendable("the answer", &error).seen_by_caller()),
+            Err(error) => _ = caller.fail(unsendable("the answer", &error, "").seen_by_caller()),
         }
     }
 
@@ -552,8 +553,8 @@ pub(super) fn no_memory(label: &str, payload: &Payload) -> Fault {
     Fault::new(Code::Memory, text)
 }
 
-/// Why values could not be sent, with what to do about it.
-pub(crate) fn unsendable(what: &str, error: &PackError) -> Fault {
+/// Why values could not be sent, an aside to that, and what to do about it.
+pub(crate) fn unsendable(what: &str, error: &PackError, aside: &str) -> Fault {
     let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    Fault::new(Code::Argument, format!("cannot send {what}: {error}{hint}"))
+    Fault::new(Code::Argument, format!("cannot send {what}: {error}{aside}{hint}"))
 }

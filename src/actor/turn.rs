@@ -133,7 +133,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// Counts a message of the turn.
     #[inline]
-    fn count_step(&mut self) {
+    pub(super) fn count_step(&mut self) {
         let handled = &self.state.handled;
         handled.set(handled.get() + 1);
         self.state.skynet.note_message();
@@ -166,7 +166,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     }
 
     /// The next message, control messages first.
-    fn next_message(&mut self) -> Option<Message> {
+    pub(super) fn next_message(&mut self) -> Option<Message> {
         let mailbox = self.state.service.mailbox();
         if self.batch.is_empty() {
             if self.batch.is_finished() && !mailbox.has_news() {

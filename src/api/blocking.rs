@@ -27,7 +27,8 @@ fn refusal(module: &str, function: &str) -> Raise {
 #[cold]
 fn refusal_of(what: &str, module: &str) -> Raise {
     Raise::message(format!(
-        "{what} cannot wait here: a C function that called this code cannot be suspended\n\
+        "{what} cannot wait here: a C function that called this code cannot be suspended \
+         (attempt to yield across a C-call boundary)\n\
          hint: do not wait in __tostring, sort functions, gsub callbacks or finalizers; \
          in their place use {module}.fork"
     ))

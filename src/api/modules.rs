@@ -66,6 +66,7 @@ const HOST: &[Module] = &[
     ("skynet.service", Source::Text(include_str!("../../lua/compat/skynet/service.lua"))),
     ("skynet.service.once", Source::Text(include_str!("../../lua/compat/skynet/once.lua"))),
     ("skynet.sharedata", Source::Text(include_str!("../../lua/compat/skynet/sharedata.lua"))),
+    ("skynet.sharedata.file", Source::Text(include_str!("../../lua/compat/skynet/sharefile.lua"))),
     (
         "skynet.sharedata.object",
         Source::Text(include_str!("../../lua/compat/skynet/shareobject.lua")),

@@ -18,11 +18,34 @@ local function check_keys(keys, count)
   end
 end
 
-local function find(keys)
-  local value = tree
+-- The keys that name a place: those before the first nil.
+local function place(...)
+  local keys = table.pack(...)
   for i = 1, keys.n do
-    if type(value) ~= "table" then
+    if keys[i] == nil then
+      keys.n = i - 1
+      break
+    end
+  end
+  return keys
+end
+
+local function no_branch(value, key)
+  error(("the data center holds a %s at %s"):format(type(value), tostring(key)), 0)
+end
+
+-- The value at a place. No value if there is nothing at its first key, nil if there is nothing
+-- further in, as programs see who print what they get.
+local function find(keys)
+  local value = tree[keys[1]]
+  if value == nil then
+    return
+  end
+  for i = 2, keys.n do
+    if value == nil then
       return nil
+    elseif type(value) ~= "table" then
+      no_branch(value, keys[i - 1])
     end
     value = value[keys[i]]
   end
@@ -96,34 +119,43 @@ local function sweep(node)
   end
 end
 
-local function add_waiting(keys, response)
-  if waiting_count >= sweep_at then
-    sweep(waiting)
-    sweep_at = math.max(64, 2 * waiting_count)
-  end
+local function none_there()
+  error("somebody waits for a value of the data center where a branch would have to be", 0)
+end
+
+-- The node of a place. Nobody can wait both for a value and for one inside it.
+local function node_of(keys)
   local node = waiting
   for i = 1, keys.n do
     node.children = node.children or {}
     local child = node.children[keys[i]] or {}
+    if i < keys.n and child.responses or i == keys.n and child.children then
+      return nil
+    end
     node.children[keys[i]] = child
     node = child
   end
+  return node
+end
+
+local function add_waiting(keys)
+  if waiting_count >= sweep_at then
+    sweep(waiting)
+    sweep_at = math.max(64, 2 * waiting_count)
+  end
+  local node = node_of(keys)
+  if not node then
+    -- Whoever stands in the way may have ended.
+    sweep(waiting)
+    node = node_of(keys) or none_there()
+  end
   node.responses = node.responses or {}
-  table.insert(node.responses, response)
+  table.insert(node.responses, skynet.response())
   waiting_count = waiting_count + 1
 end
 
-local command = {}
-
-function command.QUERY(...)
-  skynet.retpack(find(table.pack(...)))
-end
-
-function command.UPDATE(...)
-  local keys = table.pack(...)
-  local value = keys[keys.n]
-  keys.n = keys.n - 1
-  check_keys(keys, keys.n)
+-- The branch in which a place lies; it is made if there is none.
+local function branch_of(keys)
   local branch = tree
   for i = 1, keys.n - 1 do
     local inner = branch[keys[i]]
@@ -131,26 +163,48 @@ function command.UPDATE(...)
       inner = {}
       branch[keys[i]] = inner
     elseif type(inner) ~= "table" then
-      error(("the data center holds a %s at %s"):format(type(inner), tostring(keys[i])), 0)
+      no_branch(inner, keys[i])
     end
     branch = inner
   end
-  local last = branch[keys[keys.n]]
-  branch[keys[keys.n]] = value
-  skynet.retpack(last)
+  return branch
+end
+
+-- Puts a value at a place. Returns what was there before; no value for a new one.
+local function put(keys, value)
+  local branch, key = branch_of(keys), keys[keys.n]
+  local last = branch[key]
+  branch[key] = value
   if value ~= nil and waiting_count > 0 then
     tell(waiting, keys, 1, value)
   end
+  if last ~= nil or value == nil then
+    return last
+  end
+end
+
+local command = {}
+
+function command.QUERY(...)
+  skynet.retpack(find(place(...)))
+end
+
+-- Those who wait for the value get it before the answer here. A key alone has no value.
+function command.UPDATE(...)
+  local keys = table.pack(...)
+  keys.n = math.max(keys.n - 1, 1)
+  check_keys(keys, keys.n)
+  skynet.retpack(put(keys, keys[keys.n + 1]))
 end
 
 function command.WAIT(...)
-  local keys = table.pack(...)
+  local keys = place(...)
   check_keys(keys, keys.n)
   local value = find(keys)
   if value ~= nil then
     skynet.retpack(value)
   else
-    add_waiting(keys, skynet.response())
+    add_waiting(keys)
   end
 end
 

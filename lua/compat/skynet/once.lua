@@ -7,8 +7,8 @@ local is_alive = require("skynet.core").alive
 local Once = {}
 Once.__index = Once
 
--- What is known of a key: `address` once the service runs, `launching` while it starts. Tasks that
--- wait for the service wait for its record.
+-- What is known of a key: `address` once the service runs; `launching`, the token of the task that
+-- has launched it, once it starts. Other tasks that wait for the service wait for its record.
 function Once:record(key)
   local found = self.known[key]
   if found and found.address and not is_alive(found.address) then
@@ -20,9 +20,9 @@ function Once:record(key)
 end
 
 -- Waits until the service runs, or until its start has failed.
-local function wait_for(service)
+local function wait_for(service, token)
   repeat
-    skynet.wait(service)
+    skynet.wait(token)
   until service.address or service.failure
   return service.address or error(service.failure, 0)
 end
@@ -39,6 +39,7 @@ local function run(self, key, service, ...)
   else
     service.failure, self.known[key], self.failures[key] = result, nil, result
   end
+  skynet.wakeup(service.launching)
   while skynet.wakeup(service) do
   end
 end
@@ -51,9 +52,11 @@ function Once:launch(key, ...)
   elseif not service.launching then
     -- It may raise, and runs later.
     skynet.fork(run, self, key, service, ...)
-    service.launching, self.failures[key] = true, nil
+    service.launching = self.in_order and service or {}
+    self.failures[key] = nil
+    return wait_for(service, service.launching)
   end
-  return wait_for(service)
+  return wait_for(service, service)
 end
 
 -- The same once somebody has started it; raises why its last start has failed.
@@ -62,11 +65,13 @@ function Once:query(key)
     error(self.failures[key], 0)
   end
   local service = self:record(key)
-  return service.address or wait_for(service)
+  return service.address or wait_for(service, service)
 end
 
 -- `start` gets the arguments of `launch` and gives an address, or nil if the service has exited.
--- `failures` keeps why the last start of a key has failed, until it is started again.
-return function(start)
-  return setmetatable({ start = start, known = {}, failures = {} }, Once)
+-- `failures` keeps why the last start of a key has failed, until it is started again. Whoever has
+-- launched a service is told first and then the others as they came; all as they came if `in_order`
+-- is true.
+return function(start, in_order)
+  return setmetatable({ start = start, in_order = in_order, known = {}, failures = {} }, Once)
 end

@@ -7,7 +7,7 @@ local services = require "skynet.service.once"(function(name, ...)
   -- An exit during the start is a failure here: whoever asks next is told of it.
   return core.newcell(name, ...)
     or error(("the service %s exited while it started"):format(name), 0)
-end)
+end, true)
 
 local command = {}
 

@@ -2,7 +2,8 @@
 -- the other, in the order of arrival; within a section the same task may enter it again.
 
 local skynet = require "skynet"
-local pack, running, unpack = table.pack, coroutine.running, table.unpack
+local error, xpcall = error, xpcall
+local running, traceback = coroutine.running, debug.traceback
 
 -- Leaves a section when the function has returned or raised an error.
 local Section = {}
@@ -54,13 +55,20 @@ local function enter(queue, co)
   queue.depth = queue.depth + 1
 end
 
+-- What the function returned, or its error: a text has the traceback behind it, as on skynet.
+local function outcome(ok, ...)
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
 -- Makes a queue: a function that calls what it is given inside the section.
 return function()
   local queue = { depth = 0 }
   return function(f, ...)
     enter(queue, running())
     local _ <close> = setmetatable({ queue = queue }, Section)
-    local results = pack(f(...))
-    return unpack(results, 1, results.n)
+    return outcome(xpcall(f, traceback, ...))
   end
 end

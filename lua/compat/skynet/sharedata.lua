@@ -1,6 +1,7 @@
 -- The module `skynet.sharedata`: read-only data that all services of the host see by a name, kept
 -- once; what they hold follows its updates.
 
+local file = require "skynet.sharedata.file"
 local shared = require "skynet.sharedata.object"
 
 local sharedata = {}
@@ -19,6 +20,9 @@ function sharedata.query(name)
   return shared.query(table_name(name), name) or missing(name)
 end
 
+-- What code of data sees: a file that it loads in turn is data as well.
+local globals = setmetatable({ dofile = file.dofile, loadfile = file.loadfile }, { __index = _G })
+
 -- The table that a table, a text, or a file (`"@name"`) stands for. Code gets the other arguments;
 -- its data is the table that it returns, or the globals that it sets.
 local function loaded(name, value, ...)
@@ -29,10 +33,10 @@ local function loaded(name, value, ...)
   elseif type(value) ~= "string" then
     error(("shared data is a table, a text or nil, not a %s"):format(type(value)), 3)
   end
-  local env = setmetatable({}, { __index = _G })
+  local env = setmetatable({}, { __index = globals })
   local f
   if value:sub(1, 1) == "@" then
-    f = assert(loadfile(value:sub(2), "bt", env))
+    f = assert(file.loadfile(value:sub(2), "bt", env))
   else
     f = assert(load(value, "=" .. tostring(name), "bt", env))
   end

@@ -3,8 +3,9 @@
 -- A face of `hive.share`, over the same names: what is loaded here, `hive.share.get` finds as well.
 
 local hive = require "hive"
+local loadfile = require("skynet.sharedata.file").loadfile
 
-local assert, ipairs, load, loadfile, next = assert, ipairs, load, loadfile, next
+local assert, ipairs, load, next = assert, ipairs, load, next
 local pairs, pcall, setmetatable, type = pairs, pcall, setmetatable, type
 local share = hive.share
 
@@ -17,7 +18,8 @@ local function publish(name, chunk, ...)
   share.publish(name, (chunk(...)))
 end
 
--- Runs a file with arguments, and shares the table that it returns under the file's name.
+-- Runs a file, as it is now, with arguments, and shares the table that it returns under the file's
+-- name.
 function sharetable.loadfile(source, ...)
   publish(source, assert(loadfile(source)), ...)
 end
@@ -55,20 +57,18 @@ function sharetable.loadtable(name, value)
   end
 end
 
--- The table that a name stands for; nil if it stands for nothing, as nil does.
+-- The table that a name stands for; no value if it stands for nothing, as nil does.
 function sharetable.query(name)
-  if name == nil then
-    return nil
+  local found = name ~= nil and share.get(name)
+  if not found then
+    return
   end
-  local found = share.get(name)
-  if found then
-    local list = given[name]
-    if not list then
-      list = setmetatable({}, { __mode = "k" })
-      given[name] = list
-    end
-    list[found] = true
+  local list = given[name]
+  if not list then
+    list = setmetatable({}, { __mode = "k" })
+    given[name] = list
   end
+  list[found] = true
   return found
 end
 

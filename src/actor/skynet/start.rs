@@ -78,6 +78,23 @@ impl Turn<'_, '_> {
             }
         }
         self.serve_early();
+        if self.state.skynet.starts_late.get() {
+            self.serve_before_forks();
+        }
+    }
+
+    /// The forks of a service's file run when its first message is handled. That is the start function, unless
+    /// the file has sent its own service one before.
+    pub(in crate::actor) fn serve_before_forks(&mut self) {
+        let skynet = &self.state.skynet;
+        if self.over.is_none()
+            && skynet.has_early.get()
+            && skynet.protocols.borrow().any()
+            && let Some(message) = self.next_message()
+        {
+            self.count_step();
+            self.handle(message);
+        }
     }
 
     fn run_start(&mut self, function: Reference, init: Vec<Reference>) {

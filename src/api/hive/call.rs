@@ -82,7 +82,7 @@ fn request(stack: &mut Stack<'_>, state: &State) -> Result<Payload, Raise> {
 pub(super) fn pack(stack: &mut Stack<'_>, state: &State, first: i32) -> Result<Payload, Raise> {
     stack
         .pack_request(first)
-        .map_err(|error| failure::raise(stack, state, unsendable("the arguments", &error)))
+        .map_err(|error| failure::raise(stack, state, unsendable("the arguments", &error, "")))
 }
 
 /// Sends the request and blocks; the service and the method lie on the stack.

@@ -77,7 +77,7 @@ fn answer(stack: &mut Stack<'_>) -> NativeResult {
     let payload = match stack.pack(2, count, "results") {
         Ok(payload) => payload,
         Err(error) => {
-            return Err(failure::raise(stack, state, unsendable("the answer", &error)));
+            return Err(failure::raise(stack, state, unsendable("the answer", &error, "")));
         }
     };
     let caller = stack.check_userdata::<Reply>(1)?.take();

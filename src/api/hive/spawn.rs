@@ -22,7 +22,7 @@ fn spawn(stack: &mut Stack<'_>) -> NativeResult {
     let count = stack.top() - 1;
     let arguments = stack
         .pack(2, count, "args")
-        .map_err(|error| failure::raise(stack, state, unsendable("the arguments", &error)))?;
+        .map_err(|error| failure::raise(stack, state, unsendable("the arguments", &error, "")))?;
     let session = match state.begin_wait(timeout) {
         Ok(wait) => wait.session,
         Err(fault) => return Err(failure::raise(stack, state, fault)),

@@ -137,9 +137,19 @@ pub(super) fn pack_values(stack: &mut Stack<'_>, first: i32) -> Result<Payload, 
     packed.map_err(|error| unsendable(&error))
 }
 
+/// Programs look for what skynet says of the same, so that stands behind it.
 #[cold]
 fn unsendable(error: &PackError) -> Raise {
-    Raise::message(crate::actor::unsendable("the arguments", error).message)
+    let aside = match error {
+        PackError::Unsendable { kind, .. } | PackError::UnsendableKey { kind, .. } => {
+            format!(" (Unsupport type {kind} to serialize)")
+        }
+        PackError::Cycle { .. } | PackError::Depth { .. } => {
+            " (serialize can't pack too depth table)".to_owned()
+        }
+        _ => String::new(),
+    };
+    Raise::message(crate::actor::unsendable("the arguments", error, &aside).message)
 }
 
 /// Pushes the values of a packed list; returns how many there are.
@@ -150,9 +160,14 @@ pub(super) fn unpack_values(stack: &mut Stack<'_>, payload: &Payload) -> Result<
     stack.unpack(payload).map_err(|error| unreadable(&error))
 }
 
+/// As [`unsendable`].
 #[cold]
 fn unreadable(error: &UnpackError) -> Raise {
-    Raise::message(format!("cannot unpack the message: {error}"))
+    let aside = match error {
+        UnpackError::Memory | UnpackError::Stack { .. } => "",
+        _ => " (Invalid serialize stream)",
+    };
+    Raise::message(format!("cannot unpack the message: {error}{aside}"))
 }
 
 fn pack(stack: &mut Stack<'_>) -> NativeResult {

@@ -226,7 +226,13 @@ skynet.start(function()
 
   with_peer("what cannot be sent is refused with its place", function(peer)
     refuses("args%[2%]%.f: cannot send a function", skynet.call, peer, "lua", "echo", { f = print })
-    refuses("cannot send a thread", skynet.send, peer, "lua", coroutine.create(print))
+    local co = coroutine.create(print)
+    refuses("cannot send a thread", skynet.send, peer, "lua", co)
+    refuses("Unsupport type thread to serialize", skynet.send, peer, "lua", co)
+    refuses("Unsupport type function to serialize", skynet.packstring, { [print] = 1 })
+    local deep = {}
+    deep.deep = deep
+    refuses("serialize can't pack too depth table", skynet.pack, deep)
   end)
 
   with_peer("an unknown protocol is refused by name", function(peer)

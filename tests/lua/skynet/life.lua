@@ -206,6 +206,9 @@ if mode == "early" then
   skynet.timeout(0, function()
     order[#order + 1] = "timer"
   end)
+  skynet.fork(function()
+    order[#order + 1] = "fork"
+  end)
   function course.early()
     order[#order + 1] = "start"
     answer(table.concat(order, " "))

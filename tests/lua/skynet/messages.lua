@@ -55,6 +55,7 @@ skynet.start(function()
     local a, t = skynet.unpack(text)
     equal(a, "a")
     equal(t.b, 1)
+    refuses("cannot unpack the message.*Invalid serialize stream", skynet.unpack, "\255garbage")
     equal(select("#", skynet.unpack(skynet.packstring())), 0)
   end)
 

@@ -173,9 +173,12 @@ skynet.start(function()
     equal(values[3], 3)
   end)
 
-  test("an error leaves the queue", function()
+  test("an error leaves the queue, a text with its traceback", function()
     local enter = require "skynet.queue"()
-    refuses("boom", enter, error, "boom")
+    refuses("^.*modules%.lua:%d+: boom\nstack traceback:\n", enter, function()
+      error "boom"
+    end)
+    equal(select(2, pcall(enter, error, enter)), enter)
     equal(
       enter(function()
         return "free"

@@ -152,9 +152,9 @@ skynet.start(function()
     equal(table.concat(told, " "), "waits exits")
   end)
 
-  test("what a file sends its own service comes before the start function", function()
+  test("what a file sends its own service comes before the start function and forks", function()
     local s = start "early"
-    equal(skynet.call(s, "lua"), "message timer init start")
+    equal(skynet.call(s, "lua"), "message fork timer init start")
     skynet.kill(s)
   end)
 
@@ -217,6 +217,26 @@ skynet.start(function()
     equal(queried, addresses[1])
     equal(skynet.uniqueservice("skynet/life", "plain"), addresses[1])
     skynet.kill(addresses[1])
+  end)
+
+  test("whoever launches a unique service has it before those who asked for it earlier", function()
+    local order, s = {}, nil
+    local function ask(who, f, ...)
+      skynet.fork(function(...)
+        s = f("skynet/life", ...)
+        order[#order + 1] = who
+      end, ...)
+      skynet.sleep(1)
+    end
+    ask("query", skynet.queryservice)
+    ask("second query", skynet.queryservice)
+    ask("launch", skynet.uniqueservice, "slow")
+    ask("second launch", skynet.uniqueservice)
+    eventually(function()
+      return #order == 4
+    end)
+    equal(table.concat(order, ", "), "launch, query, second query, second launch")
+    skynet.kill(s)
   end)
 
   test("a service that the cluster has once is another one than that of the host", function()

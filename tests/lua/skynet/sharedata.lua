@@ -4,6 +4,7 @@ local builder = require "skynet.datasheet.builder"
 local cache = require "cache"
 local check = require "check"
 local datasheet = require "skynet.datasheet"
+local files = require "module.files"
 local eventually = require "skynet.eventually"
 local sharedata = require "skynet.sharedata"
 local skynet = require "skynet"
@@ -178,6 +179,25 @@ skynet.start(function()
     refuses("broken:1:", sharedata.new, "broken", "x = = 1")
     refuses("No such file", sharedata.new, "broken", "@/no/such/file")
     refuses("not a number", sharedata.new, "broken", 7)
+  end)
+
+  test("a file that has changed is loaded anew, and so is what it loads in turn", function()
+    local outer <close> = files.changing()
+    local inner <close> = files.changing()
+    inner:write "return 1"
+    outer:write("v, inner = 1, dofile '" .. inner.path .. "'")
+    sharedata.new("changing", "@" .. outer.path)
+    equal(sharedata.query("changing").v, 1)
+    equal(sharedata.query("changing").inner, 1)
+    inner:write "return 2"
+    outer:write("v, inner = 2, loadfile '" .. inner.path .. "'()")
+    sharedata.update("changing", "@" .. outer.path)
+    equal(sharedata.query("changing").v, 2)
+    equal(sharedata.query("changing").inner, 2)
+    inner:write "return 3"
+    sharedata.update("changing", "@" .. outer.path)
+    equal(sharedata.query("changing").inner, 3)
+    equal(cache.mode(), "ON")
   end)
 
   test("what cannot be shared is refused, and its name is free again", function()

@@ -1,6 +1,8 @@
 -- `skynet.sharetable`: tables shared by names, and references that follow a new version.
 
+local cache = require "cache"
 local check = require "check"
+local files = require "module.files"
 local sharetable = require "skynet.sharetable"
 local skynet = require "skynet"
 require "skynet.manager"
@@ -19,10 +21,29 @@ skynet.start(function()
     sharetable.loadstring("by another name", "@" .. file)
     equal(sharetable.query("by another name").items[2].price, 7)
     refuses("no_such_file", sharetable.loadstring, "by another name", "@no_such_file")
-    equal(sharetable.query "nothing", nil)
-    equal(sharetable.query(nil), nil)
+    equal(select("#", sharetable.query "nothing"), 0)
+    equal(select("#", sharetable.query(nil)), 0)
     refuses("table expected", sharetable.loadstring, "text", "return print")
     refuses("unexpected symbol", sharetable.loadstring, "text", "return =")
+  end)
+
+  test("a file that has changed is loaded anew, and the cache is as it was while it runs", function()
+    local changing <close> = files.changing()
+    for version = 1, 2 do
+      changing:write("local cache = require 'cache' return { ..., cache.mode() }")
+      sharetable.loadfile(changing.path, version)
+      equal(sharetable.query(changing.path)[2], "ON")
+      changing:write("return { " .. version .. " }")
+      sharetable.loadfile(changing.path)
+      equal(sharetable.query(changing.path)[1], version)
+      sharetable.loadstring("changing", "@" .. changing.path)
+      equal(sharetable.query("changing")[1], version)
+    end
+    changing:write "return {"
+    refuses("expected", sharetable.loadfile, changing.path)
+    equal(cache.mode(), "ON")
+    equal(sharetable.query(changing.path)[1], 2)
+    refuses("name of a file is a string", sharetable.loadfile, nil)
   end)
 
   test("a table that is given loses its metatables, one that code makes may have none", function()

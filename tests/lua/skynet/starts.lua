@@ -8,6 +8,7 @@ local eventually = require "skynet.eventually"
 local equal, match, refuses, test = check.equal, check.match, check.refuses, check.test
 local mode = ...
 
+local values_in_the_file = select("#", require "module.plain")
 local order = {}
 
 local function note(what)
@@ -33,6 +34,16 @@ function course.late()
       skynet.sleep(1)
       note "start"
     end)
+  end)
+end
+
+function course.late_in_a_fork()
+  skynet.timeout(0, function()
+    note "timer"
+  end)
+  skynet.fork(function()
+    note "fork"
+    skynet.start(answer)
   end)
 end
 
@@ -150,6 +161,9 @@ skynet.start(function()
     local s = start "late"
     equal(skynet.call(s, "lua"), "timer start")
     skynet.kill(s)
+    s = start "late_in_a_fork"
+    equal(skynet.call(s, "lua"), "timer fork")
+    skynet.kill(s)
     s = skynet.uniqueservice(SERVICE_NAME, "late")
     equal(skynet.call(s, "lua"), "timer start")
     skynet.kill(s)
@@ -210,6 +224,22 @@ skynet.start(function()
     match(err, "in an init function of a module")
     equal(loaded, false)
     skynet.kill(s)
+  end)
+
+  test("a module that a task loads comes alone, so that it can be put into a list", function()
+    local list = {}
+    for _, name in ipairs { "module.shared", "module.silent", "skynet.mqueue" } do
+      table.insert(list, require(name))
+    end
+    equal(#list, 3)
+    equal(values_in_the_file, 2)
+    package.preload["made here"] = function(...)
+      return { ... }
+    end
+    local module, place = require "made here"
+    equal(place, ":preload:")
+    equal(module[2], place)
+    equal(select("#", require "skynet.stm"), 2)
   end)
 
   test("a service without a name is refused", function()

@@ -203,10 +203,12 @@ skynet.start(function()
   end)
 
   test("where nothing can wait, the error says so", function()
-    refuses("skynet%.sleep cannot wait here", table.sort, { 1, 2, 3 }, function(a, b)
+    local function waits(a, b)
       skynet.sleep(1)
       return a < b
-    end)
+    end
+    refuses("skynet%.sleep cannot wait here", table.sort, { 1, 2, 3 }, waits)
+    refuses("attempt to yield across a C%-call boundary", table.sort, { 1, 2, 3 }, waits)
   end)
 
   test("clocks agree", function()

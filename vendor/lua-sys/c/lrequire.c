@@ -9,6 +9,8 @@
 
 #include "lprefix.h"
 
+#include <string.h>
+
 #include "lua.h"
 
 #include "lauxlib.h"
@@ -68,9 +70,27 @@ static int searched (lua_State *L, int status, lua_KContext i) {
 }
 
 
+/*
+** How many values the load gives: the module and the loader data, or the
+** module alone. What C code or an entry of 'package.preload' loads comes
+** with its data always.
+** stack: ...; loader; loader data
+*/
+static int countresults (lua_State *L) {
+  int isalone;
+  if (lua_iscfunction(L, -2) || lua_type(L, -1) != LUA_TSTRING ||
+      strcmp(lua_tostring(L, -1), ":preload:") == 0)
+    return 2;
+  lua_getfield(L, LOAD, "alone");
+  isalone = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return isalone ? 1 : 2;
+}
+
+
 /* stack: ...; loader data; what the module returned */
-static int finished (lua_State *L, int status, lua_KContext ctx) {
-  UNUSED(status); UNUSED(ctx);
+static int finished (lua_State *L, int status, lua_KContext results) {
+  UNUSED(status);
   lua_pushvalue(L, NAME);
   lua_insert(L, -2);
   if (lua_isnil(L, -1))
@@ -85,28 +105,30 @@ static int finished (lua_State *L, int status, lua_KContext ctx) {
     lua_pushvalue(L, -2);
     lua_settable(L, LOADED);
   }
-  lua_rotate(L, -2, 1);  /* loader data <-> module result */
-  return 2;
+  if (results == 2)
+    lua_rotate(L, -2, 1);  /* loader data <-> module result */
+  return (int)results;
 }
 
 
-static int ran (lua_State *L, int status, lua_KContext ctx) {
+static int ran (lua_State *L, int status, lua_KContext results) {
   if (lua_rawlen(L, LOAD) > 0) {  /* functions to run behind the module? */
     lua_pushvalue(L, lua_upvalueindex(LUA_REQFINISH));
     lua_pushvalue(L, LOAD);
-    lua_callk(L, 1, 0, 0, finished);
+    lua_callk(L, 1, 0, results, finished);
   }
-  return finished(L, status, ctx);
+  return finished(L, status, results);
 }
 
 
 /* stack: ...; loader; loader data */
 static int run (lua_State *L) {
+  lua_KContext results = countresults(L);
   lua_rotate(L, -2, 1);
   lua_pushvalue(L, NAME);
   lua_pushvalue(L, -3);
-  lua_callk(L, 2, 1, 0, ran);
-  return ran(L, LUA_OK, 0);
+  lua_callk(L, 2, 1, results, ran);
+  return ran(L, LUA_OK, results);
 }
 
 
