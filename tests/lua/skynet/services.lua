@@ -123,9 +123,12 @@ skynet.start(function()
         skynet.retpack()
       end
     end)
-    for _ = 1, 10 do
+    for i = 1, 10 do
       start("exits_before_messages", skynet.self())
-      skynet.sleep(5)
+      eventually(function()
+        return #told >= 2 * i
+      end)
+      skynet.sleep(2)
     end
     equal(table.concat(told, " "), ("asks exits "):rep(10):sub(1, -2))
   end)
