@@ -449,6 +449,7 @@ impl Turn<'_, '_> {
     }
 
     fn task_failed(&mut self, key: Key, fault: Fault) {
+        self.state.put_fork_first();
         let Some(mut task) = self.remove(key) else { return self.run_ended(key, Some(&fault)) };
         self.state.trace(key, task.request, || Step::End { failed: true });
         let caller = task.caller.take();

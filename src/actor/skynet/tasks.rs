@@ -79,6 +79,20 @@ impl State {
             && !self.service.mailbox().control_waits()
     }
 
+    /// A task has failed. Those that were woken wait for the next task that ends or waits as it should: the
+    /// first fork comes before them.
+    #[cold]
+    pub(in crate::actor) fn put_fork_first(&self) {
+        let (woken, mut ready) = (self.skynet.woken.get(), self.ready.borrow_mut());
+        if woken > 0
+            && self.skynet.is_started()
+            && let Some(fork) = ready.remove(woken)
+        {
+            ready.push_front(fork);
+            self.skynet.woken.set(woken + 1);
+        }
+    }
+
     /// As [`State::wakeup`], but the task goes on as soon as the running one waits or ends, behind those
     /// only that were woken before.
     pub(crate) fn wakeup_next(&self, stack: &mut Stack<'_>, token: &Token, first: i32) -> bool {

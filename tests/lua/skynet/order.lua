@@ -181,6 +181,26 @@ skynet.start(function()
     equal(is_over, true)
   end)
 
+  test("who was woken by a task that fails waits for the next fork", function()
+    local main = coroutine.running()
+    local co = skynet.fork(function()
+      skynet.wait()
+      note "woken"()
+    end)
+    skynet.yield()
+    skynet.fork(function()
+      skynet.wakeup(co)
+      error "expected by the test"
+    end)
+    skynet.fork(note "fork")
+    skynet.fork(function()
+      note "last"()
+      skynet.wakeup(main)
+    end)
+    skynet.wait()
+    equal(noted(), "fork woken last")
+  end)
+
   -- Another worker may take a part of them, so there are several attempts.
   test("services that one turn wakes run in that order", function()
     local others = {}
