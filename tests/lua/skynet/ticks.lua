@@ -1,5 +1,5 @@
--- Time in ticks: sleeps and timers stay in step with `skynet.now()`. A machine that is at work for others
--- may come late for one, so each test has several attempts.
+-- Time in ticks: sleeps and timers stay in step with `skynet.now()`. A machine that is at work for
+-- others may come late for one, so each test has several attempts.
 
 local check = require "check"
 local skynet = require "skynet"
@@ -18,7 +18,8 @@ local function eventually(expected, attempt)
   return got
 end
 
--- What loops that sleep so many ticks do when, by name: at each tick in the order in which they fell asleep.
+-- What loops that sleep so many ticks do when, by name: at each tick in the order in which they fell
+-- asleep.
 local function expected(periods, ticks)
   local due, order = {}, {}
   local function sleep(loop, tick)
