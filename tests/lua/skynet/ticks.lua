@@ -18,8 +18,8 @@ local function eventually(expected, attempt)
   return got
 end
 
--- What loops that sleep so many ticks do when, by name: at each tick in the order in which they fell
--- asleep.
+-- What loops that sleep so many ticks do when, by name: at each tick in the order in which they
+-- fell asleep.
 local function expected(periods, ticks)
   local due, order = {}, {}
   local function sleep(loop, tick)
