@@ -1,7 +1,8 @@
 //! Memory outside Lua that counts as memory of a VM: what natives build before it becomes a string, and what
 //! they hold for a program. Without this a script could take gigabytes under a limit of megabytes.
 
-use std::ops::Deref;
+use std::ffi::c_int;
+use std::ops::{Deref, Range};
 
 use super::alloc::is_beyond_machine;
 use super::context::Context;
@@ -44,6 +45,29 @@ impl<'vm> CountedBytes<'vm> {
             self.grow(stack, bytes.len())?;
         }
         self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Adds a part of the string at `index` at the end.
+    ///
+    /// # Errors
+    /// As [`CountedBytes::extend`].
+    ///
+    /// # Panics
+    /// If there is no string with such a part.
+    #[inline]
+    pub fn extend_part(
+        &mut self,
+        stack: &mut Stack<'_>,
+        index: c_int,
+        part: Range<usize>,
+    ) -> Result<(), Raise> {
+        let length = part.len();
+        if self.bytes.capacity() - self.bytes.len() < length {
+            self.grow(stack, length)?;
+        }
+        let bytes = stack.bytes(index).expect("a string to take a part of");
+        self.bytes.extend_from_slice(&bytes[part]);
         Ok(())
     }
 
