@@ -76,7 +76,7 @@ pub(super) struct Machine<'p> {
 
 impl<'p> Machine<'p> {
     pub(super) fn new(program: &'p Program, place: usize, stack_limit: usize) -> Machine<'p> {
-        let code = program.0.as_slice();
+        let code = program.code.as_slice();
         let (marks, stack) = (Vec::new(), Vec::new());
         Machine { code, marks, stack, stack_limit, address: 0, place, values: 0 }
     }

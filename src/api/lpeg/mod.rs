@@ -1,18 +1,21 @@
 //! The Lua module `lpeg`: patterns by parsing expression grammars, with the functions of LPeg 1.1.
 //!
 //! - [`make`] and [`grammar`] build [`tree`]s; a [`pattern`] is a tree in the hands of a script.
+//! - [`facts`] tells what is known of a tree, [`walk`] what of one with references to rules.
 //! - [`program`] turns a tree into instructions, once, at its first match.
 //! - [`machine`] runs them over a subject; [`captures`] makes values of the marks it leaves.
 //!
 //! A match can be interrupted like any Lua code. Its functions cannot wait.
 
 mod captures;
+mod facts;
 mod grammar;
 mod machine;
 mod make;
 mod pattern;
 mod program;
 mod tree;
+mod walk;
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -166,13 +169,14 @@ fn match_pattern(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// The program of the pattern at 1, made at its first use.
-fn program_of(stack: &Stack<'_>) -> Result<Arc<Program>, Raise> {
+fn program_of(stack: &mut Stack<'_>) -> Result<Arc<Program>, Raise> {
     let pattern = stack.check_userdata::<Pattern>(1)?;
     if let Some(program) = pattern.program.get() {
         return Ok(program.clone());
     }
-    let program = Arc::new(program::compile(&pattern.part)?);
-    Ok(pattern.program.get_or_init(|| program).clone())
+    let part = pattern.part.clone();
+    let program = Arc::new(program::compile(stack, &part)?);
+    Ok(stack.check_userdata::<Pattern>(1)?.program.get_or_init(|| program).clone())
 }
 
 /// Where a match begins: counted from the end if `init` is negative, and always inside the subject.
