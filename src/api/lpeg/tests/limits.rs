@@ -151,12 +151,99 @@ fn tables_inside_tables_of_rules_have_a_limit() {
 }
 
 #[test]
+fn functions_of_deep_captures_that_match_again_have_a_limit() {
+    check(
+        "(function()
+            local depth, p = 0
+            local function again() depth = depth + 1 return (p:match 'a') end
+            p = P'a' / function() return again() end
+            for _ = 1, 150 do p = Ct(p) end
+            local ok, err = pcall(again)
+            return ok, tostring(err):match 'stack overflow', depth > 1
+          end)()",
+        "false stack overflow true",
+    );
+}
+
+#[test]
+fn a_text_capture_looks_at_no_more_captures_than_it_can_name() {
+    check(
+        "#(P{ C('(' * V(1) * ')') + 'x' } / '%1'):match(('('):rep(100000) .. 'x' .. (')'):rep(100000))",
+        "200001",
+    );
+    check("((C(1) * Cc'v')^1 / '%1%2%9'):match 'abcdefgh'", "ave");
+    check(
+        "why(m.match, (C(1) * Cc'v')^1 / '%1%9', 'abc')",
+        "invalid capture index (9) in replacement string",
+    );
+}
+
+#[test]
+fn back_captures_are_found_without_looking_at_everything_again() {
+    check(
+        "#(Ct(Cg(Cc(1), 'g') * Cg(Cc(2), 'h') * (C'a' * Cb'g' * Cb'h')^0)):match(('a'):rep(50000))",
+        "150000",
+    );
+    check(
+        "(Cg('a', 'g') * Cb'g' * Ct(Cb'g' * Cg('b', 'g') * Cb'g') * Cb'g' * Cg('c', 'g') * Cb'g'):match 'abc'",
+        "a {a b} a c",
+    );
+}
+
+#[test]
+fn captures_that_take_for_ever_are_interrupted() {
+    // Each level doubles the work for a text that stays empty.
+    check_interrupted(
+        "local p = m.C '' for _ = 1, 100 do p = p / '%1%1' end
+         return (p:match '')",
+    );
+    check_interrupted(
+        "local p = m.Cg(m.Cc '', 1) for i = 1, 40 do p = p * m.Cg(m.Cs(m.Cb(i) * m.Cb(i)), i + 1) end
+         return ((p * m.Cb(41)):match '')",
+    );
+    check_interrupted(
+        "local p = m.P { m.Cmt(m.Cc(true), rawequal) + 'a' * m.V(1) * 'b' + 'a' * m.V(1) * 'c' + 'a' }
+         return (p:match(('a'):rep(64)))",
+    );
+}
+
+#[test]
+fn a_match_of_few_long_steps_is_interrupted() {
+    check_interrupted("return (((#(m.P 'a' ^ 0) * 1) ^ 0):match(('a'):rep(1e6)))");
+    check_interrupted("return (((#m.P(('a'):rep(1e6)) * 1) ^ 0):match(('a'):rep(2e6)))");
+}
+
+#[test]
 fn building_a_large_grammar_is_interrupted() {
     check_interrupted(
         "local p = m.V 'x' for _ = 1, 15 do p = m.C(p * p) end
          for _ = 1, 160 do p = m.C(p) end
          return (m.P { 'x', x = 'x' * p })",
     );
+}
+
+#[test]
+fn what_captures_build_has_the_limit_of_the_vm() {
+    for body in [
+        "return #m.Cs((m.P 'a' / ('x'):rep(1e6)) ^ 0):match(('a'):rep(3000))",
+        "return #(m.C(('x'):rep(1e6)) / ('%1'):rep(3000)):match(('x'):rep(1e6))",
+        "return #(m.P 'x' / ('%0'):rep(3e6)):match 'x' + #(m.Cs((m.P(1) / ('y'):rep(100)) ^ 0)):match(('x'):rep(1e6))",
+        "return select('#', (m.Cg(m.P(1000000), 'g') * m.Cb 'g' ^ -3000):match(('x'):rep(1000000)))",
+        "local p = m.P(1) ^ 0 for _ = 1, 190 do p = m.C(p) end return #m.Ct(p):match(('x'):rep(1e6))",
+    ] {
+        assert_eq!(within(16 * MIB, body), "not enough memory", "{body}");
+    }
+}
+
+#[test]
+fn what_a_match_remembers_has_the_limit_of_the_vm() {
+    for body in [
+        "return (#((m.Cp() * 1) ^ 0)):match(('x'):rep(1e6))",
+        "return (m.P { '(' * m.V(1) * ')' + '' } * -1):match(('('):rep(1e6))",
+    ] {
+        assert_eq!(within(8 * MIB, body), "not enough memory", "{body}");
+        assert_ne!(within(256 * MIB, body), "not enough memory", "{body}");
+    }
 }
 
 #[test]
@@ -180,4 +267,29 @@ fn patterns_that_are_dropped_give_their_memory_back() {
                 end
                 return 'done'";
     assert_eq!(within(16 * MIB, body), "done");
+}
+
+#[test]
+fn numbers_of_scripts_do_not_overflow() {
+    check_all(&[
+        (
+            "why(m.match, Cmt(1, function() return math.mininteger end), 'a')",
+            "invalid position returned by match-time capture",
+        ),
+        (
+            "why(m.match, Cmt(1, function() return math.maxinteger end), 'a')",
+            "invalid position returned by match-time capture",
+        ),
+        (
+            "why(B, P(math.maxinteger) * math.maxinteger * 4):match 'pattern too long.*'",
+            "pattern too long to look behind)",
+        ),
+        ("m.match(1, 'a', math.mininteger), m.match(1, 'a', math.maxinteger)", "2 nil"),
+        ("m.match(P(math.mininteger), 'a'), m.match(math.maxinteger, 'a')", "1 nil"),
+        ("(P(1) * math.maxinteger * math.maxinteger):match 'abc'", "nil"),
+        (
+            "why(function() return P'a' ^ math.mininteger end):match 'more than.*'",
+            "more than 10000 repetitions)",
+        ),
+    ]);
 }
