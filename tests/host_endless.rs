@@ -82,6 +82,28 @@ fn tasks_that_never_end_are_ended() {
     }
 }
 
+#[cfg(feature = "skynet")]
+#[test]
+fn patterns_that_would_take_for_ever_are_ended() {
+    for body in [
+        // Rules that begin with the next one twice, parts that are there twice in the next one.
+        "local rules = { 'r1', r61 = lpeg.P(true) }
+         for i = 1, 60 do rules['r' .. i] = lpeg.V('r' .. i + 1) * lpeg.V('r' .. i + 1) end
+         lpeg.P(rules)",
+        "local p = lpeg.P 'ab' for _ = 1, 60 do p = 'cd' + p * p end
+         lpeg.P { p } pcall(lpeg.match, p, 'x')",
+        // A match that fails in ever more ways, captures that double, and those that look back.
+        "lpeg.match(lpeg.P { 'a' * lpeg.V(1) * 'b' + 'a' * lpeg.V(1) * 'c' + 'a' }, ('a'):rep(64))",
+        "local p = lpeg.C '' for _ = 1, 100 do p = p / '%1%1' end lpeg.match(p, '')",
+        "local p = lpeg.Cg(lpeg.Cc '', 1)
+         for i = 1, 40 do p = p * lpeg.Cg(lpeg.Cs(lpeg.Cb(i) * lpeg.Cb(i)), i + 1) end
+         lpeg.match(p * lpeg.Cb(41), '')",
+    ] {
+        let code = call_code(&format!("do local lpeg = require 'lpeg' {body} end loop()"));
+        assert!(matches!(code, Code::TurnLimit | Code::Dead), "{body}: {code:?}");
+    }
+}
+
 #[test]
 fn what_waits_with_an_endless_close_does_not_hold_up_a_stop() {
     let code = call_code(

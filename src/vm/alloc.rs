@@ -12,7 +12,8 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use moonhive_lua_sys::host;
 
@@ -36,6 +37,11 @@ const MAX_BLOCK_BYTES: usize = isize::MAX as usize - BLOCK_ALIGNMENT;
 /// Blocks up to this size are left to the allocator, which knows better what is free.
 const LARGE_BLOCK_BYTES: usize = 64 << 20;
 
+/// Scripts may hold this share of the limit outside Lua, and no more than so much, before it is looked which
+/// of it is garbage.
+const HELD_SHARE: usize = 8;
+const MAX_HELD_BYTES: usize = 64 << 20;
+
 /// Figures of one VM. Written only by the thread that runs the VM.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -47,6 +53,10 @@ pub(super) struct Memory {
     keep: Cell<*mut c_void>,
     /// That block and its size, once Lua has freed it.
     kept: Cell<(*mut c_void, usize)>,
+    /// Bytes outside that nobody holds any more and that still count. Any thread may add to it.
+    released_bytes: Arc<AtomicUsize>,
+    /// Bytes outside that scripts have come to hold since they were last worth a collection.
+    held_bytes: Cell<usize>,
 }
 
 impl Memory {
@@ -58,11 +68,14 @@ impl Memory {
             suspended: Cell::new(true),
             keep: Cell::new(ptr::null_mut()),
             kept: Cell::new((ptr::null_mut(), 0)),
+            released_bytes: Arc::default(),
+            held_bytes: Cell::new(0),
         }
     }
 
     /// Bytes in live blocks.
     pub(super) fn used_bytes(&self) -> usize {
+        self.take_back();
         self.ceiling().wrapping_sub(self.left_bytes.get()) as usize
     }
 
@@ -91,13 +104,44 @@ impl Memory {
 
     /// True if the VM may use so many bytes more.
     pub(super) fn has_room(&self, size_bytes: usize) -> bool {
+        self.take_back();
         usize::try_from(self.left_bytes.get()).is_ok_and(|left| size_bytes <= left)
     }
 
     /// True if the VM uses more than it may (only possible after a suspension).
     #[inline]
     pub(super) fn is_over_limit(&self) -> bool {
-        self.left_bytes.get() < 0
+        self.left_bytes.get() < 0 && self.lacks(0)
+    }
+
+    /// True if that many bytes more are not left, also with what was released.
+    #[cold]
+    fn lacks(&self, bytes: usize) -> bool {
+        self.take_back();
+        self.left_bytes.get() < bytes as isize
+    }
+
+    /// Where those who hold bytes outside tell that they hold them no longer.
+    pub(super) fn released_bytes(&self) -> Arc<AtomicUsize> {
+        self.released_bytes.clone()
+    }
+
+    /// A script comes to hold so many bytes outside more; true if what it holds since the last time is worth
+    /// a collection. Lua does not see these bytes, and when it lacks memory itself it runs no finalizers,
+    /// which alone release them.
+    pub(super) fn is_worth_collecting(&self, bytes: usize) -> bool {
+        let held = self.held_bytes.get().saturating_add(bytes);
+        let is_worth = held > (self.limit_bytes.get() / HELD_SHARE).min(MAX_HELD_BYTES);
+        self.held_bytes.set(if is_worth { 0 } else { held });
+        is_worth
+    }
+
+    /// What was released does not count any more. It is looked at where the answer depends on it, so that
+    /// blocks of Lua cost nothing more.
+    fn take_back(&self) {
+        if self.released_bytes.load(Ordering::Relaxed) != 0 {
+            self.account(self.released_bytes.swap(0, Ordering::Relaxed), 0);
+        }
     }
 
     /// From now on freeing the block that contains `address` is put off: it stays readable until
@@ -121,7 +165,10 @@ impl Memory {
             host::BLOCK_TRY => false,
             _ => self.suspended.get(),
         };
-        new <= old || is_granted || self.left_bytes.get() >= (new - old) as isize
+        new <= old
+            || is_granted
+            || self.left_bytes.get() >= (new - old) as isize
+            || !self.lacks(new - old)
     }
 
     /// True for a block that this machine cannot hold. The system would promise it all the same, and

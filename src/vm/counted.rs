@@ -1,12 +1,16 @@
 //! Memory outside Lua that counts as memory of a VM: what natives build before it becomes a string, and what
 //! they hold for a program. Without this a script could take gigabytes under a limit of megabytes.
 
-use std::ops::Deref;
+use std::ffi::c_int;
+use std::ops::{Deref, Range};
 
 use super::alloc::is_beyond_machine;
 use super::context::Context;
 use super::raise::Raise;
 use super::stack::Stack;
+
+/// Room for the first bytes, so that short texts do not grow again and again.
+const LEAST_ROOM_BYTES: usize = 64;
 
 /// Bytes that a native builds. They count as memory of its VM while they live.
 ///
@@ -47,6 +51,52 @@ impl<'vm> CountedBytes<'vm> {
         Ok(())
     }
 
+    /// Adds a part of the string at `index` at the end.
+    ///
+    /// # Errors
+    /// As [`CountedBytes::extend`].
+    ///
+    /// # Panics
+    /// If there is no string with such a part.
+    #[inline]
+    pub fn extend_part(
+        &mut self,
+        stack: &mut Stack<'_>,
+        index: c_int,
+        part: Range<usize>,
+    ) -> Result<(), Raise> {
+        self.extend_with(stack, |stack| {
+            &stack.bytes(index).expect("a string to take a part of")[part.clone()]
+        })
+    }
+
+    /// Adds the string at `index` at the end, nothing if there is none.
+    ///
+    /// # Errors
+    /// As [`CountedBytes::extend`].
+    #[inline]
+    pub fn extend_string(&mut self, stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
+        self.extend_with(stack, |stack| stack.bytes(index).unwrap_or_default())
+    }
+
+    /// Adds bytes that lie in the VM. They are looked up again when room has to be made.
+    #[inline]
+    fn extend_with<'l>(
+        &mut self,
+        stack: &mut Stack<'l>,
+        bytes_of: impl for<'a> Fn(&'a Stack<'l>) -> &'a [u8],
+    ) -> Result<(), Raise> {
+        let bytes = bytes_of(stack);
+        if self.bytes.capacity() - self.bytes.len() >= bytes.len() {
+            self.bytes.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let length = bytes.len();
+        self.grow(stack, length)?;
+        self.bytes.extend_from_slice(bytes_of(stack));
+        Ok(())
+    }
+
     /// Adds one byte at the end.
     ///
     /// # Errors
@@ -54,6 +104,16 @@ impl<'vm> CountedBytes<'vm> {
     #[inline]
     pub fn push(&mut self, stack: &mut Stack<'_>, byte: u8) -> Result<(), Raise> {
         self.extend(stack, &[byte])
+    }
+
+    /// Takes all bytes away; the room for them stays.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Bytes for which there is room, which are those that count.
+    pub fn room(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Replaces bytes that are there.
@@ -69,7 +129,7 @@ impl<'vm> CountedBytes<'vm> {
     fn grow(&mut self, stack: &mut Stack<'_>, more: usize) -> Result<(), Raise> {
         let old = self.bytes.capacity();
         let needed = self.bytes.len().saturating_add(more);
-        let new = needed.max(old.saturating_mul(2));
+        let new = needed.max(old.saturating_mul(2)).max(LEAST_ROOM_BYTES);
         stack.count_outside(new - old)?;
         self.bytes.reserve_exact(new - self.bytes.len());
         // The allocator may have given more.

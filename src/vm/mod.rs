@@ -43,6 +43,7 @@ mod depth;
 mod embed;
 mod error;
 mod globals;
+mod held;
 pub mod interrupt;
 mod library;
 #[cfg(feature = "cli")]
@@ -70,6 +71,7 @@ pub use coroutine::{Coroutine, Resumed};
 pub use counted::CountedBytes;
 pub use error::{ErrorKind, LuaError};
 pub use globals::{Access, GlobalUse};
+pub use held::{Counted, Held};
 pub use interrupt::{Interrupter, Interruption, Turn, Worker};
 pub use library::{REQUIRE_PARTS, write_line};
 pub(crate) use moonhive_lua_sys::quick::Plain;

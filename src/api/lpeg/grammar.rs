@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::ffi::c_int;
 
 use super::pattern;
-use super::tree::{Grammar, Part, Rules, Scope, Tree};
+use super::tree::{Grammar, Part, Scope, Tree};
+use super::walk::{Beginnings, Visitor};
 use crate::vm::{Kind, Raise, Stack};
 
 /// Rules of one grammar.
@@ -15,6 +16,8 @@ const RULES_LIMIT: usize = 1000;
 /// Pushes the pattern for the table of rules at `index`. The rule at 1 is the initial one; if it is no
 /// pattern, it is the name of that rule.
 pub(super) fn push(stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
+    // A rule may be a table of rules again.
+    stack.check_depth()?;
     let table = stack.absolute(index);
     let base = stack.top();
     // Rule numbers by their names, then the list of values.
@@ -27,8 +30,8 @@ pub(super) fn push(stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
         .map_err(|raise| raise.unwrap_or_else(|| Raise::message("grammar has no initial rule")))?;
     add_others(stack, table, numbers, values, &mut rules)?;
     let references = resolve(stack, numbers, values, &rules)?;
-    let grammar = Grammar { rules, references };
-    verify(stack, numbers, &grammar)?;
+    let mut grammar = Grammar { rules, references, is_nullable: false };
+    grammar.is_nullable = verify(stack, numbers, &grammar)?;
     stack.set_top(values);
     pattern::push_with_values(stack, Part::new(Tree::Grammar(grammar)))?;
     stack.remove(numbers);
@@ -62,7 +65,7 @@ fn add_rule(
         return Err(Some(Raise::message(message)));
     }
     stack.push_value(values);
-    let shift = pattern::append_values(stack, name + 1);
+    let shift = pattern::append_values(stack, name + 1)?;
     rules.push(part.shifted(shift));
     stack.push_value(name);
     stack.push_integer(rules.len() as i64);
@@ -94,56 +97,68 @@ fn add_others(
     })
 }
 
-/// What each reference in the rules means.
+/// What each reference in the rules means; those inside other grammars are resolved already.
 fn resolve(
     stack: &mut Stack<'_>,
     numbers: c_int,
     values: c_int,
     rules: &[Part],
 ) -> Result<HashMap<u32, usize>, Raise> {
-    let mut places = Vec::new();
-    rules.iter().for_each(|rule| collect(rule, 0, &mut places));
     let mut references = HashMap::new();
-    for place in places {
-        stack.raw_get_item(values, place.into());
-        stack.push_value(-1);
-        if stack.raw_get(numbers) == Kind::Nil {
-            let name = stack.text(-2);
-            return Err(Raise::message(format!("rule '{name}' undefined in given grammar")));
-        }
-        let number = stack.integer(-1).unwrap_or(1);
-        references.insert(place, number as usize - 1);
-        stack.pop(2);
+    let mut visitor = Visitor::new(stack);
+    for rule in rules {
+        visitor.visit(stack, rule, |stack, part, base| {
+            if let Tree::Rule(place) = part.tree() {
+                references.insert(place + base, rule_at(stack, numbers, values, place + base)?);
+            }
+            Ok(())
+        })?;
     }
     Ok(references)
 }
 
-/// The places of all references; those inside other grammars are resolved already.
-fn collect(part: &Part, base: u32, places: &mut Vec<u32>) {
-    let base = base + part.shift;
-    match &*part.tree {
-        Tree::Rule(place) => places.push(place + base),
-        Tree::Grammar(_) => {}
-        tree => tree.children().iter().for_each(|child| collect(child, base, places)),
+/// The rule whose name is at `place` of the list of values.
+fn rule_at(
+    stack: &mut Stack<'_>,
+    numbers: c_int,
+    values: c_int,
+    place: u32,
+) -> Result<usize, Raise> {
+    stack.raw_get_item(values, place.into());
+    stack.push_value(-1);
+    if stack.raw_get(numbers) == Kind::Nil {
+        let name = stack.text(-2);
+        return Err(Raise::message(format!("rule '{name}' undefined in given grammar")));
     }
+    let number = stack.integer(-1).unwrap_or(1);
+    stack.pop(2);
+    Ok(number as usize - 1)
 }
 
-fn verify(stack: &mut Stack<'_>, numbers: c_int, grammar: &Grammar) -> Result<(), Raise> {
+/// Makes sure that the grammar ends on any subject; true if its initial rule may match without taking
+/// a byte.
+fn verify(stack: &mut Stack<'_>, numbers: c_int, grammar: &Grammar) -> Result<bool, Raise> {
     let scope = Scope { grammar, base: 0 };
+    let mut beginnings = Beginnings::new(stack, &scope);
+    let mut is_nullable = Vec::with_capacity(grammar.rules.len());
     for (number, rule) in grammar.rules.iter().enumerate() {
-        let mut begun = vec![number];
-        if recurses(rule, 0, &scope, &mut begun).is_none() {
+        let Some(nullable) = beginnings.is_nullable(stack, rule, 0)? else {
             let name = rule_name(stack, numbers, number)?;
             return Err(Raise::message(format!("rule '{name}' may be left recursive")));
-        }
+        };
+        is_nullable.push(nullable);
     }
+    let mut visitor = Visitor::new(stack);
     for (number, rule) in grammar.rules.iter().enumerate() {
-        if has_empty_loop(rule, 0, Some(&scope)) {
-            let name = rule_name(stack, numbers, number)?;
-            return Err(Raise::message(format!("empty loop in rule '{name}'")));
-        }
+        visitor.visit(stack, rule, |stack, part, base| match part.tree() {
+            Tree::Repeat(body) if beginnings.is_nullable(stack, body, base)? == Some(true) => {
+                let name = rule_name(stack, numbers, number)?;
+                Err(Raise::message(format!("empty loop in rule '{name}'")))
+            }
+            _ => Ok(()),
+        })?;
     }
-    Ok(())
+    Ok(is_nullable[0])
 }
 
 /// The name of a rule, for messages.
@@ -156,59 +171,4 @@ fn rule_name(stack: &mut Stack<'_>, numbers: c_int, wanted: usize) -> Result<Str
         Ok(())
     })?;
     Ok(name)
-}
-
-/// Follows what a rule may begin with: whether that may match without taking a byte; `None` if a rule
-/// that was begun comes up again before a byte is taken.
-fn recurses(part: &Part, base: u32, scope: &Scope<'_>, begun: &mut Vec<usize>) -> Option<bool> {
-    let base = base + part.shift;
-    match &*part.tree {
-        Tree::Rule(place) => {
-            let (number, rule) = scope.rule(place + base)?;
-            if begun.contains(&number) {
-                return None;
-            }
-            begun.push(number);
-            let nullable = recurses(rule, scope.base, scope, begun)?;
-            begun.pop();
-            Some(nullable)
-        }
-        Tree::Sequence(parts) => {
-            for part in parts {
-                if !recurses(part, base, scope, begun)? {
-                    return Some(false);
-                }
-            }
-            Some(true)
-        }
-        Tree::Choice(parts) => {
-            let mut nullable = false;
-            for part in parts {
-                nullable |= recurses(part, base, scope, begun)?;
-            }
-            Some(nullable)
-        }
-        Tree::Repeat(part)
-        | Tree::AtMost(part, _)
-        | Tree::Not(part)
-        | Tree::And(part)
-        | Tree::Behind(part, _) => {
-            recurses(part, base, scope, begun)?;
-            Some(true)
-        }
-        Tree::Capture(_, part) | Tree::Runtime(_, part) => recurses(part, base, scope, begun),
-        _ => {
-            let here = Part { tree: part.tree.clone(), shift: 0, depth: part.depth };
-            Some(here.is_nullable(Some(scope), base))
-        }
-    }
-}
-
-fn has_empty_loop(part: &Part, base: u32, rules: Rules<'_>) -> bool {
-    let base = base + part.shift;
-    match &*part.tree {
-        Tree::Grammar(_) => false,
-        Tree::Repeat(body) if body.is_nullable(rules, base) => true,
-        tree => tree.children().iter().any(|child| has_empty_loop(child, base, rules)),
-    }
 }

@@ -15,6 +15,12 @@ const CAPTURES_LIMIT: usize = 1 << 22;
 /// Instructions after which the caller may look whether it is to stop.
 const SLICE: u32 = 1 << 16;
 
+/// An instruction that looks at so many bytes at once counts by them, the others do not.
+const LONG_BYTES: usize = 1024;
+
+/// Bytes that long instructions look at in a slice.
+const SLICE_BYTES: usize = 1 << 22;
+
 /// An entry of the list of captures: a part of the subject opens, closes, or stands for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -72,13 +78,20 @@ pub(super) struct Machine<'p> {
     pub(super) place: usize,
     /// Values that functions have given so far.
     pub(super) values: u32,
+    /// Bytes that long instructions have looked at since the last pause for them.
+    looked_at: usize,
 }
 
 impl<'p> Machine<'p> {
     pub(super) fn new(program: &'p Program, place: usize, stack_limit: usize) -> Machine<'p> {
-        let code = program.0.as_slice();
+        let code = program.code.as_slice();
         let (marks, stack) = (Vec::new(), Vec::new());
-        Machine { code, marks, stack, stack_limit, address: 0, place, values: 0 }
+        Machine { code, marks, stack, stack_limit, address: 0, place, values: 0, looked_at: 0 }
+    }
+
+    /// Memory for what it remembers.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.marks.capacity() * size_of::<Mark>() + self.stack.capacity() * size_of::<Frame>()
     }
 
     /// Goes on as if the last thing had failed.
@@ -116,7 +129,8 @@ impl<'p> Machine<'p> {
             Op::Byte(byte) => return self.take(next == Some(*byte), 1),
             Op::Any(count) => return self.take(subject.len() - self.place >= *count, *count),
             Op::Text(text) => {
-                return self.take(subject[self.place..].starts_with(text), text.len());
+                self.take(subject[self.place..].starts_with(text), text.len())?;
+                return self.look_at(text.len());
             }
             Op::Utf8(from, to) => {
                 let size = utf8_size(&subject[self.place..], *from, *to);
@@ -124,7 +138,9 @@ impl<'p> Machine<'p> {
             }
             Op::Span(set) => {
                 let rest = &subject[self.place..];
-                self.place += rest.iter().take_while(|&&byte| set.has(byte)).count();
+                let count = rest.iter().take_while(|&&byte| set.has(byte)).count();
+                self.place += count;
+                return self.look_at(count);
             }
             Op::Test(set, otherwise) => {
                 if !next.is_some_and(|byte| set.has(byte)) {
@@ -168,6 +184,22 @@ impl<'p> Machine<'p> {
             Op::End => return Err(Stop::Matched),
         }
         Ok(())
+    }
+
+    /// Pauses now and then when instructions look at many bytes.
+    #[inline]
+    fn look_at(&mut self, bytes: usize) -> Result<(), Stop> {
+        if bytes < LONG_BYTES { Ok(()) } else { self.look_at_long(bytes) }
+    }
+
+    #[cold]
+    fn look_at_long(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.looked_at += bytes;
+        if self.looked_at < SLICE_BYTES {
+            return Ok(());
+        }
+        self.looked_at = 0;
+        Err(Stop::Pause)
     }
 
     /// Takes `count` bytes if they match.

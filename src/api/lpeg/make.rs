@@ -72,9 +72,10 @@ pub(super) fn rule(stack: &mut Stack<'_>) -> NativeResult {
 pub(super) fn behind(stack: &mut Stack<'_>) -> NativeResult {
     let part = pattern::check(stack, 1)?;
     let length = part
-        .fixed_length()
+        .facts()
+        .fixed_length
         .ok_or_else(|| Raise::argument(1, "pattern may not have fixed length"))?;
-    if part.has_captures() {
+    if part.facts().has_captures {
         return Err(Raise::argument(1, "pattern have captures"));
     }
     if length > BEHIND_LIMIT {
@@ -86,7 +87,7 @@ pub(super) fn behind(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `a * b`
 pub(super) fn sequence(stack: &mut Stack<'_>) -> NativeResult {
-    joined(stack, |left, right| match (&*left.tree, &*right.tree) {
+    joined(stack, |left, right| match (left.tree(), right.tree()) {
         (Tree::False, _) | (_, Tree::True) => left,
         (Tree::True, _) => right,
         _ => Part::new(Tree::Sequence(flat(left, right, |tree| match tree {
@@ -102,10 +103,10 @@ pub(super) fn choice(stack: &mut Stack<'_>) -> NativeResult {
         if let (Some(left), Some(right)) = (left.byte_set(), right.byte_set()) {
             return Part::new(Tree::Set(left.union(right)));
         }
-        if left.never_fails() || matches!(&*right.tree, Tree::False) {
+        if left.facts().never_fails || matches!(right.tree(), Tree::False) {
             return left;
         }
-        if matches!(&*left.tree, Tree::False) {
+        if matches!(left.tree(), Tree::False) {
             return right;
         }
         Part::new(Tree::Choice(flat(left, right, |tree| match tree {
@@ -119,7 +120,7 @@ pub(super) fn choice(stack: &mut Stack<'_>) -> NativeResult {
 fn flat(left: Part, right: Part, parts_of: fn(&Tree) -> Option<&Vec<Part>>) -> Vec<Part> {
     let mut all = Vec::new();
     for part in [left, right] {
-        match parts_of(&part.tree) {
+        match parts_of(part.tree()) {
             Some(parts) => all.extend(parts.iter().map(|inner| inner.shifted(part.shift))),
             None => all.push(part),
         }
@@ -129,7 +130,7 @@ fn flat(left: Part, right: Part, parts_of: fn(&Tree) -> Option<&Vec<Part>>) -> V
 
 fn joined(stack: &mut Stack<'_>, join: fn(Part, Part) -> Part) -> NativeResult {
     pattern::push_pair(stack, join)?;
-    let parts = stack.check_userdata::<Pattern>(-1)?.part.tree.children().len();
+    let parts = stack.check_userdata::<Pattern>(-1)?.part.tree().children().len();
     if parts > PARTS_LIMIT {
         return Err(Raise::message(format!("a pattern of more than {PARTS_LIMIT} parts")));
     }
@@ -164,7 +165,7 @@ pub(super) fn power(stack: &mut Stack<'_>) -> NativeResult {
     if count.unsigned_abs() > COPIES_LIMIT.unsigned_abs() {
         return Err(Raise::argument(2, format!("more than {COPIES_LIMIT} repetitions")));
     }
-    if count >= 0 && part.is_nullable(None, 0) {
+    if count >= 0 && part.facts().is_nullable {
         return Err(Raise::message("loop body may accept empty string"));
     }
     pattern::push_single(stack, |part| {
@@ -286,6 +287,7 @@ pub(super) fn back(stack: &mut Stack<'_>) -> NativeResult {
 /// `Cc(...)`: these values.
 pub(super) fn constants(stack: &mut Stack<'_>) -> NativeResult {
     let count = stack.top();
+    pattern::check_count(count as usize)?;
     stack.push_table(0, 0);
     let mut parts = Vec::new();
     let mut place = 0;

@@ -1,18 +1,21 @@
 //! The Lua module `lpeg`: patterns by parsing expression grammars, with the functions of LPeg 1.1.
 //!
 //! - [`make`] and [`grammar`] build [`tree`]s; a [`pattern`] is a tree in the hands of a script.
+//! - [`facts`] tells what is known of a tree, [`walk`] what of one with references to rules.
 //! - [`program`] turns a tree into instructions, once, at its first match.
 //! - [`machine`] runs them over a subject; [`captures`] makes values of the marks it leaves.
 //!
 //! A match can be interrupted like any Lua code. Its functions cannot wait.
 
 mod captures;
+mod facts;
 mod grammar;
 mod machine;
 mod make;
 mod pattern;
 mod program;
 mod tree;
+mod walk;
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -23,13 +26,16 @@ use pattern::Pattern;
 use program::Program;
 use tree::{ByteSet, Capture, Part, Tree};
 
-use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Counted, Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 /// `require "lpeg"`.
 pub(super) const OPEN: Native = Native::new(open);
 
 /// `require "re"`.
 pub(super) const RE: &str = include_str!("../../../lua/lib/re.lua");
+
+/// Memory of a machine that is not worth counting: most matches need less.
+const UNCOUNTED_BYTES: usize = 1 << 14;
 
 /// What `lpeg.version` says: whose functions these are.
 const VERSION: &str = "1.1.0";
@@ -131,6 +137,17 @@ fn set_max_stack(stack: &mut Stack<'_>) -> NativeResult {
 /// `match(pattern, subject [, init, ...])`: what the pattern captures, or where it ends; nil if it does
 /// not match.
 fn match_pattern(stack: &mut Stack<'_>) -> NativeResult {
+    match match_or_stop(stack) {
+        // Whatever the result is, the code that gets it cannot go on.
+        Err(_) if stack.is_interrupted() => {
+            stack.push_nil();
+            Ok(Outcome::Return(1))
+        }
+        result => result,
+    }
+}
+
+fn match_or_stop(stack: &mut Stack<'_>) -> NativeResult {
     const SUBJECT: c_int = 2;
     const EXTRA: c_int = 4;
     pattern::check(stack, 1)?;
@@ -151,11 +168,12 @@ fn match_pattern(stack: &mut Stack<'_>) -> NativeResult {
         extra_count: (top - EXTRA + 1).max(0),
     };
     let mut machine = Machine::new(&program, begin, STACK_LIMIT);
-    if !run(stack, &mut machine, places)? {
+    let mut counted = Counted::new(stack);
+    if !run(stack, &mut machine, places, &mut counted)? {
         stack.push_nil();
         return Ok(Outcome::Return(1));
     }
-    let mut reader = Reader { marks: &machine.marks, next: 0, places, depth: 0 };
+    let mut reader = Reader::new(&machine.marks, 0, places);
     match reader.all(stack)? {
         0 => {
             stack.push_integer(machine.place as i64 + 1);
@@ -166,13 +184,14 @@ fn match_pattern(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// The program of the pattern at 1, made at its first use.
-fn program_of(stack: &Stack<'_>) -> Result<Arc<Program>, Raise> {
+fn program_of(stack: &mut Stack<'_>) -> Result<Arc<Program>, Raise> {
     let pattern = stack.check_userdata::<Pattern>(1)?;
     if let Some(program) = pattern.program.get() {
         return Ok(program.clone());
     }
-    let program = Arc::new(program::compile(&pattern.part)?);
-    Ok(pattern.program.get_or_init(|| program).clone())
+    let part = pattern.part.clone();
+    let program = Arc::new(program::compile(stack, &part)?);
+    Ok(stack.check_userdata::<Pattern>(1)?.program.get_or_init(|| program).clone())
 }
 
 /// Where a match begins: counted from the end if `init` is negative, and always inside the subject.
@@ -184,18 +203,28 @@ fn first_place(init: i64, length: usize) -> usize {
     }
 }
 
-/// Runs the machine to its end; whether it has matched.
-fn run(stack: &mut Stack<'_>, machine: &mut Machine<'_>, places: Places) -> Result<bool, Raise> {
+/// Runs the machine to its end; whether it has matched. What the machine remembers counts as memory.
+fn run(
+    stack: &mut Stack<'_>,
+    machine: &mut Machine<'_>,
+    places: Places,
+    counted: &mut Counted<'_>,
+) -> Result<bool, Raise> {
     loop {
-        match machine.run(stack.bytes(places.subject).unwrap_or_default()) {
+        let stop = machine.run(stack.bytes(places.subject).unwrap_or_default());
+        if machine.size_bytes() > UNCOUNTED_BYTES {
+            counted.grow_to(stack, machine.size_bytes())?;
+        }
+        match stop {
             Stop::Matched => return Ok(true),
             Stop::Failed => return Ok(false),
+            // The function may be none of Lua, which would notice by itself.
+            Stop::Asks { .. } if stack.is_interrupted() => return Ok(false),
             Stop::Asks { function, open } => {
                 if !ask(stack, machine, places, function, open)? && machine.fail().is_err() {
                     return Ok(false);
                 }
             }
-            // Whatever the result is, the code that gets it cannot go on.
             Stop::Pause if stack.is_interrupted() => return Ok(false),
             Stop::Pause => {}
             Stop::StackFull => {
@@ -220,9 +249,9 @@ fn ask(
     stack.raw_get_item(places.values, function.into());
     stack.push_value(places.subject);
     stack.push_integer(machine.place as i64 + 1);
-    let mut reader = Reader { marks: &machine.marks, next: open, places, depth: 0 };
+    let mut reader = Reader::new(&machine.marks, open, places);
     let count = reader.nested(stack, false)?;
-    stack.call_or_raise(count + 2, Stack::ALL)?;
+    reader.call(stack, count + 2, Stack::ALL)?;
     let begin = machine.marks[open];
     machine.marks.truncate(open);
     if stack.top() == base || !stack.truth(base + 1) {
@@ -256,7 +285,7 @@ fn check_place(
     places: Places,
 ) -> Result<usize, Raise> {
     let length = stack.raw_len(places.subject);
-    let place = stack.integer(index).and_then(|place| usize::try_from(place - 1).ok());
+    let place = stack.integer(index).and_then(|place| usize::try_from(place.checked_sub(1)?).ok());
     place
         .filter(|place| (current..=length).contains(place))
         .ok_or_else(|| Raise::message("invalid position returned by match-time capture"))

@@ -10,6 +10,9 @@ use super::tree::{DEPTH_LIMIT, Part, Tree};
 use super::{METAMETHODS, METHODS, grammar};
 use crate::vm::{Kind, Native, Raise, Stack, Userdata};
 
+/// Values of one pattern: functions, names, constants. As many as LPeg allows.
+const VALUES_LIMIT: usize = u16::MAX as usize;
+
 /// A pattern; its companion is the list of its values, nil if it has none.
 pub(super) struct Pattern {
     pub(super) part: Part,
@@ -31,10 +34,11 @@ impl Userdata for Pattern {
 
 /// Pushes a pattern without values.
 pub(super) fn push(stack: &mut Stack<'_>, part: Part) -> Result<(), Raise> {
-    if part.depth > DEPTH_LIMIT {
+    if part.facts().depth > DEPTH_LIMIT {
         let message = format!("the pattern is built up more than {DEPTH_LIMIT} deep");
         return Err(Raise::message(message));
     }
+    part.hold(stack)?;
     stack.push_userdata(Pattern { part, program: OnceCell::new() });
     Ok(())
 }
@@ -86,11 +90,23 @@ pub(super) fn check(stack: &mut Stack<'_>, index: c_int) -> Result<Part, Raise> 
             stack.push_value(index);
             push_with_value(stack, Part::new(Tree::Runtime(1, Part::new(Tree::True))))?;
         }
-        Kind::Table => grammar::push(stack, index)?,
+        Kind::Table => push_grammar(stack, index)?,
         _ => return Err(stack.type_error(index, "lpeg-pattern")),
     }
     stack.replace(index);
     stack.check_userdata::<Pattern>(index).map(|pattern| pattern.part.clone())
+}
+
+fn push_grammar(stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
+    let base = stack.top();
+    match grammar::push(stack, index) {
+        // Whatever the result is, the code that gets it cannot go on.
+        Err(_) if stack.is_interrupted() => {
+            stack.set_top(base);
+            push(stack, Part::new(Tree::False))
+        }
+        result => result,
+    }
 }
 
 /// Pushes the list of values of the pattern at `index`; nil if it has none.
@@ -102,16 +118,26 @@ pub(super) fn push_values(stack: &mut Stack<'_>, index: c_int) -> u32 {
 }
 
 /// Appends the values of the pattern at `index` to the list on top; returns how far they moved.
-pub(super) fn append_values(stack: &mut Stack<'_>, index: c_int) -> u32 {
+pub(super) fn append_values(stack: &mut Stack<'_>, index: c_int) -> Result<u32, Raise> {
     let (index, list) = (stack.absolute(index), stack.top());
     let shift = stack.raw_len(list) as u32;
     let count = push_values(stack, index);
+    check_count(shift as usize + count as usize)?;
     for place in 1..=i64::from(count) {
         stack.raw_get_item(list + 1, place);
         stack.raw_set_item(list, i64::from(shift) + place);
     }
     stack.set_top(list);
-    shift
+    Ok(shift)
+}
+
+/// Makes sure that a pattern may have so many values.
+pub(super) fn check_count(values: usize) -> Result<(), Raise> {
+    if values > VALUES_LIMIT {
+        let message = format!("a pattern of more than {VALUES_LIMIT} values");
+        return Err(Raise::message(message));
+    }
+    Ok(())
 }
 
 /// Pushes the pattern that `make` puts together of those at 1 and 2.
@@ -133,8 +159,8 @@ pub(super) fn push_pair(
         }
         _ => {
             stack.push_table(0, 0);
-            append_values(stack, 1);
-            let shift = append_values(stack, 2);
+            append_values(stack, 1)?;
+            let shift = append_values(stack, 2)?;
             push_with_values(stack, make(left, right.shifted(shift)))
         }
     }
@@ -158,8 +184,9 @@ pub(super) fn push_with_own(
 ) -> Result<(), Raise> {
     let part = check(stack, 1)?;
     stack.push_table(0, 0);
-    append_values(stack, 1);
+    append_values(stack, 1)?;
     let place = stack.raw_len(-1) as u32 + 1;
+    check_count(place as usize)?;
     stack.push_value(value);
     stack.raw_set_item(-2, place.into());
     push_with_values(stack, make(part, place))

@@ -4,18 +4,23 @@
 //! the place of the choice: it is quicker, and a rule that ends with a call to itself then needs no
 //! stack.
 
+use std::sync::Arc;
+
 use super::tree::{ByteSet, Capture, Leaf, Part, Scope, Tree};
-use crate::vm::Raise;
+use crate::vm::{Counted, Held, Raise, Stack};
 
 /// Instructions of one program.
 const PROGRAM_LIMIT: usize = 1 << 20;
+
+/// Instructions that a program has room for at first.
+const FIRST_ROOM: usize = 16;
 
 /// One instruction. Numbers are addresses of instructions, or sizes.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     Set(ByteSet),
     Byte(u8),
-    Text(Box<[u8]>),
+    Text(Arc<[u8]>),
     Any(usize),
     Utf8(u32, u32),
     /// As many bytes of the set as there are.
@@ -48,19 +53,29 @@ pub(super) enum Op {
 }
 
 #[derive(Debug)]
-pub(super) struct Program(pub(super) Vec<Op>);
+pub(super) struct Program {
+    pub(super) code: Vec<Op>,
+    _held: Held,
+}
 
 /// Turns a pattern into a program.
-pub(super) fn compile(part: &Part) -> Result<Program, Raise> {
-    let mut compiler = Compiler { code: Vec::new() };
+pub(super) fn compile(stack: &mut Stack<'_>, part: &Part) -> Result<Program, Raise> {
+    let counted = Counted::new(stack);
+    let mut compiler = Compiler { code: Vec::new(), counted, stack };
     compiler.part(part, 0, None)?;
     compiler.emit(Op::End)?;
     compiler.shorten();
-    Ok(Program(compiler.code))
+    let Compiler { code, counted, stack } = compiler;
+    drop(counted);
+    let held = stack.hold_outside(code.capacity() * size_of::<Op>())?;
+    Ok(Program { code, _held: held })
 }
 
-struct Compiler {
+struct Compiler<'s, 'vm> {
     code: Vec<Op>,
+    /// The size of the code.
+    counted: Counted<'vm>,
+    stack: &'s mut Stack<'vm>,
 }
 
 /// The grammar around a part, and the calls that want the addresses of its rules.
@@ -71,14 +86,24 @@ struct Calls<'a> {
 
 type Compiled = Result<(), Raise>;
 
-impl Compiler {
+impl Compiler<'_, '_> {
     fn emit(&mut self, op: Op) -> Result<usize, Raise> {
         if self.code.len() == PROGRAM_LIMIT {
             let message = format!("the pattern needs more than {PROGRAM_LIMIT} instructions");
             return Err(Raise::message(message));
         }
+        if self.code.len() == self.code.capacity() {
+            self.grow()?;
+        }
         self.code.push(op);
         Ok(self.code.len() - 1)
+    }
+
+    fn grow(&mut self) -> Compiled {
+        let room = (self.code.capacity() * 2).max(FIRST_ROOM);
+        self.counted.grow_to(self.stack, room * size_of::<Op>())?;
+        self.code.reserve_exact(room - self.code.len());
+        Ok(())
     }
 
     fn here(&self) -> usize {
@@ -101,8 +126,9 @@ impl Compiler {
     }
 
     fn part(&mut self, part: &Part, base: u32, calls: Option<&mut Calls<'_>>) -> Compiled {
+        self.stack.check_depth()?;
         let base = base + part.shift;
-        match &*part.tree {
+        match part.tree() {
             Tree::True => {}
             Tree::False => {
                 self.emit(Op::Fail)?;
@@ -168,11 +194,11 @@ impl Compiler {
     fn choice(&mut self, parts: &[Part], base: u32, mut calls: Option<&mut Calls<'_>>) -> Compiled {
         let (last, others) = parts.split_last().expect("choices have parts");
         let mut exits = Vec::new();
-        for (place, part) in others.iter().enumerate() {
-            let first = part.first();
-            let decides = first.is_some_and(|first| {
-                part.fails_at_once() || excludes_others(first, &parts[place + 1..])
-            });
+        for (part, rest) in others.iter().zip(first_of_rest(parts)) {
+            let first = part.facts().first;
+            let excludes_rest = |first: ByteSet| rest.is_some_and(|rest| first.is_disjoint(rest));
+            let decides =
+                first.is_some_and(|first| part.facts().fails_at_once || excludes_rest(first));
             let test = match first {
                 Some(first) => Some(self.emit(Op::Test(first, 0))?),
                 None => None,
@@ -200,8 +226,8 @@ impl Compiler {
             self.emit(Op::Span(set))?;
             return Ok(());
         }
-        let first = body.first();
-        if let Some(first) = first.filter(|_| body.fails_at_once()) {
+        let first = body.facts().first;
+        if let Some(first) = first.filter(|_| body.facts().fails_at_once) {
             let test = self.emit(Op::Test(first, 0))?;
             self.part(body, base, calls)?;
             self.emit(Op::Jump(test))?;
@@ -325,9 +351,20 @@ impl Compiler {
     }
 }
 
-/// True if none of `parts` can match where a byte of `first` comes next.
-fn excludes_others(first: ByteSet, parts: &[Part]) -> bool {
-    parts.iter().all(|part| part.first().is_some_and(|other| first.is_disjoint(other)))
+/// For each of the parts but the last, the bytes that any of those behind it may begin with; `None` if one
+/// of them may begin with none.
+fn first_of_rest(parts: &[Part]) -> Vec<Option<ByteSet>> {
+    let mut rest = Some(ByteSet::default());
+    let mut all: Vec<_> = parts[1..]
+        .iter()
+        .rev()
+        .map(|part| {
+            rest = rest.and_then(|rest| Some(rest.union(part.facts().first?)));
+            rest
+        })
+        .collect();
+    all.reverse();
+    all
 }
 
 fn moved(capture: Capture, base: u32) -> Capture {

@@ -1,6 +1,8 @@
 //! The modules as scripts see them. Expected values are those of LPeg 1.0.2, except where functions of
 //! 1.1 or limits of ours are tested.
 
+mod limits;
+
 use std::thread;
 use std::time::Duration;
 

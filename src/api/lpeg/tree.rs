@@ -3,9 +3,14 @@
 //! Trees are immutable and shared by the patterns that are made of them. A tree refers to Lua values
 //! (functions, names, constants) by their place in the list of values beside its pattern; a part of a
 //! larger pattern adds a shift to the places of its own list.
+//!
+//! A tree may be there many times in the same pattern: a few dozen steps make one whose walk would never
+//! end. So what can be told of a tree is told once, when it is made, by what is known of its parts.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use crate::vm::{Held, Raise, Stack};
 
 /// Patterns may be built up inside each other this deep.
 pub(super) const DEPTH_LIMIT: u32 = 200;
@@ -54,10 +59,38 @@ impl FromIterator<u8> for ByteSet {
 /// A tree as a part of another: its places are shifted.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
-    pub(super) tree: Arc<Tree>,
+    pub(super) node: Arc<Node>,
     pub(super) shift: u32,
+}
+
+/// A tree and what is known of it.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) tree: Tree,
+    pub(super) facts: Facts,
+    /// Its size, once it counts as memory of a VM.
+    held: OnceLock<Held>,
+}
+
+/// What is known of a tree whatever the grammar around it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
     /// Trees inside each other, this one included.
     pub(super) depth: u32,
+    /// It may match without taking a byte, if references to rules around it take one.
+    pub(super) is_nullable: bool,
+    /// It matches at any place of any subject.
+    pub(super) never_fails: bool,
+    /// Only the first byte decides whether it matches.
+    pub(super) fails_at_once: bool,
+    pub(super) has_captures: bool,
+    /// It refers to rules of the grammar around it.
+    pub(super) has_rules: bool,
+    /// The bytes of which one comes first wherever it matches; `None` if it may match without one,
+    /// or if that is not known.
+    pub(super) first: Option<ByteSet>,
+    /// How many bytes it takes, if it always takes the same number; the largest number stands for more.
+    pub(super) fixed_length: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -65,7 +98,8 @@ pub(super) enum Tree {
     True,
     False,
     Set(ByteSet),
-    Text(Box<[u8]>),
+    /// Shared with programs, which may repeat it.
+    Text(Arc<[u8]>),
     /// So many bytes, whatever they are.
     Any(usize),
     /// A character of UTF-8 between these two.
@@ -96,6 +130,8 @@ pub(super) struct Grammar {
     pub(super) rules: Vec<Part>,
     /// Which rule a reference means, by the place of its name in the list of the grammar.
     pub(super) references: HashMap<u32, usize>,
+    /// The initial rule may match without taking a byte.
+    pub(super) is_nullable: bool,
 }
 
 /// What becomes of the text and the captures of a part; numbers are places of values.
@@ -126,9 +162,6 @@ pub(super) enum Leaf {
     Back(u32),
 }
 
-/// What a reference to a rule stands for while a grammar is checked.
-pub(super) type Rules<'a> = Option<&'a Scope<'a>>;
-
 /// The grammar around a part, and where its list begins.
 pub(super) struct Scope<'a> {
     pub(super) grammar: &'a Grammar,
@@ -145,113 +178,56 @@ impl<'a> Scope<'a> {
 
 impl Part {
     pub(super) fn new(tree: Tree) -> Part {
-        let depth = 1 + tree.children().iter().map(|part| part.depth).max().unwrap_or(0);
-        Part { tree: Arc::new(tree), shift: 0, depth }
+        let facts = tree.facts();
+        Part { node: Arc::new(Node { tree, facts, held: OnceLock::new() }), shift: 0 }
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.node.tree
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        &self.node.facts
     }
 
     /// The same with its places shifted further.
     pub(super) fn shifted(&self, by: u32) -> Part {
-        Part { tree: self.tree.clone(), shift: self.shift + by, depth: self.depth }
+        Part { node: self.node.clone(), shift: self.shift + by }
     }
 
     /// The set, if this matches just one byte of a set.
     pub(super) fn byte_set(&self) -> Option<ByteSet> {
-        match &*self.tree {
-            Tree::Set(set) => Some(*set),
-            Tree::Text(text) if text.len() == 1 => Some(text.iter().copied().collect()),
-            Tree::Any(1) => Some(ByteSet::ALL),
-            _ => None,
-        }
+        self.tree().byte_set()
     }
 
-    /// True if it may match without taking a byte. References are looked up in `rules`, at `base`
-    /// of the whole list; without rules they count as taking one.
-    pub(super) fn is_nullable(&self, rules: Rules<'_>, base: u32) -> bool {
-        let base = base + self.shift;
-        match &*self.tree {
-            Tree::True | Tree::Repeat(_) | Tree::AtMost(..) | Tree::Leaf(_) => true,
-            Tree::Not(_) | Tree::And(_) | Tree::Behind(..) => true,
-            Tree::False | Tree::Set(_) | Tree::Text(_) | Tree::Any(_) | Tree::Utf8(..) => false,
-            Tree::Sequence(parts) => parts.iter().all(|part| part.is_nullable(rules, base)),
-            Tree::Choice(parts) => parts.iter().any(|part| part.is_nullable(rules, base)),
-            Tree::Capture(_, part) | Tree::Runtime(_, part) => part.is_nullable(rules, base),
-            Tree::Rule(place) => rules.is_some_and(|scope| {
-                let rule = scope.rule(place + base);
-                rule.is_some_and(|(_, rule)| rule.is_nullable(rules, scope.base))
-            }),
-            Tree::Grammar(grammar) => {
-                grammar.rules[0].is_nullable(Some(&Scope { grammar, base }), base)
-            }
+    /// Lets the tree count as memory of the VM, with those parts of it that do not yet: the few that were
+    /// made with it.
+    pub(super) fn hold(&self, stack: &mut Stack<'_>) -> Result<(), Raise> {
+        if self.node.held.get().is_none() {
+            let held = stack.hold_outside(self.node.size_bytes())?;
+            self.node.held.get_or_init(|| held);
+            self.tree().children().iter().try_for_each(|child| child.hold(stack))?;
         }
+        Ok(())
     }
+}
 
-    /// True if it matches at any place of any subject.
-    pub(super) fn never_fails(&self) -> bool {
-        match &*self.tree {
-            Tree::True | Tree::Repeat(_) | Tree::AtMost(..) | Tree::Leaf(_) => true,
-            Tree::Sequence(parts) => parts.iter().all(Part::never_fails),
-            Tree::Choice(parts) => parts.iter().any(Part::never_fails),
-            Tree::And(part) | Tree::Capture(_, part) => part.never_fails(),
-            _ => false,
-        }
+impl Node {
+    fn size_bytes(&self) -> usize {
+        let own = match &self.tree {
+            Tree::Text(text) => text.len(),
+            Tree::Sequence(parts) | Tree::Choice(parts) => parts.capacity() * size_of::<Part>(),
+            Tree::Grammar(grammar) => grammar.size_bytes(),
+            _ => 0,
+        };
+        size_of::<Node>() + own
     }
+}
 
-    /// True if only the first byte decides whether it matches.
-    pub(super) fn fails_at_once(&self) -> bool {
-        match &*self.tree {
-            Tree::Sequence(parts) => {
-                let (first, rest) = parts.split_first().expect("sequences have parts");
-                first.fails_at_once() && rest.iter().all(Part::never_fails)
-            }
-            Tree::Choice(parts) => parts.iter().all(Part::fails_at_once),
-            Tree::Capture(_, part) => part.fails_at_once(),
-            _ => self.byte_set().is_some(),
-        }
-    }
-
-    /// The bytes of which one comes first wherever it matches; `None` if it may match without one,
-    /// or if that is not known.
-    pub(super) fn first(&self) -> Option<ByteSet> {
-        match &*self.tree {
-            Tree::Set(set) => Some(*set),
-            Tree::Text(text) => text.first().map(|&byte| [byte].into_iter().collect()),
-            Tree::Any(_) | Tree::Utf8(..) => Some(ByteSet::ALL),
-            Tree::False => Some(ByteSet::default()),
-            Tree::Sequence(parts) => {
-                let passes = |part: &&Part| !matches!(&*part.tree, Tree::Leaf(_) | Tree::Not(_));
-                parts.iter().find(passes).and_then(Part::first)
-            }
-            Tree::Choice(parts) => {
-                let sets = parts.iter().map(Part::first);
-                sets.reduce(|left, right| Some(left?.union(right?))).flatten()
-            }
-            Tree::Capture(_, part) | Tree::Runtime(_, part) => part.first(),
-            _ => None,
-        }
-    }
-
-    /// How many bytes it takes, if it always takes the same number.
-    pub(super) fn fixed_length(&self) -> Option<usize> {
-        match &*self.tree {
-            Tree::True | Tree::Not(_) | Tree::And(_) | Tree::Behind(..) => Some(0),
-            Tree::Leaf(_) | Tree::False => Some(0),
-            Tree::Set(_) => Some(1),
-            Tree::Text(text) => Some(text.len()),
-            Tree::Any(count) => Some(*count),
-            Tree::Sequence(parts) => parts.iter().map(Part::fixed_length).sum(),
-            Tree::Choice(parts) => {
-                let lengths = parts.iter().map(Part::fixed_length);
-                lengths.reduce(|left, right| left.filter(|_| left == right)).flatten()
-            }
-            Tree::Capture(_, part) => part.fixed_length(),
-            Tree::Repeat(_) | Tree::Rule(_) | Tree::Grammar(_) | Tree::Runtime(..) => None,
-            Tree::AtMost(..) | Tree::Utf8(..) => None,
-        }
-    }
-
-    pub(super) fn has_captures(&self) -> bool {
-        matches!(&*self.tree, Tree::Capture(..) | Tree::Leaf(_) | Tree::Runtime(..))
-            || self.tree.children().iter().any(Part::has_captures)
+impl Grammar {
+    fn size_bytes(&self) -> usize {
+        let references = self.references.capacity() * size_of::<(u32, usize)>();
+        references + self.rules.capacity() * size_of::<Part>()
     }
 }
 
