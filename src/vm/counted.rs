@@ -1,12 +1,16 @@
 //! Memory outside Lua that counts as memory of a VM: what natives build before it becomes a string, and what
 //! they hold for a program. Without this a script could take gigabytes under a limit of megabytes.
 
+use std::ffi::c_int;
 use std::ops::Deref;
 
 use super::alloc::is_beyond_machine;
 use super::context::Context;
 use super::raise::Raise;
 use super::stack::Stack;
+
+/// The least room that is made for bytes: most of what natives build fits into it.
+const LEAST_BYTES: usize = 256;
 
 /// Bytes that a native builds. They count as memory of its VM while they live.
 ///
@@ -47,6 +51,22 @@ impl<'vm> CountedBytes<'vm> {
         Ok(())
     }
 
+    /// Adds the bytes of the string at `index` at the end; nothing if there is no string.
+    ///
+    /// # Errors
+    /// As [`CountedBytes::extend`].
+    #[inline]
+    pub fn extend_from_stack(&mut self, stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
+        let index = stack.absolute(index);
+        let length = stack.bytes(index).map_or(0, <[u8]>::len);
+        if self.bytes.capacity() - self.bytes.len() < length {
+            // There may be a collection, so the string is asked for again.
+            self.grow(stack, length)?;
+        }
+        self.bytes.extend_from_slice(stack.bytes(index).unwrap_or_default());
+        Ok(())
+    }
+
     /// Adds one byte at the end.
     ///
     /// # Errors
@@ -69,7 +89,7 @@ impl<'vm> CountedBytes<'vm> {
     fn grow(&mut self, stack: &mut Stack<'_>, more: usize) -> Result<(), Raise> {
         let old = self.bytes.capacity();
         let needed = self.bytes.len().saturating_add(more);
-        let new = needed.max(old.saturating_mul(2));
+        let new = needed.max(old.saturating_mul(2)).max(LEAST_BYTES);
         stack.count_outside(new - old)?;
         self.bytes.reserve_exact(new - self.bytes.len());
         // The allocator may have given more.
@@ -92,6 +112,59 @@ impl Drop for CountedBytes<'_> {
     }
 }
 
+/// Counts the room of something that grows outside Lua, where the code that lets it grow knows no stack.
+pub struct CountedRoom<'vm> {
+    bytes: usize,
+    context: &'vm Context,
+}
+
+impl<'vm> CountedRoom<'vm> {
+    /// Nothing yet, for the VM of that stack.
+    pub fn new(stack: &Stack<'vm>) -> CountedRoom<'vm> {
+        CountedRoom { bytes: 0, context: stack.context() }
+    }
+
+    /// What counts.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// From now on so many bytes count.
+    ///
+    /// # Errors
+    /// As [`Stack::count_outside`]; then those from before go on to count.
+    pub fn set(&mut self, stack: &mut Stack<'_>, bytes: usize) -> Result<(), Raise> {
+        stack.recount_outside(self.bytes, bytes)?;
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for CountedRoom<'_> {
+    fn drop(&mut self) {
+        self.context.memory.count_outside(self.bytes, 0);
+    }
+}
+
+impl<'vm> Stack<'vm> {
+    /// The texts of all values from `first` on, as `tostring` gives them, with spaces between: valid UTF-8. One
+    /// string may stand there a hundred times.
+    ///
+    /// # Errors
+    /// As [`CountedBytes::extend`].
+    pub fn joined_texts(&mut self, first: c_int) -> Result<CountedBytes<'vm>, Raise> {
+        let mut joined = CountedBytes::new(self);
+        for index in first..=self.top() {
+            let text = self.text(index);
+            let space: &[u8] = if index > first { b" " } else { b"" };
+            joined.extend(self, space)?;
+            joined.extend(self, text.as_bytes())?;
+        }
+        Ok(joined)
+    }
+}
+
 impl Stack<'_> {
     /// So many bytes outside Lua belong to this VM from now on, until
     /// [`uncount_outside`](Self::uncount_outside).
@@ -99,21 +172,53 @@ impl Stack<'_> {
     /// # Errors
     /// `not enough memory` when the VM is beyond its limit with them, also after a collection, or when the
     /// machine does not have so many; they do not count then.
+    #[inline]
     pub fn count_outside(&mut self, bytes: usize) -> Result<(), Raise> {
-        if is_beyond_machine(bytes) {
+        if is_beyond_machine(bytes) || !self.has_room_outside(bytes) {
             return Err(self.no_memory());
         }
         self.context().memory.count_outside(0, bytes);
-        if self.is_within_memory() {
-            return Ok(());
-        }
-        self.uncount_outside(bytes);
-        Err(self.no_memory())
+        Ok(())
+    }
+
+    /// Whether so many bytes more fit into the limit, if need be after a collection. They do not count yet
+    /// while that runs: beyond the limit no finalizer could, and some let go of memory outside.
+    #[inline]
+    fn has_room_outside(&mut self, bytes: usize) -> bool {
+        self.context().memory.has_room(bytes) || self.makes_room(bytes)
+    }
+
+    #[cold]
+    fn makes_room(&mut self, bytes: usize) -> bool {
+        self.collect();
+        self.context().memory.has_room(bytes)
     }
 
     /// Bytes that were counted do not belong to this VM any more.
-    pub fn uncount_outside(&mut self, bytes: usize) {
+    #[inline]
+    pub fn uncount_outside(&self, bytes: usize) {
         self.context().memory.count_outside(bytes, 0);
+    }
+
+    /// So many bytes count in the place of those that did.
+    ///
+    /// # Errors
+    /// As [`count_outside`](Self::count_outside), for the difference.
+    pub fn recount_outside(&mut self, old: usize, new: usize) -> Result<(), Raise> {
+        if new > old {
+            return self.count_outside(new - old);
+        }
+        self.uncount_outside(old - new);
+        Ok(())
+    }
+
+    /// For loops that push much, as what Rust code pushes is never refused.
+    ///
+    /// # Errors
+    /// `not enough memory` when the VM is beyond its limit, also after a collection.
+    #[inline]
+    pub fn check_memory(&mut self) -> Result<(), Raise> {
+        if self.is_within_memory() { Ok(()) } else { Err(self.no_memory()) }
     }
 
     /// What Lua raises when it gets no memory.

@@ -67,7 +67,7 @@ pub use builder::{GcMode, VmBuilder};
 pub use call::LoadMode;
 pub use context::Hooks;
 pub use coroutine::{Coroutine, Resumed};
-pub use counted::CountedBytes;
+pub use counted::{CountedBytes, CountedRoom};
 pub use error::{ErrorKind, LuaError};
 pub use globals::{Access, GlobalUse};
 pub use interrupt::{Interrupter, Interruption, Turn, Worker};
