@@ -63,7 +63,7 @@ impl Turn<'_, '_> {
         }
         incoming.origin = Some(origin);
         let shown = self.call_dispatcher(&incoming, origin);
-        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.blocks.reclaim();
         if let Err(fault) = shown {
             self.log_failure("skynet.dispatch_message", incoming.terms.request, &fault);
             if let Some(caller) = self.state.skynet.take_ignored(source, session) {
@@ -113,7 +113,7 @@ impl Turn<'_, '_> {
     }
 
     fn refuse_filtered(&mut self, fault: Fault, incoming: Incoming<'_>) {
-        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.blocks.reclaim();
         self.log_failure("a filter", incoming.terms.request, &fault);
         if incoming.caller.waits() {
             incoming.caller.fail(fault.seen_by_caller());
@@ -136,7 +136,7 @@ impl Turn<'_, '_> {
         let shown = push_message(&mut stack, self.state, incoming)
             .and_then(|()| stack.call(MESSAGE_VALUES, 0).map_err(|error| fault_of(&error)));
         self.stack.recycle(coroutine);
-        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.blocks.reclaim();
         if let Err(fault) = shown {
             self.log_failure("the record of messages", incoming.terms.request, &fault);
         }
@@ -182,7 +182,7 @@ impl Turn<'_, '_> {
         stack.push_integer(session as i64);
         stack.push_integer(self.state.forget_asked(session));
         match push_block(&mut stack, self.state, payload, false) {
-            Ok(()) => self.begin(Task::new(Stage::Running, Role::Fork), coroutine, 4),
+            Ok(_) => self.begin(Task::new(Stage::Running, Role::Fork), coroutine, 4),
             Err(_) => self.stack.recycle(coroutine),
         }
     }
@@ -289,7 +289,7 @@ fn run_filter(
     let integer = |index, before| stack.integer(index).unwrap_or(before);
     let origin =
         Origin { session: integer(first + 3, session), source: integer(first + 4, source) };
-    state.skynet.blocks.borrow_mut().reclaim();
+    state.skynet.blocks.reclaim();
     Ok(Filtered { protocol, payload, origin })
 }
 
@@ -302,7 +302,7 @@ fn message_at(stack: &Stack<'_>, state: &State, index: i32) -> Result<Payload, F
         return Ok(Payload::EMPTY);
     }
     let payload = match Light::at(stack, index) {
-        Some(Light::Block(key)) => state.skynet.blocks.borrow_mut().take(key),
+        Some(Light::Block(key)) => state.skynet.blocks.take(stack, key),
         _ => None,
     };
     payload.ok_or_else(|| refused("returned no message"))
