@@ -41,6 +41,10 @@ pub const TASKS_MAX: usize = 1 << 20;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Names a host registers.
 pub const NAMES_MAX: usize = 1 << 20;
+/// Settings that the services of a host make.
+pub const OWN_SETTINGS_MAX: usize = 1 << 16;
+/// Bytes in these settings and their names.
+pub const OWN_SETTINGS_BYTES_MAX: usize = 64 << 20;
 /// Groups of a host.
 pub const GROUPS_MAX: usize = 1 << 16;
 /// Members of one group.

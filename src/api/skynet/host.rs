@@ -43,7 +43,8 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
     let key = stack.check_str(1)?.to_owned();
     stack.check_bytes(2)?;
     let value = stack.text(2);
-    if !state.core.set_env(&key, &value) {
+    let set = state.core.set_env(&key, &value);
+    if !set.map_err(|fault| Raise::message(fault.message))? {
         return Err(Raise::message(format!("Can't setenv exist key : {key}")));
     }
     Ok(Outcome::Return(0))
