@@ -6,6 +6,8 @@ use std::time::Duration;
 /// Messages that wait for a service that was started the way of skynet, whose programs take for granted
 /// that a send succeeds: as many as fit into some 100 MiB.
 pub const SKYNET_MAILBOX_MESSAGES: usize = 1 << 20;
+/// Bytes in messages that a program's own dispatcher has left to the host and that wait to be handled.
+pub const PASSED_BYTES_MAX: usize = 64 << 20;
 /// Lua memory of a service at which the log warns for the first time; then at each doubling.
 pub const MEMORY_WARNING_FIRST_BYTES: usize = 32 << 20;
 /// Less Lua memory than this is of no use to a service: the VM of an empty one takes a quarter of it.

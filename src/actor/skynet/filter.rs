@@ -204,7 +204,7 @@ impl State {
             envelope.terms = terms;
         }
         let is_first = dispatcher.passed.is_empty();
-        dispatcher.passed.push_back(message);
+        dispatcher.pass(message)?;
         if is_first && dispatcher.offered.is_none() {
             self.service.post(Message::Passed);
         }
@@ -218,7 +218,7 @@ impl State {
 
     fn next_passed(&self) -> Option<Message> {
         let mut protocols = self.skynet.protocols.borrow_mut();
-        protocols.dispatcher.as_mut()?.passed.pop_front()
+        protocols.dispatcher.as_mut()?.next_passed()
     }
 
     /// Remembers whom a request under an own session went to, for a handler of unknown answers.
