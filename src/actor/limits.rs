@@ -57,6 +57,8 @@ pub const TRACES_MAX: usize = 1 << 10;
 pub const TRACE_EVENTS_MAX: usize = 1 << 16;
 /// Names of handlers whose time a service tells apart.
 pub const PROFILED_HANDLERS_MAX: usize = 256;
+/// Bytes in such a name; the time of handlers with longer names is not told apart.
+pub const PROFILED_NAME_BYTES_MAX: usize = 128;
 /// Names of services whose time is told apart once they have ended.
 pub const PROFILED_SERVICES_MAX: usize = 1 << 10;
 /// Monitors on one service.
