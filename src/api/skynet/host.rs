@@ -53,8 +53,8 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.error(...)`: a log line.
 fn error(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let texts: Vec<String> = (1..=stack.top()).map(|argument| stack.text(argument)).collect();
-    state.log_line(&texts.join(" "));
+    let text = stack.joined_texts(1)?;
+    state.log_line(&String::from_utf8_lossy(&text));
     Ok(Outcome::Return(0))
 }
 
