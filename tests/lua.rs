@@ -55,6 +55,11 @@ fn garbage() {
 }
 
 #[test]
+fn memory() {
+    run("memory");
+}
+
+#[test]
 fn plan() {
     run("plan");
 }

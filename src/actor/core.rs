@@ -24,6 +24,7 @@ use super::limits::RECENT_ENDS_MAX;
 use super::message::{Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
+use super::own_settings::OwnSettings;
 use super::parting::Parcel;
 use super::plan::{Source, Spawn};
 use super::profile::Scale;
@@ -103,7 +104,7 @@ pub(crate) struct Core {
     /// Those of them that were killed and whose last turn is not over.
     killed: Mutex<HashMap<Address, Arc<Service>>>,
     /// Settings that services have made, besides those the host began with.
-    own_env: RwLock<HashMap<String, String>>,
+    own_env: RwLock<OwnSettings>,
     /// The second since 1970 in which the host began.
     pub(crate) started_unix: Duration,
     /// The main service went and left the host to the others: it ends with the last of them.
@@ -437,18 +438,19 @@ impl Core {
 
     /// A setting of the host, or one that a service has made.
     pub(crate) fn env(&self, key: &str) -> Option<String> {
-        let own = || self.own_env.read().get(key).cloned();
+        let own = || self.own_env.read().get(key).map(str::to_owned);
         self.settings.env.get(key).cloned().or_else(own)
     }
 
     /// Makes a setting; false if there is one of that name.
-    pub(crate) fn set_env(&self, key: &str, value: &str) -> bool {
-        let mut own = self.own_env.write();
-        if self.settings.env.contains_key(key) || own.contains_key(key) {
-            return false;
+    ///
+    /// # Errors
+    /// `overload` when a host keeps no more.
+    pub(crate) fn set_env(&self, key: &str, value: &str) -> Result<bool, Fault> {
+        if self.settings.env.contains_key(key) {
+            return Ok(false);
         }
-        own.insert(key.to_owned(), value.to_owned());
-        true
+        self.own_env.write().add(key, value)
     }
 
     /// Lets a service be told of the end of every other.

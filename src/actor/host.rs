@@ -89,7 +89,9 @@ impl HostBuilder {
         self
     }
 
-    /// The most Lua memory that a service may use; no limit by default.
+    /// The most Lua memory that a service may use; no limit by default. What natives hold for its program
+    /// outside Lua counts as well. Not counted are messages that wait for it, dictionaries in shared memory,
+    /// code and tables that all services share, and what a native copies of its arguments while it runs.
     pub fn memory_limit_bytes(mut self, limit: usize) -> HostBuilder {
         self.settings.memory_limit_bytes = Some(limit);
         self

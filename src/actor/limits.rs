@@ -15,6 +15,8 @@ pub const SKYNET_ASKED_MAX: usize = 1024;
 pub const SKYNET_TASKS_BEFORE_MESSAGE_MAX: u32 = 1 << 16;
 /// Longest chain of `__index` tables that is searched for a handler.
 pub const INDEX_CHAIN_MAX: i32 = 16;
+/// Bytes in messages that a program's own dispatcher has left to the host and that wait to be handled.
+pub const PASSED_BYTES_MAX: usize = 64 << 20;
 /// Lua memory of a service at which the log warns for the first time; then at each doubling.
 pub const MEMORY_WARNING_FIRST_BYTES: usize = 32 << 20;
 /// Less Lua memory than this is of no use to a service: the VM of an empty one takes a quarter of it.
@@ -53,6 +55,10 @@ pub const TASKS_MAX: usize = 1 << 20;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Names a host registers.
 pub const NAMES_MAX: usize = 1 << 20;
+/// Settings that the services of a host make.
+pub const OWN_SETTINGS_MAX: usize = 1 << 16;
+/// Bytes in these settings and their names.
+pub const OWN_SETTINGS_BYTES_MAX: usize = 64 << 20;
 /// Groups of a host.
 pub const GROUPS_MAX: usize = 1 << 16;
 /// Members of one group.
@@ -63,6 +69,8 @@ pub const TRACES_MAX: usize = 1 << 10;
 pub const TRACE_EVENTS_MAX: usize = 1 << 16;
 /// Names of handlers whose time a service tells apart.
 pub const PROFILED_HANDLERS_MAX: usize = 256;
+/// Bytes in such a name; the time of handlers with longer names is not told apart.
+pub const PROFILED_NAME_BYTES_MAX: usize = 128;
 /// Names of services whose time is told apart once they have ended.
 pub const PROFILED_SERVICES_MAX: usize = 1 << 10;
 /// Monitors on one service.

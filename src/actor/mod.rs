@@ -68,6 +68,7 @@ mod method;
 mod names;
 mod outside;
 mod overload;
+mod own_settings;
 mod parting;
 mod peers;
 mod plan;

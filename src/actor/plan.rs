@@ -78,7 +78,8 @@ impl Spawn {
         self
     }
 
-    /// The most Lua memory it may use, in place of the host's setting.
+    /// The most Lua memory it may use, in place of the host's setting. What counts and what does not:
+    /// [`HostBuilder::memory_limit_bytes`](super::HostBuilder::memory_limit_bytes).
     pub fn memory_limit_bytes(mut self, limit: usize) -> Spawn {
         self.memory_limit_bytes = Some(limit);
         self

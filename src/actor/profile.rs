@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::limits::{PROFILED_HANDLERS_MAX, PROFILED_SERVICES_MAX};
+use super::limits::{PROFILED_HANDLERS_MAX, PROFILED_NAME_BYTES_MAX, PROFILED_SERVICES_MAX};
 use crate::vm::ticks::ticks;
 
 /// Handlers by their place in [`Profile`]: everything that is no handler.
@@ -124,6 +124,8 @@ impl Profile {
     fn look_up(&mut self, name: &[u8]) -> u32 {
         let place = match self.places.get(name) {
             Some(place) => *place,
+            // Whoever sends a message chooses its name.
+            None if name.len() > PROFILED_NAME_BYTES_MAX => return OTHERS,
             None if self.places.len() >= PROFILED_HANDLERS_MAX => return OTHERS,
             None => {
                 let place = self.spent.len() as u32;
@@ -219,6 +221,9 @@ impl Profiles {
         ended.services += 1;
         ended.ticks += profile.total;
         for (name, spent) in profile.spent() {
+            let is_full = ended.handlers.len() >= PROFILED_HANDLERS_MAX;
+            let is_others = is_full && !ended.handlers.contains_key(&name);
+            let name = if is_others { OTHERS_NAME.to_owned() } else { name };
             let sum = ended.handlers.entry(name).or_default();
             sum.calls += spent.calls;
             sum.ticks += spent.ticks;
@@ -307,6 +312,28 @@ mod tests {
             assert_eq!(place == OTHERS, number >= PROFILED_HANDLERS_MAX);
         }
         assert_eq!(profile.spent[OTHERS as usize].calls, 10);
+    }
+
+    #[test]
+    fn handlers_with_long_names_share_that_place() {
+        let mut profile = Profile::default();
+        assert_ne!(profile.call(&[b'x'; PROFILED_NAME_BYTES_MAX]), OTHERS);
+        assert_eq!(profile.call(&[b'x'; PROFILED_NAME_BYTES_MAX + 1]), OTHERS);
+    }
+
+    #[test]
+    fn handlers_of_ended_services_of_one_name_are_limited() {
+        let mut profiles = Profiles::default();
+        for number in 0..PROFILED_HANDLERS_MAX + 10 {
+            let mut profile = Profile::default();
+            let place = profile.call(number.to_string().as_bytes());
+            profile.spend(place, Started { at: 0, weight: 1 });
+            profiles.add("db", &profile);
+        }
+        let list = profiles.list(NANOSECOND);
+        assert_eq!(list[0].handlers.len(), PROFILED_HANDLERS_MAX + 1);
+        let others = list[0].handlers.iter().find(|handler| handler.name == OTHERS_NAME);
+        assert_eq!(others.expect("some share a place").calls, 10);
     }
 
     #[test]

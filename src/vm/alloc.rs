@@ -103,6 +103,7 @@ impl Memory {
     }
 
     /// True if the VM may use so many bytes more.
+    #[inline]
     pub(super) fn has_room(&self, size_bytes: usize) -> bool {
         self.take_back();
         usize::try_from(self.left_bytes.get()).is_ok_and(|left| size_bytes <= left)

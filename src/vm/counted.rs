@@ -9,8 +9,8 @@ use super::context::Context;
 use super::raise::Raise;
 use super::stack::Stack;
 
-/// Room for the first bytes, so that short texts do not grow again and again.
-const LEAST_ROOM_BYTES: usize = 64;
+/// The least room that is made for bytes: most of what natives build fits into it.
+const LEAST_BYTES: usize = 256;
 
 /// Bytes that a native builds. They count as memory of its VM while they live.
 ///
@@ -129,7 +129,7 @@ impl<'vm> CountedBytes<'vm> {
     fn grow(&mut self, stack: &mut Stack<'_>, more: usize) -> Result<(), Raise> {
         let old = self.bytes.capacity();
         let needed = self.bytes.len().saturating_add(more);
-        let new = needed.max(old.saturating_mul(2)).max(LEAST_ROOM_BYTES);
+        let new = needed.max(old.saturating_mul(2)).max(LEAST_BYTES);
         stack.count_outside(new - old)?;
         self.bytes.reserve_exact(new - self.bytes.len());
         // The allocator may have given more.
@@ -152,6 +152,24 @@ impl Drop for CountedBytes<'_> {
     }
 }
 
+impl<'vm> Stack<'vm> {
+    /// The texts of all values from `first` on, as `tostring` gives them, with spaces between: valid UTF-8. One
+    /// string may stand there a hundred times.
+    ///
+    /// # Errors
+    /// As [`CountedBytes::extend`].
+    pub fn joined_texts(&mut self, first: c_int) -> Result<CountedBytes<'vm>, Raise> {
+        let mut joined = CountedBytes::new(self);
+        for index in first..=self.top() {
+            let text = self.text(index);
+            let space: &[u8] = if index > first { b" " } else { b"" };
+            joined.extend(self, space)?;
+            joined.extend(self, text.as_bytes())?;
+        }
+        Ok(joined)
+    }
+}
+
 impl Stack<'_> {
     /// So many bytes outside Lua belong to this VM from now on, until
     /// [`uncount_outside`](Self::uncount_outside).
@@ -159,21 +177,53 @@ impl Stack<'_> {
     /// # Errors
     /// `not enough memory` when the VM is beyond its limit with them, also after a collection, or when the
     /// machine does not have so many; they do not count then.
+    #[inline]
     pub fn count_outside(&mut self, bytes: usize) -> Result<(), Raise> {
-        if is_beyond_machine(bytes) {
+        if is_beyond_machine(bytes) || !self.has_room_outside(bytes) {
             return Err(self.no_memory());
         }
         self.context().memory.count_outside(0, bytes);
-        if self.is_within_memory() {
-            return Ok(());
-        }
-        self.uncount_outside(bytes);
-        Err(self.no_memory())
+        Ok(())
+    }
+
+    /// Whether so many bytes more fit into the limit, if need be after a collection. They do not count yet
+    /// while that runs: beyond the limit no finalizer could, and some let go of memory outside.
+    #[inline]
+    fn has_room_outside(&mut self, bytes: usize) -> bool {
+        self.context().memory.has_room(bytes) || self.makes_room(bytes)
+    }
+
+    #[cold]
+    fn makes_room(&mut self, bytes: usize) -> bool {
+        self.collect();
+        self.context().memory.has_room(bytes)
     }
 
     /// Bytes that were counted do not belong to this VM any more.
-    pub fn uncount_outside(&mut self, bytes: usize) {
+    #[inline]
+    pub fn uncount_outside(&self, bytes: usize) {
         self.context().memory.count_outside(bytes, 0);
+    }
+
+    /// So many bytes count in the place of those that did.
+    ///
+    /// # Errors
+    /// As [`count_outside`](Self::count_outside), for the difference.
+    pub fn recount_outside(&mut self, old: usize, new: usize) -> Result<(), Raise> {
+        if new > old {
+            return self.count_outside(new - old);
+        }
+        self.uncount_outside(old - new);
+        Ok(())
+    }
+
+    /// For loops that push much, as what Rust code pushes is never refused.
+    ///
+    /// # Errors
+    /// `not enough memory` when the VM is beyond its limit, also after a collection.
+    #[inline]
+    pub fn check_memory(&mut self) -> Result<(), Raise> {
+        if self.is_within_memory() { Ok(()) } else { Err(self.no_memory()) }
     }
 
     /// What Lua raises when it gets no memory.

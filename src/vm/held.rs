@@ -8,7 +8,7 @@ use super::context::Context;
 use super::raise::Raise;
 use super::stack::Stack;
 
-/// Memory of a running native that grows.
+/// Memory of a running native: the room of something that grows, and may shrink.
 pub struct Counted<'vm> {
     bytes: usize,
     context: &'vm Context,
@@ -21,6 +21,7 @@ impl<'vm> Counted<'vm> {
     }
 
     /// So many bytes count.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -35,6 +36,16 @@ impl<'vm> Counted<'vm> {
             stack.count_outside(bytes - self.bytes)?;
             self.bytes = bytes;
         }
+        Ok(())
+    }
+
+    /// From now on so many bytes count, be they more or fewer.
+    ///
+    /// # Errors
+    /// As [`Stack::count_outside`]; then those from before go on to count.
+    pub fn set(&mut self, stack: &mut Stack<'_>, bytes: usize) -> Result<(), Raise> {
+        stack.recount_outside(self.bytes, bytes)?;
+        self.bytes = bytes;
         Ok(())
     }
 }

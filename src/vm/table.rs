@@ -228,6 +228,45 @@ impl Stack<'_> {
         Ok(())
     }
 
+    /// The same for the pairs that scripts see: those of the value's `__pairs`, if it has one. `visit` may do
+    /// anything to the value then.
+    ///
+    /// # Errors
+    /// What `__pairs` and its iterator raise, the first error of `visit`, and that a value that is no table has
+    /// no `__pairs`.
+    pub fn for_each_as_scripts_see<F>(&mut self, index: c_int, mut visit: F) -> Result<(), Raise>
+    where
+        F: FnMut(&mut Self) -> Result<(), Raise>,
+    {
+        let index = self.absolute(index);
+        if !self.push_metamethod(index, "__pairs") {
+            return match self.kind(index) {
+                Kind::Table => self.for_each(index, visit),
+                kind => {
+                    Err(Raise::message(format!("a {} without __pairs has no pairs", kind.name())))
+                }
+            };
+        }
+        let iterator = self.top();
+        self.push_value(index);
+        self.call_or_raise(1, 3)?;
+        // The state and the control value lie above the iterator.
+        loop {
+            for place in iterator..iterator + 3 {
+                self.push_value(place);
+            }
+            self.call_or_raise(2, 2)?;
+            if self.kind(-2) == Kind::Nil {
+                self.set_top(iterator - 1);
+                return Ok(());
+            }
+            self.push_value(-2);
+            self.replace(iterator + 2);
+            visit(self)?;
+            self.set_top(iterator + 2);
+        }
+    }
+
     /// Replaces the key on top by the next pair; false (and no key) at the end.
     fn next(&mut self, table: c_int) -> Result<bool, Raise> {
         self.reserve_or_unwind(2);
@@ -276,14 +315,26 @@ impl Stack<'_> {
         unsafe { lua::lua_getmetatable(self.state(), index) != 0 }
     }
 
+    /// Pushes a metamethod of the value at `index`; pushes nothing and is false without one.
+    pub fn push_metamethod(&mut self, index: c_int, name: &str) -> bool {
+        let top = self.top();
+        if self.push_metatable(index) && self.raw_get_field(-1, name) != Kind::Nil {
+            self.remove(-2);
+            return true;
+        }
+        self.set_top(top);
+        false
+    }
+
     /// Whether the value can be called: a function, or what has a `__call`.
     pub fn is_callable(&mut self, index: c_int) -> bool {
         if self.kind(index) == Kind::Function {
             return true;
         }
-        let top = self.top();
-        let has_call = self.push_metatable(index) && self.raw_get_field(-1, "__call") != Kind::Nil;
-        self.set_top(top);
+        let has_call = self.push_metamethod(index, "__call");
+        if has_call {
+            self.pop(1);
+        }
         has_call
     }
 

@@ -39,6 +39,12 @@ pub trait Userdata: Send + Sized + 'static {
     fn metamethods() -> &'static [(&'static str, Native)] {
         &[]
     }
+
+    /// Bytes outside Lua that the VM counts for the value (see [`Stack::count_outside`]): given back when the
+    /// value is dropped.
+    fn counted_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// In front of each value.
@@ -127,7 +133,9 @@ impl Stack<'_> {
         let block = self.block::<T>(index)?;
         // SAFETY: the block is one of ours for `T`; its value is moved out only while it is alive,
         // and marked dead nobody reads it again.
-        unsafe { block.as_ref().alive.replace(false).then(|| move_out::<T>(block)) }
+        let value = unsafe { block.as_ref().alive.replace(false).then(|| move_out::<T>(block)) }?;
+        self.uncount_outside(value.counted_bytes());
+        Some(value)
     }
 
     /// The block at `index` if it is one of ours for `T`, alive or not.

@@ -2,7 +2,8 @@
 //! when they like (`skynet.stm`).
 //!
 //! A board lives as long as its writer; its readers hold what they are reading at most. In messages
-//! a board is a number that keeps nothing alive, so one that nobody takes out leaks nothing.
+//! a board is a number that keeps nothing alive, so one that nobody takes out leaks nothing. What stands on it
+//! is memory of the VM that holds the writer.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -11,6 +12,14 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, RwLock};
 
 use crate::message::Payload;
+
+/// What a board takes beside the bytes of its message.
+const BOARD_BYTES: usize = 160;
+
+/// What a board takes with this message on it.
+pub(crate) fn board_bytes(payload: &Payload) -> usize {
+    payload.len() + BOARD_BYTES
+}
 
 /// The boards of a host by their numbers.
 #[derive(Debug, Default)]
@@ -73,6 +82,11 @@ impl Writer {
     /// The number that leads to the board.
     pub(crate) fn number(&self) -> u64 {
         self.board.number
+    }
+
+    /// What the board takes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.board.latest.read().payload.as_ref().map_or(BOARD_BYTES, board_bytes)
     }
 
     /// Replaces what stands on the board.

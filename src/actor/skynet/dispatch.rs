@@ -77,7 +77,7 @@ impl Turn<'_, '_> {
             }
             Err(fault) => {
                 self.stack.recycle(coroutine);
-                self.state.skynet.blocks.borrow_mut().reclaim();
+                self.state.skynet.blocks.reclaim();
                 self.log_failure("a message", incoming.terms.request, &fault);
                 if incoming.caller.waits() {
                     incoming.caller.fail(fault.seen_by_caller());
@@ -203,8 +203,8 @@ impl Turn<'_, '_> {
     #[inline]
     pub(in crate::actor) fn task_paused(&self, key: Key) {
         let skynet = &self.state.skynet;
-        if skynet.blocks.borrow().is_lending() {
-            skynet.blocks.borrow_mut().reclaim();
+        if skynet.blocks.is_lending() {
+            skynet.blocks.reclaim();
         }
         skynet.stop_watches(key);
     }
@@ -223,7 +223,7 @@ impl Turn<'_, '_> {
             push_block(&mut stack, self.state, payload, false)
         };
         match lent {
-            Ok(()) => self.resume(key, coroutine, given + 2, None),
+            Ok(_) => self.resume(key, coroutine, given + 2, None),
             Err(fault) => self.resume(key, coroutine, given, Some(Box::new(fault))),
         }
     }
@@ -319,28 +319,38 @@ fn read(
             stack.push_bytes(&payload.to_bytes());
             Ok(())
         }
-        Reading::Raw => push_block(stack, state, payload, is_owned),
+        Reading::Raw => push_block(stack, state, payload, is_owned).map(drop),
         Reading::Function => {
-            push_block(stack, state, payload, is_owned)?;
-            stack.call(2, Stack::ALL).map_err(|error| fault_of(&error))
+            let key = push_block(stack, state, payload, is_owned)?;
+            stack.call(2, Stack::ALL).map_err(|error| {
+                // Nobody handles the message, so nobody would trash it.
+                state.skynet.blocks.take(stack, key);
+                fault_of(&error)
+            })
         }
     }
 }
 
-/// Pushes a message pointer and its size.
+/// Pushes a message pointer and its size; returns the block's key.
 pub(super) fn push_block(
     stack: &mut Stack<'_>,
     state: &State,
     payload: &Payload,
     is_owned: bool,
-) -> Result<(), Fault> {
-    let mut blocks = state.skynet.blocks.borrow_mut();
-    let (size, payload) = (payload.len(), payload.clone());
-    let key = if is_owned { blocks.own(payload) } else { blocks.lend(payload) };
-    let key = key.map_err(|_| {
-        Fault::new(Code::Overload, "too many message pointers are alive\nhint: skynet.trash them")
-    })?;
+) -> Result<Key, Fault> {
+    let (size, blocks) = (payload.len(), &state.skynet.blocks);
+    let key = if is_owned {
+        let owned = blocks.own(stack, payload.clone());
+        owned.map_err(|_| no_memory(&state.service.label(), payload))?
+    } else {
+        blocks.lend(payload.clone()).map_err(|_| {
+            Fault::new(
+                Code::Overload,
+                "too many message pointers are alive\nhint: skynet.trash them",
+            )
+        })?
+    };
     crate::actor::Light::Block(key).push(stack);
     stack.push_integer(size as i64);
-    Ok(())
+    Ok(key)
 }

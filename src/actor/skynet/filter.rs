@@ -61,7 +61,7 @@ impl Turn<'_, '_> {
         }
         incoming.origin = Some(origin);
         let shown = self.call_dispatcher(&incoming, origin);
-        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.blocks.reclaim();
         if let Err(fault) = shown {
             self.log_failure("skynet.dispatch_message", incoming.terms.request, &fault);
             if let Some(caller) = self.state.skynet.take_ignored(source, session) {
@@ -111,7 +111,7 @@ impl Turn<'_, '_> {
     }
 
     fn refuse_filtered(&mut self, fault: Fault, incoming: Incoming<'_>) {
-        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.blocks.reclaim();
         self.log_failure("a filter", incoming.terms.request, &fault);
         if incoming.caller.waits() {
             incoming.caller.fail(fault.seen_by_caller());
@@ -134,7 +134,7 @@ impl Turn<'_, '_> {
         let shown = push_message(&mut stack, self.state, incoming)
             .and_then(|()| stack.call(MESSAGE_VALUES, 0).map_err(|error| fault_of(&error)));
         self.stack.recycle(coroutine);
-        self.state.skynet.blocks.borrow_mut().reclaim();
+        self.state.skynet.blocks.reclaim();
         if let Err(fault) = shown {
             self.log_failure("the record of messages", incoming.terms.request, &fault);
         }
@@ -180,7 +180,7 @@ impl Turn<'_, '_> {
         stack.push_integer(session as i64);
         stack.push_integer(self.state.forget_asked(session));
         match push_block(&mut stack, self.state, payload, false) {
-            Ok(()) => self.begin(Task::new(Stage::Running, Role::Fork), coroutine, 4),
+            Ok(_) => self.begin(Task::new(Stage::Running, Role::Fork), coroutine, 4),
             Err(_) => self.stack.recycle(coroutine),
         }
     }
@@ -202,7 +202,7 @@ impl State {
             envelope.terms = terms;
         }
         let is_first = dispatcher.passed.is_empty();
-        dispatcher.passed.push_back(message);
+        dispatcher.pass(message)?;
         if is_first && dispatcher.offered.is_none() {
             self.service.post(Message::Passed);
         }
@@ -216,7 +216,7 @@ impl State {
 
     fn next_passed(&self) -> Option<Message> {
         let mut protocols = self.skynet.protocols.borrow_mut();
-        protocols.dispatcher.as_mut()?.passed.pop_front()
+        protocols.dispatcher.as_mut()?.next_passed()
     }
 
     /// Remembers whom a request under an own session went to, for a handler of unknown answers.
@@ -287,7 +287,7 @@ fn run_filter(
     let integer = |index, before| stack.integer(index).unwrap_or(before);
     let origin =
         Origin { session: integer(first + 3, session), source: integer(first + 4, source) };
-    state.skynet.blocks.borrow_mut().reclaim();
+    state.skynet.blocks.reclaim();
     Ok(Filtered { protocol, payload, origin })
 }
 
@@ -300,7 +300,7 @@ fn message_at(stack: &Stack<'_>, state: &State, index: i32) -> Result<Payload, F
         return Ok(Payload::EMPTY);
     }
     let payload = match Light::at(stack, index) {
-        Some(Light::Block(key)) => state.skynet.blocks.borrow_mut().take(key),
+        Some(Light::Block(key)) => state.skynet.blocks.take(stack, key),
         _ => None,
     };
     payload.ok_or_else(|| refused("returned no message"))

@@ -33,7 +33,7 @@ use parking_lot::Mutex;
 
 pub(crate) use answer::{OpenAnswer, Owed};
 use blocks::Blocks;
-pub(crate) use boards::{Boards, Reader, Writer};
+pub(crate) use boards::{Boards, Reader, Writer, board_bytes};
 pub(super) use dispatch::{COMMAND, Incoming};
 pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
 pub(crate) use send::LOGGER;
@@ -78,7 +78,7 @@ pub(super) fn ended(address: Address, host: Address) -> Message {
 #[derive(Default)]
 pub(crate) struct Skynet {
     pub(crate) protocols: RefCell<Protocols>,
-    pub(crate) blocks: RefCell<Blocks>,
+    pub(crate) blocks: Blocks,
     /// The service's file, if it has one.
     file: OnceCell<PathBuf>,
     /// What runs when the service's file has returned, in this order.

@@ -5,7 +5,11 @@
 
 use std::collections::VecDeque;
 
-use super::Origin;
+use moonhive_kernel::mailbox::Measured;
+
+use super::{Envelope, Origin};
+use crate::actor::fault::{Code, Fault};
+use crate::actor::limits::PASSED_BYTES_MAX;
 use crate::actor::message::Message;
 use crate::actor::request::Terms;
 use crate::vm::{Native, Reference};
@@ -53,9 +57,43 @@ pub(crate) struct Protocol {
 pub(crate) struct Dispatcher {
     pub(crate) function: Reference,
     /// Messages that it has left to the host and that are not handled yet.
-    pub(crate) passed: VecDeque<Message>,
+    pub(super) passed: VecDeque<Message>,
+    /// What they take.
+    passed_bytes: usize,
     /// Whose message it looks at just now, and under what terms that was sent.
     pub(crate) offered: Option<(Origin, Terms)>,
+}
+
+impl Dispatcher {
+    /// Leaves a message to the host.
+    ///
+    /// # Errors
+    /// `overload` when too much waits there.
+    pub(super) fn pass(&mut self, message: Message) -> Result<(), Fault> {
+        let bytes = self.passed_bytes + taken_bytes(&message);
+        if bytes > PASSED_BYTES_MAX {
+            let count = self.passed.len();
+            let text = format!(
+                "too much was passed to skynet.dispatch_message: {count} messages wait to be handled\n\
+                 hint: return from the dispatcher, or wait, before passing more"
+            );
+            return Err(Fault::new(Code::Overload, text));
+        }
+        self.passed_bytes = bytes;
+        self.passed.push_back(message);
+        Ok(())
+    }
+
+    pub(super) fn next_passed(&mut self) -> Option<Message> {
+        let message = self.passed.pop_front()?;
+        self.passed_bytes -= taken_bytes(&message);
+        Some(message)
+    }
+}
+
+/// What a message takes while it waits.
+fn taken_bytes(message: &Message) -> usize {
+    message.size_bytes() + size_of::<Message>() + size_of::<Envelope>()
 }
 
 /// All protocols of one service.
@@ -90,7 +128,7 @@ impl Protocols {
 
     /// Has a function of the program handle every message; returns the one of before.
     pub(crate) fn give_way(&mut self, function: Reference) -> Option<Reference> {
-        let new = Dispatcher { function, passed: VecDeque::new(), offered: None };
+        let new = Dispatcher { function, passed: VecDeque::new(), passed_bytes: 0, offered: None };
         self.dispatcher.replace(Box::new(new)).map(|before| before.function)
     }
 

@@ -28,6 +28,10 @@ fn push_elements(
     stack.push_table(0, 0);
     let mut position = 0;
     while let Some(element) = elements.next()? {
+        // A few bytes become a table.
+        if !stack.is_within_memory() {
+            return Err(BsonFault::Memory);
+        }
         position += 1;
         if is_array {
             push_value(stack, element.kind, element.value, depth)?;

@@ -38,10 +38,16 @@ impl Userdata for Document {
 }
 
 impl Document {
-    /// The bytes of the document at `index`.
-    pub(super) fn bytes(stack: &mut Stack<'_>, index: c_int) -> Result<Vec<u8>, Raise> {
+    /// Pushes the bytes of the document at `index`.
+    pub(super) fn push_bytes(stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
         stack.check_userdata::<Document>(index)?;
         stack.push_companion(index);
+        Ok(())
+    }
+
+    /// The bytes of the document at `index`.
+    pub(super) fn bytes(stack: &mut Stack<'_>, index: c_int) -> Result<Vec<u8>, Raise> {
+        Document::push_bytes(stack, index)?;
         let bytes = stack.bytes(-1).unwrap_or_default().to_vec();
         stack.pop(1);
         Ok(bytes)
@@ -57,14 +63,14 @@ pub(super) fn push(stack: &mut Stack<'_>, bytes: &[u8]) -> NativeResult {
 }
 
 fn length(stack: &mut Stack<'_>) -> NativeResult {
-    let length = Document::bytes(stack, 1)?.len();
+    Document::push_bytes(stack, 1)?;
+    let length = stack.raw_len(-1);
     stack.push_integer(length as i64);
     Ok(Outcome::Return(1))
 }
 
 fn to_string(stack: &mut Stack<'_>) -> NativeResult {
-    stack.check_userdata::<Document>(1)?;
-    stack.push_companion(1);
+    Document::push_bytes(stack, 1)?;
     Ok(Outcome::Return(1))
 }
 

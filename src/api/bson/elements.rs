@@ -52,6 +52,8 @@ pub(super) enum BsonFault {
     Type(u8),
     #[error("invalid bson: documents are nested more than {DEPTH_LIMIT} deep")]
     Depth,
+    #[error("not enough memory")]
+    Memory,
 }
 
 /// One field of a document.

@@ -11,22 +11,25 @@ use super::elements::{
     STRING,
 };
 use super::special;
-use crate::vm::{Kind, Raise, Stack};
+use crate::vm::{CountedBytes, Kind, Raise, Stack};
 
 /// Values on the stack for one level of nesting.
 const SLOTS_PER_LEVEL: c_int = 16;
 
+/// The fewest bytes that an item of an array takes: its type, a digit and a zero.
+const ITEM_LEAST_BYTES: usize = 3;
+
 /// The document for the table at `index`, which is never an array.
-pub(super) fn table(stack: &mut Stack<'_>, index: c_int) -> Result<Vec<u8>, Raise> {
-    let mut encoder = Encoder { out: Vec::with_capacity(256), depth: 0 };
-    encoder.block(|encoder| encoder.fields(stack, index))?;
+pub(super) fn table<'vm>(stack: &mut Stack<'vm>, index: c_int) -> Result<CountedBytes<'vm>, Raise> {
+    let mut encoder = Encoder { out: CountedBytes::new(stack), depth: 0 };
+    encoder.block(stack, |encoder, stack| encoder.fields(stack, index))?;
     Ok(encoder.out)
 }
 
 /// The document for pairs of keys and values, the first `count` values of the stack.
-pub(super) fn pairs(stack: &mut Stack<'_>, count: c_int) -> Result<Vec<u8>, Raise> {
-    let mut encoder = Encoder { out: Vec::with_capacity(256), depth: 0 };
-    encoder.block(|encoder| {
+pub(super) fn pairs<'vm>(stack: &mut Stack<'vm>, count: c_int) -> Result<CountedBytes<'vm>, Raise> {
+    let mut encoder = Encoder { out: CountedBytes::new(stack), depth: 0 };
+    encoder.block(stack, |encoder, stack| {
         for place in (1..count).step_by(2) {
             if !matches!(stack.kind(place), Kind::String | Kind::Number) {
                 return Err(stack.type_error(place, "string"));
@@ -41,151 +44,158 @@ pub(super) fn pairs(stack: &mut Stack<'_>, count: c_int) -> Result<Vec<u8>, Rais
     Ok(encoder.out)
 }
 
-struct Encoder {
-    out: Vec<u8>,
+struct Encoder<'vm> {
+    out: CountedBytes<'vm>,
     depth: usize,
 }
 
-impl Encoder {
+impl Encoder<'_> {
     /// Writes a document whose elements `fill` writes.
-    fn block(&mut self, fill: impl FnOnce(&mut Encoder) -> Result<(), Raise>) -> Result<(), Raise> {
+    fn block(
+        &mut self,
+        stack: &mut Stack<'_>,
+        fill: impl FnOnce(&mut Self, &mut Stack<'_>) -> Result<(), Raise>,
+    ) -> Result<(), Raise> {
         if self.depth == DEPTH_LIMIT {
             return Err(Raise::message(format!("tables are nested more than {DEPTH_LIMIT} deep")));
         }
+        stack.check_depth()?;
         self.depth += 1;
         let start = self.out.len();
-        self.out.extend_from_slice(&[0; 4]);
-        fill(self)?;
-        self.out.push(0);
-        if self.out.len() > SIZE_LIMIT_BYTES {
-            let message = format!("the document is larger than {SIZE_LIMIT_BYTES} bytes");
-            return Err(Raise::message(message));
-        }
+        self.out.extend(stack, &[0; 4])?;
+        fill(self, stack)?;
+        self.out.push(stack, 0)?;
+        self.check_size(0)?;
         let size = (self.out.len() - start) as u32;
-        self.out[start..start + 4].copy_from_slice(&size.to_le_bytes());
+        self.out.overwrite(start, &size.to_le_bytes());
         self.depth -= 1;
         Ok(())
+    }
+
+    /// Whether so many bytes more may follow.
+    #[inline]
+    fn check_size(&self, more: usize) -> Result<(), Raise> {
+        if self.out.len().saturating_add(more) <= SIZE_LIMIT_BYTES {
+            Ok(())
+        } else {
+            Err(too_large())
+        }
     }
 
     /// Writes the pairs of the table at `table`.
     fn fields(&mut self, stack: &mut Stack<'_>, table: c_int) -> Result<(), Raise> {
         stack.reserve(SLOTS_PER_LEVEL)?;
-        if !push_method(stack, table, "__pairs") {
-            return stack.for_each(table, |stack| self.field(stack));
-        }
-        let first = stack.top();
-        stack.push_value(table);
-        stack.call_or_raise(1, 3)?;
-        // The iterator is at `first`, its state and its control value behind it.
-        loop {
-            for part in 0..3 {
-                stack.push_value(first + part);
-            }
-            stack.call_or_raise(2, 2)?;
-            if stack.kind(-2) == Kind::Nil {
-                stack.set_top(first - 1);
-                return Ok(());
-            }
-            stack.push_value(-2);
-            stack.replace(first + 2);
-            self.field(stack)?;
-            stack.set_top(first + 2);
-        }
+        stack.for_each_as_scripts_see(table, |stack| self.field(stack))
     }
 
     /// Writes the value on top under the key below it.
     fn field(&mut self, stack: &mut Stack<'_>) -> Result<(), Raise> {
-        let key = match stack.kind(-2) {
-            Kind::String => stack.bytes(-2).unwrap_or_default().to_vec(),
-            Kind::Number => stack.text(-2).into_bytes(),
+        let (place, key) = (self.out.len(), stack.top() - 1);
+        self.out.push(stack, 0)?;
+        match stack.kind(key) {
+            Kind::String => self.out.extend_string(stack, key)?,
+            Kind::Number => {
+                let key = stack.text(key);
+                self.out.extend(stack, key.as_bytes())?;
+            }
             other => {
                 let message = format!("a key must be a string or a number, got {}", other.name());
                 return Err(Raise::message(message));
             }
-        };
+        }
+        let key = &self.out[place + 1..];
         if key.contains(&0) {
-            let key = String::from_utf8_lossy(&key).into_owned();
+            let key = String::from_utf8_lossy(key);
             return Err(Raise::message(format!("the key {key:?} holds a zero byte")));
         }
-        self.element(stack, &key)
+        self.element(stack, place)
     }
 
-    /// Writes the value on top under this key.
-    fn element(&mut self, stack: &mut Stack<'_>, key: &[u8]) -> Result<(), Raise> {
-        let place = self.out.len();
-        self.out.push(0);
-        self.out.extend_from_slice(key);
-        self.out.push(0);
-        self.out[place] = self.value(stack, key)?;
-        Ok(())
+    /// Writes the value on top. The element begins at `place`, and its key is written.
+    fn element(&mut self, stack: &mut Stack<'_>, place: usize) -> Result<(), Raise> {
+        self.out.push(stack, 0)?;
+        let kind = self.value(stack, place)?;
+        self.out.overwrite(place, &[kind]);
+        self.check_size(0)
     }
 
-    /// Writes the value on top; returns its type.
-    fn value(&mut self, stack: &mut Stack<'_>, key: &[u8]) -> Result<u8, Raise> {
-        match stack.kind(-1) {
-            Kind::Number => Ok(self.number(stack)),
+    /// Writes the value on top, of the element that begins at `place`; returns its type.
+    fn value(&mut self, stack: &mut Stack<'_>, place: usize) -> Result<u8, Raise> {
+        match stack.kind(stack.top()) {
+            Kind::Number => self.number(stack),
             Kind::Boolean => {
-                self.out.push(stack.truth(-1).into());
+                self.out.push(stack, stack.truth(-1).into())?;
                 Ok(BOOLEAN)
             }
-            Kind::String => self.string(stack.bytes(-1).unwrap_or_default()),
+            Kind::String => self.string(stack),
             Kind::Table => self.table(stack),
             Kind::Userdata => {
-                let document = Document::bytes(stack, stack.top())?;
-                self.out.extend_from_slice(&document);
+                Document::push_bytes(stack, stack.top())?;
+                self.out.extend_string(stack, -1)?;
+                stack.pop(1);
                 Ok(DOCUMENT)
             }
             other => {
-                let key = String::from_utf8_lossy(key);
+                let key = String::from_utf8_lossy(&self.out[place + 1..self.out.len() - 1]);
                 let message = format!("field {key}: bson knows no {}", other.name());
                 Err(Raise::message(message))
             }
         }
     }
 
-    fn number(&mut self, stack: &Stack<'_>) -> u8 {
+    fn number(&mut self, stack: &mut Stack<'_>) -> Result<u8, Raise> {
         let integer = stack.integer(-1).filter(|_| stack.is_integer(-1));
         let Some(integer) = integer else {
             let number = stack.number(-1).unwrap_or_default();
-            self.out.extend_from_slice(&number.to_le_bytes());
-            return DOUBLE;
+            self.out.extend(stack, &number.to_le_bytes())?;
+            return Ok(DOUBLE);
         };
         match i32::try_from(integer) {
             Ok(integer) => {
-                self.out.extend_from_slice(&integer.to_le_bytes());
-                INT32
+                self.out.extend(stack, &integer.to_le_bytes())?;
+                Ok(INT32)
             }
             Err(_) => {
-                self.out.extend_from_slice(&integer.to_le_bytes());
-                INT64
+                self.out.extend(stack, &integer.to_le_bytes())?;
+                Ok(INT64)
             }
         }
     }
 
-    fn string(&mut self, text: &[u8]) -> Result<u8, Raise> {
-        let Some((kind, content)) = special::split(text) else {
-            self.sized(text.len() + 1, text)?;
-            self.out.push(0);
-            return Ok(STRING);
-        };
+    /// Writes the string on top, or what it stands for.
+    fn string(&mut self, stack: &mut Stack<'_>) -> Result<u8, Raise> {
+        let text = stack.bytes(stack.top()).unwrap_or_default();
+        let length = text.len();
+        self.check_size(length)?;
+        if let Some((kind, content)) = special::split(text) {
+            let content = content.to_vec();
+            return self.special(stack, kind, &content);
+        }
+        self.length(stack, length + 1)?;
+        self.out.extend_string(stack, -1)?;
+        self.out.push(stack, 0)?;
+        Ok(STRING)
+    }
+
+    fn special(&mut self, stack: &mut Stack<'_>, kind: u8, content: &[u8]) -> Result<u8, Raise> {
         special::check(kind, content)?;
         match kind {
-            BINARY => self.sized(content.len() - 1, content)?,
+            BINARY => {
+                self.length(stack, content.len() - 1)?;
+                self.out.extend(stack, content)?;
+            }
             DATE => {
                 let milliseconds = special::seconds(content)?.saturating_mul(1000);
-                self.out.extend_from_slice(&milliseconds.to_le_bytes());
+                self.out.extend(stack, &milliseconds.to_le_bytes())?;
             }
-            _ => self.out.extend_from_slice(content),
+            _ => self.out.extend(stack, content)?,
         }
         Ok(kind)
     }
 
-    /// Writes bytes with a length in front.
-    fn sized(&mut self, length: usize, bytes: &[u8]) -> Result<(), Raise> {
-        let length = i32::try_from(length).map_err(|_| Raise::message("a string is too long"))?;
-        self.out.extend_from_slice(&length.to_le_bytes());
-        self.out.extend_from_slice(bytes);
-        Ok(())
+    /// Writes the length of what follows, which is no longer than a document.
+    fn length(&mut self, stack: &mut Stack<'_>, length: usize) -> Result<(), Raise> {
+        self.out.extend(stack, &(length as u32).to_le_bytes())
     }
 
     fn table(&mut self, stack: &mut Stack<'_>) -> Result<u8, Raise> {
@@ -193,40 +203,68 @@ impl Encoder {
         let table = stack.top();
         match array_length(stack, table)? {
             Some(length) => {
-                self.block(|encoder| encoder.items(stack, table, length))?;
+                self.block(stack, |encoder, stack| encoder.items(stack, table, length))?;
                 Ok(ARRAY)
             }
             None => {
-                self.block(|encoder| encoder.fields(stack, table))?;
+                self.block(stack, |encoder, stack| encoder.fields(stack, table))?;
                 Ok(DOCUMENT)
             }
         }
     }
 
     fn items(&mut self, stack: &mut Stack<'_>, table: c_int, length: i64) -> Result<(), Raise> {
+        // A `__len` may say anything.
+        let least_bytes = usize::try_from(length).unwrap_or(0).saturating_mul(ITEM_LEAST_BYTES);
+        self.check_size(least_bytes)?;
         for position in 1..=length {
             stack.get_item(table, position)?;
-            self.element(stack, (position - 1).to_string().as_bytes())?;
+            let place = self.out.len();
+            self.out.push(stack, 0)?;
+            self.out.extend(stack, Digits::of(position - 1).text())?;
+            self.element(stack, place)?;
             stack.set_top(table);
         }
         Ok(())
     }
 }
 
-/// Pushes a metamethod of the value at `index`; pushes nothing and is false without one.
-fn push_method(stack: &mut Stack<'_>, index: c_int, name: &str) -> bool {
-    let top = stack.top();
-    if stack.push_metatable(index) && stack.raw_get_field(-1, name) != Kind::Nil {
-        stack.remove(-2);
-        return true;
+#[cold]
+fn too_large() -> Raise {
+    Raise::message(format!("the document is larger than {SIZE_LIMIT_BYTES} bytes"))
+}
+
+/// A number in decimal digits, without a string of its own.
+struct Digits {
+    digits: [u8; Digits::MOST],
+    start: usize,
+}
+
+impl Digits {
+    /// Digits of the largest number.
+    const MOST: usize = 20;
+
+    fn of(number: i64) -> Digits {
+        let (mut digits, mut start) = ([0; Digits::MOST], Digits::MOST);
+        let mut rest = number.unsigned_abs();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return Digits { digits, start };
+            }
+        }
     }
-    stack.set_top(top);
-    false
+
+    fn text(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
 }
 
 /// The length of the table at `table`, the top, if it is an array.
 fn array_length(stack: &mut Stack<'_>, table: c_int) -> Result<Option<i64>, Raise> {
-    if push_method(stack, table, "__len") {
+    if stack.push_metamethod(table, "__len") {
         stack.push_value(table);
         stack.call_or_raise(1, 1)?;
         let length = stack.integer(-1);
@@ -236,7 +274,7 @@ fn array_length(stack: &mut Stack<'_>, table: c_int) -> Result<Option<i64>, Rais
             None => Err(Raise::message("__len must return an integer")),
         };
     }
-    let has_pairs = push_method(stack, table, "__pairs");
+    let has_pairs = stack.push_metamethod(table, "__pairs");
     stack.set_top(table);
     let length = i64::try_from(stack.raw_len(table)).unwrap_or(i64::MAX);
     if has_pairs || length == 0 {

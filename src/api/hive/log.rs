@@ -21,7 +21,8 @@ macro_rules! log_function {
     ($name:ident, $level:ident) => {
         fn $name(stack: &mut Stack<'_>) -> NativeResult {
             if tracing::enabled!(tracing::Level::$level) {
-                let (state, text) = (State::of(stack)?, texts(stack));
+                let (state, text) = (State::of(stack)?, stack.joined_texts(1)?);
+                let text = String::from_utf8_lossy(&text);
                 let service = &state.service;
                 tracing::event!(
                     tracing::Level::$level,
@@ -40,9 +41,3 @@ log_function!(debug, DEBUG);
 log_function!(info, INFO);
 log_function!(warn, WARN);
 log_function!(error, ERROR);
-
-/// The texts of all arguments, with spaces between.
-fn texts(stack: &mut Stack<'_>) -> String {
-    let texts: Vec<String> = (1..=stack.top()).map(|argument| stack.text(argument)).collect();
-    texts.join(" ")
-}

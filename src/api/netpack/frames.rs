@@ -1,7 +1,11 @@
 //! Cutting streams into frames: two bytes of length, big-endian, and as many bytes of content.
 //!
 //! A gate reads from many connections; the beginning of a frame waits under the number of its
-//! connection until the rest arrives. Frames of one connection keep their order.
+//! connection until the rest arrives. Frames of one connection keep their order. Each byte is copied once into
+//! the beginning and once into the frame, however small the pieces are in which it arrives.
+//!
+//! Clients decide what waits here, so all of it is limited, and whoever holds the frames can tell how much
+//! memory they take.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,17 +20,35 @@ pub(super) const FRAMES_LIMIT: usize = 65_536;
 /// Bytes in whole frames that may wait to be popped.
 pub(super) const WAITING_LIMIT_BYTES: usize = 64 << 20;
 
+/// Connections that may have begun a frame.
+pub(super) const BEGUN_LIMIT: usize = 65_536;
+
+/// Bytes in frames that have begun: those of every connection, were each in the middle of a frame of usual size.
+pub(super) const BEGUN_LIMIT_BYTES: usize = 256 << 20;
+
 const LENGTH_BYTES: usize = 2;
 
-/// More frames, or more bytes in them, than may wait.
+/// What a whole frame takes beside its content: its place in the queue, and the head of what is counted.
+const FRAME_BYTES: usize = 64;
+
+/// What the beginning of a frame takes beside its bytes: its place in the map.
+const BEGINNING_BYTES: usize = 64;
+
+/// Why received bytes cannot be taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "too much waits to be popped: {frames} frames, {bytes} bytes\n\
-     hint: netpack.pop takes them, netpack.clear drops them"
-)]
-pub(super) struct Full {
-    frames: usize,
-    bytes: usize,
+pub(super) enum Full {
+    /// More frames, or more bytes in them, than may wait.
+    #[error(
+        "too much waits to be popped: {frames} frames, {bytes} bytes\n\
+         hint: netpack.pop takes them, netpack.clear drops them"
+    )]
+    Whole { frames: usize, bytes: usize },
+    /// More frames that have only begun, or more bytes in them, than there may be.
+    #[error(
+        "too many frames have begun: {frames} with {bytes} bytes\n\
+         hint: limit the clients, and close connections that do not finish a frame"
+    )]
+    Begun { frames: usize, bytes: usize },
 }
 
 /// A whole frame: its connection and its content.
@@ -40,34 +62,57 @@ pub(super) struct Frames {
     waiting_bytes: usize,
     /// What was received of a frame, its length included; never a whole one.
     begun: HashMap<i64, Vec<u8>>,
+    /// Bytes in beginnings.
+    begun_bytes: usize,
 }
 
 impl Frames {
     /// Takes what a connection has sent; returns how many whole frames that made. On an error what
     /// was cut off before stays, the rest is lost, and the connection should be closed.
     pub(super) fn add(&mut self, connection: i64, bytes: &[u8]) -> Result<usize, Full> {
-        let received = match self.begun.remove(&connection) {
-            Some(mut begun) => {
-                begun.extend_from_slice(bytes);
-                begun
-            }
-            None => bytes.to_vec(),
-        };
-        let (mut rest, mut count) = (received.as_slice(), 0);
+        let (mut rest, mut count) = (bytes, 0);
+        if let Some(begun) = self.begun.get_mut(&connection) {
+            let before = begun.len();
+            rest = go_on(begun, rest);
+            self.begun_bytes += begun.len() - before;
+            let Some((content, _)) = cut(begun) else { return self.check_begun(connection, count) };
+            let content = Payload::from(content);
+            self.forget(connection);
+            self.put(connection, content)?;
+            count += 1;
+        }
         while let Some((content, behind)) = cut(rest) {
-            let bytes = self.waiting_bytes + content.len();
-            if self.whole.len() == FRAMES_LIMIT || bytes > WAITING_LIMIT_BYTES {
-                return Err(Full { frames: self.whole.len(), bytes: self.waiting_bytes });
-            }
-            self.waiting_bytes = bytes;
-            self.whole.push_back((connection, Payload::from(content)));
+            self.put(connection, Payload::from(content))?;
             rest = behind;
             count += 1;
         }
-        if !rest.is_empty() {
-            self.begun.insert(connection, rest.to_vec());
+        if rest.is_empty() {
+            return Ok(count);
         }
-        Ok(count)
+        self.begun_bytes += rest.len();
+        self.begun.insert(connection, rest.to_vec());
+        self.check_begun(connection, count)
+    }
+
+    /// Lets a whole frame wait.
+    fn put(&mut self, connection: i64, content: Payload) -> Result<(), Full> {
+        let bytes = self.waiting_bytes + content.len();
+        if self.whole.len() == FRAMES_LIMIT || bytes > WAITING_LIMIT_BYTES {
+            return Err(Full::Whole { frames: self.whole.len(), bytes: self.waiting_bytes });
+        }
+        self.waiting_bytes = bytes;
+        self.whole.push_back((connection, content));
+        Ok(())
+    }
+
+    /// Forgets what a connection has begun if that is too much with the rest; otherwise the result is `count`.
+    fn check_begun(&mut self, connection: i64, count: usize) -> Result<usize, Full> {
+        let (frames, bytes) = (self.begun.len(), self.begun_bytes);
+        if frames <= BEGUN_LIMIT && bytes <= BEGUN_LIMIT_BYTES {
+            return Ok(count);
+        }
+        self.forget(connection);
+        Err(Full::Begun { frames, bytes })
     }
 
     /// The oldest whole frame.
@@ -77,6 +122,12 @@ impl Frames {
         Some(frame)
     }
 
+    /// Memory that all of them take. Room for twice the bytes is made for what has only begun.
+    pub(super) fn held_bytes(&self) -> usize {
+        let whole = self.whole.len() * FRAME_BYTES + self.waiting_bytes;
+        whole + self.begun.len() * BEGINNING_BYTES + 2 * self.begun_bytes
+    }
+
     /// How many whole frames wait.
     pub(super) fn len(&self) -> usize {
         self.whole.len()
@@ -84,12 +135,41 @@ impl Frames {
 
     /// Forgets the frame that a closed connection had begun.
     pub(super) fn forget(&mut self, connection: i64) {
-        self.begun.remove(&connection);
+        if let Some(begun) = self.begun.remove(&connection) {
+            self.begun_bytes -= begun.len();
+        }
+    }
+
+    /// Forgets what a connection has begun, and all whole frames behind the first `whole`.
+    pub(super) fn take_back(&mut self, connection: i64, whole: usize) {
+        self.forget(connection);
+        for (_, content) in self.whole.drain(whole.min(self.whole.len())..) {
+            self.waiting_bytes -= content.len();
+        }
     }
 
     pub(super) fn clear(&mut self) {
         *self = Frames::default();
     }
+}
+
+/// Adds to the beginning of a frame what is missing of it; what is left over.
+fn go_on<'a>(begun: &mut Vec<u8>, received: &'a [u8]) -> &'a [u8] {
+    let mut rest = received;
+    // First the length, which tells how much follows it.
+    for _ in 0..2 {
+        let missing = known_bytes(begun) - begun.len();
+        let (taken, behind) = rest.split_at(missing.min(rest.len()));
+        begun.extend_from_slice(taken);
+        rest = behind;
+    }
+    rest
+}
+
+/// Bytes of a frame, as far as its beginning tells.
+fn known_bytes(begun: &[u8]) -> usize {
+    let length = begun.first_chunk::<LENGTH_BYTES>();
+    LENGTH_BYTES + length.map_or(0, |length| u16::from_be_bytes(*length).into())
 }
 
 /// The content of the first frame, if it is whole, and what follows it.
@@ -129,7 +209,7 @@ mod tests {
     fn frames_that_nobody_takes_are_limited() {
         let mut frames = Frames::default();
         let many = [0, 0].repeat(FRAMES_LIMIT + 1);
-        assert_eq!(frames.add(1, &many), Err(Full { frames: FRAMES_LIMIT, bytes: 0 }));
+        assert_eq!(frames.add(1, &many), Err(Full::Whole { frames: FRAMES_LIMIT, bytes: 0 }));
         assert_eq!(frames.len(), FRAMES_LIMIT);
         frames.clear();
         assert_eq!(frames.add(1, &[0, 0]), Ok(1));
@@ -147,6 +227,50 @@ mod tests {
         assert_eq!(count, WAITING_LIMIT_BYTES / CONTENT_LIMIT_BYTES);
         frames.pop();
         assert_eq!(frames.add(1, &large), Ok(1));
+    }
+
+    #[test]
+    fn connections_that_have_begun_a_frame_are_limited() {
+        let mut frames = Frames::default();
+        for connection in 0..BEGUN_LIMIT as i64 {
+            assert_eq!(frames.add(connection, &[0, 2, 7]), Ok(0));
+        }
+        let full = Full::Begun { frames: BEGUN_LIMIT + 1, bytes: 3 * BEGUN_LIMIT + 1 };
+        assert_eq!(frames.add(-1, &[0]), Err(full));
+        assert_eq!(frames.add(5, &[8, 0]), Ok(1));
+        frames.forget(6);
+        assert_eq!(frames.add(-1, &[0]), Ok(0));
+    }
+
+    #[test]
+    fn bytes_in_frames_that_have_begun_are_limited() {
+        let mut frames = Frames::default();
+        let mut large = frame(&[0; CONTENT_LIMIT_BYTES]).unwrap();
+        large.pop();
+        let fit = (BEGUN_LIMIT_BYTES / large.len()) as i64;
+        for connection in 0..fit {
+            assert_eq!(frames.add(connection, &large), Ok(0));
+        }
+        assert!(matches!(frames.add(fit, &large), Err(Full::Begun { .. })));
+        assert_eq!(frames.add(0, &[0]), Ok(1));
+        assert_eq!(frames.add(fit, &large), Ok(0));
+    }
+
+    #[test]
+    fn what_they_hold_is_nothing_once_all_was_taken() {
+        let mut frames = Frames::default();
+        for byte in frame(&[0; 500]).unwrap() {
+            let before = frames.held_bytes();
+            frames.add(1, &[byte]).unwrap();
+            assert!(frames.held_bytes() > before || frames.len() == 1);
+        }
+        assert_eq!(frames.held_bytes(), 500 + FRAME_BYTES);
+        frames.add(2, &[1]).unwrap();
+        frames.add(3, &[0, 0, 0]).unwrap();
+        frames.forget(2);
+        frames.forget(3);
+        assert!(frames.pop().is_some() && frames.pop().is_some());
+        assert_eq!(frames.held_bytes(), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 mod frames;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use frames::{CONTENT_LIMIT_BYTES, Frames};
 
@@ -31,12 +31,28 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// The frames of a gate.
+/// The frames of a gate. They count as memory of its VM.
 #[derive(Default)]
-struct Queue(RefCell<Frames>);
+struct Queue {
+    frames: RefCell<Frames>,
+    counted_bytes: Cell<usize>,
+}
 
 impl Userdata for Queue {
     const NAME: &'static str = "netpack queue";
+
+    fn counted_bytes(&self) -> usize {
+        self.counted_bytes.get()
+    }
+}
+
+/// Counts what the queue in the first argument holds now.
+fn count(stack: &mut Stack<'_>) -> Result<(), Raise> {
+    let queue = stack.check_userdata::<Queue>(1)?;
+    let (before, now) = (queue.counted_bytes.get(), queue.frames.borrow().held_bytes());
+    stack.recount_outside(before, now)?;
+    stack.check_userdata::<Queue>(1)?.counted_bytes.set(now);
+    Ok(())
 }
 
 /// `filter(queue, msg, sz)`: the queue (made when it is first needed) and what happened:
@@ -58,7 +74,8 @@ fn filter(stack: &mut Stack<'_>) -> NativeResult {
     match stack.bytes(2) {
         Some(b"data") => return data(stack, state, connection),
         Some(b"close" | b"error") => {
-            stack.check_userdata::<Queue>(1)?.0.borrow_mut().forget(connection);
+            stack.check_userdata::<Queue>(1)?.frames.borrow_mut().forget(connection);
+            count(stack)?;
         }
         _ => {}
     }
@@ -67,13 +84,19 @@ fn filter(stack: &mut Stack<'_>) -> NativeResult {
 
 /// Cuts received bytes, the third value of the message, into frames.
 fn data(stack: &mut Stack<'_>, state: &State, connection: i64) -> NativeResult {
-    let mut frames = stack.check_userdata::<Queue>(1)?.0.borrow_mut();
+    let mut frames = stack.check_userdata::<Queue>(1)?.frames.borrow_mut();
     let bytes = stack.bytes(4).ok_or_else(|| Raise::argument(2, "data without bytes"))?;
-    let waited = frames.len() > 0;
-    let count = frames.add(connection, bytes).map_err(|full| Raise::message(full.to_string()))?;
+    let waited = frames.len();
+    let added = frames.add(connection, bytes);
     // One frame goes straight to its handler, unless others are to be handled before it.
-    let single = if count == 1 && !waited { frames.pop() } else { None };
+    let single = if added == Ok(1) && waited == 0 { frames.pop() } else { None };
     drop(frames);
+    if let Err(raise) = count(stack) {
+        let mut frames = stack.check_userdata::<Queue>(1)?.frames.borrow_mut();
+        frames.take_back(connection, waited);
+        return Err(raise);
+    }
+    let count = added.map_err(|full| Raise::message(full.to_string()))?;
     stack.set_top(1);
     match (single, count) {
         (Some((connection, content)), _) => {
@@ -93,8 +116,9 @@ fn pop(stack: &mut Stack<'_>) -> NativeResult {
     if stack.is_none_or_nil(1) {
         return Ok(Outcome::Return(0));
     }
-    let frame = stack.check_userdata::<Queue>(1)?.0.borrow_mut().pop();
+    let frame = stack.check_userdata::<Queue>(1)?.frames.borrow_mut().pop();
     let Some((connection, content)) = frame else { return Ok(Outcome::Return(0)) };
+    count(stack)?;
     stack.push_integer(connection);
     block::own(stack, state, content)?;
     Ok(Outcome::Return(3))
@@ -103,7 +127,8 @@ fn pop(stack: &mut Stack<'_>) -> NativeResult {
 /// `clear(queue)`: drops all frames, also those that have only begun.
 fn clear(stack: &mut Stack<'_>) -> NativeResult {
     if !stack.is_none_or_nil(1) {
-        stack.check_userdata::<Queue>(1)?.0.borrow_mut().clear();
+        stack.check_userdata::<Queue>(1)?.frames.borrow_mut().clear();
+        count(stack)?;
     }
     Ok(Outcome::Return(0))
 }

@@ -180,6 +180,7 @@ fn lrange(stack: &mut Stack<'_>) -> NativeResult {
     };
     stack.push_table(elements.len(), 0);
     for (position, element) in (1..).zip(&elements) {
+        stack.check_memory()?;
         push_value(stack, &element.as_value())?;
         stack.raw_set_item(-2, position);
     }

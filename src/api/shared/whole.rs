@@ -9,7 +9,7 @@ use super::dict::{Dict, dict};
 use super::errand::{self, Report};
 use super::failure::{bad, raise};
 use super::registry::Opened;
-use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Counted, Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const METHODS: [(&str, Native); 10] = [
     ("capacity", Native::new(capacity)),
@@ -74,8 +74,10 @@ fn get_keys(stack: &mut Stack<'_>) -> NativeResult {
         None => KEYS_USUAL,
         Some(most) => usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX),
     };
-    let keys = keys(dict(stack)?, most).map_err(|error| raise(stack, &error))?;
-    push_keys(stack, &keys);
+    let opened = opened(stack)?;
+    let mut room = Counted::new(stack);
+    let keys = keys(stack, &opened, most, &mut room)?;
+    push_keys(stack, &keys)?;
     Ok(Outcome::Return(1))
 }
 
@@ -106,35 +108,50 @@ fn no_dict(stack: &Stack<'_>) -> Raise {
 
 /// Keys in order of use where a dictionary knows it exactly; a large one need not be walked to its end
 /// for a few keys.
-fn keys(dict: &Opened, most: usize) -> Result<Vec<Item>, Error> {
-    let mut items = if dict.is_exact() { oldest_first(dict)? } else { walk(dict, most)? };
+fn keys(
+    stack: &mut Stack<'_>,
+    dict: &Opened,
+    most: usize,
+    room: &mut Counted<'_>,
+) -> Result<Vec<Item>, Raise> {
+    if !dict.is_exact() {
+        let mut items = walk(stack, dict, most, room)?;
+        items.truncate(most);
+        return Ok(items);
+    }
+    let mut items = walk(stack, dict, usize::MAX, room)?;
+    items.sort_by_key(|item| std::cmp::Reverse(item.age));
     items.truncate(most);
     Ok(items)
 }
 
-fn oldest_first(dict: &Opened) -> Result<Vec<Item>, Error> {
-    let mut items = walk(dict, usize::MAX)?;
-    items.sort_by_key(|item| std::cmp::Reverse(item.age));
-    Ok(items)
-}
-
-/// Live entries, at least `most` if there are so many.
-fn walk(dict: &Opened, most: usize) -> Result<Vec<Item>, Error> {
+/// Live entries, at least `most` if there are so many. A dictionary may hold more keys than the VM may.
+fn walk(
+    stack: &mut Stack<'_>,
+    dict: &Opened,
+    most: usize,
+    room: &mut Counted<'_>,
+) -> Result<Vec<Item>, Raise> {
     let (mut found, mut next) = (Vec::new(), Some(Cursor::default()));
     while let Some(cursor) = next.filter(|_| found.len() < most) {
-        let (items, then) = dict.dictionary.items(cursor, STEP_KEYS.min(most - found.len()))?;
+        let step = dict.dictionary.items(cursor, STEP_KEYS.min(most - found.len()));
+        let (items, then) = step.map_err(|error| raise(stack, &error))?;
+        let bytes: usize = items.iter().map(|item| item.key.len() + size_of::<Item>()).sum();
+        room.set(stack, room.bytes() + bytes)?;
         found.extend(items);
         next = then;
     }
     Ok(found)
 }
 
-fn push_keys(stack: &mut Stack<'_>, items: &[Item]) {
+fn push_keys(stack: &mut Stack<'_>, items: &[Item]) -> Result<(), Raise> {
     stack.push_table(items.len(), 0);
     for (position, item) in (1..).zip(items) {
+        stack.check_memory()?;
         stack.push_bytes(&item.key);
         stack.raw_set_item(-2, position);
     }
+    Ok(())
 }
 
 /// `is_dict(value)`.
@@ -151,7 +168,7 @@ fn scan(stack: &mut Stack<'_>) -> NativeResult {
     let prefix = stack.optional_bytes(4)?.unwrap_or_default();
     let scanned = dict(stack)?.dictionary.items_with_prefix(prefix, cursor, wanted);
     let (items, next) = scanned.map_err(|error| raise(stack, &error))?;
-    push_keys(stack, &items);
+    push_keys(stack, &items)?;
     match next {
         Some(next) => stack.push_integer(next.to_number() as i64),
         None => stack.push_nil(),

@@ -1,7 +1,7 @@
 //! Message pointers as natives and programs use them: `skynet.pack`, `unpack`, `tostring`, `trash`.
 //!
 //! In Lua a message is a light userdata and its size. Here it is a [`Payload`]: [`own`] makes a
-//! pointer that the program has to send or trash, [`peek`] gives what an argument points to, and
+//! pointer that the program has to send or trash, and whose message counts as memory of its VM until then, [`peek`] gives what an argument points to, and
 //! [`take`] uses the pointer up, as everything does that sends a message. Where skynet takes a
 //! pointer it takes a string as well, and so do these. A pointer that leads nowhere is an error.
 //!
@@ -31,35 +31,43 @@ pub(super) const TRASH: Native = Native::new(trash);
 /// `skynet.unpack`.
 pub(super) const UNPACK: Native = Native::new(unpack);
 
-/// Pushes a message pointer and its size; the program has to send or trash it.
+/// Pushes a message pointer and its size; the program has to send or trash it. Until then the message is
+/// memory of its VM.
 ///
 /// # Errors
-/// When too many pointers are alive.
+/// `not enough memory`, and when too many pointers are alive.
 pub(in crate::api) fn own(
     stack: &mut Stack<'_>,
     state: &State,
     payload: Payload,
 ) -> Result<(), Raise> {
-    let size = payload.len();
-    let key = state.skynet.blocks.borrow_mut().own(payload);
-    push(stack, key, size)
+    push_owned(stack, state, payload).map(drop)
 }
 
-/// Pushes a message pointer and its size; the message is there until the running task waits.
-///
-/// # Errors
-/// As [`own`].
-pub(super) fn lend(stack: &mut Stack<'_>, state: &State, payload: Payload) -> Result<(), Raise> {
+fn push_owned(stack: &mut Stack<'_>, state: &State, payload: Payload) -> Result<Key, Raise> {
     let size = payload.len();
-    let key = state.skynet.blocks.borrow_mut().lend(payload);
-    push(stack, key, size)
-}
-
-fn push(stack: &mut Stack<'_>, key: Result<Key, Payload>, size: usize) -> Result<(), Raise> {
-    let key = key.map_err(|_| Raise::message("too many message pointers are alive"))?;
+    let key = state.skynet.blocks.own(stack, payload)?;
     Light::Block(key).push(stack);
     stack.push_integer(size as i64);
-    Ok(())
+    Ok(key)
+}
+
+/// Calls the function on top with a message pointer, its size, and the value at an index. The message is gone
+/// when the function returns.
+///
+/// # Errors
+/// As [`own`], and what the function raises.
+pub(super) fn call_with(
+    stack: &mut Stack<'_>,
+    state: &State,
+    payload: Payload,
+    value: i32,
+) -> Result<(), Raise> {
+    let key = push_owned(stack, state, payload)?;
+    stack.push_value(value);
+    let called = stack.call_or_raise(3, Stack::ALL);
+    state.skynet.blocks.take(stack, key);
+    called
 }
 
 /// The message in the argument, a pointer with its size in the next one, or a string. The pointer
@@ -75,9 +83,10 @@ pub(in crate::api) fn peek(
     if let Some(bytes) = stack.bytes(argument) {
         return Ok(Payload::from(bytes));
     }
-    let key = key_at(stack, argument)?;
-    let payload = state.skynet.blocks.borrow_mut().get(key).cloned();
-    cut(stack, argument, payload.ok_or_else(|| gone(argument))?)
+    let payload = state.skynet.blocks.get(key_at(stack, argument)?);
+    let payload = payload.ok_or_else(|| gone(argument))?;
+    let size = size_at(stack, argument + 1, payload.len())?;
+    Ok(part(payload, size))
 }
 
 /// Takes the message in the argument; its pointer leads nowhere from now on. No value at all is an
@@ -96,9 +105,11 @@ pub(in crate::api) fn take(
     if let Some(bytes) = stack.bytes(argument) {
         return Ok(Payload::from(bytes));
     }
-    let payload = peek(stack, state, argument)?;
-    state.skynet.blocks.borrow_mut().take(key_at(stack, argument)?);
-    Ok(payload)
+    let (key, blocks) = (key_at(stack, argument)?, &state.skynet.blocks);
+    let length = blocks.length(key).ok_or_else(|| gone(argument))?;
+    let size = size_at(stack, argument + 1, length)?;
+    let payload = blocks.take(stack, key).ok_or_else(|| gone(argument))?;
+    Ok(part(payload, size))
 }
 
 fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
@@ -108,14 +119,17 @@ fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
     }
 }
 
-/// The part of a message that the size in the next argument asks for.
-fn cut(stack: &Stack<'_>, argument: i32, payload: Payload) -> Result<Payload, Raise> {
-    let (argument, length) = (argument + 1, payload.len());
+/// The size in the argument behind a pointer, for a message of that length.
+fn size_at(stack: &Stack<'_>, argument: i32, length: usize) -> Result<usize, Raise> {
     match usize::try_from(stack.check_integer(argument)?) {
-        Ok(size) if size == length => Ok(payload),
-        Ok(size) if size < length => Ok(Payload::from(&payload.to_bytes()[..size])),
+        Ok(size) if size <= length => Ok(size),
         _ => Err(Raise::argument(argument, format!("the message has {length} bytes"))),
     }
+}
+
+/// The first `size` bytes of a message that has so many.
+fn part(payload: Payload, size: usize) -> Payload {
+    if size == payload.len() { payload } else { Payload::from(&payload.to_bytes()[..size]) }
 }
 
 #[cold]
@@ -223,7 +237,7 @@ fn trash(stack: &mut Stack<'_>) -> NativeResult {
 
 /// `skynet.messages()`: how many message pointers of this service are alive.
 fn messages(stack: &mut Stack<'_>) -> NativeResult {
-    let count = State::of(stack)?.skynet.blocks.borrow().len();
+    let count = State::of(stack)?.skynet.blocks.len();
     stack.push_integer(count as i64);
     Ok(Outcome::Return(1))
 }

@@ -43,7 +43,8 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
     let key = stack.check_str(1)?.to_owned();
     stack.check_bytes(2)?;
     let value = stack.text(2);
-    if !state.core.set_env(&key, &value) {
+    let set = state.core.set_env(&key, &value);
+    if !set.map_err(|fault| Raise::message(fault.message))? {
         return Err(Raise::message(format!("Can't setenv exist key : {key}")));
     }
     Ok(Outcome::Return(0))
@@ -52,8 +53,8 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
 /// `skynet.error(...)`: a log line.
 fn error(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let texts: Vec<String> = (1..=stack.top()).map(|argument| stack.text(argument)).collect();
-    state.log_line(&texts.join(" "));
+    let text = stack.joined_texts(1)?;
+    state.log_line(&String::from_utf8_lossy(&text));
     Ok(Outcome::Return(0))
 }
 

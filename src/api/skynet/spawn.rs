@@ -179,7 +179,8 @@ fn begin(stack: &mut Stack<'_>, state: &State, argument: i32, start: Start) -> N
 /// Spawns a service with the arguments from `first` to the top; what becomes of it, the log says.
 fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) -> NativeResult {
     let arguments = block::pack_values(stack, first)?;
-    let texts = texts_from(stack, first);
+    let texts = stack.joined_texts(first)?;
+    let texts = String::from_utf8_lossy(&texts);
     let caller = Caller::sender(state.service.address());
     let service =
         state.core.spawn(spawn, arguments, caller).map_err(|fault| not_found(spawn, &fault))?;
@@ -188,12 +189,6 @@ fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) 
     }
     stack.push_integer(service.address().number() as i64);
     Ok(Outcome::Return(1))
-}
-
-/// The arguments from `first` to the top as one line.
-fn texts_from(stack: &mut Stack<'_>, first: i32) -> String {
-    let texts: Vec<String> = (first..=stack.top()).map(|argument| stack.text(argument)).collect();
-    texts.join(" ")
 }
 
 /// Why there is no such service.
@@ -225,7 +220,8 @@ fn spawn_and_wait(
     shows_arguments: bool,
 ) -> NativeResult {
     let arguments = block::pack_values(stack, first)?;
-    let texts = texts_from(stack, first);
+    let texts = stack.joined_texts(first)?;
+    let texts = String::from_utf8_lossy(&texts);
     let wait = state.begin_wait(None).map_err(|fault| Raise::message(fault.message))?;
     let caller = Caller::waiting(state.service.clone(), wait.session);
     match state.core.spawn(spawn, arguments, caller) {

@@ -4,7 +4,7 @@
 //! value to send to other services; there `stm.newcopy(copy)` makes a reader.
 
 use super::block;
-use crate::actor::skynet::{Reader, Writer};
+use crate::actor::skynet::{Reader, Writer, board_bytes};
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Stack, Userdata};
 
@@ -19,6 +19,10 @@ impl Userdata for Writer {
 
     fn metamethods() -> &'static [(&'static str, Native)] {
         const { &[("__call", Native::new(write))] }
+    }
+
+    fn counted_bytes(&self) -> usize {
+        self.held_bytes()
     }
 }
 
@@ -41,6 +45,7 @@ fn new(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_any(1)?;
     let payload = block::take(stack, state, 1)?;
+    stack.count_outside(board_bytes(&payload))?;
     let writer = state.core.boards.open(payload);
     stack.push_userdata(writer);
     Ok(Outcome::Return(1))
@@ -69,6 +74,8 @@ fn write(stack: &mut Stack<'_>) -> NativeResult {
     stack.check_userdata::<Writer>(1)?;
     stack.check_any(2)?;
     let payload = block::take(stack, state, 2)?;
+    let before = stack.check_userdata::<Writer>(1)?.held_bytes();
+    stack.recount_outside(before, board_bytes(&payload))?;
     stack.check_userdata::<Writer>(1)?.write(payload);
     Ok(Outcome::Return(0))
 }
@@ -85,9 +92,7 @@ fn read(stack: &mut Stack<'_>) -> NativeResult {
     };
     stack.push_bool(true);
     stack.push_value(2);
-    block::lend(stack, state, payload)?;
-    stack.push_value(3);
-    let below = stack.top() - 4;
-    stack.call_or_raise(3, Stack::ALL)?;
+    let below = stack.top() - 1;
+    block::call_with(stack, state, payload, 3)?;
     Ok(Outcome::Return(stack.top() - below + 1))
 }

@@ -12,6 +12,9 @@ use crate::vm::{Kind, Raise, Stack};
 /// Values on the stack for one level of nesting.
 const SLOTS_PER_LEVEL: c_int = 12;
 
+/// Items for which a list has room from the beginning.
+const ROOM_AT_ONCE: usize = 1 << 16;
+
 /// Fills the table at `index` from a message of type number `ty`; returns how many bytes it took.
 pub(super) fn decode(
     stack: &mut Stack<'_>,
@@ -63,6 +66,8 @@ impl<'s> Decoder<'s> {
         }
         self.depth += 1;
         stack.reserve(SLOTS_PER_LEVEL).map_err(Failure::Raise)?;
+        // A few bytes become a table.
+        stack.check_memory().map_err(Failure::Raise)?;
         let mut fields = Fields::new(bytes)?;
         while let Some((tag, slot)) = fields.next()? {
             if let Some(field) = ty.field(tag) {
@@ -140,6 +145,7 @@ impl<'s> Decoder<'s> {
                 }
                 self.value(stack, kind, take_block(&mut rest)?)?;
                 stack.raw_set_item(-2, position);
+                stack.check_memory().map_err(Failure::Raise)?;
             }
             return Ok(());
         }
@@ -153,10 +159,11 @@ impl<'s> Decoder<'s> {
         if !items.len().is_multiple_of(size.max(1)) {
             return Err(WireFault::Truncated.into());
         }
-        stack.push_table(items.len() / size.max(1), 0);
+        stack.push_table((items.len() / size.max(1)).min(ROOM_AT_ONCE), 0);
         for (position, item) in (1..).zip(items.chunks(size.max(1))) {
             self.value(stack, kind, item)?;
             stack.raw_set_item(-2, position);
+            stack.check_memory().map_err(Failure::Raise)?;
         }
         Ok(())
     }

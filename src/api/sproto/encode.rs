@@ -2,12 +2,13 @@
 //!
 //! A field that is nil is left out. Tables are read as scripts see them, so that proxies with
 //! `__index` or `__pairs` can be sent. What does not fit the schema is an error that names the field.
+//! A proxy may have items without end: after each one the size of the message is looked at.
 
 use std::ffi::c_int;
 
 use super::schema::{Field, FieldKind, Layout, Schema, Type, scale};
-use super::wire::{DEPTH_LIMIT, Frame, SMALL_LIMIT, WireFault, put_block};
-use crate::vm::{Kind, Raise, Stack};
+use super::wire::{DEPTH_LIMIT, Frame, MESSAGE_LIMIT_BYTES, SMALL_LIMIT, WireFault, put_block};
+use crate::vm::{Counted, Kind, Raise, Stack};
 
 /// Values on the stack for one level of nesting.
 const SLOTS_PER_LEVEL: c_int = 16;
@@ -21,25 +22,29 @@ impl From<WireFault> for Raise {
     }
 }
 
-/// The message for the table at `index` by type number `ty`.
+/// Pushes the message for the table at `index` by type number `ty`.
 pub(super) fn encode(
     stack: &mut Stack<'_>,
     schema: &Schema,
     ty: usize,
     index: c_int,
-) -> Result<Vec<u8>, Raise> {
+) -> Result<(), Raise> {
     let mut out = Vec::with_capacity(256);
     let index = stack.absolute(index);
-    Encoder { schema, depth: 0 }.structure(stack, &mut out, &schema.types[ty], index)?;
-    Ok(out)
+    let mut encoder = Encoder { schema, depth: 0, room: Counted::new(stack) };
+    encoder.structure(stack, &mut out, &schema.types[ty], index)?;
+    stack.push_bytes(&out);
+    Ok(())
 }
 
-struct Encoder<'s> {
+struct Encoder<'s, 'vm> {
     schema: &'s Schema,
     depth: usize,
+    /// The capacity of what is written to.
+    room: Counted<'vm>,
 }
 
-impl<'s> Encoder<'s> {
+impl<'s> Encoder<'s, '_> {
     fn structure(
         &mut self,
         stack: &mut Stack<'_>,
@@ -56,6 +61,7 @@ impl<'s> Encoder<'s> {
             }
             stack.set_top(top);
         }
+        self.count(stack, out)?;
         frame.finish(out);
         self.depth -= 1;
         Ok(())
@@ -66,7 +72,22 @@ impl<'s> Encoder<'s> {
             return Err(WireFault::Depth.into());
         }
         self.depth += 1;
+        stack.check_depth()?;
         stack.reserve(SLOTS_PER_LEVEL)
+    }
+
+    /// Counts what the message has grown by, and refuses one that grows too large.
+    #[inline]
+    fn count(&mut self, stack: &mut Stack<'_>, out: &Vec<u8>) -> Result<(), Raise> {
+        if out.capacity() == self.room.bytes() { Ok(()) } else { self.count_growth(stack, out) }
+    }
+
+    #[cold]
+    fn count_growth(&mut self, stack: &mut Stack<'_>, out: &Vec<u8>) -> Result<(), Raise> {
+        if out.len() > MESSAGE_LIMIT_BYTES {
+            return Err(WireFault::Size.into());
+        }
+        self.room.set(stack, out.capacity())
     }
 
     /// Writes the value on top of the stack as `field`.
@@ -140,7 +161,7 @@ impl<'s> Encoder<'s> {
     ) -> Result<(), Raise> {
         let list = check_list(stack, field)?;
         if matches!(field.kind, FieldKind::Integer | FieldKind::Decimal(_)) {
-            return integers(stack, out, field, list);
+            return self.integers(stack, out, field, list);
         }
         let in_blocks = is_in_blocks(field.kind);
         if field.kind == FieldKind::Double {
@@ -154,10 +175,41 @@ impl<'s> Encoder<'s> {
             } else {
                 self.value(stack, out, field)?;
             }
+            self.count(stack, out)?;
             stack.set_top(list);
             position += 1;
         }
         if field.kind == FieldKind::Double && out.len() == start {
+            out.pop();
+        }
+        Ok(())
+    }
+
+    /// A list of integers: four bytes each if all of them fit, otherwise eight.
+    fn integers(
+        &mut self,
+        stack: &mut Stack<'_>,
+        out: &mut Vec<u8>,
+        field: &Field,
+        list: c_int,
+    ) -> Result<(), Raise> {
+        let (size_place, mut is_wide, mut position) = (out.len(), false, 1);
+        out.push(size_of::<i32>() as u8);
+        while stack.get_item(list, position)? != Kind::Nil {
+            let number = number(stack, field)?;
+            if !is_wide && i32::try_from(number).is_err() {
+                is_wide = true;
+                widen(out, size_place);
+            }
+            match is_wide {
+                true => out.extend_from_slice(&number.to_le_bytes()),
+                false => out.extend_from_slice(&(number as i32).to_le_bytes()),
+            }
+            self.count(stack, out)?;
+            stack.set_top(list);
+            position += 1;
+        }
+        if position == 1 {
             out.pop();
         }
         Ok(())
@@ -171,23 +223,10 @@ impl<'s> Encoder<'s> {
         field: &'s Field,
     ) -> Result<(), Raise> {
         let table = check_list(stack, field)?;
-        if !push_pairs(stack, table)? {
-            return stack.for_each(table, |stack| self.entry(stack, out, field));
-        }
-        // The iterator, its state and its control value are on top of the table.
-        loop {
-            for part in 1..=3 {
-                stack.push_value(table + part);
-            }
-            stack.call_or_raise(2, 2)?;
-            if stack.kind(-2) == Kind::Nil {
-                return Ok(());
-            }
-            stack.push_value(-2);
-            stack.replace(table + 3);
+        stack.for_each_as_scripts_see(table, |stack| {
             self.entry(stack, out, field)?;
-            stack.set_top(table + 3);
-        }
+            self.count(stack, out)
+        })
     }
 
     /// Writes one entry: the key is below the value on top.
@@ -231,31 +270,21 @@ pub(super) fn is_in_blocks(kind: FieldKind) -> bool {
     matches!(kind, FieldKind::String | FieldKind::Binary | FieldKind::Struct(_))
 }
 
-/// A list of integers: four bytes each if all of them fit, otherwise eight.
-fn integers(
-    stack: &mut Stack<'_>,
-    out: &mut Vec<u8>,
-    field: &Field,
-    list: c_int,
-) -> Result<(), Raise> {
-    let mut numbers = Vec::new();
-    while stack.get_item(list, numbers.len() as i64 + 1)? != Kind::Nil {
-        numbers.push(number(stack, field)?);
-        stack.set_top(list);
+/// Makes eight bytes of each number of a list that begins with the size of its numbers.
+fn widen(out: &mut Vec<u8>, size_place: usize) {
+    const NARROW: usize = size_of::<i32>();
+    const WIDE: usize = size_of::<i64>();
+    let start = size_place + 1;
+    let count = (out.len() - start) / NARROW;
+    out[size_place] = WIDE as u8;
+    out.resize(start + count * WIDE, 0);
+    // From the last one on, so that none is overwritten before it was moved.
+    for position in (0..count).rev() {
+        let mut narrow = [0; NARROW];
+        narrow.copy_from_slice(&out[start + position * NARROW..][..NARROW]);
+        let wide = i64::from(i32::from_le_bytes(narrow)).to_le_bytes();
+        out[start + position * WIDE..][..WIDE].copy_from_slice(&wide);
     }
-    let narrow: Result<Vec<i32>, _> = numbers.iter().map(|&number| number.try_into()).collect();
-    match narrow {
-        _ if numbers.is_empty() => {}
-        Ok(numbers) => {
-            out.push(size_of::<i32>() as u8);
-            out.extend(numbers.into_iter().flat_map(i32::to_le_bytes));
-        }
-        Err(_) => {
-            out.push(size_of::<i64>() as u8);
-            out.extend(numbers.into_iter().flat_map(i64::to_le_bytes));
-        }
-    }
-    Ok(())
 }
 
 fn number(stack: &Stack<'_>, field: &Field) -> Result<i64, Raise> {
@@ -282,6 +311,9 @@ fn boolean(stack: &Stack<'_>, field: &Field) -> Result<bool, Raise> {
 
 fn string(stack: &mut Stack<'_>, out: &mut Vec<u8>, field: &Field) -> Result<(), Raise> {
     if let Some(bytes) = stack.bytes(-1) {
+        if out.len() + bytes.len() > MESSAGE_LIMIT_BYTES {
+            return Err(WireFault::Size.into());
+        }
         out.extend_from_slice(bytes);
         return Ok(());
     }
@@ -297,23 +329,6 @@ fn check_list(stack: &Stack<'_>, field: &Field) -> Result<c_int, Raise> {
     match stack.kind(-1) {
         Kind::Table | Kind::Userdata => Ok(stack.top()),
         _ => Err(mismatch(stack, field, "table")),
-    }
-}
-
-/// Calls `__pairs` of the value at `table`, the top, and leaves its three results; pushes nothing
-/// and is false if there is none.
-fn push_pairs(stack: &mut Stack<'_>, table: c_int) -> Result<bool, Raise> {
-    let found = stack.push_metatable(table) && stack.raw_get_field(-1, "__pairs") != Kind::Nil;
-    if found {
-        stack.remove(-2);
-        stack.push_value(table);
-        stack.call_or_raise(1, 3)?;
-        return Ok(true);
-    }
-    stack.set_top(table);
-    match stack.kind(table) {
-        Kind::Table => Ok(false),
-        _ => Err(Raise::message("a userdata without __pairs cannot be sent as a map")),
     }
 }
 

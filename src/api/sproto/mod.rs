@@ -73,13 +73,24 @@ fn open_parser(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// What one VM counts its users of a schema with.
-struct Held(Arc<Schema>);
+struct Held {
+    schema: Arc<Schema>,
+    /// Memory of the VM that the schema takes; nothing if the schema is one that all VMs share.
+    counted_bytes: usize,
+}
+
+impl Held {
+    /// What ends to count with this user of the schema: nothing while there are others.
+    fn counted_bytes(self: &Arc<Held>) -> usize {
+        if Arc::strong_count(self) == 1 { self.counted_bytes } else { 0 }
+    }
+}
 
 impl Deref for Held {
     type Target = Schema;
 
     fn deref(&self) -> &Schema {
-        &self.0
+        &self.schema
     }
 }
 
@@ -88,6 +99,10 @@ struct SchemaHandle(Arc<Held>);
 
 impl Userdata for SchemaHandle {
     const NAME: &'static str = "sproto";
+
+    fn counted_bytes(&self) -> usize {
+        self.0.counted_bytes()
+    }
 }
 
 /// One type of a schema in the hands of a script.
@@ -98,6 +113,10 @@ struct TypeHandle {
 
 impl Userdata for TypeHandle {
     const NAME: &'static str = "sproto type";
+
+    fn counted_bytes(&self) -> usize {
+        self.schema.counted_bytes()
+    }
 }
 
 fn schema(stack: &Stack<'_>, argument: c_int) -> Result<Arc<Held>, Raise> {
@@ -113,8 +132,10 @@ fn check_type(stack: &Stack<'_>, argument: c_int) -> Result<Option<(Arc<Held>, u
     Ok(Some((handle.schema.clone(), handle.index)))
 }
 
-fn push_schema(stack: &mut Stack<'_>, schema: Arc<Schema>) -> NativeResult {
-    stack.push_userdata(SchemaHandle(Arc::new(Held(schema))));
+/// Pushes a schema, of which so many bytes are memory of this VM.
+fn push_schema(stack: &mut Stack<'_>, schema: Arc<Schema>, counted_bytes: usize) -> NativeResult {
+    stack.count_outside(counted_bytes)?;
+    stack.push_userdata(SchemaHandle(Arc::new(Held { schema, counted_bytes })));
     Ok(Outcome::Return(1))
 }
 
@@ -130,7 +151,10 @@ fn parse(stack: &mut Stack<'_>) -> NativeResult {
 /// `newproto(bytes)`: the schema, or nil and why these bytes are none.
 fn new_proto(stack: &mut Stack<'_>) -> NativeResult {
     match bundle::read(stack.check_bytes(1)?) {
-        Ok(schema) => push_schema(stack, Arc::new(schema)),
+        Ok(schema) => {
+            let bytes = schema.held_bytes();
+            push_schema(stack, Arc::new(schema), bytes)
+        }
         Err(fault) => {
             stack.push_nil();
             stack.push_str(&format!("these bytes are no schema: {fault}"));
@@ -155,7 +179,7 @@ fn check_slot(stack: &Stack<'_>, argument: c_int) -> Result<usize, Raise> {
 /// `saveproto(schema [, slot])`
 fn save_proto(stack: &mut Stack<'_>) -> NativeResult {
     let slot = check_slot(stack, 2)?;
-    slots::save(slot, schema(stack, 1)?.0.clone());
+    slots::save(slot, schema(stack, 1)?.schema.clone());
     Ok(Outcome::Return(0))
 }
 
@@ -165,7 +189,7 @@ fn load_proto(stack: &mut Stack<'_>) -> NativeResult {
     let schema = slots::load(slot).ok_or_else(|| {
         Raise::message(format!("slot {slot} holds no schema\nhint: sprotoloader.save fills it"))
     })?;
-    push_schema(stack, schema)
+    push_schema(stack, schema, 0)
 }
 
 /// `querytype(schema, name)`: the type, or nil.
@@ -222,8 +246,7 @@ fn encode_message(stack: &mut Stack<'_>) -> NativeResult {
     if stack.kind(2) != Kind::Userdata {
         stack.check_kind(2, Kind::Table)?;
     }
-    let message = encode::encode(stack, &schema, index, 2)?;
-    stack.push_bytes(&message);
+    encode::encode(stack, &schema, index, 2)?;
     Ok(Outcome::Return(1))
 }
 

@@ -106,7 +106,24 @@ pub(super) enum SchemaFault {
     Map(String),
 }
 
+/// What a name takes in a map, beside its letters.
+const NAME_BYTES: usize = 48;
+
 impl Schema {
+    /// Memory that the schema takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        // The names of types and protocols are in a map as well.
+        let named = |name: &str| NAME_BYTES + 2 * name.len();
+        let field = |field: &Field| size_of::<Field>() + field.name.len();
+        let ty = |ty: &Type| {
+            let fields: usize = ty.fields.iter().map(field).sum();
+            size_of::<Type>() + named(&ty.name) + fields
+        };
+        let protocol = |protocol: &Protocol| size_of::<Protocol>() + named(&protocol.name);
+        let types: usize = self.types.iter().map(ty).sum();
+        types + self.protocols.iter().map(protocol).sum::<usize>()
+    }
+
     /// Puts a schema together and checks what the invariants ask for.
     pub(super) fn new(
         mut types: Vec<Type>,

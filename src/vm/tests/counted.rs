@@ -68,6 +68,25 @@ fn count(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
+/// What a script holds of memory outside Lua: so many bytes.
+struct Load(usize);
+
+impl Userdata for Load {
+    const NAME: &'static str = "load";
+
+    fn counted_bytes(&self) -> usize {
+        self.0
+    }
+}
+
+/// `load(mebibytes)`: a value that counts for so many.
+fn load(stack: &mut Stack<'_>) -> NativeResult {
+    let bytes = stack.check_integer(1)? as usize * MIB;
+    stack.count_outside(bytes)?;
+    stack.push_userdata(Load(bytes));
+    Ok(Outcome::Return(1))
+}
+
 #[test]
 fn what_scripts_hold_outside_counts_until_it_is_dropped() {
     let mut vm = vm_with(&[("weight", Native::new(weight))]);
@@ -104,4 +123,58 @@ fn what_a_native_counts_ends_with_it() {
     check(&mut vm, "for _ = 1, 100 do count(3) end return count(4)", "4194304");
     assert_eq!(check_error(&mut vm, "count(100)").message, "not enough memory");
     check(&mut vm, "return count(4)", "4194304");
+}
+
+#[test]
+fn what_a_value_counts_for_is_given_back_once_when_it_is_dropped() {
+    fn close(stack: &mut Stack<'_>) -> NativeResult {
+        stack.take_userdata::<Load>(1);
+        Ok(Outcome::Return(0))
+    }
+    let mut vm = vm_with(&[("load", Native::new(load)), ("close", Native::new(close))]);
+    vm.set_memory_limit(Some(8 * MIB));
+    let used = vm.memory().used_bytes;
+    check(&mut vm, "kept = load(5)", "");
+    assert!(vm.memory().used_bytes >= used + 5 * MIB);
+    assert_eq!(check_error(&mut vm, "load(5)").message, "not enough memory");
+    check(&mut vm, "close(kept) close(kept) kept = nil collectgarbage()", "");
+    assert!(vm.memory().used_bytes < used + MIB);
+    // Garbage makes room.
+    check(&mut vm, "for _ = 1, 20 do load(5) end collectgarbage()", "");
+    assert!(vm.memory().used_bytes < used + MIB);
+}
+
+/// `room(mebibytes, ...)`: counts each of these in the place of the one before.
+fn room(stack: &mut Stack<'_>) -> NativeResult {
+    let mut room = Counted::new(stack);
+    for argument in 1..=stack.top() {
+        let bytes = stack.check_integer(argument)? as usize * MIB;
+        room.set(stack, bytes)?;
+        assert!(room.bytes() == bytes && stack.used_bytes() > bytes);
+    }
+    Ok(Outcome::Return(0))
+}
+
+#[test]
+fn the_room_of_something_that_grows_and_shrinks_counts_while_the_native_runs() {
+    let mut vm = vm_with(&[("room", Native::new(room))]);
+    vm.set_memory_limit(Some(8 * MIB));
+    let used = vm.memory().used_bytes;
+    check(&mut vm, "room(1, 5, 2, 7, 3)", "");
+    assert_eq!(check_error(&mut vm, "room(2, 9)").message, "not enough memory");
+    assert!(vm.memory().used_bytes < used + MIB);
+}
+
+#[test]
+fn the_texts_of_values_are_joined_within_the_limit() {
+    fn join(stack: &mut Stack<'_>) -> NativeResult {
+        let texts = stack.joined_texts(2)?;
+        stack.push_bytes(&texts);
+        Ok(Outcome::Return(1))
+    }
+    let mut vm = vm_with(&[("join", Native::new(join))]);
+    check(&mut vm, "return join('not', 'a', 1, true, nil)", "a 1 true nil");
+    vm.set_memory_limit(Some(8 * MIB));
+    let many = "local s = ('x'):rep(1 << 20) join('', s, s, s, s, s, s, s, s, s, s)";
+    assert_eq!(check_error(&mut vm, many).message, "not enough memory");
 }
