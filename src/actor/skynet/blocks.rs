@@ -85,11 +85,13 @@ impl Blocks {
     }
 
     /// How many they are.
+    #[inline]
     pub(crate) fn length(&self, key: Key) -> Option<usize> {
         self.0.borrow_mut().slots.get_mut(key).map(|block| block.payload.len())
     }
 
     /// Takes the bytes; the pointer leads nowhere from now on.
+    #[inline]
     pub(crate) fn take(&self, stack: &Stack<'_>, key: Key) -> Option<Payload> {
         let block = self.0.borrow_mut().slots.remove(key)?;
         stack.uncount_outside(block.counted_bytes());
@@ -118,6 +120,7 @@ impl Blocks {
 }
 
 impl Held {
+    #[inline]
     fn insert(&mut self, payload: Payload, is_owned: bool) -> Result<Key, TooMany> {
         self.slots.insert(Block { payload, is_owned }).map_err(|_| TooMany)
     }

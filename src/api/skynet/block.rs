@@ -85,8 +85,9 @@ pub(in crate::api) fn peek(
     }
     let payload = state.skynet.blocks.get(key_at(stack, argument)?);
     let payload = payload.ok_or_else(|| gone(argument))?;
-    let size = size_at(stack, argument + 1, payload.len())?;
-    Ok(part(payload, size))
+    let length = payload.len();
+    let size = size_at(stack, argument + 1, length)?;
+    if size == length { Ok(payload) } else { Ok(part(&payload, size)) }
 }
 
 /// Takes the message in the argument; its pointer leads nowhere from now on. No value at all is an
@@ -109,7 +110,7 @@ pub(in crate::api) fn take(
     let length = blocks.length(key).ok_or_else(|| gone(argument))?;
     let size = size_at(stack, argument + 1, length)?;
     let payload = blocks.take(stack, key).ok_or_else(|| gone(argument))?;
-    Ok(part(payload, size))
+    if size == length { Ok(payload) } else { Ok(part(&payload, size)) }
 }
 
 fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
@@ -120,6 +121,7 @@ fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
 }
 
 /// The size in the argument behind a pointer, for a message of that length.
+#[inline]
 fn size_at(stack: &Stack<'_>, argument: i32, length: usize) -> Result<usize, Raise> {
     match usize::try_from(stack.check_integer(argument)?) {
         Ok(size) if size <= length => Ok(size),
@@ -127,9 +129,10 @@ fn size_at(stack: &Stack<'_>, argument: i32, length: usize) -> Result<usize, Rai
     }
 }
 
-/// The first `size` bytes of a message that has so many.
-fn part(payload: Payload, size: usize) -> Payload {
-    if size == payload.len() { payload } else { Payload::from(&payload.to_bytes()[..size]) }
+/// The first `size` bytes of a message that has more.
+#[cold]
+fn part(payload: &Payload, size: usize) -> Payload {
+    Payload::from(&payload.to_bytes()[..size])
 }
 
 #[cold]
