@@ -418,8 +418,7 @@ fn order_of(act: impl Fn(&[Arc<Job>], &support::Context<'_>) + Send + 'static) -
     });
     scheduler.handle().wake(&first);
     wait_until("all have run", || order.lock().len() == 4);
-    let order = order.lock().clone();
-    order
+    order.lock().clone()
 }
 
 #[test]
