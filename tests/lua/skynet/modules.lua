@@ -284,7 +284,7 @@ skynet.start(function()
       address
     )
     local first, second, name = skynet.call(address, "lua")
-    equal(first .. second .. name, "1twocell")
+    equal(first .. second .. name, "1twoservice_cell")
     equal(math.type(first), "integer")
     skynet.sleep(1)
     equal(queried, address)
