@@ -32,6 +32,7 @@ fn default(state: &State, key: &str) -> Option<String> {
         "harbor" => Some("0".to_owned()),
         "logservice" => Some("logger".to_owned()),
         "profile" => Some("true".to_owned()),
+        "start" => state.core.main_name.get().cloned(),
         "thread" => Some(state.core.handle.workers().to_string()),
         _ => None,
     }
@@ -49,9 +50,10 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.error(...)`: a log line.
+/// `skynet.error(...)`: a log line, of nothing `nil`.
 fn error(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
+    stack.set_top(stack.top().max(1));
     let texts: Vec<String> = (1..=stack.top()).map(|argument| stack.text(argument)).collect();
     state.log_line(&texts.join(" "));
     Ok(Outcome::Return(0))
