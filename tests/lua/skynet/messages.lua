@@ -164,7 +164,7 @@ skynet.start(function()
   test("what has to send a message is refused none", function()
     local own = skynet.self()
     skynet.register_protocol { name = "packs none", id = 203, pack = function() end }
-    refuses("`pack` of the protocol \"packs none\" returned no message", skynet.send, own, "packs none")
+    refuses('`pack` .* "packs none" returned no message', skynet.send, own, "packs none")
     refuses("`pack` of the protocol", skynet.call, own, "packs none", 1)
     refuses("message or string expected, got no value", skynet.rawsend, own, "raw")
     refuses("message or string expected, got nil", skynet.rawcall, own, "raw", nil)

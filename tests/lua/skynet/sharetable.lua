@@ -27,7 +27,7 @@ skynet.start(function()
     refuses("unexpected symbol", sharetable.loadstring, "text", "return =")
   end)
 
-  test("a file that has changed is loaded anew, and the cache is as it was while it runs", function()
+  test("a file that has changed is loaded anew; the cache is as it was while it runs", function()
     local changing <close> = files.changing()
     for version = 1, 2 do
       changing:write("local cache = require 'cache' return { ..., cache.mode() }")
