@@ -27,24 +27,27 @@ skynet.start(function()
     refuses("unexpected symbol", sharetable.loadstring, "text", "return =")
   end)
 
-  test("a file that has changed is loaded anew; the cache is as it was while it runs", function()
-    local changing <close> = files.changing()
-    for version = 1, 2 do
-      changing:write("local cache = require 'cache' return { ..., cache.mode() }")
-      sharetable.loadfile(changing.path, version)
-      equal(sharetable.query(changing.path)[2], "ON")
-      changing:write("return { " .. version .. " }")
-      sharetable.loadfile(changing.path)
-      equal(sharetable.query(changing.path)[1], version)
-      sharetable.loadstring("changing", "@" .. changing.path)
-      equal(sharetable.query("changing")[1], version)
+  test(
+    "a file that has changed is loaded anew, and the cache is as it was while it runs",
+    function()
+      local changing <close> = files.changing()
+      for version = 1, 2 do
+        changing:write("local cache = require 'cache' return { ..., cache.mode() }")
+        sharetable.loadfile(changing.path, version)
+        equal(sharetable.query(changing.path)[2], "ON")
+        changing:write("return { " .. version .. " }")
+        sharetable.loadfile(changing.path)
+        equal(sharetable.query(changing.path)[1], version)
+        sharetable.loadstring("changing", "@" .. changing.path)
+        equal(sharetable.query("changing")[1], version)
+      end
+      changing:write "return {"
+      refuses("expected", sharetable.loadfile, changing.path)
+      equal(cache.mode(), "ON")
+      equal(sharetable.query(changing.path)[1], 2)
+      refuses("name of a file is a string", sharetable.loadfile, nil)
     end
-    changing:write "return {"
-    refuses("expected", sharetable.loadfile, changing.path)
-    equal(cache.mode(), "ON")
-    equal(sharetable.query(changing.path)[1], 2)
-    refuses("name of a file is a string", sharetable.loadfile, nil)
-  end)
+  )
 
   test("a table that is given loses its metatables, one that code makes may have none", function()
     local inner = setmetatable({ y = 2 }, { __index = print })
