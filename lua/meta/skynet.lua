@@ -234,7 +234,7 @@ function skynet.kill(address) end
 function skynet.abort() end
 
 --- Starts a service without waiting for its start function; the first argument is `"snlua"`, alone or with
---- the name behind it. Nil for services written in C.
+--- the name behind it. No value for services written in C.
 ---@param kind string
 ---@param name? string
 ---@param ... any

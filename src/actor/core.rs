@@ -98,6 +98,8 @@ pub(crate) struct Core {
     outside: OnceLock<Arc<Service>>,
     /// Address of the main service; 0 without one.
     main: AtomicU64,
+    /// Its name, which stays when it ends.
+    pub(crate) main_name: OnceLock<String>,
     main_end: OnceLock<Arc<Obituary>>,
     /// Services that are out of the table and whose VM is not closed yet.
     closing: AtomicUsize,
@@ -152,6 +154,7 @@ impl Core {
             waiting: Arc::default(),
             outside: OnceLock::new(),
             main: AtomicU64::new(0),
+            main_name: OnceLock::new(),
             main_end: OnceLock::new(),
             closing: AtomicUsize::new(0),
             killed: Mutex::default(),
@@ -235,6 +238,7 @@ impl Core {
     ) -> Result<(), Fault> {
         let service = self.create(spawn)?;
         self.main.store(service.address().number(), Ordering::Release);
+        let _ = self.main_name.set(service.name().to_owned());
         self.start(&service, arguments, caller);
         Ok(())
     }

@@ -17,11 +17,11 @@ pub fn scratch(name: &str, main: &str) -> Scratch {
 fn a_main_service_runs_as_it_is_and_abort_ends_the_host_with_0() {
     let main = "local a, b = ...
         skynet.start(function()
-          print(SERVICE_NAME, SERVICE_PATH, a, b)
+          print(SERVICE_NAME, SERVICE_PATH, a, b, skynet.getenv 'start')
           skynet.abort()
         end)";
     let ended = scratch("skynet_abort", main).run(["run", "main.lua", "x", "2"]).expect_code(0);
-    assert_eq!(ended.stdout, "main\t./\tx\t2\n");
+    assert_eq!(ended.stdout, "main\t./\tx\t2\tmain\n");
     assert_eq!(ended.stderr, "");
 }
 

@@ -2,10 +2,11 @@
 -- function's arguments.
 --
 -- The function runs where a start function does, and then the one that it gives to `skynet.start`,
--- if it does.
+-- if it does. `SERVICE_NAME` is that of this file, as on skynet, not the name under which the
+-- service is known.
 
 local name, code = ...
-SERVICE_NAME = name
+SERVICE_NAME = "service_cell"
 local skynet = require "skynet"
 local main = assert(load(code, "=" .. name, "b"))
 local arguments = table.pack(select(3, ...))

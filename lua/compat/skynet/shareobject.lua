@@ -81,15 +81,39 @@ local function detach(object)
   end
 end
 
+-- By object and key those whose table an update has taken away. The program may hold them still,
+-- and they are to lead to the table again when it is back; nothing else keeps them.
+local lost = setmetatable({}, { __mode = "k" })
+local Lost = { __mode = "v" }
+
+local function lose(object, key)
+  local inner = object[INNER][key]
+  detach(inner)
+  object[INNER][key] = nil
+  lost[object] = lost[object] or setmetatable({}, Lost)
+  lost[object][key] = inner
+end
+
+local function find_again(object)
+  for key, inner in pairs(lost[object]) do
+    if type(object[CONTENT][key]) == "table" then
+      object[INNER][key] = inner
+      lost[object][key] = nil
+    end
+  end
+end
+
 local function update(object, content)
   object[CONTENT] = content
+  if lost[object] then
+    find_again(object)
+  end
   for key, inner in pairs(object[INNER]) do
     local value = content[key]
     if type(value) == "table" then
       update(inner, value)
     else
-      detach(inner)
-      object[INNER][key] = nil
+      lose(object, key)
     end
   end
 end

@@ -49,7 +49,9 @@ local function session_of(wanted)
   each(function(task, session)
     found = task == wanted and session or found
   end)
-  return found
+  if found then
+    return found
+  end
 end
 
 local function place_of(wanted)
@@ -62,7 +64,8 @@ end
 
 -- Without an argument the number of tasks that wait, those of timers included. For a table, fills
 -- it with their tracebacks by coroutine and session; for a session its traceback; for a coroutine
--- or a timer its session; for "init" the traceback of the start function while that runs.
+-- or a timer its session; for "init" the traceback of the start function while that runs. No value
+-- for what is none of these.
 function skynet.task(what)
   local kind = type(what)
   if what == nil then
@@ -74,7 +77,7 @@ function skynet.task(what)
     fill(what)
   elseif kind == "thread" or kind == "userdata" then
     return session_of(what)
-  else
+  elseif tonumber(what) then
     return place_of(tonumber(what))
   end
 end
@@ -106,8 +109,9 @@ function skynet.killthread(what)
     each(function(task)
       found = not found and tostring(task):find(what, 1, true) and task or found
     end)
-    return found and core.kill_task(found) and found or nil
-  elseif core.kill_task(what) then
+    what = found
+  end
+  if what and core.kill_task(what) then
     return what
   end
 end

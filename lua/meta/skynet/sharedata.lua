@@ -3,7 +3,7 @@
 --- Read-only data that all services see by a name; what they hold follows its updates.
 local sharedata = {}
 
---- Publishes a table, or what a text or a file (`"@name"`) gives, under a new name.
+--- Publishes a table, or what a text or a file (`"@name"`, as it is now) gives, under a new name.
 ---@param name string
 ---@param value? table | string
 ---@param ... any

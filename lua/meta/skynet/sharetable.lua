@@ -3,7 +3,7 @@
 --- Read-only tables that all services read in place, by names; `hive.share` finds the same ones.
 local sharetable = {}
 
---- Runs a file with arguments, and shares the table that it returns under the file's name.
+--- Runs a file, as it is now, with arguments, and shares the table that it returns under the file's name.
 ---@param source string
 ---@param ... any
 function sharetable.loadfile(source, ...) end
@@ -19,7 +19,7 @@ function sharetable.loadstring(name, source, ...) end
 ---@param value table
 function sharetable.loadtable(name, value) end
 
---- The table that a name stands for; nil if it stands for nothing.
+--- The table that a name stands for; no value if it stands for nothing.
 ---@param name? string
 ---@return table?
 function sharetable.query(name) end

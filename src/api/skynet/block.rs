@@ -113,6 +113,21 @@ pub(in crate::api) fn take(
     if size == length { Ok(payload) } else { Ok(part(&payload, size)) }
 }
 
+/// The same where there has to be a message.
+///
+/// # Errors
+/// As [`take`], and that there is none.
+pub(super) fn take_given(
+    stack: &Stack<'_>,
+    state: &State,
+    argument: i32,
+) -> Result<Payload, Raise> {
+    if stack.is_none_or_nil(argument) {
+        return Err(stack.type_error(argument, "message or string"));
+    }
+    take(stack, state, argument)
+}
+
 fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
     match Light::at(stack, argument) {
         Some(Light::Block(key)) => Ok(key),

@@ -64,7 +64,7 @@ fn rawcall(stack: &mut Stack<'_>) -> NativeResult {
     let target = target(stack, state, 1)?;
     let number = protocol(stack, state, 2)?.number;
     // The message is gone, as one that was sent, also if nobody is there to get it.
-    let payload = block::take(stack, state, 3)?;
+    let payload = block::take_given(stack, state, 3)?;
     let target = found(stack, target)?;
     stack.set_top(2);
     if let Err(fault) = state.call_by(number, target, payload) {
@@ -132,7 +132,7 @@ fn rawsend(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let target = target(stack, state, 1)?;
     let number = protocol(stack, state, 2)?.number;
-    let payload = block::take(stack, state, 3)?;
+    let payload = block::take_given(stack, state, 3)?;
     deliver(stack, state, target, number, payload)
 }
 
@@ -174,7 +174,7 @@ fn redirect(stack: &mut Stack<'_>) -> NativeResult {
     let source = source(stack, state, 2)?;
     let number = number_of(stack, state, 3)?;
     let session = stack.check_integer(4)?;
-    let payload = block::take(stack, state, 5)?;
+    let payload = block::take_given(stack, state, 5)?;
     let Target::Found(service) = target else { return Ok(Outcome::Return(0)) };
     state.note_sent(&service);
     let sent = match number {
@@ -298,14 +298,27 @@ pub(super) fn pack(
         Some(Form::Values) => block::pack_values(stack, first),
         Some(Form::Function(function)) => {
             stack.push_kept(function);
-            drop(protocol);
             stack.insert(first);
+            let number = protocol.number;
+            drop(protocol);
             stack.call_or_raise(stack.top() - first, Stack::ALL)?;
+            if stack.is_none_or_nil(first) {
+                return Err(packed_nothing(state, number));
+            }
             block::take(stack, state, first)
         }
         Some(Form::Text) => block::take(stack, state, first),
         None => Err(cannot_pack(&protocol)),
     }
+}
+
+#[cold]
+fn packed_nothing(state: &State, number: u8) -> Raise {
+    let protocols = state.skynet.protocols.borrow();
+    let name = protocols.numbered(number).map_or_else(Default::default, |protocol| {
+        String::from_utf8_lossy(&protocol.name).into_owned()
+    });
+    Raise::message(format!("the function `pack` of the protocol \"{name}\" returned no message"))
 }
 
 #[cold]

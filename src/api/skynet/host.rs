@@ -32,6 +32,7 @@ fn default(state: &State, key: &str) -> Option<String> {
         "harbor" => Some("0".to_owned()),
         "logservice" => Some("logger".to_owned()),
         "profile" => Some("true".to_owned()),
+        "start" => state.core.main_name.get().cloned(),
         "thread" => Some(state.core.handle.workers().to_string()),
         _ => None,
     }
@@ -50,9 +51,10 @@ fn setenv(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.error(...)`: a log line.
+/// `skynet.error(...)`: a log line, of nothing `nil`.
 fn error(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
+    stack.set_top(stack.top().max(1));
     let text = stack.joined_texts(1)?;
     state.log_line(&String::from_utf8_lossy(&text));
     Ok(Outcome::Return(0))

@@ -40,7 +40,7 @@ fn address(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.localname(name)`: the address of that name, or nil.
+/// `skynet.localname(name)`: the address of that name; no value if there is none.
 fn localname(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let name = stack.check_str(1)?;
@@ -49,10 +49,8 @@ fn localname(stack: &mut Stack<'_>) -> NativeResult {
     } else {
         state.core.find(name)
     };
-    match found {
-        Some(service) => stack.push_integer(service.address().number() as i64),
-        None => stack.push_nil(),
-    }
+    let Some(service) = found else { return Ok(Outcome::Return(0)) };
+    stack.push_integer(service.address().number() as i64);
     Ok(Outcome::Return(1))
 }
 

@@ -139,8 +139,7 @@ fn launch(stack: &mut Stack<'_>) -> NativeResult {
         state.warn_line(&format!(
             "cannot launch a \"{kind}\": services written in C have no place here"
         ));
-        stack.push_nil();
-        return Ok(Outcome::Return(1));
+        return Ok(Outcome::Return(0));
     }
     if rest.is_empty() {
         return begin(stack, state, 2, Start::IsLeftAlone);

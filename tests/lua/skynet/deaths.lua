@@ -331,6 +331,10 @@ skynet.start(function()
     eventually(function()
       return skynet.call(logger, "lua", "last_line") == "to the service"
     end)
+    skynet.error()
+    eventually(function()
+      return skynet.call(logger, "lua", "last_line") == "nil"
+    end)
     skynet.kill(logger)
     skynet.error "to the host's log"
     local again = skynet.localname ".logger"

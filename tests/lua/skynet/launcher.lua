@@ -30,7 +30,7 @@ skynet.start(function()
       refuses('cannot launch a ""', launcher, name, "", "skynet/life")
       refuses('cannot launch a "5"', launcher, name, 5, "skynet/life")
     end
-    equal(skynet.launch("gate", "skynet/life"), nil)
+    equal(select("#", skynet.launch("gate", "skynet/life")), 0)
     for _, launched in pairs(launcher "LIST") do
       equal(launched:find "life", nil)
     end

@@ -161,6 +161,17 @@ skynet.start(function()
     refuses("without `pack`", skynet.send, skynet.self(), "raw", 1)
   end)
 
+  test("what has to send a message is refused none", function()
+    local own = skynet.self()
+    skynet.register_protocol { name = "packs none", id = 203, pack = function() end }
+    refuses('`pack` .* "packs none" returned no message', skynet.send, own, "packs none")
+    refuses("`pack` of the protocol", skynet.call, own, "packs none", 1)
+    refuses("message or string expected, got no value", skynet.rawsend, own, "raw")
+    refuses("message or string expected, got nil", skynet.rawcall, own, "raw", nil)
+    refuses("message or string expected", skynet.redirect, own, own, "raw", 0)
+    equal(skynet.rawsend(own, "raw", ""), 0)
+  end)
+
   test("dispatch tells and replaces the handler", function()
     local function first() end
     local before = skynet.dispatch("raw", first)

@@ -185,7 +185,7 @@ skynet.start(function()
     refuses("call to invalid address 1234567", skynet.call, "1234567", "lua")
     refuses("belongs to service", skynet.register, ".plain_one")
     skynet.kill(s)
-    equal(skynet.localname ".plain_one", nil)
+    equal(select("#", skynet.localname ".plain_one"), 0)
     refuses("call to invalid address %.plain_one", skynet.call, ".plain_one", "lua")
     refuses("not there", skynet.name, ".again", s)
     skynet.register ".suite"

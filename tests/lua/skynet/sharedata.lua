@@ -70,9 +70,11 @@ skynet.start(function()
     end
   end)
 
-  test("a table that an update took away says so", function()
+  test("a table that an update took away says so until it is back", function()
+    sharedata.update("one", { a = 2, list = { 11, { deep = 1 } } })
     local one = sharedata.query "one"
     local list = one.list
+    local inner = list[2]
     sharedata.update("one", { a = 3 })
     eventually(function()
       return one.a == 3
@@ -87,11 +89,32 @@ skynet.start(function()
     end)
     refuses(message, pairs(list), list)
     sharedata.update("one", { list = { 12 } })
-    eventually(function()
-      return one.list
-    end)
-    equal(one.list[1], 12)
+    equal(one.list, list)
+    equal(list[1], 12)
     equal(one.a, nil)
+    refuses("the shared table one%.list%.2 is gone", function()
+      return inner.deep
+    end)
+    sharedata.update("one", { list = { 13, { deep = 2 } } })
+    equal(list[2], inner)
+    equal(inner.deep, 2)
+  end)
+
+  test("tables that went away and that nobody holds are forgotten", function()
+    sharedata.new("changing keys", { steady = {} })
+    local object = sharedata.query "changing keys"
+    local function use(count)
+      for i = 1, count do
+        local key = "key" .. i
+        sharedata.update("changing keys", { [key] = { i } })
+        equal(object[key][1], i)
+      end
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local before_kib = use(100)
+    local grown_kib = use(1000) - before_kib
+    assert(grown_kib < 64, grown_kib)
   end)
 
   test("whoever updates sees it at once, and so does whom it calls then", function()
