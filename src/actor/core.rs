@@ -7,15 +7,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::vec::Drain;
 
 use moonhive_kernel::address::{Address, AddressTable};
 use moonhive_kernel::mailbox::Limits;
-use moonhive_kernel::scheduler::{Handle, Turn, WorkerContext, Workload};
+use moonhive_kernel::scheduler::Handle;
 use parking_lot::{Mutex, RwLock};
 
-use super::alarm::PackedAlarm;
-use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::groups::Groups;
@@ -25,53 +22,20 @@ use super::message::{Caller, Message, Obituary};
 use super::names::Names;
 use super::outside::{Outside, Waiting};
 use super::own_settings::OwnSettings;
-use super::parting::Parcel;
 use super::plan::{Source, Spawn};
 use super::profile::Scale;
 use super::request::RequestId;
 use super::service::Service;
 use super::settings::{Settings, WhenFull};
 use super::skynet::Boards;
-use super::tidy;
 use super::totals::Totals;
 use super::trace::Traces;
 use super::trim::Trim;
-use super::turn::{Over, Progress};
 use super::warden::Warden;
-use super::worker;
 use crate::code::CodeCache;
 use crate::message::Payload;
 use crate::share::{SharedModules, SharedStats, SharedTables, TableImage};
 use crate::vm::ticks::ticks;
-
-/// What a timer hands back.
-pub(crate) enum Timer {
-    /// Whom it concerns and what it was for.
-    Service { service: Arc<Service>, alarm: PackedAlarm },
-    /// Time to give memory back.
-    Trim,
-}
-
-impl Timer {
-    /// Whether both concern the same service.
-    fn is_together_with(&self, other: &Timer) -> bool {
-        let (Timer::Service { service, .. }, Timer::Service { service: its, .. }) = (self, other)
-        else {
-            return false;
-        };
-        Arc::ptr_eq(service, its)
-    }
-
-    fn into_alarm(self) -> Option<PackedAlarm> {
-        match self {
-            Timer::Service { alarm, .. } => Some(alarm),
-            Timer::Trim => None,
-        }
-    }
-}
-
-/// Timers are many.
-const _: () = assert!(size_of::<Option<Timer>>() == 16);
 
 /// See the module's text.
 pub(crate) struct Core {
@@ -515,87 +479,5 @@ fn log_end(service: &Service, end: &End, is_main: bool) {
         tracing::warn!(service = name, address, "ended: {reason}");
     } else {
         tracing::debug!(service = name, address, "ended: {reason}");
-    }
-}
-
-impl Workload for Core {
-    type Task = Service;
-    type Timer = Timer;
-    type Parcel = Parcel;
-
-    fn run(
-        &self,
-        service: &Arc<Service>,
-        place: &mut Option<Box<Life>>,
-        first: Option<Parcel>,
-        context: &WorkerContext<'_, Self>,
-    ) -> Turn {
-        let Some(life) = place else { return Turn::Ended };
-        self.warden.note_turn(context.index(), service.address());
-        let Over { end, at_once } = match worker::catch(|| life.turn(service, first, context)) {
-            Ok(Progress::Idle) => return Turn::Idle,
-            Ok(Progress::Again) => return Turn::Again,
-            Ok(Progress::Over(over)) => *over,
-            Err(text) => Over { end: End::Failed(Fault::new(Code::Error, text)), at_once: true },
-        };
-        let Some(life) = place.take() else { return Turn::Ended };
-        if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
-            tracing::error!(service = service.name(), "the end of a service failed: {text}");
-        }
-        Turn::Ended
-    }
-
-    fn deposit(service: &Arc<Service>, parcel: Parcel) {
-        service.deposit(parcel);
-    }
-
-    fn sign(parcel: &mut Parcel, sender: Arc<Service>) {
-        parcel.sign(sender);
-    }
-
-    fn expire(&self, timer: Timer, _worker: &WorkerContext<'_, Self>) {
-        match timer {
-            Timer::Service { service, alarm } => {
-                service.post_alarms(Message::Alarm(alarm.unpack()));
-            }
-            Timer::Trim => {
-                self.trim.begin();
-                self.handle.send_errand();
-            }
-        }
-    }
-
-    fn expire_all(&self, timers: &mut Drain<'_, Timer>, worker: &WorkerContext<'_, Self>) {
-        while let Some(timer) = timers.next() {
-            let more = timers.as_slice().iter().take_while(|other| timer.is_together_with(other));
-            match (more.count(), timer) {
-                (0, timer) | (_, timer @ Timer::Trim) => self.expire(timer, worker),
-                (more, Timer::Service { service, alarm }) => {
-                    let mut alarms = Vec::with_capacity(more + 1);
-                    alarms.push(alarm);
-                    alarms.extend(timers.by_ref().take(more).filter_map(Timer::into_alarm));
-                    service.post_alarms(Message::Alarms(Due::new(alarms)));
-                }
-            }
-        }
-    }
-
-    fn errand(&self, _worker: &WorkerContext<'_, Self>) {
-        if let Some(trim) = self.settings.trim {
-            trim();
-        }
-    }
-
-    fn spare(&self, _worker: &WorkerContext<'_, Self>) -> Option<Arc<Service>> {
-        tidy::next()
-    }
-
-    fn worker_started(&self, context: &WorkerContext<'_, Self>) {
-        self.warden.add_worker(context.index(), worker::begin());
-    }
-
-    fn worker_stopping(&self, context: &WorkerContext<'_, Self>) {
-        self.warden.remove_worker(context.index());
-        worker::end();
     }
 }

@@ -5,7 +5,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `host` | [`Host`] and [`HostBuilder`]: what the program around the host sees |
-//! | `core` | the shared middle of one host: address table, names, code cache, scheduler |
+//! | `core`, `workload` | the shared middle of one host: address table, names, code cache; what the scheduler asks of it |
 //! | `service` | one service as everybody sees it: address, mailbox, monitors, figures |
 //! | `overload` | what becomes of messages that do not fit |
 //! | `life`, `boot` | what only its turns touch: the VM, and how it is made |
@@ -94,6 +94,7 @@ mod turn;
 mod view;
 mod warden;
 mod worker;
+mod workload;
 
 pub use end::End;
 pub use fault::{Code, Fault};

@@ -12,7 +12,7 @@ use moonhive_kernel::clock::NANOSECONDS_PER_MS;
 use moonhive_kernel::timer::{TimerKey, TimersFull};
 
 use super::alarm::Alarm;
-use super::core::{Core, Timer};
+use super::core::Core;
 use super::end::End;
 use super::fault::{Code, Fault};
 use super::limits::TASKS_MAX;
@@ -31,6 +31,7 @@ use super::slots::Key;
 use super::task::{Deadlines, NEVER_MS, Role, Stage, Task, Wait};
 use super::tasks::Tasks;
 use super::token::{Token, Waiters};
+use super::workload::Timer;
 use crate::message::Payload;
 use crate::vm::{Coroutine, Raise, Reference, Stack};
 

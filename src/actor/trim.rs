@@ -10,8 +10,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::core::{Core, Timer};
+use super::core::Core;
 use super::limits::{TRIM_BYTES, TRIM_DELAY};
+use super::workload::Timer;
 
 /// What has ended since the last round.
 #[derive(Debug, Default)]
