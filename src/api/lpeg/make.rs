@@ -304,7 +304,8 @@ pub(super) fn constants(stack: &mut Stack<'_>) -> NativeResult {
     let part = match parts.len() {
         0 => Part::new(Tree::True),
         1 => parts.remove(0),
-        _ => Part::new(Tree::Sequence(parts)),
+        // They are one capture, of which a fold or a substitution takes the first value.
+        _ => capture(Capture::Group(0), Part::new(Tree::Sequence(parts))),
     };
     pattern::push_with_values(stack, part)?;
     ONE

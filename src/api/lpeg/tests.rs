@@ -93,6 +93,13 @@ fn captures_give_their_values() {
         ("Cs((P'a' / {} + 1)^0):match 'banana'", "banana"),
         ("Cf(C'1' * C'2' * C'3', function(a, b) return a .. b .. ';' end):match '123'", "12;3;"),
         ("Cf(Ct'' * Cg(C'a' * C'b')^1, rawset):match('ab').a", "b"),
+        // Several constants are one capture.
+        (
+            "Cf(Cc(0) * Cc(1, 10) * Cc(2, 20), function(a, k, v) return a + k * v end):match ''",
+            "50",
+        ),
+        ("Cs(Cc('x', 'y')):match ''", "x"),
+        ("select('#', Cc('x', nil, 'y'):match '')", "3"),
         ("(Cc(1) * (C'2' % function(a, b) return a + b end)^1):match '22'", "5"),
         ("Ct((C(R'az'^1) * P' '^0)^0):match 'ab cd'", "{ab cd}"),
     ]);
