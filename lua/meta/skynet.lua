@@ -226,7 +226,8 @@ function skynet.wakeup(token) end
 --- Ends this service. Does not return.
 function skynet.exit() end
 
---- Ends a service at once; its callers are told. The own one goes on until it waits.
+--- Ends a service; its callers are told. What runs in it goes on until it waits or ends, in another service for a
+--- second at most.
 ---@param address skynet.Address
 function skynet.kill(address) end
 
@@ -270,7 +271,7 @@ function skynet.localname(name) end
 ---@return boolean remote
 function skynet.harbor(address) end
 
---- Ticks since the host began.
+--- Ticks since the beginning of the second in which the host began.
 ---@return integer
 function skynet.now() end
 

@@ -71,7 +71,7 @@ pub(crate) struct Core {
     killed: Mutex<HashMap<Address, Arc<Service>>>,
     /// Settings that services have made, besides those the host began with.
     own_env: RwLock<OwnSettings>,
-    /// The second since 1970 in which the host began.
+    /// When the host began, since 1970.
     pub(crate) started_unix: Duration,
     /// The main service went and left the host to the others: it ends with the last of them.
     ends_when_empty: AtomicBool,

@@ -483,9 +483,21 @@ fn is_outside(service: &Arc<Service>) -> bool {
 /// Ends a service without running any more of its code, also in the middle of a turn. When this returns
 /// nobody finds it any more, although that turn may still run. False if it has ended before.
 pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
+    put_an_end(service, reason, false)
+}
+
+/// The same, but a turn that runs goes on until its task waits or ends, and what it sends and answers until
+/// then arrives; but not for longer than [`SPARED_TURN`](super::limits::SPARED_TURN).
+pub(crate) fn kill_after_turn(service: &Arc<Service>) -> bool {
+    put_an_end(service, None, true)
+}
+
+fn put_an_end(service: &Arc<Service>, reason: Option<String>, spares_turn: bool) -> bool {
     if is_outside(service) {
         return false;
     }
+    // Whoever spares nothing counts, before or after.
+    service.figures.set_spares_turn(spares_turn && !service.is_killed());
     let end = End::Killed(reason);
     service.figures.leave(Leaving::Killed);
     if !service.core().retire(service, end.clone()) {
@@ -494,13 +506,6 @@ pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
     service.turn_away(Message::Kill(Box::new(end)));
     service.core().warden.hurry();
     true
-}
-
-/// The same, but a turn that runs goes on until its task waits or ends, and what it sends and answers until
-/// then arrives; but not for longer than [`SPARED_TURN`](super::limits::SPARED_TURN).
-pub(crate) fn kill_after_turn(service: &Arc<Service>) -> bool {
-    service.figures.spare_turn();
-    kill(service, None)
 }
 
 #[cfg(test)]

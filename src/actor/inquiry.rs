@@ -5,6 +5,9 @@
 //! in a long turn does not answer; [`Observer::look`] names that turn. Few are asked at a time, so that a
 //! host of many services goes on with its work meanwhile.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
@@ -26,8 +29,12 @@ const TASKS_TOLD_MAX: usize = 1000;
 
 /// The question. Whoever lets go of it has answered, if only that there is nothing to say.
 pub(crate) struct Inquiry {
-    answers: Option<Sender<Option<ServiceWaits>>>,
+    asked: ServiceId,
+    answers: Option<Sender<Answer>>,
 }
+
+/// Who was asked, and what it said if any of its tasks waits.
+type Answer = (ServiceId, Option<ServiceWaits>);
 
 /// What all services said.
 #[derive(Debug, Clone)]
@@ -35,8 +42,9 @@ pub(crate) struct Inquiry {
 pub struct HostWaits {
     /// Those that answered and have tasks that wait, in no order.
     pub services: Vec<ServiceWaits>,
-    /// Services with tasks that did not answer in time, most of them because a turn of theirs took so long.
-    pub silent: usize,
+    /// Services with tasks that did not answer in time, most of them because a turn of theirs took so long; or
+    /// were not even asked.
+    pub silent: Vec<ServiceId>,
 }
 
 /// A service some of whose tasks wait.
@@ -46,8 +54,11 @@ pub struct ServiceWaits {
     pub name: String,
     /// Its address.
     pub id: ServiceId,
-    /// The tasks, the one that has waited longest first; at most a thousand.
+    /// The tasks, the one that has waited longest first; at most a thousand, those that serve requests before
+    /// others.
     pub tasks: Vec<TaskWait>,
+    /// Tasks that wait as well.
+    pub untold: usize,
 }
 
 /// A task that waits.
@@ -94,7 +105,8 @@ pub struct ServedRequest {
 
 impl Observer {
     /// Asks every service what its tasks wait for, until all have answered or patience is over. Services are
-    /// interrupted for a few microseconds each, one whose turn is long answers afterwards.
+    /// interrupted for some microseconds each, or a millisecond for 10,000 tasks; one whose turn is long answers
+    /// afterwards.
     ///
     /// ```
     /// use std::time::Duration;
@@ -106,7 +118,7 @@ impl Observer {
     /// # let mut waits = host.observer().ask_waits(Duration::from_secs(5));
     /// # while waits.services.is_empty() { waits = host.observer().ask_waits(Duration::from_secs(5)); }
     /// let waits = host.observer().ask_waits(Duration::from_secs(5));
-    /// assert_eq!((waits.services[0].id, waits.silent), (id, 0));
+    /// assert_eq!((waits.services[0].id, waits.silent.len()), (id, 0));
     /// assert_eq!(waits.services[0].tasks[0].for_what, WaitFor::Time);
     /// # Ok::<(), moonhive::actor::HostError>(())
     /// ```
@@ -115,34 +127,39 @@ impl Observer {
         let all = self.core().all_services();
         let (answers, inbox) = mpsc::channel();
         let mut left = all.iter().filter(|service| service.has_tasks());
-        let mut waits = HostWaits { services: Vec::new(), silent: 0 };
+        let mut silent = HashSet::new();
+        let mut services = Vec::new();
         for service in left.by_ref().take(ASKED_MAX) {
-            waits.silent += 1;
+            silent.insert(ServiceId::of(service));
             service.ask_waits(&answers);
         }
-        while waits.silent > 0 {
+        while !silent.is_empty() {
             let patience = until.saturating_duration_since(Instant::now());
-            let Ok(answer) = inbox.recv_timeout(patience) else { break };
-            waits.services.extend(answer);
-            match left.next() {
-                Some(service) => service.ask_waits(&answers),
-                None => waits.silent -= 1,
+            let Ok((id, answer)) = inbox.recv_timeout(patience) else { break };
+            silent.remove(&id);
+            services.extend(answer);
+            if !patience.is_zero()
+                && let Some(service) = left.next()
+            {
+                silent.insert(ServiceId::of(service));
+                service.ask_waits(&answers);
             }
         }
-        waits.silent += left.count();
-        waits
+        let unasked = left.map(|service| ServiceId::of(service));
+        HostWaits { services, silent: silent.into_iter().chain(unasked).collect() }
     }
 }
 
 impl Service {
     /// Whether a turn has left coroutines or timers behind.
     fn has_tasks(&self) -> bool {
-        self.figures.tasks.load(std::sync::atomic::Ordering::Relaxed) > 0
+        self.figures.tasks.load(Ordering::Relaxed) > 0
     }
 
-    fn ask_waits(self: &std::sync::Arc<Self>, answers: &Sender<Option<ServiceWaits>>) {
+    fn ask_waits(self: &Arc<Self>, answers: &Sender<Answer>) {
+        let (asked, answers) = (ServiceId::of(self), Some(answers.clone()));
         // A service that takes no more messages drops the question, which answers it.
-        self.control(Message::Inquiry(Inquiry { answers: Some(answers.clone()) }));
+        self.control(Message::Inquiry(Inquiry { asked, answers }));
     }
 }
 
@@ -151,7 +168,7 @@ impl Inquiry {
     pub(super) fn answer(mut self, waits: Option<ServiceWaits>) {
         if let Some(answers) = self.answers.take() {
             // Who asked may have lost patience.
-            let _ = answers.send(waits);
+            let _ = answers.send((self.asked, waits));
         }
     }
 }
@@ -159,7 +176,7 @@ impl Inquiry {
 impl Drop for Inquiry {
     fn drop(&mut self) {
         if let Some(answers) = self.answers.take() {
-            let _ = answers.send(None);
+            let _ = answers.send((self.asked, None));
         }
     }
 }
@@ -177,24 +194,29 @@ impl State {
     /// What the tasks of the service wait for; `None` if none does.
     pub(super) fn waits(&self, stack: &Stack<'_>) -> Option<ServiceWaits> {
         let mut tasks = self.tasks.borrow_mut();
-        let mut waiting: Vec<(u64, Key)> = Vec::new();
+        let mut waiting = Vec::new();
         for key in tasks.keys() {
             if let Some(task) = tasks.get(key)
                 && task.session() != 0
             {
-                waiting.push((task.waits_since_ns(), key));
+                waiting.push((task.serves().is_none(), task.waits_since_ns(), key));
             }
         }
-        waiting.sort_by_key(|&(since_ns, _)| since_ns);
-        waiting.truncate(TASKS_TOLD_MAX);
+        let untold = waiting.len().saturating_sub(TASKS_TOLD_MAX);
+        if untold > 0 {
+            let first = |&(serves_none, since_ns, _): &(bool, u64, Key)| (serves_none, since_ns);
+            waiting.select_nth_unstable_by_key(TASKS_TOLD_MAX, first);
+            waiting.truncate(TASKS_TOLD_MAX);
+        }
+        waiting.sort_unstable_by_key(|&(_, since_ns, _)| since_ns);
         let now_ns = self.core.handle.clock().now_ns();
-        let told = waiting.into_iter().filter_map(|(_, key)| {
+        let told = waiting.into_iter().filter_map(|(_, _, key)| {
             let task = tasks.get(key)?;
             Some(self.wait_of(stack, task, now_ns))
         });
         let told: Vec<TaskWait> = told.collect();
         let (name, id) = (self.service.name().to_owned(), ServiceId::of(&self.service));
-        (!told.is_empty()).then_some(ServiceWaits { name, id, tasks: told })
+        (!told.is_empty()).then_some(ServiceWaits { name, id, tasks: told, untold })
     }
 
     fn wait_of(&self, stack: &Stack<'_>, task: &Task, now_ns: u64) -> TaskWait {

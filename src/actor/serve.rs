@@ -392,9 +392,13 @@ impl Turn<'_, '_> {
             return self.run_starts(caller, starts);
         }
         self.stack.settle();
-        if let Some(caller) = caller {
-            caller.answer(Payload::EMPTY);
-        }
+        match caller {
+            Some(caller) if self.state.service.is_killed() => {
+                caller.fail(self.state.service.dead())
+            }
+            Some(caller) => caller.answer(Payload::EMPTY),
+            None => false,
+        };
         self.serve_early();
         self.serve_before_forks();
     }

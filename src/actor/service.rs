@@ -160,12 +160,12 @@ impl Figures {
         self.interruptions.load(Ordering::Acquire)
     }
 
-    /// The turn that runs is not to be interrupted because the service is killed.
-    pub(crate) fn spare_turn(&self) {
-        self.spares_turn.store(true, Ordering::Relaxed);
+    /// Whether the turn that runs is not to be interrupted at once because the service is killed.
+    pub(crate) fn set_spares_turn(&self, spares: bool) {
+        self.spares_turn.store(spares, Ordering::Relaxed);
     }
 
-    /// Whether that was said.
+    /// What was said last.
     pub(crate) fn spares_turn(&self) -> bool {
         self.spares_turn.load(Ordering::Relaxed)
     }
@@ -275,7 +275,7 @@ impl Service {
     }
 
     /// Whether it has been killed.
-    pub(super) fn is_killed(&self) -> bool {
+    pub(in crate::actor) fn is_killed(&self) -> bool {
         self.figures.leaving() == Leaving::Killed
     }
 

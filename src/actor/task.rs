@@ -264,6 +264,11 @@ impl Task {
         Some(std::mem::take(&mut self.session)).filter(|session| *session != 0)
     }
 
+    /// Who waits for the answer of this task, if anybody does.
+    pub(super) fn serves(&self) -> Option<&Caller> {
+        self.caller.as_ref().filter(|caller| caller.waits())
+    }
+
     /// When the turn began in which the present wait did.
     pub(super) fn waits_since_ns(&self) -> u64 {
         self.waits_since_ns

@@ -313,7 +313,8 @@ impl Watch {
         let lasted = used.saturating_sub(seen.since);
         let is_killed = service.as_ref().is_some_and(|service| service.is_killed());
         let is_spared = || service.as_ref().is_some_and(|service| service.figures.spares_turn());
-        if is_killed && !kill_all && lasted < SPARED_TURN && is_spared() {
+        let limit = self.core.settings.turn_limit.unwrap_or(SPARED_TURN).min(SPARED_TURN);
+        if is_killed && !kill_all && lasted < limit && is_spared() {
             return true;
         }
         if kill_all || is_killed || seen.interruptions >= TURN_OFFENCES_MAX {

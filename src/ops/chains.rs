@@ -1,9 +1,9 @@
 //! Chains of tasks that wait for each other: from a call that has waited long to the task that holds it up.
 //!
 //! A task that waits for an answer leads to the task that serves its request, wherever that is, and so on. Tasks
-//! cannot form a ring, since every request gets a task of its own, but services can: where the last task waits
-//! for another one of its service, in a critical section for instance, and the chain has been through that service
-//! before, nobody goes on.
+//! cannot form a ring, since every request gets a task of its own, but services can: the last task waits for
+//! another one of its service, and the chain has been through that service before. If it is that one which has to
+//! wake it, because it is in a critical section for instance, nobody goes on.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -21,6 +21,9 @@ const LINKS_MAX: usize = 16;
 /// A chain, shown as a line for each task.
 pub(super) struct Chain<'a> {
     links: Vec<Link<'a>>,
+    /// It is longer.
+    is_cut: bool,
+    waits: &'a HostWaits,
     services: &'a HashMap<ServiceId, &'a ServiceView>,
     /// Other tasks that wait for the same.
     pub(super) others: usize,
@@ -51,7 +54,10 @@ pub(super) fn chains<'a>(
     let mut chains: Vec<Chain<'_>> = Vec::new();
     let mut places = HashMap::new();
     for link in first {
-        let chain = Chain { links: known.follow(link), services, others: 0 };
+        let mut links = known.follow(link);
+        let is_cut = links.len() > LINKS_MAX;
+        links.truncate(LINKS_MAX);
+        let chain = Chain { links, is_cut, waits, services, others: 0 };
         let place = *places.entry(chain.what()).or_insert(chains.len());
         match chains.get_mut(place) {
             Some(same) => same.others += 1,
@@ -92,7 +98,7 @@ impl<'a> Waits<'a> {
             WaitFor::Answer(_) => self.served.get(&(link.service.id, link.task.session)).copied(),
             _ => None,
         };
-        std::iter::successors(Some(first), next).take(LINKS_MAX).collect()
+        std::iter::successors(Some(first), next).take(LINKS_MAX + 1).collect()
     }
 }
 
@@ -106,8 +112,8 @@ impl<'a> Chain<'a> {
         (&service.name, service.id, task.lasted)
     }
 
-    /// Whether it goes through a service twice and ends with a task that only another one of that service
-    /// could wake.
+    /// Whether it has been through the service at its end before, and nothing but another task of that is to
+    /// wake the last one.
     pub(super) fn is_ring(&self) -> bool {
         let Some((last, before)) = self.links.split_last() else { return false };
         last.task.for_what == WaitFor::Wakeup
@@ -130,15 +136,21 @@ impl<'a> Chain<'a> {
         format!("{name}{id}")
     }
 
-    /// What is known of a service that has no task for a request.
+    /// What is known of a service that has not told of a task for a request.
     fn write_missing(&self, id: ServiceId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let label = self.label(id);
+        let mut told = self.waits.services.iter();
+        let untold = told.find(|service| service.id == id).map_or(0, |service| service.untold);
         match self.services.get(&id).map(|service| service.waiting) {
             None => write!(f, "\n\t{label} has ended"),
-            Some(0) => write!(f, "\n\t{label} has no task for it that waits"),
-            Some(waiting) => {
+            Some(waiting) if waiting > 0 => {
                 write!(f, "\n\t{label} may not have begun it: {waiting} messages wait")
             }
+            Some(_) if self.waits.silent.contains(&id) => {
+                write!(f, "\n\t{label} did not say what it is at")
+            }
+            Some(_) if untold > 0 => write!(f, "\n\t{label} has {untold} more tasks that wait"),
+            Some(_) => write!(f, "\n\t{label} has no task for it that waits"),
         }
     }
 }
@@ -163,7 +175,7 @@ impl fmt::Display for Chain<'_> {
         }
         let Some(last) = self.links.last() else { return Ok(()) };
         match last.task.for_what {
-            WaitFor::Answer(_) if self.links.len() == LINKS_MAX => f.write_str("\n\t..."),
+            _ if self.is_cut => f.write_str("\n\t..."),
             WaitFor::Answer(callee) => self.write_missing(callee, f),
             _ => Ok(()),
         }

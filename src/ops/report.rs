@@ -83,14 +83,14 @@ impl Reporter {
                 lasted_ms = milliseconds(lasted),
                 others = chain.others,
                 "{}{chain}",
-                if chain.is_ring() { "waits for ever, in a ring" } else { "waits for an answer" }
+                if chain.is_ring() { "waits in a ring" } else { "waits for an answer" }
             );
         }
-        if waits.silent > 0 {
+        if !waits.silent.is_empty() {
             tracing::info!(
                 target: REPORT,
-                services = waits.silent,
-                "some did not say what they wait for: their turns take too long"
+                services = waits.silent.len(),
+                "some did not say what they wait for"
             );
         }
     }

@@ -185,7 +185,7 @@ fn a_report_shows_who_waits_for_whom_and_rings_that_nobody_leaves() {
          end)",
     );
     let log = reported(&scratch, &["run", "main.lua"]);
-    let ring = line(&log, &["waits for ever, in a ring", "lasted_ms=1", "others=0"]);
+    let ring = line(&log, &["waits in a ring", "lasted_ms=1", "others=0"]);
     let links = &log[log.find(ring).expect("the line") + ring.len()..];
     let links: Vec<&str> =
         links.lines().skip(1).take_while(|line| line.starts_with('\t')).collect();

@@ -423,3 +423,48 @@ fn a_monitor_is_not_told_of_the_end_of_the_host() {
     );
     assert_eq!(scratch.run(["run", "main.lua"]).expect_code(0).stdout, "dead\n");
 }
+
+#[test]
+fn a_load_of_data_that_is_interrupted_leaves_the_code_cache_as_it_was() {
+    let main = "local cache, sharetable = require 'cache', require 'skynet.sharetable'
+        skynet.start(function()
+          print((pcall(sharetable.loadfile, 'rows')), cache.mode())
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_interrupted_load", main);
+    scratch.file(
+        "rows",
+        &format!("return {{ {} }}", "{ id = 1, list = { 1, 2, 3 } },\n".repeat(300_000)),
+    );
+    let ended = scratch.run(["run", "--turn-limit", "100ms", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "false\tON\n", "{}", ended.stderr);
+}
+
+#[test]
+fn a_loop_of_a_service_that_skynet_kill_has_ended_lets_go_of_its_thread_soon() {
+    let main = "local hive = require 'hive'
+        local mode, main = ...
+        if mode == 'loop' then
+          skynet.start(function()
+            skynet.timeout(1, function()
+              skynet.send(main, 'lua')
+              while true do end
+            end)
+          end)
+          return
+        end
+        skynet.start(function()
+          local loops, ended = coroutine.running(), {}
+          skynet.dispatch('lua', function() skynet.wakeup(loops) end)
+          local victim = skynet.newservice('main', 'loop', skynet.self())
+          hive.monitor(hive.find(skynet.address(victim)), function() skynet.wakeup(ended) end)
+          skynet.wait()
+          skynet.kill(victim)
+          skynet.wait(ended)
+          print 'ended'
+          skynet.abort()
+        end)";
+    let arguments = ["run", "--threads", "2", "--turn-limit", "0s", "main.lua"];
+    let ended = scratch("skynet_kill_loop", main).run(arguments).expect_code(0);
+    assert_eq!(ended.stdout, "ended\n", "{}", ended.stderr);
+}

@@ -20,8 +20,17 @@ function sharedata.query(name)
   return shared.query(table_name(name), name) or missing(name)
 end
 
--- What code of data sees: a file that it loads in turn is data as well.
-local globals = setmetatable({ dofile = file.dofile, loadfile = file.loadfile }, { __index = _G })
+-- What code of data sees: files that it loads in turn are data as well, and so are those that they
+-- load.
+local globals = setmetatable({}, { __index = _G })
+
+function globals.loadfile(path, kind, env)
+  return file.loadfile(path, kind or "bt", env or globals)
+end
+
+function globals.dofile(path)
+  return assert(globals.loadfile(path))()
+end
 
 -- The table that a table, a text, or a file (`"@name"`) stands for. Code gets the other arguments;
 -- its data is the table that it returns, or the globals that it sets.

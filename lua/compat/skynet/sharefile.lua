@@ -6,10 +6,22 @@
 
 local cache = require "cache"
 
-local assert, error, pcall, type = assert, error, pcall, type
+local error, setmetatable, type = error, setmetatable, type
 local load_cached, mode = cache.loadfile, cache.mode
 
 local file = {}
+
+-- The cache is off until the result is closed.
+local function switched_off()
+  local previous = mode()
+  local closer = setmetatable({}, {
+    __close = function()
+      mode(previous)
+    end,
+  })
+  mode "OFF"
+  return closer
+end
 
 -- The function of a file, or nil and why there is none; as the `loadfile` of Lua, but it reads no
 -- standard input.
@@ -17,18 +29,9 @@ function file.loadfile(path, ...)
   if type(path) ~= "string" then
     error(("the name of a file is a string, not a %s"):format(type(path)), 2)
   end
-  local previous = mode "OFF"
-  local ok, chunk, why = pcall(load_cached, path, ...)
-  mode(previous)
-  if not ok then
-    error(chunk, 0)
-  end
-  return chunk, why
-end
-
--- What the function of a file returns.
-function file.dofile(path)
-  return assert(file.loadfile(path))()
+  -- Reading a large file may earn an interruption, which comes before the next instruction.
+  local _ <close> = switched_off()
+  return load_cached(path, ...)
 end
 
 return file

@@ -47,6 +47,9 @@ impl State {
     /// Why whoever waits for the start of this service waits in vain although its start function has
     /// returned.
     pub(in crate::actor) fn start_in_vain(&self) -> Option<Fault> {
+        if self.service.is_killed() {
+            return Some(self.service.dead());
+        }
         let leaving = self.leaving.borrow();
         leaving.as_ref().map(|end| end.to_fault(&self.service.label()))
     }

@@ -22,9 +22,9 @@ fn serving(mut task: TaskWait, caller: u64, session: u64) -> TaskWait {
 fn host(services: Vec<(u64, Vec<TaskWait>)>) -> HostWaits {
     let services = services.into_iter().map(|(number, tasks)| {
         let name = char::from(b'a' + number as u8 - 1).to_string();
-        ServiceWaits { name, id: id(number), tasks }
+        ServiceWaits { name, id: id(number), tasks, untold: 0 }
     });
-    HostWaits { services: services.collect(), silent: 0 }
+    HostWaits { services: services.collect(), silent: Vec::new() }
 }
 
 fn shown(waits: &HostWaits) -> Vec<(String, bool, usize)> {

@@ -220,6 +220,13 @@ skynet.start(function()
     inner:write "return 3"
     sharedata.update("changing", "@" .. outer.path)
     equal(sharedata.query("changing").inner, 3)
+    local between <close> = files.changing()
+    between:write("return dofile '" .. inner.path .. "'")
+    outer:write("inner = dofile '" .. between.path .. "'")
+    sharedata.update("changing", "@" .. outer.path)
+    inner:write "return 4"
+    sharedata.update("changing", "@" .. outer.path)
+    equal(sharedata.query("changing").inner, 4)
     equal(cache.mode(), "ON")
   end)
 

@@ -9,8 +9,9 @@
 //! hands it over promises that its turn is about to end. It brings its message along. Two tasks that
 //! call each other then pay for no shared memory and no mailbox.
 //!
-//! Order: what else a turn wakes or hands over queues up, so that all run in the order in which they were
-//! woken, unless another worker takes a part. Programs print and test what their services did in this order.
+//! Order: what else a turn wakes queues up, and behind that what it hands over when it ends, so that all run in
+//! the order in which they were woken, unless another worker takes a part. Programs print and test what their
+//! services did in this order.
 //!
 //! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn; every
 //! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before

@@ -70,12 +70,13 @@ impl<'w> Stream<'w> {
     }
 
     /// Waits until the other end has something or takes something, or is gone. A pipe that nobody has written to yet
-    /// has no end either, as far as the kernel tells.
+    /// has no end either, as far as the kernel tells; and one that never runs dry is not read for ever.
     fn wait_for(&self, what: PollFlags) -> io::Result<()> {
         let tick = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         loop {
+            check_wanted(self.is_wanted)?;
             match poll(&mut [PollFd::new(&self.file, what)], Some(&tick)) {
-                Ok(0) | Err(Errno::INTR) => check_wanted(self.is_wanted)?,
+                Ok(0) | Err(Errno::INTR) => {}
                 ready => return Ok(ready.map(drop)?),
             }
         }
@@ -142,4 +143,21 @@ fn has_to_wait(error: &io::Error, path: &Path) -> bool {
 
 fn check_wanted(is_wanted: &dyn Fn() -> bool) -> io::Result<()> {
     if is_wanted() { Ok(()) } else { Err(io::Error::other(Unwanted)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_never_runs_dry_is_read_while_somebody_wants_it() {
+        let reads = Cell::new(0);
+        let is_wanted = || reads.replace(reads.get() + 1) < 3;
+        let mut zeros = Stream::read(Path::new("/dev/zero"), &is_wanted).expect("it is there");
+        let mut buffer = [1; 8];
+        let error = (0..10).find_map(|_| zeros.read(&mut buffer).err()).expect("it is given up");
+        assert_eq!((error.to_string().as_str(), buffer), ("nobody waits for it any more", [0; 8]));
+    }
 }
