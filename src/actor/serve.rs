@@ -494,6 +494,12 @@ impl Turn<'_, '_> {
     fn answer(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
         let Some(caller) = caller.filter(Caller::waits) else { return };
         self.state.note_request_done();
+        if results == 0 {
+            // Not even the name is left: the coroutine was closed by the code that ran in it.
+            let text = "the handler closed its own coroutine in the place of returning";
+            caller.fail(Fault::new(Code::Error, text).seen_by_caller());
+            return;
+        }
         let mut stack = self.stack.in_coroutine(coroutine);
         match stack.pack(2, results - 1, "results") {
             Ok(payload) => _ = self.state.answer(caller, payload),

@@ -69,6 +69,12 @@ test("an error of the handler reaches the caller with both tracebacks", function
   match(err.traceback, "calls.lua")
 end)
 
+test("a handler that closes its own coroutine fails its call alone", function()
+  match(fails("error", echo.close_itself, echo).message, "closed its own coroutine")
+  hive.send(echo, "close_itself")
+  equal(echo:echo(1), 1)
+end)
+
 test("an error with a code of the program's own keeps it", function()
   local err = fails("insolvent", echo.raise, echo, "insolvent", "no money")
   equal(err.message, "no money")

@@ -15,6 +15,9 @@ local handlers = {
   raise = function(code, message)
     error { code = code, message = message }
   end,
+  close_itself = function()
+    coroutine.close(coroutine.running())
+  end,
   fail_deep = function(target)
     return target:fail "deep"
   end,
