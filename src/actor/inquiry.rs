@@ -70,7 +70,7 @@ pub struct TaskWait {
     pub for_what: WaitFor,
     /// It ends by itself after a time: a timeout, a deadline or a sleep.
     pub has_limit: bool,
-    /// How long it has lasted, less the part of the turn in which it began.
+    /// How long it has lasted, and what came before it in the turn in which it began.
     pub lasted: Duration,
     /// Where the code waits: a line of a traceback.
     pub place: Option<String>,

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Running, Scratch};
+use crate::support::{Running, Scratch, WATCHDOG};
 
 /// The log of a host that is asked for a report when it is ready.
 fn reported(scratch: &Scratch, arguments: &[&str]) -> String {
@@ -12,6 +12,32 @@ fn reported(scratch: &Scratch, arguments: &[&str]) -> String {
     running.wait_for_line("ready");
     running.signal("USR1");
     running.wait().expect_code(0).stderr
+}
+
+/// A host whose log is a file of the folder, which it may read.
+fn logged(scratch: &Scratch, arguments: &[&str]) -> Running {
+    let host = scratch.moonhive(arguments.iter().copied());
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 2>log"]).arg(host.get_program()).args(host.get_args());
+    command.current_dir(scratch.path(""));
+    Running::start(command)
+}
+
+/// The log of a host that is asked for a report when it is ready, and ended when the log holds these words.
+#[track_caller]
+fn reported_up_to(scratch: &Scratch, arguments: &[&str], words: &str) -> String {
+    let mut running = logged(scratch, arguments);
+    running.wait_for_line("ready");
+    running.signal("USR1");
+    let log = || std::fs::read_to_string(scratch.path("log")).expect("the log");
+    let deadline = Instant::now() + WATCHDOG;
+    while !log().contains(words) {
+        assert!(Instant::now() < deadline, "no {words:?} in\n{}", log());
+        thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("TERM");
+    running.wait().expect_code(0);
+    log()
 }
 
 /// The only line that holds all of these.
@@ -49,11 +75,8 @@ fn a_report_tells_turns_services_and_where_code_is_whatever_the_level_of_the_log
            stop = function() require('hive').shutdown() end,
          }",
     );
-    let host = scratch.moonhive(["run", "--turn-limit", "0s", "--log", "error", "main.lua"]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" 2>log"]).arg(host.get_program()).args(host.get_args());
-    command.current_dir(scratch.path(""));
-    let mut running = Running::start(command);
+    let arguments = ["run", "--turn-limit", "0s", "--log", "error", "main.lua"];
+    let mut running = logged(&scratch, &arguments);
     running.wait_for_line("ready");
     running.signal("USR1");
     running.wait().expect_code(0);
@@ -181,10 +204,10 @@ fn a_report_shows_who_waits_for_whom_and_rings_that_nobody_leaves() {
            skynet.call(peer, 'lua', 'peer', skynet.self())
            skynet.fork(skynet.call, skynet.self(), 'lua', 'go')
            skynet.timeout(120, function() print 'ready' end)
-           skynet.timeout(200, skynet.abort)
          end)",
     );
-    let log = reported(&scratch, &["run", "main.lua"]);
+    let arguments = ["run", "--grace", "0s", "main.lua"];
+    let log = reported_up_to(&scratch, &arguments, "waits to be woken at ");
     let ring = line(&log, &["waits in a ring", "lasted_ms=1", "others=0"]);
     let links = &log[log.find(ring).expect("the line") + ring.len()..];
     let links: Vec<&str> =
@@ -209,8 +232,7 @@ fn a_report_tells_once_of_callers_that_wait_for_the_same() {
          for i = 1, 100 do hive.spawn('caller', slow) end
          hive.sleep(1.2)
          print 'ready'
-         hive.sleep(1)
-         hive.shutdown()",
+         hive.sleep(600)",
     );
     scratch.file("slow.lua", "return { work = function() require('hive').sleep(60) end }");
     scratch.file(
@@ -219,7 +241,8 @@ fn a_report_tells_once_of_callers_that_wait_for_the_same() {
          hive.fork(function() hive.call(slow, 'work') end)
          return {}",
     );
-    let log = reported(&scratch, &["run", "--grace", "0s", "main.lua"]);
+    let arguments = ["run", "--grace", "0s", "main.lua"];
+    let log = reported_up_to(&scratch, &arguments, "serves work and sleeps at ");
     line(&log, &["caller:", "waits for an answer lasted_ms=1", "others=99"]);
     line(&log, &["caller:", " waits for slow:00000003 at ./caller.lua:2: in "]);
     line(&log, &["slow:00000003 serves work and sleeps at ./slow.lua:1: in "]);
@@ -236,8 +259,7 @@ fn a_report_tells_of_a_service_that_is_too_busy_to_say_what_it_waits_for() {
          hive.fork(function() hive.call(busy, 'spin') end)
          hive.sleep(1.2)
          print 'ready'
-         hive.sleep(3)
-         os.exit(0)",
+         hive.sleep(600)",
     );
     scratch.file(
         "busy.lua",
@@ -246,7 +268,7 @@ fn a_report_tells_of_a_service_that_is_too_busy_to_say_what_it_waits_for() {
          return { spin = function() while true do end end }",
     );
     let arguments = ["run", "--threads", "2", "--turn-limit", "0s", "--grace", "0s", "main.lua"];
-    let log = reported(&scratch, &arguments);
+    let log = reported_up_to(&scratch, &arguments, "some did not say ");
     line(&log, &["some did not say what they wait for", "services=1"]);
     line(&log, &["waits for an answer", "others=1"]);
     line(&log, &["busy:00000003 may not have begun it: 1 messages wait"]);
