@@ -1,8 +1,8 @@
 //! What a load costs: hits, misses, and a VM that requires ten modules, with the cache and without.
 //!
 //! Run with `cargo bench --bench cache`. Times are CPU time of the measuring thread, so that other
-//! work on the machine disturbs little; the figures that are no times (scaling of two threads, memory)
-//! are printed in front. `docs/benchmarks.md` keeps the results.
+//! work on the machine disturbs little; the figures that are no times (scaling of two threads,
+//! memory) are printed in front. `docs/benchmarks.md` keeps the results.
 
 use std::path::Path;
 use std::sync::{Arc, Barrier};

@@ -1,8 +1,10 @@
-//! What services cost, as Criterion sees it: a call, a message, a start and an end, a round of reloading.
+//! What services cost, as Criterion sees it: a call, a message, a start and an end, a round of
+//! reloading.
 //!
-//! A service, `benches/lua/measured.lua`, does each of them as often as Criterion asks. Times are CPU
-//! time of the whole process: the work is spread over workers, and other programs must not falsify it.
-//! The program `hive` beside this one measures what Criterion cannot: rates, memory, ages of messages.
+//! A service, `benches/lua/measured.lua`, does each of them as often as Criterion asks. Times are
+//! CPU time of the whole process: the work is spread over workers, and other programs must not
+//! falsify it. The program `hive` beside this one measures what Criterion cannot: rates, memory,
+//! ages of messages.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What a VM costs: making and closing one, calling a native, blocking and resuming.
 //!
-//! Times are CPU time of the thread, which other work on the machine does not falsify. With the allocator of the binary (mimalloc); `--no-default-features` measures the
-//! system's.
+//! Times are CPU time of the thread, which other work on the machine does not falsify. With the
+//! allocator of the binary (mimalloc); `--no-default-features` measures the system's.
 
 use std::hint::black_box;
 use std::time::Duration;

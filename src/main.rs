@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 mod cli;
 
-/// Thousands of small VMs allocate from every worker at once, which the system allocator serialises.
+/// Thousands of small VMs allocate from every worker at once, which the system allocator
+/// serialises.
 #[global_allocator]
 static ALLOCATOR: moonhive::vm::mimalloc::Mimalloc = moonhive::vm::mimalloc::Mimalloc;
 

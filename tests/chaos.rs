@@ -1,7 +1,8 @@
 //! Random kills, errors, timeouts and reloads among 1,000 services, by a seeded plan: every call is
 //! accounted for exactly once, nothing hangs, nothing is left (`tests/lua/chaos`).
 //!
-//! `MOONHIVE_SEED` chooses another plan; the full length runs with `cargo test --release --test chaos
+//! `MOONHIVE_SEED` chooses another plan; the full length runs with `cargo test --release --test
+//! chaos
 //! -- --ignored --nocapture`, or by `moonhive run --path tests/lua chaos.main 600 1000 SEED`.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Code that never ends where the host itself runs it: error objects it describes, ends of tasks and
-//! services, a main service that fails. The service is interrupted alone, its callers are told, the
-//! others answer, and the host can be shut down.
+//! Code that never ends where the host itself runs it: error objects it describes, ends of tasks
+//! and services, a main service that fails. The service is interrupted alone, its callers are told,
+//! the others answer, and the host can be shut down.
 
 use std::time::{Duration, Instant};
 

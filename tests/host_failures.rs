@@ -1,5 +1,5 @@
-//! One service of a thousand fails: the others finish with the right answers, and callers of the one
-//! are told the cause.
+//! One service of a thousand fails: the others finish with the right answers, and callers of the
+//! one are told the cause.
 
 use std::time::{Duration, Instant};
 

@@ -252,8 +252,8 @@ const BYSTANDER: &str = "local hive = require 'hive'
     hive.sleep(0)
     return { __exit = function() note 'exits' end }";
 
-/// Ends a host one of whose services serves a request that goes on with this; gives what the way out of another
-/// was, whose exit handler is this.
+/// Ends a host one of whose services serves a request that goes on with this; gives what the way
+/// out of another was, whose exit handler is this.
 fn way_out_beside(body: &str, bystander: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("way");

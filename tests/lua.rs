@@ -1,4 +1,5 @@
-//! Runs the suites of `tests/lua` inside a host: each is a main service, and its end is the verdict.
+//! Runs the suites of `tests/lua` inside a host: each is a main service, and its end is the
+//! verdict.
 
 use std::sync::mpsc::channel;
 use std::thread;

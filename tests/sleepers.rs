@@ -1,5 +1,5 @@
-//! Services that sleep keep neither code nor shared tables that were replaced, nor their strings: the
-//! host asks them.
+//! Services that sleep keep neither code nor shared tables that were replaced, nor their strings:
+//! the host asks them.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -70,7 +70,8 @@ local answer = keeps and module.answer or nil
 return { answer = function() return answer() end }
 "#;
 
-/// Clears a file from the cache, and tells how many retired versions are in use and by how many VMs.
+/// Clears a file from the cache, and tells how many retired versions are in use and by how many
+/// VMs.
 const CLEARER: &str = r#"
 local cache = require "cache"
 return {
@@ -90,8 +91,8 @@ fn host_with(directory: &tempfile::TempDir, module: &str) -> (Host, ServiceId) {
     (host, clearer)
 }
 
-/// Asks until so many retired versions are there, used by so many VMs. (The last one to use a version gives
-/// it back before it is freed.)
+/// Asks until so many retired versions are there, used by so many VMs. (The last one to use a
+/// version gives it back before it is freed.)
 fn wait_for(host: &Host, clearer: ServiceId, expected: (u64, u64)) {
     let began = Instant::now();
     loop {

@@ -1,6 +1,6 @@
-//! What services cost: calls, messages, wake-ups, spawns, timers, reloads, shared tables, and what a
-//! host costs that idles or ends. The work is in `benches/lua`, written for the module `hive`; each
-//! file prints lines `name=value unit`.
+//! What services cost: calls, messages, wake-ups, spawns, timers, reloads, shared tables, and what
+//! a host costs that idles or ends. The work is in `benches/lua`, written for the module `hive`;
+//! each file prints lines `name=value unit`.
 //!
 //! ```console
 //! $ cargo bench --bench hive                   # all of them, with one worker and with two
@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Figures that end in `_cpu` are processor time of the whole process per operation: they survive a
-//! busy machine. Each run opens with how fast the machine is just then. `docs/benchmarks.md` keeps the results.
+//! busy machine. Each run opens with how fast the machine is just then. `docs/benchmarks.md` keeps
+//! the results.
 
 mod modules;
 mod process;

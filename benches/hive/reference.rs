@@ -1,7 +1,8 @@
 //! How fast the machine is at this moment: things whose cost depends on nothing of ours. A bar in
-//! nanoseconds holds for the machine where it was set, and virtual machines change their speed by the hour;
-//! the same were measured there (`docs/benchmarks.md`), so their ratio says what a bar means here. A clock and
-//! a lock say little about an interpreter, so Debian's Lua is asked as well, if it is there.
+//! nanoseconds holds for the machine where it was set, and virtual machines change their speed by
+//! the hour; the same were measured there (`docs/benchmarks.md`), so their ratio says what a bar
+//! means here. A clock and a lock say little about an interpreter, so Debian's Lua is asked as
+//! well, if it is there.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -33,7 +34,8 @@ fn cost_ns(mut operation: impl FnMut(u32)) -> f64 {
     (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
 }
 
-/// Prints how much slower the machine is than the one of the bars: by the smaller of the two ratios.
+/// Prints how much slower the machine is than the one of the bars: by the smaller of the two
+/// ratios.
 pub fn print_slowdown() {
     let clock_read = cost_ns(|_| {
         black_box(Instant::now());
@@ -49,7 +51,8 @@ pub fn print_slowdown() {
     );
 }
 
-/// Prints what a call between two coroutines costs at least in Lua, by an interpreter that is not ours.
+/// Prints what a call between two coroutines costs at least in Lua, by an interpreter that is not
+/// ours.
 pub fn print_lua_floor() {
     let floor_ns = Command::new("lua5.4")
         .arg(LUA_FLOOR)

@@ -1,8 +1,9 @@
 //! Gives the shared library its name for the loader and the versions of its symbols.
 //!
-//! The symbols get their version in the assembler (`exported!` in `src/export.rs`), and the script declares it.
-//! That works with the linker that Rust brings for x86-64; elsewhere the library has the name alone, since
-//! GNU's linker refuses a second script beside the one that the compiler makes.
+//! The symbols get their version in the assembler (`exported!` in `src/export.rs`), and the script
+//! declares it. That works with the linker that Rust brings for x86-64; elsewhere the library has
+//! the name alone, since GNU's linker refuses a second script beside the one that the compiler
+//! makes.
 
 use std::env;
 

@@ -1,8 +1,8 @@
 //! The message codec on arbitrary bytes.
 //!
-//! The bytes are unpacked onto the stack of a VM. What holds: an error leaves the stack alone; values
-//! can be packed again, and what a second unpacking yields are the same values, down to the bits of
-//! a NaN; the typed reader takes exactly the messages that the VM takes.
+//! The bytes are unpacked onto the stack of a VM. What holds: an error leaves the stack alone;
+//! values can be packed again, and what a second unpacking yields are the same values, down to the
+//! bits of a NaN; the typed reader takes exactly the messages that the VM takes.
 
 #![no_main]
 

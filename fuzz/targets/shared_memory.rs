@@ -1,9 +1,9 @@
 //! A damaged segment: attach, and every operation.
 //!
-//! The input damages the segment of a small dictionary (places and words), may forge numbers of its header
-//! with a checksum that is right, may let it be a file of another start of the machine, and says which
-//! operations follow. What holds: opening is an error or works; nothing crashes or runs for ever; and after a
-//! repair nothing is wrong.
+//! The input damages the segment of a small dictionary (places and words), may forge numbers of its
+//! header with a checksum that is right, may let it be a file of another start of the machine, and
+//! says which operations follow. What holds: opening is an error or works; nothing crashes or runs
+//! for ever; and after a repair nothing is wrong.
 
 #![no_main]
 
@@ -146,7 +146,8 @@ fn seal(bytes: &mut [u8]) {
     set_word(bytes, COVERED_WORDS, sum);
 }
 
-/// Writes numbers of any size into the header: mostly those of the dictionary, which say where all lies.
+/// Writes numbers of any size into the header: mostly those of the dictionary, which say where all
+/// lies.
 fn forge(bytes: &mut [u8], input: &mut &[u8], head: Head) {
     for _ in 0..head.forges() {
         let Some((place, value)) = take(input).zip(take(input)) else { break };

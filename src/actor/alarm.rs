@@ -1,4 +1,5 @@
-//! What a timer of a service is for, and the same in a word: the wheel of a host holds a million timers.
+//! What a timer of a service is for, and the same in a word: the wheel of a host holds a million
+//! timers.
 
 /// What a timer of a service is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +17,8 @@ pub(crate) enum Alarm {
 }
 
 impl Alarm {
-    /// The bits of a session that are kept. They repeat after 2^32 waits; an alarm lies in the mailbox
-    /// for a turn or two when it is too late to be called off.
+    /// The bits of a session that are kept. They repeat after 2^32 waits; an alarm lies in the
+    /// mailbox for a turn or two when it is too late to be called off.
     pub(crate) const SESSION_MASK: u64 = (1 << 56) - 1;
 
     /// The same in a word.

@@ -1,5 +1,5 @@
-//! Tasks that begin later: forks, timers, monitors and calls that nobody waits in, from where they are asked for (a native) to
-//! where their coroutine is made (a turn).
+//! Tasks that begin later: forks, timers, monitors and calls that nobody waits in, from where they
+//! are asked for (a native) to where their coroutine is made (a turn).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,9 +144,9 @@ impl State {
         self.fork(stack, first)
     }
 
-    /// Calls `target` without waiting. The function at `first` with the values above it, and then the
-    /// results, runs in a task of its own once the call is over; it begins with a failure to take
-    /// if the call failed. The deadline of the running task holds, and `timeout`.
+    /// Calls `target` without waiting. The function at `first` with the values above it, and then
+    /// the results, runs in a task of its own once the call is over; it begins with a failure to
+    /// take if the call failed. The deadline of the running task holds, and `timeout`.
     ///
     /// # Errors
     /// As [`State::call`], and `overload` at the limit of tasks.
@@ -163,8 +163,8 @@ impl State {
         })
     }
 
-    /// The same for a request of any protocol, with no time of its own; the answer comes as a message
-    /// pointer and its size unless it is to be read as values.
+    /// The same for a request of any protocol, with no time of its own; the answer comes as a
+    /// message pointer and its size unless it is to be read as values.
     ///
     /// # Errors
     /// As [`State::begin_call`].
@@ -185,8 +185,8 @@ impl State {
         })
     }
 
-    /// A task that begins with the function at `first` and the values above it once the answer to what
-    /// `send` sends to `target` has come.
+    /// A task that begins with the function at `first` and the values above it once the answer to
+    /// what `send` sends to `target` has come.
     fn expect(
         &self,
         stack: &mut Stack<'_>,

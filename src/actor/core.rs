@@ -278,8 +278,8 @@ impl Core {
         recent.iter().rev().find(|obituary| obituary.address == address).cloned()
     }
 
-    /// Notes how a service ends whose last turn is over, unless somebody has killed it before; nobody
-    /// finds it from now on.
+    /// Notes how a service ends whose last turn is over, unless somebody has killed it before;
+    /// nobody finds it from now on.
     pub(super) fn conclude(&self, service: &Arc<Service>, end: End) -> Arc<Obituary> {
         let obituary = match service.note_end(end.clone()) {
             Some(obituary) => {
@@ -298,8 +298,8 @@ impl Core {
         obituary
     }
 
-    /// The same for a service that is killed, in the middle of a turn as well. False if it has ended
-    /// before; nobody finds it then, either.
+    /// The same for a service that is killed, in the middle of a turn as well. False if it has
+    /// ended before; nobody finds it then, either.
     pub(super) fn retire(&self, service: &Arc<Service>, end: End) -> bool {
         let mut killed = self.killed.lock();
         let Some(obituary) = service.note_end(end) else {
@@ -335,7 +335,8 @@ impl Core {
         self.running(address).map(|service| service.label())
     }
 
-    /// All services that hold memory: those that live, and those that were killed and not closed yet.
+    /// All services that hold memory: those that live, and those that were killed and not closed
+    /// yet.
     pub(super) fn all_services(&self) -> Vec<Arc<Service>> {
         let mut all: Vec<_> =
             self.table.snapshot().into_iter().map(|(_, service)| service).collect();
@@ -471,8 +472,8 @@ impl Core {
     }
 }
 
-/// Who looks into the log wants to know of a service that has failed, since its callers may say nothing. Why the main
-/// one has is told when the host ends.
+/// Who looks into the log wants to know of a service that has failed, since its callers may say
+/// nothing. Why the main one has is told when the host ends.
 fn log_end(service: &Service, end: &End, is_main: bool) {
     let (name, address, reason) = (service.name(), service.log_address(), end.message());
     if matches!(end, End::Failed(_)) && !is_main {

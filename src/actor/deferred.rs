@@ -1,8 +1,10 @@
-//! Answers that a service still owes when the handler has returned (`hive.defer`, `skynet.response`).
+//! Answers that a service still owes when the handler has returned (`hive.defer`,
+//! `skynet.response`).
 //!
-//! One that the program drops is found by the collector, which tells the caller. But a service at rest makes no
-//! garbage and so collects none: while it owes such answers it looks by itself, after a second and then less
-//! and less often. A service with much memory is left to its own collections, since a whole one takes too long.
+//! One that the program drops is found by the collector, which tells the caller. But a service at
+//! rest makes no garbage and so collects none: while it owes such answers it looks by itself, after
+//! a second and then less and less often. A service with much memory is left to its own
+//! collections, since a whole one takes too long.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Alarms of one service that have expired together: they come in one message, and are handled one by one,
-//! each as if it had come alone.
+//! Alarms of one service that have expired together: they come in one message, and are handled one
+//! by one, each as if it had come alone.
 //!
-//! Why: an alarm is a word. A message of its own takes ten, a lock and a look at whether the service must
-//! be woken, which is more than what the alarm itself costs.
+//! Why: an alarm is a word. A message of its own takes ten, a lock and a look at whether the
+//! service must be woken, which is more than what the alarm itself costs.
 
 use super::alarm::PackedAlarm;
 

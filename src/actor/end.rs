@@ -21,8 +21,8 @@ pub enum End {
     Failed(Fault),
 }
 
-/// What whoever calls a service is told whose file has returned nothing: one that was to serve calls has
-/// most often only forgotten to return its handlers.
+/// What whoever calls a service is told whose file has returned nothing: one that was to serve
+/// calls has most often only forgotten to return its handlers.
 const RETURNED_HINT: &str = "a service's file returns a table of handlers, or starts tasks";
 
 impl End {

@@ -1,8 +1,8 @@
 //! How a repeated timer goes on: when its next run is due, and which of its failures the log tells.
 //!
-//! A function that fails a thousand times a second must not fill the log. So the first failure is told and
-//! each doubling of their number, and in any case one a minute. After a minute without failure they are
-//! counted anew: a timer that fails once an hour is told of every time.
+//! A function that fails a thousand times a second must not fill the log. So the first failure is
+//! told and each doubling of their number, and in any case one a minute. After a minute without
+//! failure they are counted anew: a timer that fails once an hour is told of every time.
 
 use super::limits::REPEATED_FAILURE_QUIET;
 

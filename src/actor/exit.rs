@@ -94,8 +94,8 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// The exit handler still runs. True if that is of no account any more: the host ends, and all are to close
-    /// what is open, for which the handler must not use up the time.
+    /// The exit handler still runs. True if that is of no account any more: the host ends, and all
+    /// are to close what is open, for which the handler must not use up the time.
     pub(super) fn is_exit_cut_short(&mut self) -> bool {
         let is_told = matches!(*self.state.leaving.borrow(), Some(End::Shutdown));
         let is_cut = is_told && self.state.preparing.get();

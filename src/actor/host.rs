@@ -89,9 +89,10 @@ impl HostBuilder {
         self
     }
 
-    /// The most Lua memory that a service may use; no limit by default. What natives hold for its program
-    /// outside Lua counts as well. Not counted are messages that wait for it, dictionaries in shared memory,
-    /// code and tables that all services share, and what a native copies of its arguments while it runs.
+    /// The most Lua memory that a service may use; no limit by default. What natives hold for its
+    /// program outside Lua counts as well. Not counted are messages that wait for it, dictionaries
+    /// in shared memory, code and tables that all services share, and what a native copies of its
+    /// arguments while it runs.
     pub fn memory_limit_bytes(mut self, limit: usize) -> HostBuilder {
         self.settings.memory_limit_bytes = Some(limit);
         self
@@ -110,22 +111,22 @@ impl HostBuilder {
         self
     }
 
-    /// Processor time that a piece of Lua may take before it is interrupted; `None` for as much as it
-    /// likes.
+    /// Processor time that a piece of Lua may take before it is interrupted; `None` for as much as
+    /// it likes.
     pub fn turn_limit(mut self, limit: Option<Duration>) -> HostBuilder {
         self.settings.turn_limit = limit;
         self
     }
 
-    /// How the allocator of a worker's thread is asked to give free memory back to the system. Called on
-    /// every worker some time after services have ended; without it nothing is asked.
+    /// How the allocator of a worker's thread is asked to give free memory back to the system.
+    /// Called on every worker some time after services have ended; without it nothing is asked.
     pub fn trim(mut self, trim: fn()) -> HostBuilder {
         self.settings.trim = Some(trim);
         self
     }
 
-    /// Time that services get at shutdown: eight tenths for requests that are being served, one for exit handlers, one
-    /// for closing what is open.
+    /// Time that services get at shutdown: eight tenths for requests that are being served, one for
+    /// exit handlers, one for closing what is open.
     pub fn grace(mut self, grace: Duration) -> HostBuilder {
         // No clock counts further.
         self.settings.grace = grace.min(Duration::from_secs_f64(WAIT_SECONDS_MAX));
@@ -168,15 +169,15 @@ impl HostBuilder {
         self
     }
 
-    /// A Lua file that runs in every service before its own file, with the name of the service, which
-    /// services for skynet have, and the same arguments.
+    /// A Lua file that runs in every service before its own file, with the name of the service,
+    /// which services for skynet have, and the same arguments.
     pub fn preload(mut self, file: impl Into<PathBuf>) -> HostBuilder {
         self.settings.preload = Some(file.into());
         self
     }
 
-    /// A Lua file that loads the services of a program for skynet, in the way that skynet has it do that:
-    /// those that `skynet.newservice` starts, and those of [`Spawn::for_skynet`].
+    /// A Lua file that loads the services of a program for skynet, in the way that skynet has it do
+    /// that: those that `skynet.newservice` starts, and those of [`Spawn::for_skynet`].
     pub fn loader(mut self, file: impl Into<PathBuf>) -> HostBuilder {
         self.settings.loader = Some(file.into());
         self
@@ -188,8 +189,8 @@ impl HostBuilder {
         self
     }
 
-    /// The same for services that begin when somebody first asks for their names. No other service can
-    /// have these names, also before that.
+    /// The same for services that begin when somebody first asks for their names. No other service
+    /// can have these names, also before that.
     pub fn named_services(mut self, services: &[StandardService]) -> HostBuilder {
         self.settings.own_names.extend(services.iter().map(|(name, _)| *name));
         self.services(services)
@@ -268,7 +269,8 @@ pub struct Finish {
     pub failure: Option<Fault>,
     /// Figures at the end; those of memory are averages over all services that ever were.
     pub stats: HostStats,
-    /// True if workers were still inside a turn when patience with them was over. Their threads live on.
+    /// True if workers were still inside a turn when patience with them was over. Their threads
+    /// live on.
     pub left_behind: bool,
 }
 
@@ -308,8 +310,8 @@ impl Host {
         Ok(ServiceId(service.address()))
     }
 
-    /// Runs a service as the main one and waits for the end of the host: when the service ends, when
-    /// some service says so, or by a [`ShutdownHandle`].
+    /// Runs a service as the main one and waits for the end of the host: when the service ends,
+    /// when some service says so, or by a [`ShutdownHandle`].
     ///
     /// # Errors
     /// [`HostError::Fault`] when there is no such service. What goes wrong later is in [`Finish`].
@@ -480,14 +482,15 @@ fn is_outside(service: &Arc<Service>) -> bool {
     Some(service.address()) == service.core().outside_address()
 }
 
-/// Ends a service without running any more of its code, also in the middle of a turn. When this returns
-/// nobody finds it any more, although that turn may still run. False if it has ended before.
+/// Ends a service without running any more of its code, also in the middle of a turn. When this
+/// returns nobody finds it any more, although that turn may still run. False if it has ended
+/// before.
 pub(crate) fn kill(service: &Arc<Service>, reason: Option<String>) -> bool {
     put_an_end(service, reason, false)
 }
 
-/// The same, but a turn that runs goes on until its task waits or ends, and what it sends and answers until
-/// then arrives; but not for longer than [`SPARED_TURN`](super::limits::SPARED_TURN).
+/// The same, but a turn that runs goes on until its task waits or ends, and what it sends and
+/// answers until then arrives; but not for longer than [`SPARED_TURN`](super::limits::SPARED_TURN).
 pub(crate) fn kill_after_turn(service: &Arc<Service>) -> bool {
     put_an_end(service, None, true)
 }

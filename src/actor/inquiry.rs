@@ -1,9 +1,9 @@
-//! Who waits for whom, for an operator: every service says what its tasks wait for, since when and where in
-//! their code.
+//! Who waits for whom, for an operator: every service says what its tasks wait for, since when and
+//! where in their code.
 //!
-//! Only its own turns touch a service, so it is asked by a message, which comes before all others. A service
-//! in a long turn does not answer; [`Observer::look`] names that turn. Few are asked at a time, so that a
-//! host of many services goes on with its work meanwhile.
+//! Only its own turns touch a service, so it is asked by a message, which comes before all others.
+//! A service in a long turn does not answer; [`Observer::look`] names that turn. Few are asked at a
+//! time, so that a host of many services goes on with its work meanwhile.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ type Answer = (ServiceId, Option<ServiceWaits>);
 pub struct HostWaits {
     /// Those that answered and have tasks that wait, in no order.
     pub services: Vec<ServiceWaits>,
-    /// Services with tasks that did not answer in time, most of them because a turn of theirs took so long; or
-    /// were not even asked.
+    /// Services with tasks that did not answer in time, most of them because a turn of theirs took
+    /// so long; or were not even asked.
     pub silent: Vec<ServiceId>,
 }
 
@@ -54,8 +54,8 @@ pub struct ServiceWaits {
     pub name: String,
     /// Its address.
     pub id: ServiceId,
-    /// The tasks, the one that has waited longest first; at most a thousand, those that serve requests before
-    /// others.
+    /// The tasks, the one that has waited longest first; at most a thousand, those that serve
+    /// requests before others.
     pub tasks: Vec<TaskWait>,
     /// Tasks that wait as well.
     pub untold: usize,
@@ -104,9 +104,9 @@ pub struct ServedRequest {
 }
 
 impl Observer {
-    /// Asks every service what its tasks wait for, until all have answered or patience is over. Services are
-    /// interrupted for some microseconds each, or a millisecond for 10,000 tasks; one whose turn is long answers
-    /// afterwards.
+    /// Asks every service what its tasks wait for, until all have answered or patience is over.
+    /// Services are interrupted for some microseconds each, or a millisecond for 10,000 tasks; one
+    /// whose turn is long answers afterwards.
     ///
     /// ```
     /// use std::time::Duration;

@@ -141,8 +141,8 @@ fn turn_of_vm(
     progress
 }
 
-/// Tells which unused shared strings the VM holds, if the process wants to know, and has those asked
-/// that sleep.
+/// Tells which unused shared strings the VM holds, if the process wants to know, and has those
+/// asked that sleep.
 #[cold]
 fn answer_census(vm: &mut Vm, service: &Arc<Service>) {
     if vm.wants_census() {

@@ -1,7 +1,7 @@
 //! Services, tasks and deadlines as Lua values: light userdata with a tag in the top byte.
 //!
-//! Why: such a value costs nothing, compares and hashes by what it names, and travels in messages as
-//! it is. No address of the process has a top byte that is not zero, so tagged values are never
+//! Why: such a value costs nothing, compares and hashes by what it names, and travels in messages
+//! as it is. No address of the process has a top byte that is not zero, so tagged values are never
 //! mistaken for pointers of other libraries, nor the other way round.
 
 use moonhive_kernel::address::Address;

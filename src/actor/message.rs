@@ -1,8 +1,8 @@
 //! What lies in a mailbox, and the promise that every request is answered.
 //!
-//! A request carries a [`Caller`]: whoever holds it owes an answer, and dropping it unanswered tells
-//! the caller so. Every way a request can go (a full mailbox, a service that ends, a deferred answer
-//! that the collector takes) therefore ends with something for the caller.
+//! A request carries a [`Caller`]: whoever holds it owes an answer, and dropping it unanswered
+//! tells the caller so. Every way a request can go (a full mailbox, a service that ends, a deferred
+//! answer that the collector takes) therefore ends with something for the caller.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -86,8 +86,8 @@ impl Obituary {
 /// Whoever sent a request, and whether it waits for the answer.
 pub(crate) struct Caller(Who);
 
-/// Who waits is held until it has its answer. Of a mere sender the address will do: handles are counted at a
-/// place that the processors of both would write with each message.
+/// Who waits is held until it has its answer. Of a mere sender the address will do: handles are
+/// counted at a place that the processors of both would write with each message.
 enum Who {
     Waits { service: Arc<Service>, session: NonZeroU64 },
     Sends(Address),
@@ -154,7 +154,8 @@ impl Caller {
             .is_some_and(|(service, session)| service.post(Message::Answer { session, payload }))
     }
 
-    /// Takes over to answer: the service, and the session under which it waits; `None` if it does not.
+    /// Takes over to answer: the service, and the session under which it waits; `None` if it does
+    /// not.
     #[inline]
     pub(super) fn into_parts(mut self) -> Option<(Arc<Service>, u64)> {
         self.give_up()
@@ -213,7 +214,8 @@ impl Message {
         }
     }
 
-    /// Adds alarms to the message that came last, if that holds alarms as well; otherwise they come back.
+    /// Adds alarms to the message that came last, if that holds alarms as well; otherwise they come
+    /// back.
     pub(super) fn join_alarms(last: &mut Message, alarms: Message) -> Option<Message> {
         match (&mut *last, alarms) {
             (Message::Alarms(all), Message::Alarm(alarm)) => all.put([alarm.pack()]),

@@ -1,8 +1,9 @@
 //! The methods that a service was asked for lately: their names as the VM's own strings.
 //!
-//! A request names its method. To look the name up, the VM must first have it as a string of its own,
-//! which takes as long as all the rest of finding a handler. Services serve few methods often, so a few
-//! names are kept. Handlers are not: scripts replace them, and the next request must get the new one.
+//! A request names its method. To look the name up, the VM must first have it as a string of its
+//! own, which takes as long as all the rest of finding a handler. Services serve few methods often,
+//! so a few names are kept. Handlers are not: scripts replace them, and the next request must get
+//! the new one.
 
 use std::cell::Cell;
 

@@ -1,5 +1,5 @@
-//! Names of services, known in the whole host. Some belong to services of the host's own, which begin
-//! when somebody asks for them.
+//! Names of services, known in the whole host. Some belong to services of the host's own, which
+//! begin when somebody asks for them.
 //!
 //! Invariant: a name leads to a service that has not ended. Registration looks at the service's end
 //! under the same lock under which the end takes its names away.
@@ -33,8 +33,8 @@ impl Names {
     /// Gives `service` the name; once more is no error.
     ///
     /// # Errors
-    /// `argument` for a name that is empty, too long or written as an address, `name_taken`, `overload` at
-    /// the limit of names, `dead` when the service has ended.
+    /// `argument` for a name that is empty, too long or written as an address, `name_taken`,
+    /// `overload` at the limit of names, `dead` when the service has ended.
     pub(crate) fn register(&self, name: &str, service: &Arc<Service>) -> Result<(), Fault> {
         check_name("a service", name)?;
         refuse_address(name)?;

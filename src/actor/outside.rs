@@ -107,7 +107,8 @@ impl Outside {
             match message {
                 Message::Answer { session, payload } => self.waiting.finish(session, Ok(payload)),
                 Message::Failure { session, fault } => self.waiting.finish(session, Err(*fault)),
-                // Comes before the answers that were sent earlier; those are handed over all the same.
+                // Comes before the answers that were sent earlier; those are handed over all the
+                // same.
                 Message::Kill(end) => over = Some(Over::new(*end, true)),
                 other => other.reject(|| {
                     Fault::new(Code::NoHandler, "the program around the host serves no methods")

@@ -1,9 +1,9 @@
 //! A mailbox that fills up: what becomes of messages that do not fit, and what the log and the
 //! figures tell of it.
 //!
-//! The log warns at a depth of [`OVERLOAD_WARNING_FIRST`] and at each doubling, and when messages are
-//! lost at the first one and at each doubling of their number; so a flood costs a few lines, however
-//! long it lasts.
+//! The log warns at a depth of [`OVERLOAD_WARNING_FIRST`] and at each doubling, and when messages
+//! are lost at the first one and at each doubling of their number; so a flood costs a few lines,
+//! however long it lasts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,8 +28,8 @@ pub(super) struct Overload {
     look: Mutex<Look>,
 }
 
-/// What somebody saw who looked at the mailbox: enough to tell later how long messages wait, without
-/// a stamp on each of them.
+/// What somebody saw who looked at the mailbox: enough to tell later how long messages wait,
+/// without a stamp on each of them.
 #[derive(Default)]
 struct Look {
     /// Messages taken in by then.

@@ -1,5 +1,5 @@
-//! Settings that services make while the host runs (`skynet.setenv`). They belong to the host and stay, whatever
-//! becomes of the service that made them, so the host limits them.
+//! Settings that services make while the host runs (`skynet.setenv`). They belong to the host and
+//! stay, whatever becomes of the service that made them, so the host limits them.
 
 use std::collections::HashMap;
 

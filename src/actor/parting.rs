@@ -1,12 +1,12 @@
 //! The last message of a turn: a call whose task blocks, or the answer with which it ends.
 //!
-//! A service that is at rest gets it without its mailbox. Whoever sends it claims the service's turn
-//! and keeps the message; at the end of the sender's own turn both go to the worker, which runs the
-//! service next. Two services that call each other then pay for no lock and no queue.
+//! A service that is at rest gets it without its mailbox. Whoever sends it claims the service's
+//! turn and keeps the message; at the end of the sender's own turn both go to the worker, which
+//! runs the service next. Two services that call each other then pay for no lock and no queue.
 //!
 //! Invariants: a service that was claimed is scheduled, whatever becomes of the sender; and nothing
-//! that one sender sent is overtaken: who finds no news in the mailbox and may claim has nothing there
-//! (see [`Mailbox::has_news`](moonhive_kernel::mailbox::Mailbox::has_news)).
+//! that one sender sent is overtaken: who finds no news in the mailbox and may claim has nothing
+//! there (see [`Mailbox::has_news`](moonhive_kernel::mailbox::Mailbox::has_news)).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,15 +23,16 @@ use crate::message::Payload;
 /// A service whose turn was claimed, and what it gets with that.
 pub(super) type Parting = (Claim<Service>, Parcel);
 
-/// A message in a box: it passes a dozen hands, and moving it through all of them costs more than its
-/// mailbox would. Boxes are used again; in a conversation one goes back and forth.
+/// A message in a box: it passes a dozen hands, and moving it through all of them costs more than
+/// its mailbox would. Boxes are used again; in a conversation one goes back and forth.
 pub(crate) struct Parcel(Box<Content>);
 
 struct Content {
     /// `None` in a spare box.
     parted: Option<Parted>,
-    /// Whose turn has handed it over, once that is over: the handle that the worker needs no more. Two
-    /// services that call each other count no handles, since each gets its own with what it is sent.
+    /// Whose turn has handed it over, once that is over: the handle that the worker needs no more.
+    /// Two services that call each other count no handles, since each gets its own with what it is
+    /// sent.
     sender: Option<Arc<Service>>,
 }
 
@@ -72,8 +73,8 @@ impl Parcel {
         content
     }
 
-    /// The same as a message. `None` for a request that nobody has signed; there is none, since the worker
-    /// signs what is handed over, and [`State::stay`] what is not.
+    /// The same as a message. `None` for a request that nobody has signed; there is none, since the
+    /// worker signs what is handed over, and [`State::stay`] what is not.
     pub(crate) fn into_message(self) -> Option<Message> {
         let Content { parted, sender } = *self.0;
         debug_assert!(sender.is_some(), "every parcel is signed");
@@ -95,8 +96,8 @@ impl Drop for State {
 }
 
 impl State {
-    /// Claims the turn of `service` for what may be the last message of this turn, if the service is at
-    /// rest and nothing waits for it.
+    /// Claims the turn of `service` for what may be the last message of this turn, if the service
+    /// is at rest and nothing waits for it.
     ///
     /// # Errors
     /// The service, when the message has to go through its mailbox.
@@ -116,8 +117,8 @@ impl State {
         self.is_parting.set(true);
     }
 
-    /// The turn goes on with something that may last: what it was about to hand over goes the way of
-    /// all messages.
+    /// The turn goes on with something that may last: what it was about to hand over goes the way
+    /// of all messages.
     #[inline]
     pub(super) fn stay(&self) {
         if self.is_parting.get() {
@@ -145,8 +146,8 @@ impl State {
         }
     }
 
-    /// Answers a request, as the last thing that its task does. False if nobody waits for the answer any
-    /// more.
+    /// Answers a request, as the last thing that its task does. False if nobody waits for the
+    /// answer any more.
     pub(super) fn answer(&self, caller: Caller, payload: Payload) -> bool {
         let Some((service, session)) = caller.into_parts() else { return false };
         match self.claim(service) {
@@ -158,8 +159,8 @@ impl State {
         }
     }
 
-    /// Answers a request from within its task. If `is_last`, that does nothing more. False if nobody waits
-    /// for the answer any more.
+    /// Answers a request from within its task. If `is_last`, that does nothing more. False if
+    /// nobody waits for the answer any more.
     #[inline]
     pub(crate) fn answer_early(&self, caller: Caller, payload: Payload, is_last: bool) -> bool {
         if is_last { self.answer(caller, payload) } else { caller.answer(payload) }

@@ -1,11 +1,11 @@
 //! The services that one service talked to last, so that finding them takes no lock.
 //!
-//! Invariant: what is found here was in the host's table under that address and has not ended when it
-//! is handed out; a service that ended is looked up in the table again, which tells why.
+//! Invariant: what is found here was in the host's table under that address and has not ended when
+//! it is handed out; a service that ended is looked up in the table again, which tells why.
 //!
-//! Napkin: a hit costs an index, two comparisons and the count of an `Arc` (6 ns); the table costs a
-//! lock more (16 ns). A handle that was given back saves the count. A service that has ended is kept from
-//! being freed (some 500 bytes, its VM is gone) until another takes its place here.
+//! Napkin: a hit costs an index, two comparisons and the count of an `Arc` (6 ns); the table costs
+//! a lock more (16 ns). A handle that was given back saves the count. A service that has ended is
+//! kept from being freed (some 500 bytes, its VM is gone) until another takes its place here.
 
 use std::sync::Arc;
 

@@ -78,8 +78,8 @@ impl Spawn {
         self
     }
 
-    /// The most Lua memory it may use, in place of the host's setting. What counts and what does not:
-    /// [`HostBuilder::memory_limit_bytes`](super::HostBuilder::memory_limit_bytes).
+    /// The most Lua memory it may use, in place of the host's setting. What counts and what does
+    /// not: [`HostBuilder::memory_limit_bytes`](super::HostBuilder::memory_limit_bytes).
     pub fn memory_limit_bytes(mut self, limit: usize) -> Spawn {
         self.memory_limit_bytes = Some(limit);
         self
@@ -106,7 +106,8 @@ impl Spawn {
     /// What to run.
     ///
     /// # Errors
-    /// `not_found`, with the files that were tried; `argument` for a limit under which nothing could run.
+    /// `not_found`, with the files that were tried; `argument` for a limit under which nothing
+    /// could run.
     pub(crate) fn plan(&self, settings: &Settings) -> Result<Plan, Fault> {
         self.check_memory_limit()?;
         let source = match (&self.text, settings.standard_service(&self.name)) {

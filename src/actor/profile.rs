@@ -1,9 +1,9 @@
 //! Where processor time goes: by service and by handler, always measured.
 //!
-//! The cycle counter is read before and after a handler or task runs, answer included. A reading costs
-//! 10 ns where a whole call costs 700, so only the first [`EXACT_STEPS`] runs of a service are all
-//! measured; from then on it is one in [`STRIDE`], which stands for the others. What counts is time on
-//! a worker: if the system takes the processor away meanwhile, that counts as well.
+//! The cycle counter is read before and after a handler or task runs, answer included. A reading
+//! costs 10 ns where a whole call costs 700, so only the first [`EXACT_STEPS`] runs of a service
+//! are all measured; from then on it is one in [`STRIDE`], which stands for the others. What counts
+//! is time on a worker: if the system takes the processor away meanwhile, that counts as well.
 //!
 //! Services that have ended are added up by the name of their file.
 

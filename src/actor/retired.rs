@@ -1,9 +1,10 @@
 //! Code and shared tables that were replaced, and services that sleep on them.
 //!
-//! A VM lets go of an image when a full collection meets no function or table that comes from it. A service
-//! that sleeps collects nothing, so it would keep code that it has long replaced. Some time after
-//! versions were retired, if some are still in use, the warden therefore asks all services, a few at
-//! a time, and those that hold such an image collect their garbage: once for each service and round.
+//! A VM lets go of an image when a full collection meets no function or table that comes from it. A
+//! service that sleeps collects nothing, so it would keep code that it has long replaced. Some time
+//! after versions were retired, if some are still in use, the warden therefore asks all services, a
+//! few at a time, and those that hold such an image collect their garbage: once for each service
+//! and round.
 //!
 //! Rounds are rare: a minute lies between two of them, and without another retirement there is no
 //! other round. What a service really runs stays, and it is not asked again. A host whose cache is

@@ -57,9 +57,9 @@ impl Turn<'_, '_> {
         self.begin(task, coroutine, values);
     }
 
-    /// Pushes the main function of a service's file; below it, if the host has one, the function that
-    /// runs the host's own file first. Of a service that the program loads by itself the loader, and what
-    /// it gets to know.
+    /// Pushes the main function of a service's file; below it, if the host has one, the function
+    /// that runs the host's own file first. Of a service that the program loads by itself the
+    /// loader, and what it gets to know.
     fn load_service(&mut self, path: &Path, plan: &Plan) -> Result<(), LuaError> {
         self.state.skynet.set_file(path);
         let settings = &self.state.core.settings;
@@ -138,8 +138,8 @@ impl Turn<'_, '_> {
         self.state.trace(key, task.request, || Step::Begin { method, from, session });
     }
 
-    /// Keeps what the file returned. Returns who is to be told, if anybody, that the service is there; `None`
-    /// if it is not, because the file returned nonsense.
+    /// Keeps what the file returned. Returns who is to be told, if anybody, that the service is
+    /// there; `None` if it is not, because the file returned nonsense.
     fn keep_returned(
         &mut self,
         caller: Option<Caller>,
@@ -258,8 +258,8 @@ impl Turn<'_, '_> {
         self.refuse(caller, terms.request, Fault::new(Code::Overload, text));
     }
 
-    /// As [`prepare`](Self::prepare), for a method that was asked for lately and arguments that hold no
-    /// others. `None`, and nothing done, if it is not that simple.
+    /// As [`prepare`](Self::prepare), for a method that was asked for lately and arguments that
+    /// hold no others. `None`, and nothing done, if it is not that simple.
     #[inline]
     fn prepare_known(
         &mut self,
@@ -294,8 +294,8 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// Puts the method's name, its handler and the arguments onto the coroutine's stack. Returns the
-    /// number of arguments, and where the time of the handler is noted.
+    /// Puts the method's name, its handler and the arguments onto the coroutine's stack. Returns
+    /// the number of arguments, and where the time of the handler is noted.
     fn prepare(&mut self, coroutine: &Coroutine, payload: &Payload) -> Result<(i32, u32), Fault> {
         let mut stack = self.stack.in_coroutine(coroutine);
         stack.push_nil();
@@ -371,7 +371,8 @@ impl Turn<'_, '_> {
         self.stack.recycle(coroutine);
     }
 
-    /// The service's file has returned. What runs next runs in its coroutine: one less that a service has.
+    /// The service's file has returned. What runs next runs in its coroutine: one less that a
+    /// service has.
     fn main_finished(
         &mut self,
         (task, caller): (Box<Task>, Option<Caller>),

@@ -67,7 +67,8 @@ pub(crate) struct Figures {
     /// A worker remembers it, see `tidy`. Written by its turns and by that worker.
     pub(super) awaits_gap: AtomicBool,
     offences: Mutex<Offences>,
-    /// A turn took so long that it may never have ended. Written by the warden and, when asked, by its turns.
+    /// A turn took so long that it may never have ended. Written by the warden and, when asked, by
+    /// its turns.
     looped: AtomicBool,
 }
 
@@ -331,8 +332,8 @@ impl Service {
         }
     }
 
-    /// The same for the message with which a service begins: whoever waits for it is told if somebody was
-    /// quicker and has killed the service.
+    /// The same for the message with which a service begins: whoever waits for it is told if
+    /// somebody was quicker and has killed the service.
     pub(crate) fn post_or_reject(self: &Arc<Self>, message: Message) {
         match self.mailbox.push_past_limit(message) {
             Ok(pushed) => self.wake_if(pushed.wake),
@@ -426,7 +427,8 @@ impl Service {
     pub(crate) fn tell_watchers(self: &Arc<Self>, obituary: &Arc<Obituary>) {
         let watchers = std::mem::take(&mut *self.watchers.lock());
         for Watcher { service, watch } in watchers {
-            // Who watches may be linked the other way as well, and would keep this service for that.
+            // Who watches may be linked the other way as well, and would keep this service for
+            // that.
             service.unwatch(self, LINK);
             service.control(Message::Ended { watch, obituary: obituary.clone() });
         }

@@ -42,7 +42,8 @@ impl FromStr for WhenFull {
     }
 }
 
-/// A service that is part of the host, found by its name before any file: the name and its Lua text.
+/// A service that is part of the host, found by its name before any file: the name and its Lua
+/// text.
 pub type StandardService = (&'static str, &'static str);
 
 /// Prepares a new VM: what it leaves on the stack is removed.

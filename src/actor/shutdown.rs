@@ -6,10 +6,10 @@
 //! 3. *Leaving*: every service closes what is open (`__close`) and ends.
 //! 4. *Killing*: what is left when the grace time is over is interrupted and ended.
 //!
-//! A host that is aborted begins with the third, which then has a tenth of the grace time, as it has at least in
-//! any shutdown. The first three share the grace time: whoever waits for
-//! what never comes uses up the part of its stage, and takes nobody's exit handler with it. The fourth and
-//! the end of the workers share what comes after it. A host with nothing pending passes through all in
+//! A host that is aborted begins with the third, which then has a tenth of the grace time, as it
+//! has at least in any shutdown. The first three share the grace time: whoever waits for what never
+//! comes uses up the part of its stage, and takes nobody's exit handler with it. The fourth and the
+//! end of the workers share what comes after it. A host with nothing pending passes through all in
 //! the time that its services take for a turn each.
 
 use std::sync::Arc;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::message::Message;
 use super::service::Service;
 
-/// Wakes the task once. Dropped without that it does nothing: the wait then ends by time, or with the
-/// service.
+/// Wakes the task once. Dropped without that it does nothing: the wait then ends by time, or with
+/// the service.
 pub(crate) struct Sleeper {
     service: Arc<Service>,
     session: u64,

@@ -1,6 +1,7 @@
 //! A slab whose keys are never confused with those of an earlier tenant: every key carries the
-//! epoch of its slot, so that a late answer, a late timer or a stale handle finds nothing. The epoch rises
-//! when a slot is taken and when it is left: it is odd while the slot is taken, and so is that of a key.
+//! epoch of its slot, so that a late answer, a late timer or a stale handle finds nothing. The
+//! epoch rises when a slot is taken and when it is left: it is odd while the slot is taken, and so
+//! is that of a key.
 //!
 //! Napkin: insert, look up and remove are an index and a compare (2 ns); a slot costs its value
 //! and 8 bytes, and is used again by the next insert.
@@ -27,8 +28,8 @@ impl Key {
         self.0
     }
 
-    /// Back from [`Key::to_bits`]; any word is a key, most of them find nothing, such as those whose epoch
-    /// is one of a free slot.
+    /// Back from [`Key::to_bits`]; any word is a key, most of them find nothing, such as those
+    /// whose epoch is one of a free slot.
     pub const fn from_bits(bits: u64) -> Key {
         if is_taken((bits >> INDEX_BITS) as u32) { Key(bits) } else { Key::NONE }
     }
@@ -99,8 +100,8 @@ impl<T> Slots<T> {
         Ok(key)
     }
 
-    /// Stores the value that `make` makes of its key. What was [left](Self::leave) in the slot comes
-    /// back; `None` when every slot is taken.
+    /// Stores the value that `make` makes of its key. What was [left](Self::leave) in the slot
+    /// comes back; `None` when every slot is taken.
     ///
     /// # Errors
     /// What `make` fails with; nothing is stored then.
@@ -137,8 +138,8 @@ impl<T> Slots<T> {
         (index < Self::CAPACITY_MAX).then(|| Key::new(index, self.first_epoch))
     }
 
-    /// A value that was [left](Self::leave), under a key that no earlier value had, if the slot that is
-    /// used next holds one.
+    /// A value that was [left](Self::leave), under a key that no earlier value had, if the slot
+    /// that is used next holds one.
     #[inline]
     pub fn revive(&mut self) -> Option<(Key, &mut T)> {
         let index = *self.free.last()? as usize;
@@ -149,8 +150,8 @@ impl<T> Slots<T> {
         Some((Key::new(index, slot.epoch), value))
     }
 
-    /// Leaves the value to whoever uses its slot next; its key and every older one find nothing from now
-    /// on. Cheaper than taking it out, for a value that holds nothing any more.
+    /// Leaves the value to whoever uses its slot next; its key and every older one find nothing
+    /// from now on. Cheaper than taking it out, for a value that holds nothing any more.
     #[inline]
     pub fn leave(&mut self, key: Key) {
         if let Some(slot) = self.slot_of(key) {
@@ -179,8 +180,8 @@ impl<T> Slots<T> {
         if slot.epoch == key.epoch() { slot.value.as_ref() } else { None }
     }
 
-    /// Reads a part of each of several slots, so that memory answers for all of them at once and they are at
-    /// hand afterwards.
+    /// Reads a part of each of several slots, so that memory answers for all of them at once and
+    /// they are at hand afterwards.
     #[inline]
     pub fn touch(&self, keys: impl Iterator<Item = Key>) {
         let epochs = keys.map(|key| self.slots.get(key.index()).map_or(0, |slot| slot.epoch));

@@ -391,8 +391,8 @@ impl State {
         Ok(())
     }
 
-    /// The running task waits for something outside the host, or until `timeout` has passed. It goes on
-    /// with nothing when the sleeper is woken, and with false when time is over.
+    /// The running task waits for something outside the host, or until `timeout` has passed. It
+    /// goes on with nothing when the sleeper is woken, and with false when time is over.
     ///
     /// # Errors
     /// As [`State::begin_wait`].
@@ -442,8 +442,8 @@ impl State {
         self.failure.set(fault);
     }
 
-    /// Takes the coroutine of a task whose wait of that session is over, and calls off whatever else
-    /// could have ended the wait. The task counts as running until it gets another stage.
+    /// Takes the coroutine of a task whose wait of that session is over, and calls off whatever
+    /// else could have ended the wait. The task counts as running until it gets another stage.
     pub(super) fn unsuspend(&self, task: &mut Task, session: u64) -> Option<Coroutine> {
         if let Some(alarm) = task.alarm.take() {
             self.core.handle.cancel(alarm);

@@ -1,9 +1,9 @@
 //! One task: a coroutine that runs, waits or is about to begin. Bookkeeping only; no Lua is touched
 //! here.
 //!
-//! A task has a *key* from birth to end (it is what `hive.fork` hands out), and a *session* for each
-//! wait (it is what a request carries). Both name the slot, so either finds the task by an index
-//! and a comparison, and neither finds anything once it is stale.
+//! A task has a *key* from birth to end (it is what `hive.fork` hands out), and a *session* for
+//! each wait (it is what a request carries). Both name the slot, so either finds the task by an
+//! index and a comparison, and neither finds anything once it is stale.
 
 use std::sync::Arc;
 

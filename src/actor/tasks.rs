@@ -1,7 +1,7 @@
 //! The tasks of one service. Bookkeeping only; no Lua is touched here.
 //!
-//! A timer that has not begun its task is a record of 24 bytes in the slot that the task will have: a
-//! service may have a million of them, and most of what a task is means nothing to it.
+//! A timer that has not begun its task is a record of 24 bytes in the slot that the task will have:
+//! a service may have a million of them, and most of what a task is means nothing to it.
 //!
 //! Napkin: a slot is 32 bytes; a task lies in a box of its own, which goes from task to task.
 
@@ -16,7 +16,8 @@ use crate::vm::{Coroutine, Reference};
 
 /// Boxes that are kept for the next tasks; as many as a VM keeps coroutines.
 const SPARE_MAX: usize = 64;
-/// Tasks that may be left in their slots. A burst of a million forks must not keep as many for ever.
+/// Tasks that may be left in their slots. A burst of a million forks must not keep as many for
+/// ever.
 const LEFT_MAX: usize = 256;
 
 /// A timer that begins a task once.
@@ -66,7 +67,8 @@ impl Tasks {
         Ok(key)
     }
 
-    /// Adds the task that serves a request. Most tasks do, so it is made of an earlier one in its place.
+    /// Adds the task that serves a request. Most tasks do, so it is made of an earlier one in its
+    /// place.
     ///
     /// # Errors
     /// The caller, at the limit.
@@ -132,9 +134,9 @@ impl Tasks {
         }
     }
 
-    /// Ends a task that served a request and holds nothing else: what it still owes; or a fork or timer
-    /// that holds nothing. `None` if it is another kind of task, is traced or holds more, and has to be taken
-    /// out; so has one that was to answer by itself and did not.
+    /// Ends a task that served a request and holds nothing else: what it still owes; or a fork or
+    /// timer that holds nothing. `None` if it is another kind of task, is traced or holds more, and
+    /// has to be taken out; so has one that was to answer by itself and did not.
     #[inline]
     pub(crate) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
         let task = self.get(key)?;
@@ -241,8 +243,8 @@ impl Tasks {
         self.slots.keys()
     }
 
-    /// The task begins to wait, maybe for an answer of that service, in a turn that began then; the session
-    /// names this wait alone.
+    /// The task begins to wait, maybe for an answer of that service, in a turn that began then; the
+    /// session names this wait alone.
     pub(crate) fn begin_wait(&mut self, key: Key, callee: Option<Address>, now_ns: u64) -> u64 {
         self.waits += 1;
         let session = self.waits << SESSION_INDEX_BITS | key.index() as u64;
@@ -258,7 +260,8 @@ impl Tasks {
         Some((key, task))
     }
 
-    /// The same for a session of which the last bits are known, those under `mask`; tells the whole.
+    /// The same for a session of which the last bits are known, those under `mask`; tells the
+    /// whole.
     pub(crate) fn end_wait_under(&mut self, mask: u64, bits: u64) -> Option<(Key, u64, &mut Task)> {
         self.end_wait_if(bits, |session| session & mask == bits)
     }

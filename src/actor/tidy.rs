@@ -1,13 +1,13 @@
 //! Garbage that is collected while a worker has nothing better to do.
 //!
-//! The collector works when a VM has used up what it may allocate between two collections; that is in the
-//! middle of some message, whose sender waits. A service is *untidy* when a collection is under way or
-//! near. It collects at the end of its turn, step by step, for as long as the worker would rest
-//! otherwise; else the worker remembers the service and comes back to it when it has run out of work, before
-//! it sleeps. On a busy worker nothing changes, and nobody wakes up for this.
+//! The collector works when a VM has used up what it may allocate between two collections; that is
+//! in the middle of some message, whose sender waits. A service is *untidy* when a collection is
+//! under way or near. It collects at the end of its turn, step by step, for as long as the worker
+//! would rest otherwise; else the worker remembers the service and comes back to it when it has run
+//! out of work, before it sleeps. On a busy worker nothing changes, and nobody wakes up for this.
 //!
-//! Only VMs that may allocate [`CREDIT_LEAST_BYTES`] between two collections take part: those of others are
-//! over in a few microseconds.
+//! Only VMs that may allocate [`CREDIT_LEAST_BYTES`] between two collections take part: those of
+//! others are over in a few microseconds.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

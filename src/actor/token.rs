@@ -1,7 +1,8 @@
 //! Which tasks wait for which token (`hive.wait`, `hive.wakeup`).
 //!
-//! A token is any Lua value but nil. Tables and their like count by address: a waiting task keeps its
-//! token on its own stack, so the address belongs to that very object for as long as it is here.
+//! A token is any Lua value but nil. Tables and their like count by address: a waiting task keeps
+//! its token on its own stack, so the address belongs to that very object for as long as it is
+//! here.
 
 use std::collections::{HashMap, VecDeque};
 

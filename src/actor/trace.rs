@@ -1,7 +1,8 @@
 //! Traces: the steps of one request through all services, with nanosecond stamps.
 //!
-//! Who asks for a trace gets a request id that is marked; every step of a marked request is recorded
-//! here, under one lock. For all others a step costs one test of a bit of an id that is at hand.
+//! Who asks for a trace gets a request id that is marked; every step of a marked request is
+//! recorded here, under one lock. For all others a step costs one test of a bit of an id that is at
+//! hand.
 
 use std::collections::HashMap;
 use std::fmt;

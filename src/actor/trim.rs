@@ -1,12 +1,12 @@
 //! Giving memory of ended services back to the system.
 //!
-//! An allocator keeps what was freed for some time, and what one thread freed of another's pages stays
-//! with that other thread until it allocates again. A host that goes quiet after a thousand services
-//! have ended would keep their memory for good. So some time after enough of it was freed, every
-//! worker is asked to have its allocator let go; how is up to whoever chose the allocator.
+//! An allocator keeps what was freed for some time, and what one thread freed of another's pages
+//! stays with that other thread until it allocates again. A host that goes quiet after a thousand
+//! services have ended would keep their memory for good. So some time after enough of it was freed,
+//! every worker is asked to have its allocator let go; how is up to whoever chose the allocator.
 //!
-//! Napkin: at most one round in [`TRIM_DELAY`]; a round costs each worker a look at its pages (0.6 ms for
-//! 2 GiB) and the system calls for what is free.
+//! Napkin: at most one round in [`TRIM_DELAY`]; a round costs each worker a look at its pages (0.6
+//! ms for 2 GiB) and the system calls for what is free.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

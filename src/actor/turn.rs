@@ -2,8 +2,8 @@
 //! them or get one from the pool, and are resumed right here. No Lua code dispatches.
 //!
 //! Order: control messages come before everything; then tasks that became ready (forks, wake-ups)
-//! run in rounds between ordinary messages, so that neither can starve the other (services of skynet
-//! run many rounds before the next message). A turn ends when nothing is left, after
+//! run in rounds between ordinary messages, so that neither can starve the other (services of
+//! skynet run many rounds before the next message). A turn ends when nothing is left, after
 //! [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`].
 
 use moonhive_kernel::mailbox::Batch;
@@ -502,8 +502,8 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     }
 }
 
-/// The next of the alarms that came together. What those after it run lies scattered in memory, which is
-/// asked for it here.
+/// The next of the alarms that came together. What those after it run lies scattered in memory,
+/// which is asked for it here.
 fn next_alarm(stack: &mut Stack<'_>, state: &State, due: &mut Due) -> Option<Message> {
     let ahead = due.ahead();
     if ahead.len() > 1 {

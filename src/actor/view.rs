@@ -1,7 +1,9 @@
-//! A host as an operator sees it while it runs: workers and what they are at, services and what they use.
+//! A host as an operator sees it while it runs: workers and what they are at, services and what
+//! they use.
 //!
-//! Whoever looks is no worker and may find every worker stuck. So nothing of a VM is touched: all is read from
-//! figures that turns leave behind, each by itself, and where code is it says itself, in the log.
+//! Whoever looks is no worker and may find every worker stuck. So nothing of a VM is touched: all
+//! is read from figures that turns leave behind, each by itself, and where code is it says itself,
+//! in the log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use super::host::ServiceId;
 use super::service::Service;
 use super::totals::HostStats;
 
-/// The target of log lines that answer an operator's question. They are written whatever the level of the
-/// log, because somebody has asked.
+/// The target of log lines that answer an operator's question. They are written whatever the level
+/// of the log, because somebody has asked.
 pub const REPORT: &str = "report";
 
 /// A way to look at a host from any thread.
@@ -118,8 +120,9 @@ impl Observer {
         }
     }
 
-    /// Has each turn that runs now say in the log where its code is, under the target [`REPORT`]; one that is
-    /// inside a C function that neither calls Lua nor polls says it afterwards. The code goes on. Returns how many were asked.
+    /// Has each turn that runs now say in the log where its code is, under the target [`REPORT`];
+    /// one that is inside a C function that neither calls Lua nor polls says it afterwards. The
+    /// code goes on. Returns how many were asked.
     pub fn ask_where(&self) -> usize {
         self.core.warden.ask_where()
     }

@@ -1,14 +1,14 @@
-//! The one thread of a host that does not run services: it interrupts turns that overrun, sees to it
-//! that services which must end do, and takes the host through its shutdown.
+//! The one thread of a host that does not run services: it interrupts turns that overrun, sees to
+//! it that services which must end do, and takes the host through its shutdown.
 //!
-//! It sleeps while no worker runs anything. The first turn after a quiet time wakes it; then it looks
-//! at the workers a few times per turn limit until it finds them all quiet for a whole tick.
+//! It sleeps while no worker runs anything. The first turn after a quiet time wakes it; then it
+//! looks at the workers a few times per turn limit until it finds them all quiet for a whole tick.
 //!
-//! What it sees of a worker is a number that changes with each message ([`Post::beat`]) and the turn
-//! that the VM layer can interrupt. A turn whose beat stands still while its thread uses up the turn
-//! limit is interrupted once; the offence is noted at the service, and the last one that it is
-//! allowed kills it. What counts is processor time: on a busy machine nobody is interrupted for being
-//! slow, and waiting for a file is no offence.
+//! What it sees of a worker is a number that changes with each message ([`Post::beat`]) and the
+//! turn that the VM layer can interrupt. A turn whose beat stands still while its thread uses up
+//! the turn limit is interrupted once; the offence is noted at the service, and the last one that
+//! it is allowed kills it. What counts is processor time: on a busy machine nobody is interrupted
+//! for being slow, and waiting for a file is no offence.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -175,7 +175,8 @@ impl Warden {
         }
     }
 
-    /// The service whose turn a worker runs or ran last, and the processor time of the worker's thread.
+    /// The service whose turn a worker runs or ran last, and the processor time of the worker's
+    /// thread.
     pub(super) fn look_at(&self, worker: usize) -> (Option<Address>, Option<Duration>) {
         let interrupter = self.posts[worker].interrupter.lock().clone();
         (self.in_turn_at(worker), interrupter.and_then(|interrupter| interrupter.cpu_time()))

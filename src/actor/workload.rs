@@ -1,5 +1,5 @@
-//! What a host asks of the scheduler, and what the scheduler asks of it: turns of services, timers that are
-//! due, errands of workers.
+//! What a host asks of the scheduler, and what the scheduler asks of it: turns of services, timers
+//! that are due, errands of workers.
 
 use std::sync::Arc;
 use std::vec::Drain;

@@ -77,8 +77,8 @@ const HOST: &[Module] = &[
     ("skynet.stm", Source::Native(skynet::stm::OPEN)),
 ];
 
-/// Modules for programs that do not bring their own, in the order of their names. Those without a point
-/// are names of modules from before skynet 1.0.
+/// Modules for programs that do not bring their own, in the order of their names. Those without a
+/// point are names of modules from before skynet 1.0.
 #[cfg(feature = "skynet")]
 const LIBRARIES: &[Module] = &[
     ("bson", Source::Native(bson::OPEN)),
@@ -132,8 +132,8 @@ fn search_host(stack: &mut Stack<'_>) -> NativeResult {
     search(stack, HOST)
 }
 
-/// The last searcher: for a module of skynet that is absent it says why, behind the places where it was
-/// looked for.
+/// The last searcher: for a module of skynet that is absent it says why, behind the places where it
+/// was looked for.
 fn search_libraries(stack: &mut Stack<'_>) -> NativeResult {
     match stack.str(1).and_then(skynet::absent::module) {
         Some(why) => {

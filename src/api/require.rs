@@ -23,8 +23,8 @@ pub(super) fn prelude(stack: &mut Stack<'_>) {
     stack.raw_set_field(-2, "require");
 }
 
-/// `gives_alone()`: whether a module comes without the place of its file, as it does in a service of
-/// skynet whose own file has returned.
+/// `gives_alone()`: whether a module comes without the place of its file, as it does in a service
+/// of skynet whose own file has returned.
 fn gives_alone(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let is_alone = state.has_started() && state.skynet.protocols.borrow().any();

@@ -1,4 +1,5 @@
-//! Sizes of memory as people write them: on the command line, in settings files and in options from Lua.
+//! Sizes of memory as people write them: on the command line, in settings files and in options from
+//! Lua.
 
 /// What a size looks like, for messages.
 pub const EXPECTED: &str = "a size like 65536, 64k, 16MiB or 1g (units are powers of 1024)";
@@ -14,7 +15,8 @@ const UNITS: [(&str, u64); 8] = [
     ("gib", 1 << 30),
 ];
 
-/// The bytes that a text stands for: a whole number, with a unit or without, in letters of either case.
+/// The bytes that a text stands for: a whole number, with a unit or without, in letters of either
+/// case.
 ///
 /// ```
 /// use moonhive::api::size::parse;

@@ -2,8 +2,9 @@
 //!
 //! [`Settings`] describes every setting once: the field is the key in the file, the flag and the
 //! `MOONHIVE_*` variable at the same time; only `--set` has no variable. `clap` lays flags over the
-//! environment; [`Settings::over`] lays both over the file. What no layer names keeps the default of
-//! [`run`](super::run). A variable that is empty counts as none: that is how people switch one off.
+//! environment; [`Settings::over`] lays both over the file. What no layer names keeps the default
+//! of [`run`](super::run). A variable that is empty counts as none: that is how people switch one
+//! off.
 
 use std::fs;
 use std::ops::Range;

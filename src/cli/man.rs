@@ -64,7 +64,8 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A section whose lines stay as they are: an example that is filled and hyphenated cannot be copied.
+/// A section whose lines stay as they are: an example that is filled and hyphenated cannot be
+/// copied.
 fn verbatim(examples: &str) -> String {
     let mut section = String::from(".SH EXAMPLES\n.nf\n");
     let body = examples.strip_prefix("Examples:\n").unwrap_or(examples);

@@ -93,8 +93,8 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     })
 }
 
-/// The refusal of a value that no word of the command line gave, in the name of its variable: `clap`
-/// blames the flag.
+/// The refusal of a value that no word of the command line gave, in the name of its variable:
+/// `clap` blames the flag.
 fn blame_variable(command: &clap::Command, error: &clap::Error) -> Option<Failure> {
     let Some(ContextValue::String(blamed)) = error.get(ContextKind::InvalidArg) else {
         return None;

@@ -1,7 +1,8 @@
 //! `moonhive run`: starts a host and its main service, and waits for the end.
 //!
-//! Everything here goes through [`Host::builder`](moonhive::actor::Host), as in any other program that
-//! embeds the library; the command only turns settings into a host and its end into an exit code.
+//! Everything here goes through [`Host::builder`](moonhive::actor::Host), as in any other program
+//! that embeds the library; the command only turns settings into a host and its end into an exit
+//! code.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -49,7 +50,8 @@ most time and memory or have messages waiting, and where code is that runs now."
 /// How long the end waits for a reader of the log who reads nothing.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
-/// So long after its host the process ends when it was told to, even in the middle of output that nobody reads.
+/// So long after its host the process ends when it was told to, even in the middle of output that
+/// nobody reads.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Run a service and all that it spawns.
@@ -122,7 +124,8 @@ impl Arguments {
     }
 }
 
-/// Begins a report, unless one is under way: it may have to wait for services, and signals must not.
+/// Begins a report, unless one is under way: it may have to wait for services, and signals must
+/// not.
 fn report(reporter: &Arc<Mutex<Reporter>>) {
     let reporter = Arc::clone(reporter);
     let log = move || {
@@ -135,7 +138,8 @@ fn report(reporter: &Arc<Mutex<Reporter>>) {
     }
 }
 
-/// Logs why the main service failed, if it did: who reads JSON has no use for the text that people get.
+/// Logs why the main service failed, if it did: who reads JSON has no use for the text that people
+/// get.
 fn log_failure(finish: Option<&Finish>) -> bool {
     let Some(fault) = finish.and_then(|finish| finish.failure.as_ref()) else { return false };
     let text = format!("{}\n{}", fault.message, fault.traceback);
@@ -143,9 +147,9 @@ fn log_failure(finish: Option<&Finish>) -> bool {
     tracing::enabled!(tracing::Level::ERROR)
 }
 
-/// Writes what is left of the log. A process that a signal has asked to end does so soon, whoever reads its
-/// output or not; so does one with workers that were left in the middle of writing it. Others wait for their
-/// readers, as any program does.
+/// Writes what is left of the log. A process that a signal has asked to end does so soon, whoever
+/// reads its output or not; so does one with workers that were left in the middle of writing it.
+/// Others wait for their readers, as any program does.
 fn see_to_the_end(finish: Option<&Finish>) -> std::io::Result<()> {
     if signals::have_asked() || finish.is_some_and(|finish| finish.left_behind) {
         signals::end_in(END_PATIENCE, finish.map_or(1, |finish| exit_code(finish.code)))?;

@@ -1,7 +1,8 @@
-//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists; and the end itself,
-//! which nobody who does not read may hold up. SIGUSR1 asks for a report. SIGHUP begins a new log, or asks as well where there is none. And
-//! SIGPIPE, which the runtime of Rust ignores: an ignored signal is inherited by every child, a handled one is not,
-//! so both functions for it install a handler.
+//! SIGTERM and SIGINT while a host runs: the first one asks, the second one insists; and the end
+//! itself, which nobody who does not read may hold up. SIGUSR1 asks for a report. SIGHUP begins a
+//! new log, or asks as well where there is none. And SIGPIPE, which the runtime of Rust ignores: an
+//! ignored signal is inherited by every child, a handled one is not, so both functions for it
+//! install a handler.
 //!
 //! The second signal ends the process in the signal handler itself, so it works however busy every
 //! thread is. The exit code is then 128 plus the number of the signal, as shells have it. It has to
@@ -41,8 +42,9 @@ pub struct Acts<Report, Renew, End> {
     pub shut_down: End,
 }
 
-/// Calls `shut_down` at the first signal that asks for the end, on a thread of its own, and `renew_log` at
-/// each SIGHUP, `report` at each SIGUSR1. SIGHUP asks for the end where there is no log to renew: a terminal was closed.
+/// Calls `shut_down` at the first signal that asks for the end, on a thread of its own, and
+/// `renew_log` at each SIGHUP, `report` at each SIGUSR1. SIGHUP asks for the end where there is no
+/// log to renew: a terminal was closed.
 ///
 /// # Errors
 /// When the system refuses a handler or the thread.
@@ -52,8 +54,8 @@ where
     Renew: Fn() -> bool + Send + 'static,
     End: FnOnce() + Send + 'static,
 {
-    // Raised by the thread below and read by the signal handlers. Two SIGHUP are no insistence: the shell and
-    // the system send one each, and whoever renews logs sends many.
+    // Raised by the thread below and read by the signal handlers. Two SIGHUP are no insistence: the
+    // shell and the system send one each, and whoever renews logs sends many.
     let insisting = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&insisting))?;
@@ -93,8 +95,8 @@ fn listen<Report: FnMut(), Renew: Fn() -> bool, End: FnOnce()>(
     }
 }
 
-/// Ends the process after a while, whatever keeps it: output that nobody reads is flushed at exit, and a
-/// worker may be left behind in the middle of it.
+/// Ends the process after a while, whatever keeps it: output that nobody reads is flushed at exit,
+/// and a worker may be left behind in the middle of it.
 ///
 /// # Errors
 /// When the system refuses the thread.
@@ -114,8 +116,9 @@ pub fn end_at_broken_pipe() -> io::Result<()> {
     flag::register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true))).map(drop)
 }
 
-/// Keeps a broken pipe, and a file at its limit of size, an error of whoever writes to it: a server must not
-/// end because of one reader or one file. Programs that it starts find the signals as usual.
+/// Keeps a broken pipe, and a file at its limit of size, an error of whoever writes to it: a server
+/// must not end because of one reader or one file. Programs that it starts find the signals as
+/// usual.
 ///
 /// # Errors
 /// When the system refuses a handler.

@@ -101,8 +101,8 @@ pub fn names_log(config: &Config) -> bool {
     config.get("logger").is_some()
 }
 
-/// Opens the log file anew, or has the service that takes the log do what it does then. False if there is
-/// neither.
+/// Opens the log file anew, or has the service that takes the log do what it does then. False if
+/// there is neither.
 pub fn renew_log(host: &ShutdownHandle) -> bool {
     log::reopen() | host.renew_log()
 }

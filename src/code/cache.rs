@@ -13,8 +13,8 @@ use super::stats::CacheStats;
 use super::store::{MAX_CHUNKS, Store};
 use super::version::{Compiled, Lease};
 
-/// Compiled chunks of one host, shared by all its VMs. Several caches in one process know nothing of
-/// each other.
+/// Compiled chunks of one host, shared by all its VMs. Several caches in one process know nothing
+/// of each other.
 ///
 /// ```
 /// use moonhive::code::CodeCache;
@@ -40,8 +40,8 @@ impl CodeCache {
         CodeCache { front: Front::new(), store: Store::new(MAX_CHUNKS) }
     }
 
-    /// Retires every version: each chunk is compiled afresh at its next load. VMs go on running what
-    /// they have loaded. Returns how many versions were retired.
+    /// Retires every version: each chunk is compiled afresh at its next load. VMs go on running
+    /// what they have loaded. Returns how many versions were retired.
     pub fn clear(&self) -> usize {
         let retired = self.store.clear();
         self.after_retiring();
@@ -56,8 +56,9 @@ impl CodeCache {
         retired
     }
 
-    /// Frees the code of retired versions that no VM uses any more. Clearing, publishing and the end
-    /// of a VM do so as well; a host calls it when VMs that live on have collected their garbage.
+    /// Frees the code of retired versions that no VM uses any more. Clearing, publishing and the
+    /// end of a VM do so as well; a host calls it when VMs that live on have collected their
+    /// garbage.
     pub fn sweep(&self) {
         self.store.sweep();
     }
@@ -93,14 +94,15 @@ impl CodeCache {
         self.front.find(spelling, compat_54)
     }
 
-    /// A number that rises when something is cleared or published anew; see [`CodeCache::remember`].
+    /// A number that rises when something is cleared or published anew; see
+    /// [`CodeCache::remember`].
     pub(super) fn purges(&self) -> usize {
         self.front.purges()
     }
 
-    /// Lets a search, begun when there had been so many purges, lead to what this thread found under
-    /// `spelling`. Not if it might lead elsewhere by now, and not to binary code, which does not carry
-    /// the name of its file.
+    /// Lets a search, begun when there had been so many purges, lead to what this thread found
+    /// under `spelling`. Not if it might lead elsewhere by now, and not to binary code, which does
+    /// not carry the name of its file.
     pub(super) fn remember(
         &self,
         spelling: &Spelling<'_>,

@@ -69,8 +69,8 @@ impl CodeClient {
         self.mode.replace(mode)
     }
 
-    /// Makes the VM load files through this client: `require`, `loadfile`, `dofile` and whatever else
-    /// calls `luaL_loadfilex`.
+    /// Makes the VM load files through this client: `require`, `loadfile`, `dofile` and whatever
+    /// else calls `luaL_loadfilex`.
     ///
     /// # Safety
     /// `state` is a live state that only the calling thread uses. The client stays at its address
@@ -179,7 +179,8 @@ impl CodeClient {
         Some(self.step(Ok(Some(lease)), request))
     }
 
-    /// Remembers the file that the search which was prepared last has found and that was just loaded.
+    /// Remembers the file that the search which was prepared last has found and that was just
+    /// loaded.
     ///
     /// # Safety
     /// As `find_module`.
@@ -271,7 +272,8 @@ impl CodeClient {
             Err(error @ LoadError::WrongKind { .. }) => {
                 self.park_message(lua::LUA_ERRSYNTAX, error.to_string().into_bytes())
             }
-            // A runtime error, as interruptions are; the first instruction after it meets the real one.
+            // A runtime error, as interruptions are; the first instruction after it meets the real
+            // one.
             Err(error @ LoadError::Interrupted) => {
                 self.park_message(lua::LUA_ERRRUN, error.to_string().into_bytes())
             }

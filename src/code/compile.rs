@@ -24,8 +24,8 @@ impl Scratch {
     /// `requester` is a live state that no other thread uses; the scratch must be gone before it.
     unsafe fn new(requester: *mut lua::lua_State) -> Option<Scratch> {
         let mut user_data = ptr::null_mut();
-        // SAFETY: the requester is alive, and its allocator serves any state on this thread. A failure
-        // in `lua_newstate` is a null. The seed is the process's own, whatever is passed.
+        // SAFETY: the requester is alive, and its allocator serves any state on this thread. A
+        // failure in `lua_newstate` is a null. The seed is the process's own, whatever is passed.
         unsafe {
             let allocate = lua::lua_getallocf(requester, &raw mut user_data);
             let state = NonNull::new(lua::lua_newstate(allocate, user_data, 0))?;
@@ -63,8 +63,8 @@ pub(super) unsafe fn is_compat_54(state: *mut lua::lua_State) -> bool {
 /// Compiles `code`, which is of this kind, under `chunk_name`.
 ///
 /// # Errors
-/// `Rejected` with stock Lua's own message; `Interrupted` when the requester is; `OutOfMemory` when the
-/// requester's limit is reached or the system has no memory for the image.
+/// `Rejected` with stock Lua's own message; `Interrupted` when the requester is; `OutOfMemory` when
+/// the requester's limit is reached or the system has no memory for the image.
 ///
 /// # Safety
 /// `requester` is a live state that no other thread uses.
@@ -124,8 +124,8 @@ unsafe fn rejection(
         _ => {}
     }
     let mut length = 0;
-    // SAFETY: the compiler's errors are strings, so this converts nothing and cannot raise; the bytes
-    // are valid until the string is popped, and copied before.
+    // SAFETY: the compiler's errors are strings, so this converts nothing and cannot raise; the
+    // bytes are valid until the string is popped, and copied before.
     let message = unsafe {
         let start = lua::lua_tolstring(state, -1, &raw mut length);
         if start.is_null() { &[] } else { std::slice::from_raw_parts(start.cast::<u8>(), length) }

@@ -1,14 +1,14 @@
 //! The first table of a load: what a script wrote leads straight to code.
 //!
-//! Each thread has a *stripe* of its own here, so a hit writes nothing that another thread reads. The
-//! stripes belong to the cache, not to the threads: clearing empties all of them at once, and nothing
-//! depends on when a thread ends. With more threads than stripes some share one, which is only
-//! slower.
+//! Each thread has a *stripe* of its own here, so a hit writes nothing that another thread reads.
+//! The stripes belong to the cache, not to the threads: clearing empties all of them at once, and
+//! nothing depends on when a thread ends. With more threads than stripes some share one, which is
+//! only slower.
 //!
 //! Invariant: a lease handed out was current when it was handed out, and after [`Front::purge`]
-//! returns no stripe holds a lease of a version that was retired before. An insertion that races with
-//! the purge looks at the version's flag under the stripe's lock: it either sees the flag and gives
-//! up, or the purge comes to that stripe later.
+//! returns no stripe holds a lease of a version that was retired before. An insertion that races
+//! with the purge looks at the version's flag under the stripe's lock: it either sees the flag and
+//! gives up, or the purge comes to that stripe later.
 //!
 //! A stripe's lock is spun on, so nothing walks a table while it holds one: a walk takes the tables
 //! out, and loads that come meanwhile find nothing and start others. Walks wait for each other,
@@ -129,8 +129,8 @@ impl<C: Code> Front<C> {
         drop(forgotten); // may free images: only out of the lock
     }
 
-    /// Drops every lease of a version that is no longer current, and every search: what was cleared or
-    /// published may be what it should find now.
+    /// Drops every lease of a version that is no longer current, and every search: what was cleared
+    /// or published may be what it should find now.
     pub(super) fn purge(&self) {
         self.purges.fetch_add(1, Ordering::AcqRel);
         self.walk(|shelf| {

@@ -20,13 +20,13 @@ pub(super) trait Code: Clone + Send + Sync {
     fn renamed(&self, chunk_name: &CStr) -> Option<Self>;
 }
 
-/// The immutable form of one compiled chunk. Clones share it; the last owner, be it a handle or a VM,
-/// frees it.
+/// The immutable form of one compiled chunk. Clones share it; the last owner, be it a handle or a
+/// VM, frees it.
 #[derive(Debug)]
 pub struct Image(NonNull<share::Image>);
 
-// SAFETY: an image never changes after `lua_sharefunction` returns it, its counts are atomic, and the
-// C interface allows every thread to use and to release it.
+// SAFETY: an image never changes after `lua_sharefunction` returns it, its counts are atomic, and
+// the C interface allows every thread to use and to release it.
 unsafe impl Send for Image {}
 // SAFETY: as above.
 unsafe impl Sync for Image {}

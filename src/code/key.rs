@@ -94,8 +94,8 @@ impl<'a> Spelling<'a> {
     }
 }
 
-/// The chunks that a user may mean by `name` when clearing: the file of that path, also one that was
-/// deleted meanwhile, and the embedded text of that name.
+/// The chunks that a user may mean by `name` when clearing: the file of that path, also one that
+/// was deleted meanwhile, and the embedded text of that name.
 pub(super) fn chunks_called(name: &Path) -> Vec<Chunk> {
     let mut chunks = vec![Chunk::Named(name.to_string_lossy().into_owned())];
     let canonical = name.canonicalize().ok().or_else(|| {

@@ -1,4 +1,5 @@
-//! What Lua calls: the hook of `luaL_loadfilex`, and a `loadfile` that cannot be replaced by scripts.
+//! What Lua calls: the hook of `luaL_loadfilex`, and a `loadfile` that cannot be replaced by
+//! scripts.
 //!
 //! Invariant: the functions here own nothing. Lua raises errors by `longjmp`, which runs no
 //! destructor; all owned work happens in [`CodeClient`], and what Lua is still to read is parked
@@ -28,8 +29,8 @@ pub(super) enum Step {
 /// The hook of `luaL_loadfilex`; [`CodeClient::install`] sets it.
 ///
 /// # Safety
-/// Only Lua calls it: `user_data` is the installed client, `state` a running state of its VM with two
-/// free slots; `filename` and `mode` are null or strings that stay for the call.
+/// Only Lua calls it: `user_data` is the installed client, `state` a running state of its VM with
+/// two free slots; `filename` and `mode` are null or strings that stay for the call.
 pub unsafe extern "C-unwind" fn load_file(
     user_data: *mut c_void,
     state: *mut lua::lua_State,
@@ -56,13 +57,13 @@ pub unsafe extern "C-unwind" fn load_file(
 
 impl CodeClient {
     /// Pushes the function of a text that is part of the program, or a message, and returns the
-    /// status as `lua_load` does. Such texts are cached like files; `name` is what messages, statistics
-    /// and `cache.clear` call it, and stands for one text in the whole program.
+    /// status as `lua_load` does. Such texts are cached like files; `name` is what messages,
+    /// statistics and `cache.clear` call it, and stands for one text in the whole program.
     ///
     /// # Safety
     /// `state` is a live state of this client's VM that only the calling thread uses, with two free
-    /// slots. Without memory this raises an error: no frame up to the protected call may own anything,
-    /// unless the allocator refuses nothing at this moment.
+    /// slots. Without memory this raises an error: no frame up to the protected call may own
+    /// anything, unless the allocator refuses nothing at this moment.
     pub unsafe fn load_named(
         &self,
         state: *mut lua::lua_State,
@@ -115,12 +116,13 @@ unsafe fn collect(state: *mut lua::lua_State) {
 /// Pushes the result of a load; returns its status.
 ///
 /// # Safety
-/// `step` comes from the client's last `prepare`; `state` as for [`load_file`]. May jump out of this
-/// frame.
+/// `step` comes from the client's last `prepare`; `state` as for [`load_file`]. May jump out of
+/// this frame.
 #[inline]
 pub(super) unsafe fn finish(client: &CodeClient, state: *mut lua::lua_State, step: Step) -> c_int {
-    // SAFETY: the client keeps what `step` points to. Lua collects garbage at the end of a push, if at
-    // all; so a finalizer that loads something else, and parks it, comes when ours has been used.
+    // SAFETY: the client keeps what `step` points to. Lua collects garbage at the end of a push, if
+    // at all; so a finalizer that loads something else, and parks it, comes when ours has been
+    // used.
     unsafe {
         match step {
             Step::Pass => share::LOAD_PASS,
@@ -146,8 +148,8 @@ pub(super) unsafe fn finish(client: &CodeClient, state: *mut lua::lua_State, ste
     }
 }
 
-/// Sets the upvalues of the function on top as `lua_load` does. A dumped function may have any number
-/// of them under any names: the first is the globals, the others are nil.
+/// Sets the upvalues of the function on top as `lua_load` does. A dumped function may have any
+/// number of them under any names: the first is the globals, the others are nil.
 ///
 /// # Safety
 /// A Lua function is on top of the stack, with one free slot above.
@@ -164,8 +166,8 @@ unsafe fn set_upvalues(state: *mut lua::lua_State) {
     }
 }
 
-/// `loadfile(filename, mode, env)` as the standard library has it. Scripts may replace the global of
-/// that name; `cache.loadfile` is this one.
+/// `loadfile(filename, mode, env)` as the standard library has it. Scripts may replace the global
+/// of that name; `cache.loadfile` is this one.
 ///
 /// # Safety
 /// Only Lua calls it.

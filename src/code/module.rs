@@ -1,13 +1,13 @@
-//! Where `require` found a module: trying the patterns of `package.path` opens file after file, which
-//! costs far more than a hit. So a search that ended in the cache is remembered with it.
+//! Where `require` found a module: trying the patterns of `package.path` opens file after file,
+//! which costs far more than a hit. So a search that ended in the cache is remembered with it.
 //!
-//! What is remembered leads to code and not to a file: it is good as long as that version is current,
-//! and a search that finds nothing is never remembered. A file that comes to lie earlier in the path is
-//! an edit like any other, seen after a clear, be it of that file alone: whatever is cleared or published
-//! anew, all searches are forgotten.
+//! What is remembered leads to code and not to a file: it is good as long as that version is
+//! current, and a search that finds nothing is never remembered. A file that comes to lie earlier
+//! in the path is an edit like any other, seen after a clear, be it of that file alone: whatever is
+//! cleared or published anew, all searches are forgotten.
 //!
-//! A search stands in the front table under a spelling of its own: name, zero byte, path. No file has
-//! such a name.
+//! A search stands in the front table under a spelling of its own: name, zero byte, path. No file
+//! has such a name.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
@@ -17,16 +17,17 @@ use super::client::{CodeClient, Request};
 use super::key::Spelling;
 use super::loader::finish;
 
-/// Longest name and path together that are remembered, in bytes. They are a script's own to choose, and
-/// no limit of its VM counts what is kept of them.
+/// Longest name and path together that are remembered, in bytes. They are a script's own to choose,
+/// and no limit of its VM counts what is kept of them.
 const SEARCH_LIMIT_BYTES: usize = 4096;
 
-/// The hook of the searcher of modules; [`CodeClient::install`] sets it. Without a file name it pushes
-/// the function of the file and returns 1, or returns 0; with one it remembers what was found.
+/// The hook of the searcher of modules; [`CodeClient::install`] sets it. Without a file name it
+/// pushes the function of the file and returns 1, or returns 0; with one it remembers what was
+/// found.
 ///
 /// # Safety
-/// Only Lua calls it: `user_data` is the installed client, `state` a running state of its VM with two
-/// free slots; the strings stay for the call.
+/// Only Lua calls it: `user_data` is the installed client, `state` a running state of its VM with
+/// two free slots; the strings stay for the call.
 pub(super) unsafe extern "C-unwind" fn find_module(
     user_data: *mut c_void,
     state: *mut lua::lua_State,
@@ -63,7 +64,8 @@ impl Search<'_> {
         fits.then(|| [self.name, b"\0", self.path].concat())
     }
 
-    /// Whether the search met patterns that start from the working directory before it found the file.
+    /// Whether the search met patterns that start from the working directory before it found the
+    /// file.
     pub(super) fn is_relative_up_to(&self, filename: &[u8]) -> bool {
         // Lua puts the name into the path before it takes that apart.
         if self.name.contains(&b';') {

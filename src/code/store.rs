@@ -2,9 +2,9 @@
 //! compilation under way.
 //!
 //! A miss *claims* the slot with a [`Build`]; others who miss it meanwhile sleep on the build. The
-//! builder compiles with no lock held and then *publishes*, but only if the slot still has its build:
-//! clearing takes the build out, so code read before a clear is never published after it. Whoever
-//! waited since before the clear still gets that code.
+//! builder compiles with no lock held and then *publishes*, but only if the slot still has its
+//! build: clearing takes the build out, so code read before a clear is never published after it.
+//! Whoever waited since before the clear still gets that code.
 //!
 //! Retired versions stay on a list until no VM uses them, so that they can be counted and told.
 
@@ -113,8 +113,8 @@ impl<C: Code> Store<C> {
     /// compile once.
     ///
     /// # Errors
-    /// What `compile` fails with. A syntax error is shared by all who used the same chunk name; after
-    /// any other failure each of them tries for itself.
+    /// What `compile` fails with. A syntax error is shared by all who used the same chunk name;
+    /// after any other failure each of them tries for itself.
     pub(super) fn fetch(
         &self,
         key: &Key,

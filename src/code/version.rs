@@ -132,8 +132,8 @@ impl<C: Code> Version<C> {
 }
 
 /// A version as one thread hands it out, under one spelling. Each thread has a lease of its own, so
-/// its reference count and its hits stay in that thread's cache: with the counts of the image itself,
-/// two threads on two cores gained a third less from each other.
+/// its reference count and its hits stay in that thread's cache: with the counts of the image
+/// itself, two threads on two cores gained a third less from each other.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Lease<C: Code> {

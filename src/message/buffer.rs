@@ -1,10 +1,11 @@
 //! The bytes of one large string, counted: whoever reads them keeps them alive, in whatever VM.
 //!
-//! Each large string has a buffer of its own, so a small string never keeps a large message alive and
-//! what a VM holds is what it is charged for.
+//! Each large string has a buffer of its own, so a small string never keeps a large message alive
+//! and what a VM holds is what it is charged for.
 //!
-//! Invariants: the bytes are never written to after the buffer is made, and a zero follows them, as Lua
-//! wants it. A buffer is a block of Rust's allocator, also one that a VM made: see [`Buffer::adopt`].
+//! Invariants: the bytes are never written to after the buffer is made, and a zero follows them, as
+//! Lua wants it. A buffer is a block of Rust's allocator, also one that a VM made: see
+//! [`Buffer::adopt`].
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
@@ -34,7 +35,8 @@ impl Buffer {
     /// A copy of `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Buffer {
         let layout = layout(bytes.len());
-        // SAFETY: the layout has a byte at least; that much is written, and nobody else knows the block.
+        // SAFETY: the layout has a byte at least; that much is written, and nobody else knows the
+        // block.
         unsafe {
             let Some(start) = NonNull::new(std::alloc::alloc(layout)) else {
                 handle_alloc_error(layout)
@@ -48,8 +50,8 @@ impl Buffer {
     /// Takes over a block that holds `length` bytes and a zero.
     ///
     /// # Safety
-    /// Rust's allocator made it with [`BLOCK_ALIGNMENT`] and exactly that size. Nobody writes to it or
-    /// frees it from now on.
+    /// Rust's allocator made it with [`BLOCK_ALIGNMENT`] and exactly that size. Nobody writes to it
+    /// or frees it from now on.
     pub unsafe fn adopt(start: NonNull<u8>, length: usize) -> Buffer {
         Buffer(Arc::new(Block { start, length }))
     }

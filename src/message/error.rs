@@ -42,8 +42,8 @@ pub enum PackError {
         /// [`MAX_DEPTH`](super::MAX_DEPTH).
         limit: usize,
     },
-    /// A table of constants that nothing has looked into before has to be filled, and the memory of the
-    /// service does not hold what is in it.
+    /// A table of constants that nothing has looked into before has to be filled, and the memory of
+    /// the service does not hold what is in it.
     #[error("{path}: not enough memory to read this table")]
     Memory {
         /// The table.

@@ -21,7 +21,8 @@ pub(super) enum Cause {
     Value(String),
 }
 
-/// A [`Cause`] and the steps walked back so far. Boxed by its users: the good case is the common one.
+/// A [`Cause`] and the steps walked back so far. Boxed by its users: the good case is the common
+/// one.
 #[derive(Debug)]
 pub(super) struct Fault {
     cause: Cause,

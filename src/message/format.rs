@@ -2,10 +2,10 @@
 //!
 //! Everything here is safe Rust over byte slices and asks nothing of Lua, so the stack codec, the
 //! serde codec and the fuzzer share one definition of the format (`docs/message-format.md` shows it
-//! byte by byte). The short way for plain values (`plain.rs`) has a reader and a writer of its own over a
-//! fixed buffer, with the tags from here; a property test compares what both write. Large strings lie
-//! beside the bytes, in the order of their tags. Invariant: [`Reader`] never reads outside its slice and
-//! never trusts a count that the remaining bytes cannot hold.
+//! byte by byte). The short way for plain values (`plain.rs`) has a reader and a writer of its own
+//! over a fixed buffer, with the tags from here; a property test compares what both write. Large
+//! strings lie beside the bytes, in the order of their tags. Invariant: [`Reader`] never reads
+//! outside its slice and never trusts a count that the remaining bytes cannot hold.
 
 use moonhive_lua_sys::inside::Bare;
 
@@ -59,7 +59,8 @@ const SMALL_ARRAY_COUNT: usize = 16;
 const SMALL_MAP_COUNT: usize = 32;
 const SMALL_STRING_BYTES: usize = 64;
 
-/// What a table consists of on the wire: elements `1..=elements` first, then `pairs` keys and values.
+/// What a table consists of on the wire: elements `1..=elements` first, then `pairs` keys and
+/// values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub elements: usize,
@@ -513,7 +514,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The next of the large strings. Bytes from elsewhere have none, and the tag means nothing there.
+    /// The next of the large strings. Bytes from elsewhere have none, and the tag means nothing
+    /// there.
     fn large(&mut self, tag: u8) -> Result<&'a Buffer, UnpackError> {
         let (tag::ATTACHED, Some((large, rest))) = (tag, self.attached.split_first()) else {
             return Err(UnpackError::Tag { tag, offset_bytes: self.position - 1 });

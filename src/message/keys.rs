@@ -1,9 +1,10 @@
-//! Which table keys this payload already holds, so that a hundred rows spell their field names once.
+//! Which table keys this payload already holds, so that a hundred rows spell their field names
+//! once.
 //!
 //! Keys are recognised by address, never by content: strings of Lua that are as short as field
 //! names are unique per VM, and so are the names in a `Serialize` implementation. A lookup costs
-//! about 1 ns. None is lost up to the limit of the format: one field that is spelled anew in each row
-//! would double what the reader does for all of the row (see `rows.rs`).
+//! about 1 ns. None is lost up to the limit of the format: one field that is spelled anew in each
+//! row would double what the reader does for all of the row (see `rows.rs`).
 //!
 //! Invariant: an address in the cache stays valid and unchanged for the whole payload; whoever lets
 //! foreign code run in between must call [`KeyCache::forget`].
@@ -25,7 +26,8 @@ pub(super) struct KeyCache {
     written: usize,
     /// One more than the highest number referred to.
     referenced: usize,
-    /// A key lies in the slot that its address names, or else in one of those after it that are full.
+    /// A key lies in the slot that its address names, or else in one of those after it that are
+    /// full.
     slots: Box<[Slot; SLOTS]>,
 }
 

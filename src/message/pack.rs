@@ -1,9 +1,10 @@
 //! From the Lua stack to bytes, in one pass and without a tree in between.
 //!
-//! Only raw access is used: nothing here calls a metamethod or raises an error of Lua, so no `longjmp`
-//! can cross these frames and no finalizer can change a table while it is being walked. What is allocated
-//! in the VM are the contents of deferred tables of constants, which may be refused and runs no
-//! collection. The one exception, `__pairs`, lives in [`pairs`](super::pairs) and runs protected.
+//! Only raw access is used: nothing here calls a metamethod or raises an error of Lua, so no
+//! `longjmp` can cross these frames and no finalizer can change a table while it is being walked.
+//! What is allocated in the VM are the contents of deferred tables of constants, which may be
+//! refused and runs no collection. The one exception, `__pairs`, lives in [`pairs`](super::pairs)
+//! and runs protected.
 
 use std::ffi::c_int;
 
@@ -33,8 +34,8 @@ const SLOTS_PER_LEVEL: c_int = 8;
 /// How values are packed.
 #[derive(Debug, Clone, Copy)]
 pub struct PackOptions {
-    /// How to call a `__pairs` metamethod and the iterator it returns; tables that have one are then
-    /// sent as what it iterates over. Without it metatables are ignored.
+    /// How to call a `__pairs` metamethod and the iterator it returns; tables that have one are
+    /// then sent as what it iterates over. Without it metatables are ignored.
     pub pairs: Option<ProtectedCall>,
     /// Longest payload, in bytes; [`MAX_PAYLOAD_BYTES`] at most.
     pub limit_bytes: usize,
@@ -42,8 +43,8 @@ pub struct PackOptions {
     pub root: &'static str,
     /// Values at the beginning that errors do not count, such as the name of a method.
     pub uncounted: i32,
-    /// Leave to put large strings beside the bytes, for a receiver in this process; without it all of a
-    /// payload is bytes.
+    /// Leave to put large strings beside the bytes, for a receiver in this process; without it all
+    /// of a payload is bytes.
     pub heap: Option<Heap>,
 }
 
@@ -379,8 +380,8 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Begins a table. It counts before what is in it: one that holds the same table twice, and that one another, has
-    /// many tables and nothing else.
+    /// Begins a table. It counts before what is in it: one that holds the same table twice, and
+    /// that one another, has many tables and nothing else.
     #[inline]
     fn begin_table(&mut self, elements: usize) -> Result<OpenTable, Box<Fault>> {
         let table = self.writer.begin_table(elements);

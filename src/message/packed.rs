@@ -1,8 +1,8 @@
 //! A payload whose large strings lie beside its bytes, and what reads a payload of either kind.
 //!
-//! In the bytes each of these strings is one tag; they follow one another in the order of the tags. A
-//! payload that leaves the process, or is looked at as bytes, is made *whole* first: every tag becomes a
-//! string in full.
+//! In the bytes each of these strings is one tag; they follow one another in the order of the tags.
+//! A payload that leaves the process, or is looked at as bytes, is made *whole* first: every tag
+//! becomes a string in full.
 
 use std::borrow::Cow;
 

@@ -1,11 +1,12 @@
 //! The bytes of one message, owned.
 //!
 //! Short payloads lie inside the value itself and cost no allocation; longer ones are counted, so a
-//! payload that goes to many services is copied once. Large strings may lie beside the bytes (`packed.rs`).
+//! payload that goes to many services is copied once. Large strings may lie beside the bytes
+//! (`packed.rs`).
 //!
-//! A payload is 40 bytes either way, so that a message that carries one stays within a cache line. These are laid
-//! out as words, not as an enum of bytes: a message is moved several times within nanoseconds, and a processor stalls
-//! when it reads what it has just written in other pieces.
+//! A payload is 40 bytes either way, so that a message that carries one stays within a cache line.
+//! These are laid out as words, not as an enum of bytes: a message is moved several times within
+//! nanoseconds, and a processor stalls when it reads what it has just written in other pieces.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,7 +40,8 @@ pub struct Payload {
     first: *const u8,
     /// The bytes that follow; of a counted payload the number of its bytes, were it whole.
     rest: [u64; 3],
-    /// The last bytes of a short payload, and in the highest byte the length, [`COUNTED`] or [`ATTACHED`].
+    /// The last bytes of a short payload, and in the highest byte the length, [`COUNTED`] or
+    /// [`ATTACHED`].
     last: u64,
 }
 

@@ -1,9 +1,9 @@
-//! The short way for what most messages are: a few values that hold no others, in a payload that needs
-//! no allocation. Whatever does not fit takes the long way ([`pack`](super::pack) and
+//! The short way for what most messages are: a few values that hold no others, in a payload that
+//! needs no allocation. Whatever does not fit takes the long way ([`pack`](super::pack) and
 //! [`unpack`](super::unpack)), which gives the same bytes, the same values and the errors.
 //!
-//! Napkin: a name and an integer take 25 ns each way less than on the long way, which has to be ready
-//! for tables, keys and errors.
+//! Napkin: a name and an integer take 25 ns each way less than on the long way, which has to be
+//! ready for tables, keys and errors.
 
 use std::ffi::c_int;
 
@@ -136,7 +136,8 @@ impl<'a> PlainRequest<'a> {
         self.name
     }
 
-    /// Pushes the arguments, if all are plain, and returns how many there are. Pushes nothing otherwise.
+    /// Pushes the arguments, if all are plain, and returns how many there are. Pushes nothing
+    /// otherwise.
     ///
     /// # Safety
     /// As [`unpack`](super::unpack).
@@ -153,8 +154,8 @@ impl<'a> PlainRequest<'a> {
 /// As [`unpack`](super::unpack).
 #[inline]
 unsafe fn push_values(state: *mut lua_State, values: &[u8]) -> Option<c_int> {
-    // SAFETY: the caller vouches for the state. Each value takes a byte at least, so there is room for
-    // all; what was pushed is taken back if it does not go on.
+    // SAFETY: the caller vouches for the state. Each value takes a byte at least, so there is room
+    // for all; what was pushed is taken back if it does not go on.
     unsafe {
         if values.len() > VALUES_MAX as usize || !quick::checkstack(state, values.len() as c_int) {
             return None;
@@ -199,8 +200,8 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// Pushes the value that the tag begins; `None`, and nothing pushed, if it is not a plain one or
-    /// not all there.
+    /// Pushes the value that the tag begins; `None`, and nothing pushed, if it is not a plain one
+    /// or not all there.
     ///
     /// # Safety
     /// As [`unpack_plain`], and there is room for a value.

@@ -1,11 +1,12 @@
 //! Unpacking tables that have the same keys as one before: rows of a list, points, items.
 //!
-//! Such a table begins as a copy of that one's hash part: the keys lie where they must, and each value
-//! goes to its place without a lookup. What a row costs then is its two blocks and its values, a third of
-//! what inserting key after key takes.
+//! Such a table begins as a copy of that one's hash part: the keys lie where they must, and each
+//! value goes to its place without a lookup. What a row costs then is its two blocks and its
+//! values, a third of what inserting key after key takes.
 //!
-//! Nothing is believed: a table counts as a model only if all its keys were remembered ones, and a value
-//! goes to a place only if its key lies there. Rows that turn out different are filled as any table.
+//! Nothing is believed: a table counts as a model only if all its keys were remembered ones, and a
+//! value goes to a place only if its key lies there. Rows that turn out different are filled as any
+//! table.
 
 use std::ffi::c_int;
 
@@ -196,7 +197,8 @@ impl Unpacker<'_> {
             return;
         }
         let mut places = [0; PAIRS_MAX];
-        // SAFETY: by contract; remembered keys lie above `base`, and a slot is set aside for the model.
+        // SAFETY: by contract; remembered keys lie above `base`, and a slot is set aside for the
+        // model.
         unsafe {
             let table = quick::gettop(self.state);
             for (place, key) in places.iter_mut().zip(keys).take(pairs) {

@@ -1,11 +1,13 @@
 //! The quick way for tables: the tree is read from the inside and written in one pass.
 //!
-//! It gives up wherever something would have to be done about a value: what cannot be sent, a cycle, too
-//! deep a nesting, a metatable that may have `__pairs`, elements that lie in the hash part. The long way
-//! ([`pack`](super::pack)) then begins from the start. Both write the same bytes.
+//! It gives up wherever something would have to be done about a value: what cannot be sent, a
+//! cycle, too deep a nesting, a metatable that may have `__pairs`, elements that lie in the hash
+//! part. The long way ([`pack`](super::pack)) then begins from the start. Both write the same
+//! bytes.
 //!
 //! Invariant: nothing here runs code of the VM, and all that is allocated in it are the contents of
-//! deferred tables, so that no table changes that was looked into and no string moves while it is read.
+//! deferred tables, so that no table changes that was looked into and no string moves while it is
+//! read.
 
 use std::ffi::c_int;
 
@@ -21,7 +23,8 @@ use super::pack::PackOptions;
 use super::scratch::Scratch;
 use super::{MAX_DEPTH, MAX_PAYLOAD_BYTES};
 
-/// Writes the `count` values from `first` on; `None`, with anything written, if they need the long way.
+/// Writes the `count` values from `first` on; `None`, with anything written, if they need the long
+/// way.
 ///
 /// # Safety
 /// `state` is a valid state that this thread may use, with that many values at positive indices.

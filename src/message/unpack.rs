@@ -1,10 +1,11 @@
 //! From bytes to the Lua stack, in one pass.
 //!
 //! The bytes may come from anywhere: whatever they hold, the outcome is values or an error, in
-//! memory proportional to their length: at most 61 times as much, for tables of one table each. One byte announces such a
-//! table, which takes 48 bytes itself, 9 for its place in the one around it, and 4 for having places of its own; this
-//! is asked for ahead. Only raw writes into fresh tables happen here. Creating tables and strings may run
-//! finalizers; they cannot reach what is being built. Nothing here owns memory while Lua is called.
+//! memory proportional to their length: at most 61 times as much, for tables of one table each. One
+//! byte announces such a table, which takes 48 bytes itself, 9 for its place in the one around it,
+//! and 4 for having places of its own; this is asked for ahead. Only raw writes into fresh tables
+//! happen here. Creating tables and strings may run finalizers; they cannot reach what is being
+//! built. Nothing here owns memory while Lua is called.
 
 use std::ffi::{c_int, c_uint, c_void};
 
@@ -42,8 +43,8 @@ pub struct UnpackOptions {
     pub foreign: bool,
     /// Leave to let large strings lie in the buffers of the payload; without it they are copied.
     pub heap: Option<Heap>,
-    /// Whether the VM may use so many bytes more. Asked before large tables and many of them are made, in a VM that is
-    /// refused no memory meanwhile: a few bytes announce a table.
+    /// Whether the VM may use so many bytes more. Asked before large tables and many of them are
+    /// made, in a VM that is refused no memory meanwhile: a few bytes announce a table.
     pub has_room: Option<HasRoom>,
 }
 
@@ -87,8 +88,8 @@ pub unsafe fn unpack<'a>(
     }
 }
 
-/// The state of one unpacking. Remembered keys take the stack slots right above `base`, then come those of
-/// the models, if any key is to be remembered.
+/// The state of one unpacking. Remembered keys take the stack slots right above `base`, then come
+/// those of the models, if any key is to be remembered.
 pub(super) struct Unpacker<'a> {
     pub(super) state: *mut lua_State,
     pub(super) reader: Reader<'a>,

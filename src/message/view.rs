@@ -95,9 +95,9 @@ impl<'a> View<'a> {
     }
 }
 
-/// Walks over a table: first its elements, up to the border that `#` finds, then all other entries by
-/// place. That needs no lookups (except for elements that lie in the hash part), and nothing worse
-/// than missed or repeated entries happens when the table changes meanwhile.
+/// Walks over a table: first its elements, up to the border that `#` finds, then all other entries
+/// by place. That needs no lookups (except for elements that lie in the hash part), and nothing
+/// worse than missed or repeated entries happens when the table changes meanwhile.
 pub(super) struct Walk {
     state: *mut lua_State,
     table: c_int,

@@ -1,9 +1,11 @@
-//! Chains of tasks that wait for each other: from a call that has waited long to the task that holds it up.
+//! Chains of tasks that wait for each other: from a call that has waited long to the task that
+//! holds it up.
 //!
-//! A task that waits for an answer leads to the task that serves its request, wherever that is, and so on. Tasks
-//! cannot form a ring, since every request gets a task of its own, but services can: the last task waits for
-//! another one of its service, and the chain has been through that service before. If it is that one which has to
-//! wake it, because it is in a critical section for instance, nobody goes on.
+//! A task that waits for an answer leads to the task that serves its request, wherever that is, and
+//! so on. Tasks cannot form a ring, since every request gets a task of its own, but services can:
+//! the last task waits for another one of its service, and the chain has been through that service
+//! before. If it is that one which has to wake it, because it is in a critical section for
+//! instance, nobody goes on.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -85,7 +87,8 @@ impl<'a> Waits<'a> {
         Waits { served: served.collect(), waiting }
     }
 
-    /// Whether a chain begins with a task: it waits for an answer, and nobody known waits for its own.
+    /// Whether a chain begins with a task: it waits for an answer, and nobody known waits for its
+    /// own.
     fn begins(&self, link: &Link<'_>) -> bool {
         let asked = link.task.serves.as_ref().map(|request| (request.caller, request.session));
         matches!(link.task.for_what, WaitFor::Answer(_))
@@ -112,8 +115,8 @@ impl<'a> Chain<'a> {
         (&service.name, service.id, task.lasted)
     }
 
-    /// Whether it has been through the service at its end before, and nothing but another task of that is to
-    /// wake the last one.
+    /// Whether it has been through the service at its end before, and nothing but another task of
+    /// that is to wake the last one.
     pub(super) fn is_ring(&self) -> bool {
         let Some((last, before)) = self.links.split_last() else { return false };
         last.task.for_what == WaitFor::Wakeup

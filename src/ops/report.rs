@@ -8,9 +8,9 @@
 //!     lobby.lua:3: in field 'spin'
 //! ```
 //!
-//! Of the services those are told of that used most time since the last report, that use most memory, and whose
-//! messages have waited longest; and of the calls that have waited for a second those that did so longest, with all
-//! that they wait for:
+//! Of the services those are told of that used most time since the last report, that use most
+//! memory, and whose messages have waited longest; and of the calls that have waited for a second
+//! those that did so longest, with all that they wait for:
 //!
 //! ```text
 //! INFO gate:00000002 waits for an answer lasted_ms=12034 others=0
@@ -55,8 +55,8 @@ impl Reporter {
         Reporter { host, told: HashMap::new() }
     }
 
-    /// Logs the host, the turns that run, the services of note, where code is that runs now, and calls that
-    /// wait. Takes up to two seconds if services do not answer.
+    /// Logs the host, the turns that run, the services of note, where code is that runs now, and
+    /// calls that wait. Takes up to two seconds if services do not answer.
     pub fn log(&mut self) {
         let view = self.host.look();
         log_host(&view);

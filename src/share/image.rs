@@ -18,8 +18,8 @@ impl TableImage {
     /// Takes over one reference; `None` for null.
     ///
     /// # Safety
-    /// `raw` is null or an image made by `lua_sharetable`, of which the caller owns a reference that
-    /// it gives away.
+    /// `raw` is null or an image made by `lua_sharetable`, of which the caller owns a reference
+    /// that it gives away.
     pub(crate) unsafe fn from_raw(raw: *mut share::Image) -> Option<TableImage> {
         NonNull::new(raw).map(TableImage)
     }
@@ -55,7 +55,8 @@ impl TableImage {
         unsafe { share::lua_imageusers(self.as_ptr()) as usize }
     }
 
-    /// Nobody will be given it any more: VMs that have it look from now on whether they still use it.
+    /// Nobody will be given it any more: VMs that have it look from now on whether they still use
+    /// it.
     pub(super) fn retire(&self) {
         // SAFETY: as above.
         unsafe { share::lua_retireimage(self.as_ptr()) };

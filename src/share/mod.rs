@@ -1,11 +1,11 @@
 //! Shared tables: data that all VMs of a host read in place, without a copy.
 //!
-//! *Publishing* turns a tree of tables into a *table image*: immutable, in one block, in the form of
-//! Lua's own tables, so that reading it is reading a table. A name stands for the *version* published
-//! last. Functions that refer to globals only may be in it: their code is shared, and each VM runs
-//! them with its own globals. A VM that takes a version keeps it until it refers to nothing of it any
-//! more; the last VM to let go frees the memory. How that works, and why it is safe, is told in
-//! `docs/shared-tables.md`; the work is done in `vendor/lua-sys/c/lshare*.c`.
+//! *Publishing* turns a tree of tables into a *table image*: immutable, in one block, in the form
+//! of Lua's own tables, so that reading it is reading a table. A name stands for the *version*
+//! published last. Functions that refer to globals only may be in it: their code is shared, and
+//! each VM runs them with its own globals. A VM that takes a version keeps it until it refers to
+//! nothing of it any more; the last VM to let go frees the memory. How that works, and why it is
+//! safe, is told in `docs/shared-tables.md`; the work is done in `vendor/lua-sys/c/lshare*.c`.
 //!
 //! # Parts
 //!

@@ -1,8 +1,8 @@
 //! Modules whose results are shared: each is run once for the host and version of its code.
 //!
-//! Who asks for a module that another VM is running waits, asleep, until that has ended; it runs on a
-//! thread of its own that is interrupted like any other Lua code, so the wait ends. Two VMs that wait
-//! for each other would not: the second is refused.
+//! Who asks for a module that another VM is running waits, asleep, until that has ended; it runs on
+//! a thread of its own that is interrupted like any other Lua code, so the wait ends. Two VMs that
+//! wait for each other would not: the second is refused.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -69,8 +69,8 @@ pub struct Claim<'a> {
 }
 
 impl SharedModules {
-    /// The result of the module at `path` made by version `version` of its code, or the duty to make
-    /// it. `vm` tells VMs apart.
+    /// The result of the module at `path` made by version `version` of its code, or the duty to
+    /// make it. `vm` tells VMs apart.
     ///
     /// # Errors
     /// [`ShareError::Cycle`], [`ShareError::Full`].

@@ -4,9 +4,9 @@
 //! A refusal makes Lua collect everything and ask once more; only then it raises. A refused request
 //! changes nothing, so one greedy allocation does not poison the VM.
 //!
-//! Napkin: a service of 20 KiB makes about 300 blocks, one whose modules hold data 4,000; counting must stay
-//! below a nanosecond each. So one number is kept, what is left, and there are two ways that look at nothing
-//! else: for a new block, and for one that is freed.
+//! Napkin: a service of 20 KiB makes about 300 blocks, one whose modules hold data 4,000; counting
+//! must stay below a nanosecond each. So one number is kept, what is left, and there are two ways
+//! that look at nothing else: for a new block, and for one that is freed.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
@@ -24,8 +24,8 @@ pub(super) use crate::message::BLOCK_ALIGNMENT;
 
 /// Leave for the codec to let strings lie in buffers that several VMs share.
 ///
-/// Sound with VMs of ours: [`allocate`] takes blocks from Rust's allocator with that alignment, and the
-/// user data of each is its [`Memory`], which outlives the state.
+/// Sound with VMs of ours: [`allocate`] takes blocks from Rust's allocator with that alignment, and
+/// the user data of each is its [`Memory`], which outlives the state.
 pub(super) const HEAP: Heap = {
     // SAFETY: as above.
     unsafe { Heap::new(charge) }
@@ -37,8 +37,8 @@ const MAX_BLOCK_BYTES: usize = isize::MAX as usize - BLOCK_ALIGNMENT;
 /// Blocks up to this size are left to the allocator, which knows better what is free.
 const LARGE_BLOCK_BYTES: usize = 64 << 20;
 
-/// Scripts may hold this share of the limit outside Lua, and no more than so much, before it is looked which
-/// of it is garbage.
+/// Scripts may hold this share of the limit outside Lua, and no more than so much, before it is
+/// looked which of it is garbage.
 const HELD_SHARE: usize = 8;
 const MAX_HELD_BYTES: usize = 64 << 20;
 
@@ -127,9 +127,9 @@ impl Memory {
         self.released_bytes.clone()
     }
 
-    /// A script comes to hold so many bytes outside more; true if what it holds since the last time is worth
-    /// a collection. Lua does not see these bytes, and when it lacks memory itself it runs no finalizers,
-    /// which alone release them.
+    /// A script comes to hold so many bytes outside more; true if what it holds since the last time
+    /// is worth a collection. Lua does not see these bytes, and when it lacks memory itself it runs
+    /// no finalizers, which alone release them.
     pub(super) fn is_worth_collecting(&self, bytes: usize) -> bool {
         let held = self.held_bytes.get().saturating_add(bytes);
         let is_worth = held > (self.limit_bytes.get() / HELD_SHARE).min(MAX_HELD_BYTES);
@@ -137,8 +137,8 @@ impl Memory {
         is_worth
     }
 
-    /// What was released does not count any more. It is looked at where the answer depends on it, so that
-    /// blocks of Lua cost nothing more.
+    /// What was released does not count any more. It is looked at where the answer depends on it,
+    /// so that blocks of Lua cost nothing more.
     fn take_back(&self) {
         if self.released_bytes.load(Ordering::Relaxed) != 0 {
             self.account(self.released_bytes.swap(0, Ordering::Relaxed), 0);
@@ -158,8 +158,8 @@ impl Memory {
         self.keep.get().addr().wrapping_sub(block.addr()) < bytes
     }
 
-    /// Whether a block may grow to a size that a block may have. Of the kinds of new blocks two say more than
-    /// what they are for.
+    /// Whether a block may grow to a size that a block may have. Of the kinds of new blocks two say
+    /// more than what they are for.
     fn admits(&self, kind: usize, old: usize, new: usize) -> bool {
         let is_granted = match kind {
             host::BLOCK_MUST => true,
@@ -172,8 +172,8 @@ impl Memory {
             || !self.lacks(new - old)
     }
 
-    /// True for a block that this machine cannot hold. The system would promise it all the same, and
-    /// end the whole process when Lua fills it.
+    /// True for a block that this machine cannot hold. The system would promise it all the same,
+    /// and end the whole process when Lua fills it.
     fn is_absurd(&self, bytes: usize) -> bool {
         is_beyond_machine(bytes) && !self.suspended.get()
     }
@@ -190,8 +190,8 @@ impl Memory {
     }
 }
 
-/// Counts bytes outside that a VM keeps alive. Nothing is refused: whoever puts something large into a VM
-/// asks afterwards whether it is within its limit, as with all that Rust code puts there.
+/// Counts bytes outside that a VM keeps alive. Nothing is refused: whoever puts something large
+/// into a VM asks afterwards whether it is within its limit, as with all that Rust code puts there.
 ///
 /// # Safety
 /// `owner` points to a live `Memory` that no other thread uses, which counts `old_bytes` of these.
@@ -211,7 +211,8 @@ pub(super) unsafe extern "C" fn allocate(
     old_bytes: usize,
     new_bytes: usize,
 ) -> *mut c_void {
-    // SAFETY: the caller passes the `Memory` that the state was made with, which outlives the state.
+    // SAFETY: the caller passes the `Memory` that the state was made with, which outlives the
+    // state.
     let memory = unsafe { &*ud.cast::<Memory>() };
     if new_bytes == 0 {
         // SAFETY: `block` is null or ours with `old_bytes` bytes, by this function's contract.
@@ -232,8 +233,8 @@ pub(super) unsafe extern "C" fn allocate(
     fresh.cast()
 }
 
-/// Everything else: growth, refusals, and blocks of any size. A function of C, as [`release`] is, so that
-/// [`allocate`] can jump to it.
+/// Everything else: growth, refusals, and blocks of any size. A function of C, as [`release`] is,
+/// so that [`allocate`] can jump to it.
 ///
 /// # Safety
 /// As for [`allocate`], and `new_bytes` is not zero.
@@ -291,7 +292,8 @@ unsafe extern "C" fn release(memory: &Memory, block: *mut c_void, bytes: usize) 
 }
 
 /// # Safety
-/// `block` is null or a block of this allocator with `old` bytes; `new` is in `1..=MAX_BLOCK_BYTES`.
+/// `block` is null or a block of this allocator with `old` bytes; `new` is in
+/// `1..=MAX_BLOCK_BYTES`.
 unsafe fn resize(block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     if block.is_null() {
         // SAFETY: `new` is not zero.

@@ -115,8 +115,8 @@ impl VmBuilder {
         self
     }
 
-    /// The standard libraries stay as they are: `print` and `os.exit` do not ask the host, and natives
-    /// cannot block inside coroutines of user code. For programs that stand in for `lua`.
+    /// The standard libraries stay as they are: `print` and `os.exit` do not ask the host, and
+    /// natives cannot block inside coroutines of user code. For programs that stand in for `lua`.
     pub fn stock_libraries(mut self, stock: bool) -> VmBuilder {
         self.options.stock_libraries = stock;
         self

@@ -231,8 +231,8 @@ impl Stack<'_> {
         }
     }
 
-    /// True if the VM is within its memory limit, if need be after a collection. What Rust code puts
-    /// on a stack is never refused, so whoever puts something large there asks afterwards.
+    /// True if the VM is within its memory limit, if need be after a collection. What Rust code
+    /// puts on a stack is never refused, so whoever puts something large there asks afterwards.
     #[inline]
     pub fn is_within_memory(&mut self) -> bool {
         !self.context().memory.is_over_limit() || self.collects_enough()
@@ -244,8 +244,8 @@ impl Stack<'_> {
         !self.context().memory.is_over_limit()
     }
 
-    /// The VM is about to build what it will live with: no collection before that many bytes more are
-    /// in use (a quarter of its limit at most), until [`Stack::settle`].
+    /// The VM is about to build what it will live with: no collection before that many bytes more
+    /// are in use (a quarter of its limit at most), until [`Stack::settle`].
     pub fn grow(&mut self, bytes: usize) {
         let bytes = bytes.min(self.context().memory.limit_bytes() / 4);
         // SAFETY: the state is live; figures of the collector change, and nothing runs.
@@ -259,15 +259,15 @@ impl Stack<'_> {
         self.context().forget_credit();
     }
 
-    /// True if a collection is under way or will soon begin in the middle of something, and the VM may
-    /// allocate at least `least_bytes` between two of them.
+    /// True if a collection is under way or will soon begin in the middle of something, and the VM
+    /// may allocate at least `least_bytes` between two of them.
     #[inline]
     pub fn is_collection_near(&self, least_bytes: usize) -> bool {
         self.context().is_collection_near(least_bytes)
     }
 
-    /// Does a step of a collection ahead of time; finalizers may run. True if the collection is to go
-    /// on, false when it has ended.
+    /// Does a step of a collection ahead of time; finalizers may run. True if the collection is to
+    /// go on, false when it has ended.
     pub fn collect_ahead(&mut self) -> bool {
         unsafe extern "C-unwind" fn collect(state: *mut lua::lua_State) -> c_int {
             // SAFETY: a plain frame with free slots; finalizers may run here.

@@ -17,8 +17,8 @@ use super::stack::Stack;
 use crate::code::{self, CodeCache, CodeClient, LoadError, Mode};
 
 impl VmBuilder {
-    /// Takes code from this cache, and publishes what it compiles there as `mode` says. Without this
-    /// the VM compiles everything for itself.
+    /// Takes code from this cache, and publishes what it compiles there as `mode` says. Without
+    /// this the VM compiles everything for itself.
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -94,7 +94,8 @@ impl<'vm> Stack<'vm> {
     }
 
     /// Compiles a file afresh and publishes it in place of the version that is cached; returns the
-    /// number of the new version. What VMs have loaded stays as it is. `None` if the VM has no cache.
+    /// number of the new version. What VMs have loaded stays as it is. `None` if the VM has no
+    /// cache.
     ///
     /// # Errors
     /// When the file cannot be read or its code is refused; the cached version then stays.

@@ -39,8 +39,9 @@ pub trait Hooks: Send {
         std::process::exit(code);
     }
 
-    /// Where the code is that runs, because somebody has [asked](super::Interruption::Tell): a line for each
-    /// function from the innermost outwards, each after a newline. Nothing of the VM may be used here.
+    /// Where the code is that runs, because somebody has [asked](super::Interruption::Tell): a line
+    /// for each function from the innermost outwards, each after a newline. Nothing of the VM may
+    /// be used here.
     fn told(&self, place: &str) {
         super::library::complain(format_args!("it runs here:{place}"));
     }
@@ -194,12 +195,13 @@ impl Context {
         self.hold(before.held);
     }
 
-    /// Does the collector's due work. Natives allocate while it is held, and Lua code that allocates
-    /// nothing itself never notices what they left; so whoever enters or goes back to Lua asks.
+    /// Does the collector's due work. Natives allocate while it is held, and Lua code that
+    /// allocates nothing itself never notices what they left; so whoever enters or goes back to Lua
+    /// asks.
     ///
     /// # Safety
-    /// `state` runs on this thread and may call; [`Context::leave`] or no [`Context::enter`] at all is
-    /// in force, and no frame up to the caller of Lua owns anything if the VM may be killed.
+    /// `state` runs on this thread and may call; [`Context::leave`] or no [`Context::enter`] at all
+    /// is in force, and no frame up to the caller of Lua owns anything if the VM may be killed.
     #[inline]
     pub(super) unsafe fn poll_collector(&self, state: *mut lua::lua_State) {
         if self.is_collection_due() {
@@ -211,13 +213,13 @@ impl Context {
     /// True if the collector works as soon as Lua goes on.
     #[inline]
     pub(super) fn is_collection_due(&self) -> bool {
-        // SAFETY: `attach` stored the address of a word that lives as long as the state; only the thread
-        // that runs the VM touches it.
+        // SAFETY: `attach` stored the address of a word that lives as long as the state; only the
+        // thread that runs the VM touches it.
         unsafe { *self.gc_debt_word.get() <= 0 }
     }
 
-    /// True if a collection is under way or near: less than a quarter is left of what the VM may allocate
-    /// between two of them, and that is at least so much. For turns to ask when they end.
+    /// True if a collection is under way or near: less than a quarter is left of what the VM may
+    /// allocate between two of them, and that is at least so much. For turns to ask when they end.
     #[inline]
     pub(super) fn is_collection_near(&self, least_bytes: usize) -> bool {
         // SAFETY: as in `is_collection_due`.

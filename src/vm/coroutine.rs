@@ -37,8 +37,8 @@ pub struct Coroutine {
     vm: u64,
 }
 
-// SAFETY: the handle is only a name. Every use goes through a `Stack` of its own VM, which exists on
-// one thread at a time.
+// SAFETY: the handle is only a name. Every use goes through a `Stack` of its own VM, which exists
+// on one thread at a time.
 unsafe impl Send for Coroutine {}
 
 /// How a resumed coroutine came back. The values are on top of its own stack.
@@ -140,8 +140,8 @@ impl Stack<'_> {
         }
     }
 
-    /// A text with the position in front of the Lua code that led to the suspension of a coroutine, and the
-    /// coroutine's traceback.
+    /// A text with the position in front of the Lua code that led to the suspension of a coroutine,
+    /// and the coroutine's traceback.
     pub fn locate(&mut self, coroutine: &Coroutine, text: &str) -> (String, String) {
         self.push_traceback_of(coroutine.state.as_ptr(), 0);
         let traceback = self.text(-1);
@@ -218,8 +218,8 @@ impl Stack<'_> {
         error
     }
 
-    /// Gives a finished, failed or closed coroutine back to the pool. One that is still suspended is
-    /// closed first, and an error of that goes to the host's warnings.
+    /// Gives a finished, failed or closed coroutine back to the pool. One that is still suspended
+    /// is closed first, and an error of that goes to the host's warnings.
     pub fn recycle(&mut self, coroutine: Coroutine) {
         self.assert_own(coroutine.vm);
         if !self.is_at_rest(&coroutine)

@@ -1,5 +1,6 @@
-//! Memory outside Lua that counts as memory of a VM: what natives build before it becomes a string, and what
-//! they hold for a program. Without this a script could take gigabytes under a limit of megabytes.
+//! Memory outside Lua that counts as memory of a VM: what natives build before it becomes a string,
+//! and what they hold for a program. Without this a script could take gigabytes under a limit of
+//! megabytes.
 
 use std::ffi::c_int;
 use std::ops::{Deref, Range};
@@ -153,8 +154,8 @@ impl Drop for CountedBytes<'_> {
 }
 
 impl<'vm> Stack<'vm> {
-    /// The texts of all values from `first` on, as `tostring` gives them, with spaces between: valid UTF-8. One
-    /// string may stand there a hundred times.
+    /// The texts of all values from `first` on, as `tostring` gives them, with spaces between:
+    /// valid UTF-8. One string may stand there a hundred times.
     ///
     /// # Errors
     /// As [`CountedBytes::extend`].
@@ -175,8 +176,8 @@ impl Stack<'_> {
     /// [`uncount_outside`](Self::uncount_outside).
     ///
     /// # Errors
-    /// `not enough memory` when the VM is beyond its limit with them, also after a collection, or when the
-    /// machine does not have so many; they do not count then.
+    /// `not enough memory` when the VM is beyond its limit with them, also after a collection, or
+    /// when the machine does not have so many; they do not count then.
     #[inline]
     pub fn count_outside(&mut self, bytes: usize) -> Result<(), Raise> {
         if is_beyond_machine(bytes) || !self.has_room_outside(bytes) {
@@ -186,8 +187,9 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// Whether so many bytes more fit into the limit, if need be after a collection. They do not count yet
-    /// while that runs: beyond the limit no finalizer could, and some let go of memory outside.
+    /// Whether so many bytes more fit into the limit, if need be after a collection. They do not
+    /// count yet while that runs: beyond the limit no finalizer could, and some let go of memory
+    /// outside.
     #[inline]
     fn has_room_outside(&mut self, bytes: usize) -> bool {
         self.context().memory.has_room(bytes) || self.makes_room(bytes)

@@ -6,9 +6,9 @@
 //! | second | the same inside loops of the standard library (pattern matching, sorting) |
 //! | third | the process ends, as it would without us |
 //!
-//! The first step is what users of the stock interpreter know: a hook that the handler sets. It does
-//! not reach coroutines and C code; the second does. Invariant: the handlers are in place only while
-//! a [`Guard`] lives, and its state outlives it.
+//! The first step is what users of the stock interpreter know: a hook that the handler sets. It
+//! does not reach coroutines and C code; the second does. Invariant: the handlers are in place only
+//! while a [`Guard`] lives, and its state outlives it.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;

@@ -1,11 +1,12 @@
-//! How deep code of ours may recurse. Lua counts calls of C functions, not bytes: a native that recurses and
-//! calls Lua at its deepest could use up the stack of the thread long before Lua finds the calls too many.
+//! How deep code of ours may recurse. Lua counts calls of C functions, not bytes: a native that
+//! recurses and calls Lua at its deepest could use up the stack of the thread long before Lua finds
+//! the calls too many.
 
 use super::raise::Raise;
 use super::stack::Stack;
 
-/// Left for what comes after a check: two hundred calls of C functions with a buffer each, as many as Lua
-/// allows.
+/// Left for what comes after a check: two hundred calls of C functions with a buffer each, as many
+/// as Lua allows.
 const RESERVE_BYTES: usize = 1 << 20;
 
 impl Stack<'_> {

@@ -1,8 +1,8 @@
 //! What a failed call or coroutine tells, copied out of the VM.
 //!
 //! Scripts may raise any value. A table with a string field `message` is a structured error (`code`
-//! and `traceback` are read as well); a string is its own message; everything else is described, a table by its
-//! code. The copy can leave the VM and its thread.
+//! and `traceback` are read as well); a string is its own message; everything else is described, a
+//! table by its code. The copy can leave the VM and its thread.
 
 use std::borrow::Cow;
 use std::ffi::c_int;
@@ -135,8 +135,8 @@ impl Stack<'_> {
         text
     }
 
-    /// A message for the error value on top: a string or number itself, what `__tostring` gives, or the
-    /// kind of value.
+    /// A message for the error value on top: a string or number itself, what `__tostring` gives, or
+    /// the kind of value.
     fn describe_error(&mut self) -> String {
         match self.kind(-1) {
             Kind::String | Kind::Number => self.text(-1),

@@ -1,5 +1,5 @@
-//! Which global variables compiled code uses, and where it assigns to loop variables: for tools that
-//! look at code without running it.
+//! Which global variables compiled code uses, and where it assigns to loop variables: for tools
+//! that look at code without running it.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -49,8 +49,8 @@ impl Stack<'_> {
         is_plain.then_some(uses)
     }
 
-    /// The assignments to loop variables in a chunk at `index` that was compiled with the meaning of
-    /// Lua 5.4: name and line, in no order, and some more than once.
+    /// The assignments to loop variables in a chunk at `index` that was compiled with the meaning
+    /// of Lua 5.4: name and line, in no order, and some more than once.
     pub fn loop_assignments(&mut self, index: c_int) -> Vec<(String, u32)> {
         let mut found: Vec<(String, u32)> = Vec::new();
         if let Some(index) = self.lua_function(index) {

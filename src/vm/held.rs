@@ -1,5 +1,6 @@
-//! Sizes of what natives keep outside Lua in structures of their own: counted as memory of the VM for as long
-//! as a native runs ([`Counted`]), or for as long as something lives that a script may hold ([`Held`]).
+//! Sizes of what natives keep outside Lua in structures of their own: counted as memory of the VM
+//! for as long as a native runs ([`Counted`]), or for as long as something lives that a script may
+//! hold ([`Held`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,8 +57,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Memory of a part of a value that scripts hold. It may be shared, and dropped wherever the last of its
-/// owners is, also after the VM: so it refers to nothing but a counter.
+/// Memory of a part of a value that scripts hold. It may be shared, and dropped wherever the last
+/// of its owners is, also after the VM: so it refers to nothing but a counter.
 #[derive(Debug)]
 pub struct Held {
     bytes: usize,
@@ -72,7 +73,8 @@ impl Drop for Held {
 }
 
 impl Stack<'_> {
-    /// So many bytes outside Lua belong to this VM while the result lives. Now and then it collects garbage.
+    /// So many bytes outside Lua belong to this VM while the result lives. Now and then it collects
+    /// garbage.
     ///
     /// # Errors
     /// As [`Stack::count_outside`].

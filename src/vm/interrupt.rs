@@ -44,8 +44,8 @@ pub enum Interruption {
     Once,
     /// Errors at every instruction until the VM is closed: the code cannot go on.
     Kill,
-    /// A question: [`Hooks::told`](super::Hooks::told) gets the place where the code is, which goes on. A C
-    /// function that does not poll answers when it returns.
+    /// A question: [`Hooks::told`](super::Hooks::told) gets the place where the code is, which goes
+    /// on. A C function that does not poll answers when it returns.
     Tell,
 }
 
@@ -163,8 +163,8 @@ impl Interrupter {
         let thread = (*thread)?;
         let mut clock = 0;
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the thread exists: it takes itself out of the slot under this lock before it ends.
-        // Both results are written to locals.
+        // SAFETY: the thread exists: it takes itself out of the slot under this lock before it
+        // ends. Both results are written to locals.
         let is_known = unsafe {
             libc::pthread_getcpuclockid(thread, &mut clock) == 0
                 && libc::clock_gettime(clock, &mut time) == 0
@@ -186,7 +186,8 @@ impl Interrupter {
             }
             None => self.slot.question.store(turn, Ordering::Release),
         }
-        // SAFETY: the thread exists: it takes itself out of the slot under this lock before it ends.
+        // SAFETY: the thread exists: it takes itself out of the slot under this lock before it
+        // ends.
         unsafe { libc::pthread_kill(thread, SIGNAL) == 0 }
     }
 }

@@ -1,7 +1,8 @@
 //! mimalloc as the allocator of the `moonhive` command, and what it can do beside allocating.
 //!
-//! The crate `mimalloc` asks for every block with an alignment, which takes mimalloc's general way: 100
-//! instructions where 20 do, for alignments that every block has. VMs make nothing but such blocks.
+//! The crate `mimalloc` asks for every block with an alignment, which takes mimalloc's general way:
+//! 100 instructions where 20 do, for alignments that every block has. VMs make nothing but such
+//! blocks.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
@@ -10,7 +11,8 @@ use libmimalloc_sys as mimalloc;
 
 /// Alignment of all blocks, however small.
 const LEAST_ALIGNMENT: usize = 8;
-/// Alignment of all blocks of at least as many bytes (`MI_MAX_ALIGN_SIZE`, unless it was built smaller).
+/// Alignment of all blocks of at least as many bytes (`MI_MAX_ALIGN_SIZE`, unless it was built
+/// smaller).
 const USUAL_ALIGNMENT: usize = 16;
 
 /// The allocator, for `#[global_allocator]`.
@@ -26,8 +28,8 @@ const USUAL_ALIGNMENT: usize = 16;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mimalloc;
 
-// SAFETY: mimalloc's blocks are exclusive, of at least the size asked for, and live until they are freed;
-// it neither unwinds nor allocates through Rust. Alignment: see `is_usual`.
+// SAFETY: mimalloc's blocks are exclusive, of at least the size asked for, and live until they are
+// freed; it neither unwinds nor allocates through Rust. Alignment: see `is_usual`.
 unsafe impl GlobalAlloc for Mimalloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -79,8 +81,8 @@ fn is_usual(bytes: usize, alignment: usize) -> bool {
     alignment <= LEAST_ALIGNMENT || (alignment <= USUAL_ALIGNMENT && bytes >= USUAL_ALIGNMENT)
 }
 
-/// Has mimalloc give back what the calling thread and the process do not use. Harmless where another
-/// allocator serves the program.
+/// Has mimalloc give back what the calling thread and the process do not use. Harmless where
+/// another allocator serves the program.
 pub fn trim() {
     // SAFETY: may be called at any time, on any thread; it moves and frees nothing that is in use.
     unsafe { mimalloc::mi_collect(true) };

@@ -13,21 +13,21 @@
 //! # Invariants
 //!
 //! 1. **No `longjmp` crosses a Rust frame that owns something.** Lua raises errors by `longjmp`.
-//!    Whatever can raise runs either in a protected call or in a *plain frame*: a function that owns
-//!    nothing (the trampolines of natives, and the C functions behind protected calls).
+//!    Whatever can raise runs either in a protected call or in a *plain frame*: a function that
+//!    owns nothing (the trampolines of natives, and the C functions behind protected calls).
 //! 2. **While Rust code of ours works on a stack, memory is never refused and the collector holds
-//!    still.** So raw pushes cannot raise, no finalizer (that is, no Lua code) runs inside a native,
-//!    and what a native borrowed stays where it is. A native that made its VM exceed the limit gets
-//!    `not enough memory` when it returns.
+//!    still.** So raw pushes cannot raise, no finalizer (that is, no Lua code) runs inside a
+//!    native, and what a native borrowed stays where it is. A native that made its VM exceed the
+//!    limit gets `not enough memory` when it returns.
 //! 3. **Lua code always runs with memory limited and the collector on**, whoever called it.
 //! 4. A VM is used by one thread at a time; which thread may change between two uses.
 //!
 //! # What it does not protect from
 //!
 //! The `debug` library and C modules are as powerful here as in stock Lua: a script that overwrites
-//! slots of the registry, or a C module that keeps pointers, can crash the process. Precompiled code
-//! is not checked (`load` accepts it, as in stock Lua; [`LoadMode::Text`] does not). A C function
-//! that neither returns nor polls cannot be interrupted.
+//! slots of the registry, or a C module that keeps pointers, can crash the process. Precompiled
+//! code is not checked (`load` accepts it, as in stock Lua; [`LoadMode::Text`] does not). A C
+//! function that neither returns nor polls cannot be interrupted.
 
 mod alloc;
 mod builder;

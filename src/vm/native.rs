@@ -102,7 +102,8 @@ pub(super) enum Step {
     BadArgument(c_int),
 }
 
-/// What [`step`] answers where something else is to be done than to return values: the context says what.
+/// What [`step`] answers where something else is to be done than to return values: the context says
+/// what.
 const OTHERWISE: c_int = -1;
 
 /// The trampoline of a native.
@@ -138,8 +139,8 @@ where
     unsafe { finish(state, step(state, 0, |stack: &mut Stack<'_>| function(stack, context))) }
 }
 
-/// Runs the native in the Rust world and reduces what it answered to plain data: the number of values
-/// that it returns, in a register, or [`OTHERWISE`].
+/// Runs the native in the Rust world and reduces what it answered to plain data: the number of
+/// values that it returns, in a register, or [`OTHERWISE`].
 ///
 /// # Safety
 /// `state` is the running state of one of our VMs, with room for so many values.
@@ -278,7 +279,8 @@ fn fail(stack: &mut Stack<'_>, raise: Raise) -> c_int {
 #[cold]
 fn fail_after_panic(stack: &mut Stack<'_>, panic: Box<dyn Any + Send>) -> c_int {
     if panic.is::<StackOverflow>() {
-        // What the native pushed is lost anyway, and the message needs room where there may be no more.
+        // What the native pushed is lost anyway, and the message needs room where there may be no
+        // more.
         stack.cut_to_minimum();
         return fail(stack, Raise::message("stack overflow"));
     }

@@ -14,8 +14,8 @@ use crate::message::{
 };
 
 impl Stack<'_> {
-    /// Packs `count` values, beginning with the one at `first`; the stack stays as it was. `root` is
-    /// what errors call the list of values: `args` in `args[2].cb`.
+    /// Packs `count` values, beginning with the one at `first`; the stack stays as it was. `root`
+    /// is what errors call the list of values: `args` in `args[2].cb`.
     ///
     /// # Errors
     /// [`PackError`] names the first value that cannot be sent.
@@ -77,8 +77,8 @@ impl Stack<'_> {
         })
     }
 
-    /// Packs the values in one go if they are few and plain, else by the options that are asked for then,
-    /// with the absolute index of the first value.
+    /// Packs the values in one go if they are few and plain, else by the options that are asked for
+    /// then, with the absolute index of the first value.
     #[inline]
     fn pack_with(
         &mut self,
@@ -106,8 +106,8 @@ impl Stack<'_> {
         self.forget_room();
         let (heap, has_room) = (Some(HEAP), Some(has_room as HasRoom));
         let options = UnpackOptions { heap, has_room, ..UnpackOptions::default() };
-        // SAFETY: this thread runs the state, memory is not refused while a `Stack` exists, and the heap
-        // is that of our VMs.
+        // SAFETY: this thread runs the state, memory is not refused while a `Stack` exists, and the
+        // heap is that of our VMs.
         match unsafe { unpack(self.state(), payload, &options) } {
             Err(UnpackError::Memory) => {
                 // There may be garbage, the first attempt included.
@@ -119,8 +119,8 @@ impl Stack<'_> {
         }
     }
 
-    /// Pushes the values of bytes that another process may have written: light userdata and handles, which
-    /// mean nothing here, are refused. Returns how many there are.
+    /// Pushes the values of bytes that another process may have written: light userdata and
+    /// handles, which mean nothing here, are refused. Returns how many there are.
     ///
     /// # Errors
     /// As [`Stack::unpack`].
@@ -132,8 +132,8 @@ impl Stack<'_> {
         unsafe { unpack(self.state(), bytes, &options) }
     }
 
-    /// Pushes the arguments of a request and returns how many there are; nothing, and `None`, if one of
-    /// them is not plain.
+    /// Pushes the arguments of a request and returns how many there are; nothing, and `None`, if
+    /// one of them is not plain.
     #[inline]
     pub fn unpack_arguments(&mut self, request: &PlainRequest<'_>) -> Option<c_int> {
         self.forget_room();

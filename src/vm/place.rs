@@ -1,8 +1,8 @@
-//! Where code is: code that runs, for whoever [asks](super::Interruption::Tell) from another thread, and
-//! coroutines that wait.
+//! Where code is: code that runs, for whoever [asks](super::Interruption::Tell) from another
+//! thread, and coroutines that wait.
 //!
-//! The text is made from what Lua tells about its calls without touching the stack or the memory of the VM:
-//! the question may come before any instruction.
+//! The text is made from what Lua tells about its calls without touching the stack or the memory of
+//! the VM: the question may come before any instruction.
 
 use std::ffi::{CStr, c_int};
 use std::fmt::Write;
@@ -24,8 +24,8 @@ const LEVELS_MAX: c_int = 20;
 /// `state` is a live state of a VM made by `VmBuilder`, and this thread runs it.
 pub(super) unsafe extern "C-unwind" fn tell(state: *mut lua_State) {
     let answer = || {
-        // SAFETY: by contract; what the host has resumed, or else the main state, lives meanwhile and waits
-        // for `state`, if it is not that itself.
+        // SAFETY: by contract; what the host has resumed, or else the main state, lives meanwhile
+        // and waits for `state`, if it is not that itself.
         unsafe {
             let context = Context::of(state);
             let mut place = place_of(state);
@@ -47,14 +47,14 @@ pub(super) unsafe extern "C-unwind" fn tell(state: *mut lua_State) {
 }
 
 impl Stack<'_> {
-    /// The innermost function of a file of the program in which a coroutine waits that does not run, as a
-    /// line of a traceback; of the host's own code if there is no other.
+    /// The innermost function of a file of the program in which a coroutine waits that does not
+    /// run, as a line of a traceback; of the host's own code if there is no other.
     pub fn place_of(&self, coroutine: &Coroutine) -> Option<String> {
         let thread = self.idle_thread(coroutine);
         let mut own = None;
         for level in 0..LEVELS_MAX {
-            // SAFETY: the thread is one of this VM, which this thread runs, and the texts are read before
-            // anything else runs.
+            // SAFETY: the thread is one of this VM, which this thread runs, and the texts are read
+            // before anything else runs.
             unsafe {
                 let Some(call) = call_at(thread, level) else { break };
                 let is_file = CStr::from_ptr(call.source).to_bytes().starts_with(b"@");

@@ -90,8 +90,8 @@ impl Raise {
         Raise(Box::new(Reason::Structured(error.into())))
     }
 
-    /// What is wrong with an argument, if that is the reason: for Lua code that knows better than a native
-    /// which function its caller has called.
+    /// What is wrong with an argument, if that is the reason: for Lua code that knows better than a
+    /// native which function its caller has called.
     pub fn bad_argument(&self) -> Option<&str> {
         match &*self.0 {
             Reason::Argument(_, text) => Some(text),
@@ -135,13 +135,13 @@ impl Stack<'_> {
         self.set_metatable(-2);
     }
 
-    /// Pushes a text with a position in front: that of the Lua code which called the running native, at
-    /// level 1, or of who called that, at level 2 and so on.
+    /// Pushes a text with a position in front: that of the Lua code which called the running
+    /// native, at level 1, or of who called that, at level 2 and so on.
     pub fn push_located(&mut self, level: c_int, text: &str) {
         self.reserve_or_unwind(3);
         let state = self.state();
-        // SAFETY: there is room for three values, and while memory is not refused `luaL_where` and the
-        // concatenation of two strings cannot raise.
+        // SAFETY: there is room for three values, and while memory is not refused `luaL_where` and
+        // the concatenation of two strings cannot raise.
         unsafe {
             lua::luaL_where(state, level);
             lua::lua_pushlstring(state, text.as_ptr().cast(), text.len());
@@ -149,7 +149,8 @@ impl Stack<'_> {
         }
     }
 
-    /// The position of the code at a level, as messages begin with it; `None` where there is no Lua code.
+    /// The position of the code at a level, as messages begin with it; `None` where there is no Lua
+    /// code.
     pub(super) fn position(&mut self, level: c_int) -> Option<String> {
         self.push_located(level, "");
         let position = self.text(-1);

@@ -1,8 +1,8 @@
 //! Values kept alive by the host: slots of the registry.
 //!
-//! A free slot is remembered here and holds `false`, so that the registry has no holes and whoever else
-//! takes slots of it (`luaL_ref` in C modules) finds others. Keeping a value is then one write into an
-//! array.
+//! A free slot is remembered here and holds `false`, so that the registry has no holes and whoever
+//! else takes slots of it (`luaL_ref` in C modules) finds others. Keeping a value is then one write
+//! into an array.
 //!
 //! Invariant: a slot is used only with the VM that made it, which every access checks.
 
@@ -119,8 +119,8 @@ impl Stack<'_> {
         self.context().free_slots.borrow_mut().push(reference.slot);
     }
 
-    /// Several functions will be called soon that lie wherever they were made: has memory bring them. A hint
-    /// that changes nothing, whatever the references keep.
+    /// Several functions will be called soon that lie wherever they were made: has memory bring
+    /// them. A hint that changes nothing, whatever the references keep.
     pub fn warm<'a>(&mut self, references: impl Iterator<Item = &'a Reference>) {
         let mut slots: [c_int; host::WARM_MAX] = [0; host::WARM_MAX];
         let mut count = 0;

@@ -10,8 +10,8 @@ use super::stack::Stack;
 use crate::share::{ShareError, TableImage};
 
 impl Stack<'_> {
-    /// Makes an image of the table at `index` and of all tables and functions in it. Messages call it
-    /// `name`.
+    /// Makes an image of the table at `index` and of all tables and functions in it. Messages call
+    /// it `name`.
     ///
     /// # Errors
     /// [`ShareError::Refused`] with the path to what cannot be shared.
@@ -59,8 +59,8 @@ impl Stack<'_> {
     /// No memory, or that the VM is in the middle of compiling a chunk.
     pub fn push_shared(&mut self, image: &TableImage) -> Result<(), Raise> {
         unsafe extern "C-unwind" fn push(state: *mut lua::lua_State) -> c_int {
-            // SAFETY: the argument is the address of an image that outlives the call; a plain frame,
-            // it may raise.
+            // SAFETY: the argument is the address of an image that outlives the call; a plain
+            // frame, it may raise.
             unsafe {
                 share::lua_pushshared(state, lua::lua_touserdata(state, 1).cast());
                 1
@@ -70,8 +70,8 @@ impl Stack<'_> {
         self.call_plain(push, 1, 1)
     }
 
-    /// Replaces references to shared tables everywhere in the VM: the table at `index` says which, and
-    /// by what (a table, or `false` for nothing). Returns how many there were.
+    /// Replaces references to shared tables everywhere in the VM: the table at `index` says which,
+    /// and by what (a table, or `false` for nothing). Returns how many there were.
     ///
     /// # Errors
     /// No memory for a table whose keys change.

@@ -6,8 +6,8 @@ use std::ptr;
 
 /// True if this process ignores a signal. Whoever installs a handler asks before.
 pub fn is_ignored(signal: c_int) -> bool {
-    // SAFETY: zeroes are a valid action, which the call fills in; with no new action it changes nothing. It
-    // refuses numbers that are no signals.
+    // SAFETY: zeroes are a valid action, which the call fills in; with no new action it changes
+    // nothing. It refuses numbers that are no signals.
     unsafe {
         let mut present: libc::sigaction = MaybeUninit::zeroed().assume_init();
         let outcome = libc::sigaction(signal, ptr::null(), &mut present);

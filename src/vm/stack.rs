@@ -46,8 +46,8 @@ pub struct Stack<'vm> {
 
 impl<'vm> Stack<'vm> {
     /// # Safety
-    /// `state` is a live state of the VM of `context`, nothing else uses it while the `Stack` lives,
-    /// and the context is entered.
+    /// `state` is a live state of the VM of `context`, nothing else uses it while the `Stack`
+    /// lives, and the context is entered.
     #[inline]
     pub(super) unsafe fn new(state: *mut lua::lua_State, context: &'vm Context) -> Stack<'vm> {
         // SAFETY: the caller's promises; no room is no promise.
@@ -112,8 +112,8 @@ impl<'vm> Stack<'vm> {
             // SAFETY: there is room for what is missing.
             return unsafe { lua::lua_settop(self.state, top) };
         }
-        // SAFETY: the index is not above the top. Slots above are plain values: nothing here marks a
-        // slot as to be closed.
+        // SAFETY: the index is not above the top. Slots above are plain values: nothing here marks
+        // a slot as to be closed.
         unsafe { quick::cut(self.state, top) };
     }
 
@@ -152,8 +152,8 @@ impl<'vm> Stack<'vm> {
         false
     }
 
-    /// Cuts the stack of a running native so far that there is room for a few values without asking: the
-    /// slots that every C function has from its first one on.
+    /// Cuts the stack of a running native so far that there is room for a few values without
+    /// asking: the slots that every C function has from its first one on.
     pub(super) fn cut_to_minimum(&mut self) {
         self.set_top(self.top().min(lua::LUA_MINSTACK - SPARE_SLOTS));
         self.room = lua::LUA_MINSTACK - self.top();
@@ -265,8 +265,8 @@ impl<'vm> Stack<'vm> {
         self.context.blockable.get() && unsafe { lua::lua_isyieldable(self.state) != 0 }
     }
 
-    /// True if the coroutine that the host resumed ends as soon as the running native returns: no code of
-    /// the program follows, no collection is due, nothing is to be closed.
+    /// True if the coroutine that the host resumed ends as soon as the running native returns: no
+    /// code of the program follows, no collection is due, nothing is to be closed.
     #[inline]
     pub fn ends_next(&self) -> bool {
         self.state == self.context.resumed.get()

@@ -1,7 +1,7 @@
 //! A VM: one Lua state, its memory and its end.
 //!
-//! Invariant: the context outlives the state. The state is closed exactly once, in `Drop`, while the
-//! context is entered by nobody.
+//! Invariant: the context outlives the state. The state is closed exactly once, in `Drop`, while
+//! the context is entered by nobody.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::num::NonZeroU64;
@@ -162,8 +162,9 @@ impl Vm {
         self.stack().collect();
     }
 
-    /// True if there may be something to tell or to ask about unused shared strings: if not, neither
-    /// [`wants_census`](Vm::wants_census) nor [`census_epoch`](Vm::census_epoch) has news. Costs four reads.
+    /// True if there may be something to tell or to ask about unused shared strings: if not,
+    /// neither [`wants_census`](Vm::wants_census) nor [`census_epoch`](Vm::census_epoch) has news.
+    /// Costs four reads.
     pub fn has_census_news(&self) -> bool {
         // SAFETY: the state is live and this thread has it.
         unsafe { share::lua_censusnews(self.state()) != 0 }
@@ -203,8 +204,8 @@ impl Vm {
         unsafe { share::lua_interrupt(self.state(), share::INTERRUPT_KILL) };
     }
 
-    /// Coroutines that are suspended when the VM ends are dropped without their `__close` methods, as
-    /// Lua itself drops them.
+    /// Coroutines that are suspended when the VM ends are dropped without their `__close` methods,
+    /// as Lua itself drops them.
     pub fn drop_suspended(&mut self) {
         self.drops_suspended = true;
     }

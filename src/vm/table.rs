@@ -1,5 +1,5 @@
-//! Access to tables. Raw access runs no metamethod and cannot raise; `get_field` and `set_field` run
-//! them, protected.
+//! Access to tables. Raw access runs no metamethod and cannot raise; `get_field` and `set_field`
+//! run them, protected.
 //!
 //! The two errors that raw access knows (a nil or NaN key, an unknown key in a traversal) are
 //! excluded before Lua is asked.
@@ -32,9 +32,9 @@ impl Stack<'_> {
         self.kind(-1)
     }
 
-    /// Replaces the value at `to` by the function that serves the method named at `name`: the one that
-    /// the kept table holds under that string, or a table behind it by `__index`, through at most
-    /// `chain` tables. False, and nothing is changed, if there is none.
+    /// Replaces the value at `to` by the function that serves the method named at `name`: the one
+    /// that the kept table holds under that string, or a table behind it by `__index`, through at
+    /// most `chain` tables. False, and nothing is changed, if there is none.
     ///
     /// # Panics
     /// If there is no string, or no value to replace.
@@ -53,8 +53,8 @@ impl Stack<'_> {
         unsafe { host::lua_findmethod(self.state(), methods.slot(), name, to, chain) != 0 }
     }
 
-    /// The same for a name that is kept: pushes it and the function. False, and nothing is pushed, if there
-    /// is no function.
+    /// The same for a name that is kept: pushes it and the function. False, and nothing is pushed,
+    /// if there is no function.
     #[inline]
     pub fn push_method(&mut self, methods: &Reference, name: &Reference, chain: c_int) -> bool {
         self.assert_keeps(methods);
@@ -207,7 +207,8 @@ impl Stack<'_> {
     }
 
     /// Calls `visit` for each pair of the table at `index`, with the key below the value on top of
-    /// the stack. `visit` may use the stack above them; it may change or remove fields, not add any.
+    /// the stack. `visit` may use the stack above them; it may change or remove fields, not add
+    /// any.
     ///
     /// # Errors
     /// The first error of `visit`.
@@ -228,12 +229,12 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// The same for the pairs that scripts see: those of the value's `__pairs`, if it has one. `visit` may do
-    /// anything to the value then.
+    /// The same for the pairs that scripts see: those of the value's `__pairs`, if it has one.
+    /// `visit` may do anything to the value then.
     ///
     /// # Errors
-    /// What `__pairs` and its iterator raise, the first error of `visit`, and that a value that is no table has
-    /// no `__pairs`.
+    /// What `__pairs` and its iterator raise, the first error of `visit`, and that a value that is
+    /// no table has no `__pairs`.
     pub fn for_each_as_scripts_see<F>(&mut self, index: c_int, mut visit: F) -> Result<(), Raise>
     where
         F: FnMut(&mut Self) -> Result<(), Raise>,
@@ -370,8 +371,8 @@ impl Stack<'_> {
         }
     }
 
-    /// A table that may be written to. Raw writes to a shared one raise, which must not happen where
-    /// Rust frames stand between; natives that write to tables of scripts use `set_field`.
+    /// A table that may be written to. Raw writes to a shared one raise, which must not happen
+    /// where Rust frames stand between; natives that write to tables of scripts use `set_field`.
     #[inline]
     fn own_table(&self, index: c_int) -> c_int {
         let index = self.table(index);

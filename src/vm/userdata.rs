@@ -40,8 +40,8 @@ pub trait Userdata: Send + Sized + 'static {
         &[]
     }
 
-    /// Bytes outside Lua that the VM counts for the value (see [`Stack::count_outside`]): given back when the
-    /// value is dropped.
+    /// Bytes outside Lua that the VM counts for the value (see [`Stack::count_outside`]): given
+    /// back when the value is dropped.
     fn counted_bytes(&self) -> usize {
         0
     }
@@ -157,7 +157,8 @@ impl Stack<'_> {
         }
     }
 
-    /// The same for an index from the top, an upvalue, and for types that have a value beside each block.
+    /// The same for an index from the top, an upvalue, and for types that have a value beside each
+    /// block.
     #[inline(never)]
     fn block_by_calls<T: Userdata>(&self, index: c_int) -> Option<NonNull<Header>> {
         let index = self.readable(index)?;

@@ -1,5 +1,5 @@
-//! A C module, compiled for stock Lua 5.5, that loads files through the auxiliary library: its loads
-//! go through the cache like those of scripts, and it cannot tell.
+//! A C module, compiled for stock Lua 5.5, that loads files through the auxiliary library: its
+//! loads go through the cache like those of scripts, and it cannot tell.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,8 @@ fn loads_of_c_modules_take_only_what_is_there_in_mode_exist() {
     }
 }
 
-/// Runs a script where the file is missing from the cache, where it is in it, and without the cache.
+/// Runs a script where the file is missing from the cache, where it is in it, and without the
+/// cache.
 #[track_caller]
 fn same_in_all_modes(content: &str, script: &str) -> String {
     let (cache, folder) = (Arc::new(CodeCache::new()), Folder::new());

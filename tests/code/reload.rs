@@ -1,6 +1,6 @@
 //! Rounds of edit, clear and respawn, with VMs that live on and reload in place: every round sees
-//! its own version, and memory stays flat. That needs a process to itself: the test runs this program
-//! once more, for the rounds alone.
+//! its own version, and memory stays flat. That needs a process to itself: the test runs this
+//! program once more, for the rounds alone.
 //!
 //! The long form, for figures: `cargo test --release --test code -- --ignored --nocapture`.
 

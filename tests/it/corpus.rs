@@ -1,7 +1,7 @@
 //! The corpus example on the machine's real licence texts, counted again in Python.
 //!
-//! A thousand workers require Debian's Penlight, dkjson and inspect, unchanged. The test needs these
-//! packages and skips loudly where they are missing.
+//! A thousand workers require Debian's Penlight, dkjson and inspect, unchanged. The test needs
+//! these packages and skips loudly where they are missing.
 
 use std::fs;
 use std::io::ErrorKind;

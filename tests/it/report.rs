@@ -1,4 +1,5 @@
-//! What a host tells an operator: on SIGUSR1 what it is at, and by itself of loops and of services that grow.
+//! What a host tells an operator: on SIGUSR1 what it is at, and by itself of loops and of services
+//! that grow.
 
 use std::process::Command;
 use std::thread;
@@ -23,7 +24,8 @@ fn logged(scratch: &Scratch, arguments: &[&str]) -> Running {
     Running::start(command)
 }
 
-/// The log of a host that is asked for a report when it is ready, and ended when the log holds these words.
+/// The log of a host that is asked for a report when it is ready, and ended when the log holds
+/// these words.
 #[track_caller]
 fn reported_up_to(scratch: &Scratch, arguments: &[&str], words: &str) -> String {
     let mut running = logged(scratch, arguments);

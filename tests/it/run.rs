@@ -69,8 +69,8 @@ fn what_require_says_reads_as_under_the_interpreter() {
         .file("failing.lua", "local function f() error('no gold') end\nf()\n")
         .file("outer.lua", "require 'failing'\n")
         .file("telling.lua", "print(debug.traceback('here'))\n");
-    // What services add: their own directories are looked up first. What stock `lua` adds: its name,
-    // and the C function that calls a script.
+    // What services add: their own directories are looked up first. What stock `lua` adds: its
+    // name, and the C function that calls a script.
     let plain = |text: String| -> String {
         let text = text.replace("error: ", "lua: ").replace("\n\t[C]: in ?\n", "\n");
         let is_place = |line: &&str| !line.starts_with("\tno file");
@@ -303,8 +303,8 @@ fn memory_of_services_that_have_ended_returns_to_the_system() {
     assert_eq!(ended.stdout, "returned\n");
 }
 
-/// How often the threads of a process have been given a processor or lost it, and the time they have used, in
-/// ticks of the system.
+/// How often the threads of a process have been given a processor or lost it, and the time they
+/// have used, in ticks of the system.
 fn activity(process: u32) -> (u64, u64) {
     let read = |path: PathBuf| fs::read_to_string(path).expect("the process runs");
     let folder = PathBuf::from(format!("/proc/{process}"));

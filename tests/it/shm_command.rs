@@ -1,5 +1,5 @@
-//! `moonhive shm` as a shell sees it: what is refused and how, what has a form for programs, and what becomes of
-//! a dictionary that is damaged.
+//! `moonhive shm` as a shell sees it: what is refused and how, what has a form for programs, and
+//! what becomes of a dictionary that is damaged.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -149,7 +149,8 @@ fn what_changes_something_has_a_form_for_programs() {
     assert_eq!(removed["failed"][0]["code"], "no_such_object");
 }
 
-/// Dumps into a file while no file may have more than a kibibyte, as on a disk that is full by then.
+/// Dumps into a file while no file may have more than a kibibyte, as on a disk that is full by
+/// then.
 fn dump_without_room(scratch: &Scratch, name: &Named, file: &str) -> Ended {
     // The signal that comes first is ignored: what is too much is an error of the write.
     let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";

@@ -1,5 +1,6 @@
 //! The dictionaries beside those of a real nginx: the calls of `tests/lua/shared_calls.lua` and
-//! `shared_patterns.lua` run in both, and all results must agree. Skipped where nginx and its Lua module are missing.
+//! `shared_patterns.lua` run in both, and all results must agree. Skipped where nginx and its Lua
+//! module are missing.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +15,8 @@ use crate::support::{Scratch, WATCHDOG, skip};
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lua");
 const MODULES: &str = "/usr/lib/nginx/modules";
 
-/// Runs all calls on a dictionary: the folder of the scripts, the dictionary, how to sleep, how to write a line.
+/// Runs all calls on a dictionary: the folder of the scripts, the dictionary, how to sleep, how to
+/// write a line.
 const RUN: &str = r#"
 local scripts, dict, sleep, write = ...
 local recording = assert(loadfile(scripts .. "/shared_recording.lua"))()

@@ -1,4 +1,5 @@
-//! What `moonhive shm` shows to a terminal: no control characters out of a dictionary, and how far long work is.
+//! What `moonhive shm` shows to a terminal: no control characters out of a dictionary, and how far
+//! long work is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};

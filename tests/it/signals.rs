@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: a graceful end first, an immediate one at the second signal. SIGHUP: a terminal was closed.
+//! SIGTERM and SIGINT: a graceful end first, an immediate one at the second signal. SIGHUP: a
+//! terminal was closed.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -424,8 +424,8 @@ fn a_monitor_is_not_told_of_the_end_of_the_host() {
     assert_eq!(scratch.run(["run", "main.lua"]).expect_code(0).stdout, "dead\n");
 }
 
-/// The third interruption of a turn ends the service, so the limits are about half of what the load takes; where
-/// it meets the code is not known, so there are several.
+/// The third interruption of a turn ends the service, so the limits are about half of what the load
+/// takes; where it meets the code is not known, so there are several.
 #[test]
 fn a_load_of_data_that_is_interrupted_leaves_the_code_cache_as_it_was() {
     let main = "local cache, sharetable = require 'cache', require 'skynet.sharetable'

@@ -1,4 +1,5 @@
-//! What programs written for skynet leave behind: the log, a service that takes it over, recorded messages.
+//! What programs written for skynet leave behind: the log, a service that takes it over, recorded
+//! messages.
 
 use crate::skynet::{SKYNET, scratch};
 use crate::support::{Running, Scratch};
@@ -244,8 +245,8 @@ fn a_log_file_that_cannot_be_opened_anew_goes_on_and_says_so() {
     assert!(log.contains("goes on\n"), "{log}");
 }
 
-/// A host with a log file that cannot grow beyond 4 KiB. That it is at its limit is an error of the write,
-/// as on a full disk.
+/// A host with a log file that cannot grow beyond 4 KiB. That it is at its limit is an error of the
+/// write, as on a full disk.
 #[cfg(target_os = "linux")]
 fn with_little_room(scratch: &Scratch) -> Running {
     let host = scratch.moonhive(["run", "--compat", "skynet", "config"]);

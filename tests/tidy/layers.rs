@@ -66,8 +66,8 @@ fn layer_of(path: &str) -> Option<&'static str> {
     MAY_USE.iter().map(|(name, _)| *name).find(|name| *name == top)
 }
 
-/// The first segment after each `crate::` and `moonhive::`, and those of a brace group, over however many lines it
-/// goes; each with where it stands.
+/// The first segment after each `crate::` and `moonhive::`, and those of a brace group, over
+/// however many lines it goes; each with where it stands.
 fn modules_named(code: &str) -> Vec<(usize, &str)> {
     let mut named = Vec::new();
     for prefix in ["crate::", "moonhive::"] {

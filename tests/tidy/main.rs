@@ -1,8 +1,8 @@
 //! Rules of the house that no compiler checks, as ordinary tests.
 //!
-//! A rule is a function from one file (or the whole tree) to a list of [`Violation`]s. Each rule has
-//! two tests: the tree keeps it, and it catches an example of what it forbids. A failing rule prints
-//! `file:line: what is wrong` and one `hint:` that says what to do.
+//! A rule is a function from one file (or the whole tree) to a list of [`Violation`]s. Each rule
+//! has two tests: the tree keeps it, and it catches an example of what it forbids. A failing rule
+//! prints `file:line: what is wrong` and one `hint:` that says what to do.
 
 mod layers;
 mod licences;

@@ -1,7 +1,7 @@
 //! Rules for the Lua we build: pinned sums in good shape, patches that introduce themselves.
 //!
-//! That the sums are right and that each patch applies exactly where it says is checked by the build
-//! itself (`vendor/lua-source`); here it is that everything is there and in order.
+//! That the sums are right and that each patch applies exactly where it says is checked by the
+//! build itself (`vendor/lua-source`); here it is that everything is there and in order.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Rules for Rust files: headers, size (that of C files as well), where `unsafe` may live, reasons for
-//! lint exceptions.
+//! Rules for Rust files: headers, size (that of C files as well), where `unsafe` may live, reasons
+//! for lint exceptions.
 
 use crate::tree::File;
 use crate::{Violation, check_rule, check_tree};
@@ -7,8 +7,11 @@ use crate::{Violation, check_rule, check_tree};
 /// Longest file; beyond it the file holds two subjects.
 const FILE_LIMIT_LINES: usize = 600;
 
-/// The only places whose code may be `unsafe`: audited borders to C, and the token that makes what belongs
-/// to the turns of a service exclusive.
+/// Widest comment. The formatter sees to code and leaves comments alone.
+const COMMENT_LIMIT_COLUMNS: usize = 100;
+
+/// The only places whose code may be `unsafe`: audited borders to C, and the token that makes what
+/// belongs to the turns of a service exclusive.
 const UNSAFE_PLACES: [&str; 8] = [
     "crates/kernel/src/scheduler/token.rs",
     "vendor/lua-sys/",
@@ -39,6 +42,22 @@ fn is_not_too_long(file: &File) -> Vec<Violation> {
         return Vec::new();
     }
     vec![Violation::of(&file.path, format!("{count} lines, {FILE_LIMIT_LINES} at most"))]
+}
+
+/// Tables, and what stands between fences, are as wide as they are.
+fn keeps_comments_narrow(file: &File) -> Vec<Violation> {
+    let mut fenced = false;
+    let mut wide = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        let comment = line.trim_start();
+        let text = comment.trim_start_matches(['/', '!']).trim_start();
+        fenced = comment.starts_with("//") && fenced != text.starts_with("```");
+        let is_prose = comment.starts_with("//") && !fenced && !text.starts_with('|');
+        if is_prose && line.chars().count() > COMMENT_LIMIT_COLUMNS {
+            wide.push(Violation::at(file, index, "the comment is wider than 100 columns"));
+        }
+    }
+    wide
 }
 
 fn keeps_unsafe_in_its_place(file: &File) -> Vec<Violation> {
@@ -112,6 +131,21 @@ fn a_file_without_a_header_is_caught() {
 fn no_file_is_too_long() {
     let hint = "split it by subject; tests may have a file of their own";
     check_tree(&["rs", "c", "h"], hint, is_not_too_long);
+}
+
+#[test]
+fn no_comment_is_too_wide() {
+    check_tree(&["rs"], "go on in the next line", keeps_comments_narrow);
+}
+
+#[test]
+fn a_wide_comment_is_caught() {
+    let wide = "word ".repeat(25);
+    check_rule(keeps_comments_narrow, "a.rs", &format!("// {wide}"), &[1]);
+    check_rule(keeps_comments_narrow, "a.rs", &format!("/// a\n    /// {wide}"), &[2]);
+    check_rule(keeps_comments_narrow, "a.rs", &format!("//! | {wide} |"), &[]);
+    check_rule(keeps_comments_narrow, "a.rs", &format!("//! ```\n//! {wide}\n//! ```"), &[]);
+    check_rule(keeps_comments_narrow, "a.rs", &format!("let text = \"{wide}\";"), &[]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Fuzzing under coverage guidance: builds a target of `fuzz/` with libFuzzer and AddressSanitizer
 //! and runs it.
 //!
-//! The pinned stable toolchain suffices: its AddressSanitizer is unlocked by `RUSTC_BOOTSTRAP`. C and
-//! Rust are both instrumented (gcc and rustc agree on AddressSanitizer's interface;
-//! `fuzz/coverage.c` joins gcc's coverage with libFuzzer). Inputs that reached something new stay in
-//! `fuzz/corpus/TARGET`, those that failed in `fuzz/artifacts/TARGET`.
+//! The pinned stable toolchain suffices: its AddressSanitizer is unlocked by `RUSTC_BOOTSTRAP`. C
+//! and Rust are both instrumented (gcc and rustc agree on AddressSanitizer's interface;
+//! `fuzz/coverage.c` joins gcc's coverage with libFuzzer). Inputs that reached something new stay
+//! in `fuzz/corpus/TARGET`, those that failed in `fuzz/artifacts/TARGET`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

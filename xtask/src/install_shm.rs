@@ -1,8 +1,8 @@
-//! `cargo xtask install-shm`: builds the library of `crates/shm-c` and puts it, its header, its pkg-config
-//! file and the binding for LuaJIT where compilers and loaders look.
+//! `cargo xtask install-shm`: builds the library of `crates/shm-c` and puts it, its header, its
+//! pkg-config file and the binding for LuaJIT where compilers and loaders look.
 //!
-//! With `--root` everything goes below another folder, as makers of packages want it, while the files
-//! themselves speak of the prefix.
+//! With `--root` everything goes below another folder, as makers of packages want it, while the
+//! files themselves speak of the prefix.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -102,8 +102,8 @@ struct Place {
 }
 
 impl Place {
-    /// The path of a file in a folder that is made if need be; what was there is taken away, so that a
-    /// program that runs keeps its copy of a library.
+    /// The path of a file in a folder that is made if need be; what was there is taken away, so
+    /// that a program that runs keeps its copy of a library.
     fn path(&self, folder: &str, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join(folder);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

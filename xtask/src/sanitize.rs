@@ -3,8 +3,8 @@
 //!
 //! The program is `vendor/lua-sys/tests/c/share_stress.c`, which checks every answer and that
 //! nothing is left at the end; a seed repeats what each thread does (not how they interleave).
-//! ThreadSanitizer judges the races: valgrind's helgrind does not know C11 atomics and reports every
-//! lock-free read.
+//! ThreadSanitizer judges the races: valgrind's helgrind does not know C11 atomics and reports
+//! every lock-free read.
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;

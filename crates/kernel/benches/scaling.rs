@@ -1,9 +1,9 @@
 //! A model of the scheduler with more workers than the machine has: where does it stop to scale?
 //!
 //! A discrete simulation in nanoseconds. Workers, their queues, stealing and waking behave as in
-//! `scheduler`; what a step costs was measured with two workers, and what only shows with many (lines
-//! of memory that move between cores, the one lock of those without work) is modelled as such. Same
-//! numbers in every run.
+//! `scheduler`; what a step costs was measured with two workers, and what only shows with many
+//! (lines of memory that move between cores, the one lock of those without work) is modelled as
+//! such. Same numbers in every run.
 //!
 //! ```console
 //! $ cargo bench -p moonhive-kernel --bench scaling
@@ -48,8 +48,8 @@ enum Pattern {
 enum Placement {
     /// On the worker that woke it, as the scheduler does now.
     Sender,
-    /// On the worker that it ran on last, while that one is awake; every [`MOVE_EVERY`]th time on the
-    /// one that woke it, so that services which talk to each other still come together.
+    /// On the worker that it ran on last, while that one is awake; every [`MOVE_EVERY`]th time on
+    /// the one that woke it, so that services which talk to each other still come together.
     Home,
 }
 

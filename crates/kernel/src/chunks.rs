@@ -1,12 +1,12 @@
-//! A list that grows without moving what it holds: chunks of a fixed size instead of one block that is
-//! copied into a larger one again and again.
+//! A list that grows without moving what it holds: chunks of a fixed size instead of one block that
+//! is copied into a larger one again and again.
 //!
 //! Why: slabs of timers and tasks grow to megabytes. A block that doubles leaves its earlier halves
 //! behind, so that the process keeps twice what is used, and whoever adds the one item too many
 //! waits for the copy, with the lock that it holds.
 //!
-//! Napkin: the first chunk is an ordinary vector and costs what one costs, which is all that most lists
-//! need; an item beyond it is one read further away.
+//! Napkin: the first chunk is an ordinary vector and costs what one costs, which is all that most
+//! lists need; an item beyond it is one read further away.
 
 use std::ops::{Index, IndexMut};
 

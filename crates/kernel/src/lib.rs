@@ -1,5 +1,5 @@
-//! Scheduler, mailboxes, timers and addresses of an actor host: no Lua, no I/O, and no `unsafe` but that of the
-//! token.
+//! Scheduler, mailboxes, timers and addresses of an actor host: no Lua, no I/O, and no `unsafe` but
+//! that of the token.
 //!
 //! The layer above brings *tasks* (services) and says what a turn of one is; this crate decides
 //! which thread runs which task when, keeps messages until their receiver looks, and calls back

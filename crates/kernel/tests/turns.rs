@@ -128,8 +128,8 @@ fn a_pair_that_talks_stays_on_one_worker() {
     scheduler.handle().wake(&pair.0);
     wait_until("they have talked", || pair.1.turns() >= 20_000);
     let thefts: u64 = (0..2).map(|index| scheduler.handle().status(index).thefts()).sum();
-    // On a busy machine a worker may lose its core amid a turn; the other one then helps, rightly. A
-    // scheduler that spreads such a pair moves it at every other turn.
+    // On a busy machine a worker may lose its core amid a turn; the other one then helps, rightly.
+    // A scheduler that spreads such a pair moves it at every other turn.
     assert!(thefts < 10_000, "{thefts} of 40000 turns moved to another worker");
 }
 
@@ -400,7 +400,8 @@ fn a_turn_that_absorbs_a_wake_up_owes_no_other() {
     assert_eq!(job.turns(), 1);
 }
 
-/// A task that wakes, claims or hands over others in its turn, and the order in which those then run.
+/// A task that wakes, claims or hands over others in its turn, and the order in which those then
+/// run.
 fn order_of(act: impl Fn(&[Arc<Job>], &support::Context<'_>) + Send + 'static) -> Vec<usize> {
     let (scheduler, _) = start(1);
     let order = Arc::new(parking_lot::Mutex::new(Vec::new()));

@@ -1,9 +1,9 @@
 //! What C hands in, as types: the one place where its pointers are followed.
 //!
-//! Values of these types come into being only as arguments of an exported function, so whoever holds
-//! one may rely on what the header demands of the caller: a pointer is null or points to as much as the
-//! function says, readable or writable, for the time of the call; a handle is open. Null is refused
-//! politely where the header does not allow it. Nothing here outlives the call.
+//! Values of these types come into being only as arguments of an exported function, so whoever
+//! holds one may rely on what the header demands of the caller: a pointer is null or points to as
+//! much as the function says, readable or writable, for the time of the call; a handle is open.
+//! Null is refused politely where the header does not allow it. Nothing here outlives the call.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::marker::PhantomData;
@@ -131,7 +131,8 @@ impl Buffer<'_> {
         if self.0.is_null() || bytes.len() > capacity_bytes {
             return Err(Failure::TooSmall);
         }
-        // SAFETY: not null, so writable for its capacity as the header demands; our bytes lie elsewhere.
+        // SAFETY: not null, so writable for its capacity as the header demands; our bytes lie
+        // elsewhere.
         unsafe { self.0.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(())
     }
@@ -181,7 +182,8 @@ impl<T: Growing> Out<'_, T> {
             return Err(Failure::Argument("a structure is null"));
         }
         size_of_growing(self.0)?;
-        // SAFETY: it has at least that size, as `size_of_growing` has checked, and any bits are valid.
+        // SAFETY: it has at least that size, as `size_of_growing` has checked, and any bits are
+        // valid.
         Ok(unsafe { self.0.read() })
     }
 
@@ -264,8 +266,8 @@ impl<T: Growing> Array<'_, T> {
         let stride = size_of_growing(self.0)?;
         for (index, value) in values.iter().take(capacity).enumerate() {
             let place = self.0.cast::<u8>().wrapping_add(index * stride).cast::<T>();
-            // SAFETY: within the array of `capacity` structures of this size, as the header demands; their
-            // alignment follows from the size, which C keeps a multiple of it.
+            // SAFETY: within the array of `capacity` structures of this size, as the header
+            // demands; their alignment follows from the size, which C keeps a multiple of it.
             unsafe {
                 place.write_unaligned(*value);
                 place.cast::<u32>().write_unaligned(stride as u32);

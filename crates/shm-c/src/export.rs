@@ -1,9 +1,11 @@
 //! How a function becomes one of the library.
 
-/// Defines functions of the library. Each returns a code: what its body answers, or that it panicked.
+/// Defines functions of the library. Each returns a code: what its body answers, or that it
+/// panicked.
 ///
-/// The symbol `name` is renamed to `name@@MOONHIVE_SHM_1` in the assembler, which is how a program that was
-/// linked with it asks for this version of the function ever after. What came later says `since` which version.
+/// The symbol `name` is renamed to `name@@MOONHIVE_SHM_1` in the assembler, which is how a program
+/// that was linked with it asks for this version of the function ever after. What came later says
+/// `since` which version.
 macro_rules! exported {
     (since $version:literal; $($functions:tt)*) => {
         exported_as! { $version; $($functions)* }

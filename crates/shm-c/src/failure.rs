@@ -1,7 +1,7 @@
 //! Codes, and what a thread can ask about its last failure.
 //!
-//! A failure is kept as it is and put into words only when somebody asks: "exists" and "not found" are
-//! everyday answers, and cost no text.
+//! A failure is kept as it is and put into words only when somebody asks: "exists" and "not found"
+//! are everyday answers, and cost no text.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};

@@ -1,5 +1,5 @@
-//! Dictionaries in files: making, opening, writing them to the disk, since version 2 of the functions. All entries to
-//! a file and back, since version 3.
+//! Dictionaries in files: making, opening, writing them to the disk, since version 2 of the
+//! functions. All entries to a file and back, since version 3.
 
 use std::ffi::c_int;
 

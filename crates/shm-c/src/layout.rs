@@ -1,7 +1,7 @@
 //! The structures and constants of the header, in its order.
 //!
-//! A structure that may grow begins with its size as the caller knows it: the library reads and writes
-//! no byte beyond. The sizes of this version are asserted here and in the C example.
+//! A structure that may grow begins with its size as the caller knows it: the library reads and
+//! writes no byte beyond. The sizes of this version are asserted here and in the C example.
 
 use std::ffi::{c_char, c_int, c_void};
 
@@ -39,7 +39,8 @@ pub mod kind {
 /// A structure that begins with its size.
 ///
 /// # Safety
-/// The first field is a `u32`; the type is `repr(C)`, has no padding, and all bit patterns are valid.
+/// The first field is a `u32`; the type is `repr(C)`, has no padding, and all bit patterns are
+/// valid.
 pub unsafe trait Growing: Copy {}
 
 /// How to make and use a dictionary.
@@ -222,7 +223,8 @@ impl Default for ErrorText {
 /// Declares what can grow, with the size it has in this version.
 macro_rules! growing {
     ($($type:ty = $bytes:literal),* $(,)?) => {$(
-        // SAFETY: `repr(C)` numbers, the size first; the assertion leaves no room for padding unseen.
+        // SAFETY: `repr(C)` numbers, the size first; the assertion leaves no room for padding
+        // unseen.
         unsafe impl Growing for $type {}
         const _: () = assert!(size_of::<$type>() == $bytes);
     )*};

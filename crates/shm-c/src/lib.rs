@@ -11,8 +11,8 @@
 //! | `scratch` | bytes on their way to the caller's buffer | what did not fit is not lost |
 //! | `objects`, `files`, `reading`, `writing`, `counters`, `locks`, `lists`, `whole` | the functions | |
 //!
-//! The library does nothing when it is loaded, starts no thread, and installs no handler. It exports
-//! nothing but `mhshm_*`.
+//! The library does nothing when it is loaded, starts no thread, and installs no handler. It
+//! exports nothing but `mhshm_*`.
 
 #[macro_use]
 mod export;

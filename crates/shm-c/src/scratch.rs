@@ -1,7 +1,8 @@
 //! Bytes on their way from a dictionary to the caller's buffer.
 //!
-//! Each thread has one vector for them, used again and again. What did not fit into the caller's buffer stays
-//! in it until the next call that reads bytes, so that an element that was popped is not lost.
+//! Each thread has one vector for them, used again and again. What did not fit into the caller's
+//! buffer stays in it until the next call that reads bytes, so that an element that was popped is
+//! not lost.
 
 use std::cell::RefCell;
 use std::ffi::c_int;

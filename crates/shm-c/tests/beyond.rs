@@ -1,5 +1,5 @@
-//! What goes beyond keys and values, in C and Python: updates, counters, and what else services have. Each of them is
-//! used by a program and by this process at the same time.
+//! What goes beyond keys and values, in C and Python: updates, counters, and what else services
+//! have. Each of them is used by a program and by this process at the same time.
 
 mod common;
 

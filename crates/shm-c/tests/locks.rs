@@ -1,5 +1,5 @@
-//! Locks of keys between processes of three kinds: a program in C, a host, and this one. One of them is killed
-//! while it holds a lock that another one waits for.
+//! Locks of keys between processes of three kinds: a program in C, a host, and this one. One of
+//! them is killed while it holds a lock that another one waits for.
 
 mod common;
 

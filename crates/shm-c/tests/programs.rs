@@ -1,4 +1,5 @@
-//! Programs in C and Python that share a dictionary with this one, and the library as a linker sees it.
+//! Programs in C and Python that share a dictionary with this one, and the library as a linker sees
+//! it.
 
 mod common;
 
@@ -17,7 +18,8 @@ const VISITS: i64 = 20_000;
 /// Longest wait for a program.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Leaves a greeting, lets the program and a thread of ours visit at once, and looks at what came of it.
+/// Leaves a greeting, lets the program and a thread of ours visit at once, and looks at what came
+/// of it.
 fn shares_with(named: &Named, guest: &str, mut command: Command) -> String {
     let long = "hello ".repeat(100);
     named.dictionary.set("greeting", Value::from(&*long), SetOptions::default()).unwrap();
@@ -247,7 +249,8 @@ fn inspected(tool: &str, arguments: &[&str]) -> Option<String> {
     Some(output_of(Command::new(tool).args(arguments).arg(library())))
 }
 
-/// What came after version 1 of the functions: the list of each later version, from the script of the linker.
+/// What came after version 1 of the functions: the list of each later version, from the script of
+/// the linker.
 fn later_versions() -> Vec<(String, String)> {
     let script = std::fs::read_to_string(root().join("crates/shm-c/moonhive_shm.map")).unwrap();
     let nodes = script.split("MOONHIVE_SHM_").skip(1).filter_map(|node| node.split_once(" {"));

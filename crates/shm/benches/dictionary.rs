@@ -1,8 +1,8 @@
 //! What a dictionary costs: `cargo bench -p moonhive-shm --bench dictionary`.
 //!
-//! A million entries with keys and values of 16 bytes, met in random order, so that the caches of the
-//! processor do not help; and one hot key, so that they do. A figure is processor time per operation:
-//! what a busy machine falsifies least. Figures in `docs/benchmarks.md`.
+//! A million entries with keys and values of 16 bytes, met in random order, so that the caches of
+//! the processor do not help; and one hot key, so that they do. A figure is processor time per
+//! operation: what a busy machine falsifies least. Figures in `docs/benchmarks.md`.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -50,7 +50,8 @@ fn cpu_time() -> Duration {
 
 const ENTRIES: u64 = 1_000_000;
 
-/// A row of numbers below [`ENTRIES`] without a visible order: the steps of a generator with full period.
+/// A row of numbers below [`ENTRIES`] without a visible order: the steps of a generator with full
+/// period.
 struct Shuffled(u64);
 
 impl Shuffled {

@@ -1,7 +1,7 @@
 //! How a dictionary scales with processes: `cargo bench -p moonhive-shm --bench scaling`.
 //!
-//! One process alone, then two at once, each with 10,000 keys for a second: operations per second in all,
-//! and the ratio. Meaningful only on two idle cores.
+//! One process alone, then two at once, each with 10,000 keys for a second: operations per second
+//! in all, and the ratio. Meaningful only on two idle cores.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! The clock that expiry is reckoned by: microseconds of `CLOCK_MONOTONIC`.
 //!
-//! All processes of a machine read the same one, and nobody can set it back; wall time would make every
-//! entry expire when it is corrected. About 25 ns; read only for entries that can expire.
+//! All processes of a machine read the same one, and nobody can set it back; wall time would make
+//! every entry expire when it is corrected. About 25 ns; read only for entries that can expire.
 
 use rustix::time::{ClockId, clock_gettime};
 

@@ -1,9 +1,10 @@
 //! What can go wrong, as one enum.
 //!
-//! Three families: an object that cannot be made or opened, a lock that cannot be had, and answers of
-//! an operation ("exists", "no memory"). Programs match on the variant or on [`Error::code`]; people
-//! read the message, which names the values, and [`Error::hint`], which says what to do. The answers of
-//! operations have the words that programs written for nginx's dictionaries compare with.
+//! Three families: an object that cannot be made or opened, a lock that cannot be had, and answers
+//! of an operation ("exists", "no memory"). Programs match on the variant or on [`Error::code`];
+//! people read the message, which names the values, and [`Error::hint`], which says what to do. The
+//! answers of operations have the words that programs written for nginx's dictionaries compare
+//! with.
 
 use std::fmt;
 
@@ -303,8 +304,9 @@ impl Error {
     }
 }
 
-/// An amount of memory as people read it: a tenth at most behind the point, in the largest unit of which
-/// there is one. It is cut or rounded up so that what is left never reads like what is needed.
+/// An amount of memory as people read it: a tenth at most behind the point, in the largest unit of
+/// which there is one. It is cut or rounded up so that what is left never reads like what is
+/// needed.
 #[derive(Clone, Copy)]
 struct Amount {
     bytes: u64,

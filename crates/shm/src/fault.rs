@@ -1,8 +1,9 @@
 //! Kill points: places where the crash tests let a process die.
 //!
-//! Without the feature `fault-injection` a point is nothing. With it, each point that is passed counts
-//! one down, and the process kills itself with SIGKILL at the one that [`arm`] chose, or panics. Random kills hit
-//! a critical section in a twentieth of the cases; these hit each step of each operation.
+//! Without the feature `fault-injection` a point is nothing. With it, each point that is passed
+//! counts one down, and the process kills itself with SIGKILL at the one that [`arm`] chose, or
+//! panics. Random kills hit a critical section in a twentieth of the cases; these hit each step of
+//! each operation.
 
 #[cfg(feature = "fault-injection")]
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

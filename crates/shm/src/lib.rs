@@ -1,7 +1,7 @@
 //! Dictionaries in shared memory that survive the death of any process at any instruction: no Lua.
 //!
-//! Any process of a machine opens the same dictionary by name, or by a descriptor that it was given,
-//! and reads without a lock what others write. What lives where:
+//! Any process of a machine opens the same dictionary by name, or by a descriptor that it was
+//! given, and reads without a lock what others write. What lives where:
 //!
 //! | module | holds | invariant |
 //! |---|---|---|
@@ -12,13 +12,14 @@
 //! | `dictionary` | entries, lists, eviction, repair | see the head of the module |
 //! | [`dump`] | all entries as lines of JSON, to a file and back | what is loaded is what was saved |
 //!
-//! A dictionary in a file ([`segment::File`]) survives a start of the machine; of a loss of power what was
-//! synced before and not changed since. Not promised: anything else that a power cut leaves, and safety from a process that may write to the segment and
-//! wants to do harm. Checksums and bounds keep damage from crashing us; they cannot make it good.
+//! A dictionary in a file ([`segment::File`]) survives a start of the machine; of a loss of power
+//! what was synced before and not changed since. Not promised: anything else that a power cut
+//! leaves, and safety from a process that may write to the segment and wants to do harm. Checksums
+//! and bounds keep damage from crashing us; they cannot make it good.
 //!
-//! An entry with a key and a value of 16 bytes each takes 71 bytes, everything included. A get or a set of
-//! a random key among a million costs three or four cache misses; what that is in time, and what everything
-//! else costs, `docs/benchmarks.md` says.
+//! An entry with a key and a value of 16 bytes each takes 71 bytes, everything included. A get or a
+//! set of a random key among a million costs three or four cache misses; what that is in time, and
+//! what everything else costs, `docs/benchmarks.md` says.
 
 mod clock;
 #[cfg_attr(loom, allow(dead_code, reason = "models use a part of it"))]

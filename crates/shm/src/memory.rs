@@ -1,11 +1,12 @@
 //! Words of a segment: the only way to its bytes.
 //!
 //! Other processes change this memory at any time, so no Rust reference to plain data ever points
-//! into it: every access is one atomic of eight, four or one byte at an aligned offset, and its bounds
-//! are checked. Each place has one width for ever; two widths at one place would be a race that the
-//! memory model does not describe.
+//! into it: every access is one atomic of eight, four or one byte at an aligned offset, and its
+//! bounds are checked. Each place has one width for ever; two widths at one place would be a race
+//! that the memory model does not describe.
 //!
-//! Under loom the words live in ordinary arrays, one per width, which the rule above makes possible.
+//! Under loom the words live in ordinary arrays, one per width, which the rule above makes
+//! possible.
 
 use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -38,8 +39,8 @@ mod mapped {
         memory: PhantomData<&'a Memory>,
     }
 
-    /// So many equal places of a segment side by side, whose bounds were checked once: one comparison finds
-    /// a place by its number. A view, as [`Memory`] is.
+    /// So many equal places of a segment side by side, whose bounds were checked once: one
+    /// comparison finds a place by its number. A view, as [`Memory`] is.
     #[derive(Clone, Debug)]
     pub struct Rows<const BYTES: usize> {
         base: NonNull<u8>,
@@ -86,8 +87,8 @@ mod mapped {
 
     impl Drop for Mapping {
         fn drop(&mut self) {
-            // SAFETY: `new` made this the only owner, and no view is used from here on. No thread is
-            // inside a lock of the segment: guards borrow the owner.
+            // SAFETY: `new` made this the only owner, and no view is used from here on. No thread
+            // is inside a lock of the segment: guards borrow the owner.
             let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };
             debug_assert!(result.is_ok(), "a whole mapping can be unmapped");
         }
@@ -110,7 +111,8 @@ mod mapped {
             self.size_bytes
         }
 
-        /// Where the place at `offset` lies, which has `1 << shift` bytes and as many for alignment.
+        /// Where the place at `offset` lies, which has `1 << shift` bytes and as many for
+        /// alignment.
         #[inline(always)]
         fn place(&self, offset: usize, shift: u32) -> NonNull<u8> {
             // One comparison for both: the bits of a misaligned offset become the highest.
@@ -120,12 +122,12 @@ mod mapped {
             unsafe { self.base.add(offset) }
         }
 
-        /// Asks the processor for the cache line of a place that is about to be written: what lies in
-        /// several lines is then on its way all at once. A hint, which changes nothing.
+        /// Asks the processor for the cache line of a place that is about to be written: what lies
+        /// in several lines is then on its way all at once. A hint, which changes nothing.
         #[inline(always)]
         pub fn expect_write(&self, offset: usize) {
-            // A read hint would not do: it fetches a line that another processor has written without
-            // the right to write to it.
+            // A read hint would not do: it fetches a line that another processor has written
+            // without the right to write to it.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: the instruction accesses no memory as the language sees it and never faults,
             // whatever the address; a processor that does not know it does nothing.
@@ -141,8 +143,8 @@ mod mapped {
             let _ = offset;
         }
 
-        /// Asks the processor for the cache line of a place that is about to be read. A hint, which changes
-        /// nothing.
+        /// Asks the processor for the cache line of a place that is about to be read. A hint, which
+        /// changes nothing.
         #[inline(always)]
         pub fn expect_read(&self, offset: usize) {
             expect_read(self.base.as_ptr().wrapping_add(offset));
@@ -287,8 +289,8 @@ mod mapped {
         #[inline(always)]
         pub fn words<const WORDS: usize>(self) -> &'a [AtomicU64; WORDS] {
             const { assert!(WORDS * 8 <= BYTES) };
-            // SAFETY: inside the mapping and aligned, as the window is; any bits are words; only atomics
-            // touch them.
+            // SAFETY: inside the mapping and aligned, as the window is; any bits are words; only
+            // atomics touch them.
             unsafe { self.start.cast().as_ref() }
         }
     }

@@ -1,7 +1,8 @@
 //! Processes as other processes know them: by number and beginning.
 //!
-//! A number is given out again after a death. Together with the moment at which the process began it names
-//! one process for as long as the machine runs, and anybody can find out whether that one still lives.
+//! A number is given out again after a death. Together with the moment at which the process began
+//! it names one process for as long as the machine runs, and anybody can find out whether that one
+//! still lives.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};

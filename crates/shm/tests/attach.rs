@@ -1,8 +1,8 @@
 //! Many processes that open one name again and again, and what they leave behind: nothing.
 //!
 //! `SHM_PROCESSES=200 SHM_ROUNDS=50 SHM_KILLS=300 SHM_SEED=1 cargo test -p moonhive-shm --release
-//! --test attach -- --nocapture --test-threads=1` is the long form: 10,000 attaches by 200 processes at
-//! once.
+//! --test attach -- --nocapture --test-threads=1` is the long form: 10,000 attaches by 200
+//! processes at once.
 
 mod children;
 mod random;
@@ -225,7 +225,8 @@ fn attach(name: &str, number: u64, round: u64) {
     count(&dictionary, "attached");
     let busy = format!("busy{}", (number + round) % BUSY_KEYS);
     number_in(dictionary.get_into(&busy, &mut buffer).expect("a plain value"));
-    // A mapping of its own: what one has written the other reads, and goes on when that one is closed.
+    // A mapping of its own: what one has written the other reads, and goes on when that one is
+    // closed.
     let Some(second) = second else { return };
     assert_eq!(mappings(name).len(), 2);
     drop(dictionary);

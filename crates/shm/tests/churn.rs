@@ -1,9 +1,11 @@
-//! Hours of mixed sizes and ends: nothing of the memory is lost to pieces, and nothing is forgotten.
+//! Hours of mixed sizes and ends: nothing of the memory is lost to pieces, and nothing is
+//! forgotten.
 //!
-//! A dictionary goes through what a busy one does: values from nothing to many cells, that overwrite each
-//! other, end, are thrown out, deleted, given back by a sweeper; lists; counters. Then as many entries of each
-//! size must fit into it as into one that was just made, without a flush, which would hide what was not given
-//! back. `SHM_HOURS=1000 SHM_SEED=2 cargo test -p moonhive-shm --release --test churn` is the long form.
+//! A dictionary goes through what a busy one does: values from nothing to many cells, that
+//! overwrite each other, end, are thrown out, deleted, given back by a sweeper; lists; counters.
+//! Then as many entries of each size must fit into it as into one that was just made, without a
+//! flush, which would hide what was not given back.
+//! `SHM_HOURS=1000 SHM_SEED=2 cargo test -p moonhive-shm --release --test churn` is the long form.
 
 mod random;
 
@@ -164,8 +166,8 @@ fn verify_capacity(options: &Options) {
     verify_empty(&churn.dictionary, options);
 }
 
-/// In the middle of it all, while others are thrown out: a value in pieces takes a word more for each, and that
-/// is all that is lost, however much time has passed.
+/// In the middle of it all, while others are thrown out: a value in pieces takes a word more for
+/// each, and that is all that is lost, however much time has passed.
 fn verify_in_use(churn: &mut Churn, options: &Options) {
     for size_bytes in CLASSES_BYTES {
         churn.pass_hour();
@@ -173,7 +175,8 @@ fn verify_in_use(churn: &mut Churn, options: &Options) {
         let expected = staying(&make(options), size_bytes);
         println!("{stay} of {expected} values of {size_bytes} bytes stay");
         let least = staying_in_pieces(options, expected);
-        // Beside a few large values others may stay that were used longer ago, unless their order is exact.
+        // Beside a few large values others may stay that were used longer ago, unless their order
+        // is exact.
         let is_sure = options.shards.is_none() || expected > 100;
         assert!(stay >= least || !is_sure, "{stay} of {size_bytes} bytes, not {expected}");
     }
@@ -185,7 +188,8 @@ fn staying_in_pieces(options: &Options, expected: u64) -> u64 {
     let cells = options.size_bytes / 64;
     match cells / expected {
         1 => expected,
-        // At worst each cell is a piece, with seven words of eight. The last value may just not fit.
+        // At worst each cell is a piece, with seven words of eight. The last value may just not
+        // fit.
         cells_each => cells / (cells_each * 8).div_ceil(7) - 1,
     }
 }

@@ -1,5 +1,5 @@
-//! Damage of one kind each: `check` finds it, operations come to an end, and a repair leaves a dictionary
-//! that works. Random damage is in `hostile`.
+//! Damage of one kind each: `check` finds it, operations come to an end, and a repair leaves a
+//! dictionary that works. Random damage is in `hostile`.
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _};

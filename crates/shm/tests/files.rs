@@ -1,8 +1,9 @@
-//! Dictionaries in files: what survives the processes, and what an opener does about another start of the
-//! machine. The latter is faked: other numbers in the header, and what a death would have left.
+//! Dictionaries in files: what survives the processes, and what an opener does about another start
+//! of the machine. The latter is faked: other numbers in the header, and what a death would have
+//! left.
 //!
-//! A child is this test binary again; see [`child_entry`]. With `--features fault-injection` the one who
-//! renews a file dies at each of its steps.
+//! A child is this test binary again; see [`child_entry`]. With `--features fault-injection` the
+//! one who renews a file dies at each of its steps.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -116,8 +117,8 @@ fn word(path: &Path, at: u64) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// What a machine leaves that loses its power in the middle of a change: a lock that is held, links that
-/// lead anywhere.
+/// What a machine leaves that loses its power in the middle of a change: a lock that is held, links
+/// that lead anywhere.
 fn fake_other_boot(path: &Path) {
     patch(path, &[(BOOT, 1), (BOOT + 8, 2), (SHARDS, 0x1234), (SEQUENCE, 77), (DIRTY, 1)]);
 }
@@ -254,8 +255,8 @@ fn a_copy_made_while_a_lock_was_held_can_be_opened() {
     verify(&open(&folder));
 }
 
-/// Waits until nobody has the file open: a child that another test starts just now has, until it becomes
-/// another program, what this process had.
+/// Waits until nobody has the file open: a child that another test starts just now has, until it
+/// becomes another program, what this process had.
 fn wait_until_closed(folder: &Folder) {
     let file = fs::File::open(folder.path()).expect("it is there");
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).expect("in a moment");

@@ -1,9 +1,10 @@
 //! The layout, pinned by a segment that an earlier build has written.
 //!
-//! `tests/segments/version-3.bin` is such a segment, as far as its last byte that is not zero. It was made
-//! by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that understands version 3
-//! must find in it what was stored. A layout that changes needs a new version and a new file; the file of
-//! the layout before stays, and must be refused by a message that names both versions.
+//! `tests/segments/version-3.bin` is such a segment, as far as its last byte that is not zero. It
+//! was made by `SHM_WRITE_SEGMENT=1 cargo test -p moonhive-shm --test format`. A build that
+//! understands version 3 must find in it what was stored. A layout that changes needs a new version
+//! and a new file; the file of the layout before stays, and must be refused by a message that names
+//! both versions.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -15,7 +16,8 @@ use moonhive_shm::{
 };
 use siphasher::sip::SipHasher13;
 
-/// Fields that differ from machine to machine: bytes of pointer and page, of the mutex, and the place.
+/// Fields that differ from machine to machine: bytes of pointer and page, of the mutex, and the
+/// place.
 const MACHINE: [u64; 6] = [24, 32, 72, 80, 88, 96];
 
 /// The version that this build writes.

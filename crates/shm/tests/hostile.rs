@@ -1,7 +1,9 @@
-//! Segments that are not what they should be: cut, of another version, full of noise, with bits flipped.
+//! Segments that are not what they should be: cut, of another version, full of noise, with bits
+//! flipped.
 //!
-//! Opening one is an error or works; operations answer, fail, or find nothing. Nothing crashes, nothing runs
-//! for ever, and after a repair nothing is wrong. The fuzz target `shared_memory` goes on from here.
+//! Opening one is an error or works; operations answer, fail, or find nothing. Nothing crashes,
+//! nothing runs for ever, and after a repair nothing is wrong. The fuzz target `shared_memory` goes
+//! on from here.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -75,7 +77,8 @@ fn read_in_pieces(dictionary: &Dictionary, key: &str) {
     }
 }
 
-/// Opens the file again and uses everything. Only the absence of a crash counts, and what a repair leaves.
+/// Opens the file again and uses everything. Only the absence of a crash counts, and what a repair
+/// leaves.
 fn use_everything(file: &File) {
     let start = Instant::now();
     let copy = file.as_fd().try_clone_to_owned().expect("a descriptor");
@@ -212,7 +215,8 @@ fn forge(bytes: &mut [u8], numbers: &[(usize, u64)]) {
     bytes[CHECKSUM_AT..CHECKSUM_AT + 8].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// What a forged header asks for, if it is taken at all: numbers of the dictionary, the most likely ones small.
+/// What a forged header asks for, if it is taken at all: numbers of the dictionary, the most likely
+/// ones small.
 fn forged_numbers(random: &mut Random) -> Vec<(usize, u64)> {
     let capacity_bytes = random.below(40_000);
     let cells = random.below(8) * 64;

@@ -1,5 +1,5 @@
-//! Full dictionaries: what a store that is refused leaves, who goes for one that is not, and that nobody is
-//! refused while there is somebody to throw out.
+//! Full dictionaries: what a store that is refused leaves, who goes for one that is not, and that
+//! nobody is refused while there is somebody to throw out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,7 +1,9 @@
-//! Reads without the lock beside writers who do all that memory allows: values carry their key and a checksum.
+//! Reads without the lock beside writers who do all that memory allows: values carry their key and
+//! a checksum.
 //!
-//! Threads of one process, as many as there are processors and more, none of which dies: so, other than in the
-//! storm, every reader meets writers all the time. `SHM_READS=100000000 cargo test -p moonhive-shm --release
+//! Threads of one process, as many as there are processors and more, none of which dies: so, other
+//! than in the storm, every reader meets writers all the time. `SHM_READS=100000000 cargo test -p
+//! moonhive-shm --release
 //! --test stress -- --nocapture` is the long form.
 
 mod random;
@@ -32,8 +34,8 @@ fn key_of(index: u64) -> String {
     format!("key{index}")
 }
 
-/// Stores ever higher numbers under keys of its own, deletes and ends some, pushes and pops: cells pass from hand
-/// to hand all the time.
+/// Stores ever higher numbers under keys of its own, deletes and ends some, pushes and pops: cells
+/// pass from hand to hand all the time.
 fn write(dictionary: &Dictionary, writer: u64, stop: &AtomicBool) {
     let mut random = Random(writer + 1);
     for number in 1.. {

@@ -33,8 +33,8 @@ pub(crate) struct OpenAnswer {
 }
 
 impl OpenAnswer {
-    /// Keeps the caller until the service ends or answers by itself, if the program meant that; else the
-    /// caller comes back.
+    /// Keeps the caller until the service ends or answers by itself, if the program meant that;
+    /// else the caller comes back.
     pub(crate) fn keep(&self, caller: Caller) -> Option<Caller> {
         match self.ignored.upgrade() {
             Some(ignored) if self.stays.load(Relaxed) => {
@@ -64,7 +64,8 @@ impl State {
         }
     }
 
-    /// Session and source of the request that the running task serves; no session once it was answered.
+    /// Session and source of the request that the running task serves; no session once it was
+    /// answered.
     pub(crate) fn origin(&self) -> Option<(Option<i64>, i64)> {
         let mut tasks = self.tasks.borrow_mut();
         let task = tasks.get(self.current.get()?).filter(|task| serves(task))?;
@@ -88,8 +89,8 @@ impl State {
         }
     }
 
-    /// The running task takes the answer out of its request, to give it later. What is returned says
-    /// whether it may be dropped without a word.
+    /// The running task takes the answer out of its request, to give it later. What is returned
+    /// says whether it may be dropped without a word.
     pub(crate) fn open_answer(&self) -> OpenAnswer {
         let stays = Arc::new(AtomicBool::new(false));
         if let Some(task) = self.current.get() {
@@ -198,9 +199,9 @@ impl Skynet {
     }
 }
 
-/// Keeps a caller until the program answers it. Nobody waits under a number that means something to the
-/// program, such as a connection, and there may be one with each message: it is not kept, and may be
-/// answered all the same.
+/// Keeps a caller until the program answers it. Nobody waits under a number that means something to
+/// the program, such as a connection, and there may be one with each message: it is not kept, and
+/// may be answered all the same.
 fn ignore(ignored: &Mutex<Vec<Caller>>, caller: Caller) {
     if caller.session() >> SESSION_INDEX_BITS == 0 {
         return caller.disarm();
@@ -220,8 +221,8 @@ impl Origin {
         Origin { source, session: caller.session() as i64 }
     }
 
-    /// The service that is named, if it lives. The session may be any number: an answer under one that
-    /// nobody waits for goes to the handler of unknown answers.
+    /// The service that is named, if it lives. The session may be any number: an answer under one
+    /// that nobody waits for goes to the handler of unknown answers.
     fn service(&self, state: &State) -> Option<Arc<Service>> {
         let number = u64::try_from(self.source).ok()?;
         let address = Address::from_number(number)?;

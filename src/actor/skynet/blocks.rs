@@ -6,9 +6,9 @@
 //! A block is either *owned* by the program, until it is sent or trashed, or *lent* to the running
 //! task with the message that brought it, until the task lets go. Nothing survives the service.
 //!
-//! What a program owns is memory of its VM from the moment it gets the pointer until the block is taken,
-//! whoever takes it. What is lent waited in the mailbox, whose limit it counted for, and there is no more of it
-//! than one message for the task that runs.
+//! What a program owns is memory of its VM from the moment it gets the pointer until the block is
+//! taken, whoever takes it. What is lent waited in the mailbox, whose limit it counted for, and
+//! there is no more of it than one message for the task that runs.
 
 use std::cell::RefCell;
 
@@ -57,7 +57,8 @@ impl Blocks {
     /// A block of the program's own.
     ///
     /// # Errors
-    /// `not enough memory` when the VM is beyond its limit with it, and that too many live; it is freed then.
+    /// `not enough memory` when the VM is beyond its limit with it, and that too many live; it is
+    /// freed then.
     pub(crate) fn own(&self, stack: &mut Stack<'_>, payload: Payload) -> Result<Key, Raise> {
         let bytes = counted_bytes(&payload);
         stack.count_outside(bytes)?;
@@ -126,8 +127,8 @@ impl Held {
     }
 }
 
-/// What a block of a program's own counts for. Large strings beside the bytes may belong to the VM as well:
-/// whether the block is the last that holds them nobody knows beforehand.
+/// What a block of a program's own counts for. Large strings beside the bytes may belong to the VM
+/// as well: whether the block is the last that holds them nobody knows beforehand.
 fn counted_bytes(payload: &Payload) -> usize {
     payload.len() + BLOCK_BYTES
 }

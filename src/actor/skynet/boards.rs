@@ -2,8 +2,8 @@
 //! when they like (`skynet.stm`).
 //!
 //! A board lives as long as its writer; its readers hold what they are reading at most. In messages
-//! a board is a number that keeps nothing alive, so one that nobody takes out leaks nothing. What stands on it
-//! is memory of the VM that holds the writer.
+//! a board is a number that keeps nothing alive, so one that nobody takes out leaks nothing. What
+//! stands on it is memory of the VM that holds the writer.
 
 use std::cell::Cell;
 use std::collections::HashMap;

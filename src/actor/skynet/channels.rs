@@ -43,8 +43,8 @@ impl State {
         self.core.groups.dissolve(&group_of(channel));
     }
 
-    /// Sends a message to every subscriber; nobody answers it. Returns how many mailboxes have taken
-    /// it.
+    /// Sends a message to every subscriber; nobody answers it. Returns how many mailboxes have
+    /// taken it.
     ///
     /// # Errors
     /// `not_found` for a number that no channel ever had.

@@ -13,8 +13,8 @@ use crate::actor::turn::Turn;
 use crate::message::{Payload, PlainRequest, UnpackError};
 use crate::vm::{Coroutine, Reference, Stack};
 
-/// Where a dispatched coroutine has the first value of its message: above the handler, the session and
-/// the source.
+/// Where a dispatched coroutine has the first value of its message: above the handler, the session
+/// and the source.
 pub(in crate::actor) const COMMAND: i32 = 4;
 /// What a message counts as that names no command.
 const MESSAGE: &[u8] = b"(message)";
@@ -86,9 +86,10 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// As [`prepare_dispatch`](Self::prepare_dispatch), for a function that handles a list of values which begins
-    /// with a command that came lately, in a payload without tables. `None`, and nothing done, if it is not
-    /// that simple; else the place where the time of the command is noted as well.
+    /// As [`prepare_dispatch`](Self::prepare_dispatch), for a function that handles a list of
+    /// values which begins with a command that came lately, in a payload without tables. `None`,
+    /// and nothing done, if it is not that simple; else the place where the time of the command is
+    /// noted as well.
     #[inline]
     fn prepare_usual(
         &mut self,

@@ -31,8 +31,8 @@ impl State {
         self.leave(End::Exited(None));
     }
 
-    /// The service is killed: nobody finds it from now on, and it ends when the running task waits or
-    /// ends.
+    /// The service is killed: nobody finds it from now on, and it ends when the running task waits
+    /// or ends.
     pub(crate) fn kill_own(&self) {
         let end = End::Killed(None);
         self.core.retire(&self.service, end.clone());
@@ -44,8 +44,8 @@ impl State {
         self.exit.set(ExitStage::Done);
     }
 
-    /// Why whoever waits for the start of this service waits in vain although its start function has
-    /// returned.
+    /// Why whoever waits for the start of this service waits in vain although its start function
+    /// has returned.
     pub(in crate::actor) fn start_in_vain(&self) -> Option<Fault> {
         if self.service.is_killed() {
             return Some(self.service.dead());

@@ -1,5 +1,6 @@
 //! What looks at messages before they find their handler or their task: the record of messages, the
-//! program's own filter, traces by log lines, and the handler of answers that nobody waits for. Off the common way.
+//! program's own filter, traces by log lines, and the handler of answers that nobody waits for. Off
+//! the common way.
 
 use super::dispatch::push_block;
 use super::{Envelope, Incoming, Origin};
@@ -47,8 +48,9 @@ impl Turn<'_, '_> {
         self.offer(Incoming { protocol, caller, origin, payload, terms });
     }
 
-    /// Has the program's own `skynet.dispatch_message` handle a message, if there is one. Until it passes the
-    /// message on, whoever waits for an answer counts as somebody whom the program answers by itself.
+    /// Has the program's own `skynet.dispatch_message` handle a message, if there is one. Until it
+    /// passes the message on, whoever waits for an answer counts as somebody whom the program
+    /// answers by itself.
     fn offer(&mut self, mut incoming: Incoming<'_>) {
         if self.state.skynet.protocols.borrow().dispatcher.is_none() {
             return self.trace_and_hand_out(incoming);
@@ -187,7 +189,8 @@ impl Turn<'_, '_> {
 }
 
 impl State {
-    /// Has the host handle a message in its own way, past the program's own dispatcher if there is one.
+    /// Has the host handle a message in its own way, past the program's own dispatcher if there is
+    /// one.
     pub(crate) fn pass(&self, origin: Origin, protocol: u8, payload: Payload) -> Result<(), Fault> {
         let mut message = self.message_as(origin, &self.service, protocol, payload);
         let mut protocols = self.skynet.protocols.borrow_mut();

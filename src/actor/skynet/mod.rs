@@ -66,7 +66,8 @@ pub(crate) struct Envelope {
     pub(crate) terms: Terms,
 }
 
-/// The empty message of the protocol `"client"` by which a monitor is told that a service has ended.
+/// The empty message of the protocol `"client"` by which a monitor is told that a service has
+/// ended.
 pub(super) fn ended(address: Address, host: Address) -> Message {
     let origin = Some(Origin { source: address.number() as i64, session: 0 });
     let terms = Terms::timeless(RequestId::NONE);
@@ -111,15 +112,15 @@ pub(crate) struct Skynet {
     is_leaving: Cell<bool>,
     /// The task that decided it, if it does not go on from there.
     leaver: Cell<Option<Key>>,
-    /// The file has sent its own service messages: those that come before it asked for its start function
-    /// are handled before that runs.
+    /// The file has sent its own service messages: those that come before it asked for its start
+    /// function are handled before that runs.
     has_early: Cell<bool>,
     starts_late: Cell<bool>,
 }
 
 impl Skynet {
-    /// The service lives until it exits, and `function` runs once its file has returned, behind those that
-    /// asked for it before.
+    /// The service lives until it exits, and `function` runs once its file has returned, behind
+    /// those that asked for it before.
     pub(crate) fn add_start(&self, function: Reference) {
         self.started.set(true);
         self.starts_late.set(self.has_early.get());

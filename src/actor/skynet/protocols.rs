@@ -1,7 +1,8 @@
 //! The protocols that a service knows: their names, how values become bytes and back, and who
 //! handles what arrives.
 //!
-//! A service has a handful of them, so a list that is searched from the front is the quickest table.
+//! A service has a handful of them, so a list that is searched from the front is the quickest
+//! table.
 
 use std::collections::VecDeque;
 
@@ -32,8 +33,8 @@ pub(crate) enum Handler {
     None,
     /// A function of the program.
     Function(Reference),
-    /// What the table by which the program described the protocol has in its field `dispatch`: nothing
-    /// yet.
+    /// What the table by which the program described the protocol has in its field `dispatch`:
+    /// nothing yet.
     Described(Reference),
     /// A native that returns the function, called when the first message comes.
     Lazy(Native),
@@ -106,8 +107,8 @@ pub(crate) struct Protocols {
     pub(crate) unknown_request: Option<Reference>,
     /// Handles answers that no task waits for.
     pub(crate) unknown_response: Option<Reference>,
-    /// What the program has put in the place of the host's handling of the protocols `"response"` and
-    /// `"error"`.
+    /// What the program has put in the place of the host's handling of the protocols `"response"`
+    /// and `"error"`.
     pub(crate) own: [Option<Reference>; 2],
     /// Rewrites every message before it finds its handler.
     pub(crate) filter: Option<Reference>,
@@ -146,8 +147,8 @@ impl Protocols {
         self.list.iter().find(|protocol| protocol.number == number)
     }
 
-    /// The function that handles the messages of a protocol as lists of values, unless anything about that is
-    /// special.
+    /// The function that handles the messages of a protocol as lists of values, unless anything
+    /// about that is special.
     #[inline]
     pub(crate) fn usual_handler(&self, number: u8) -> Option<&Reference> {
         if !self.forwarded.is_empty() {

@@ -22,8 +22,8 @@ const TEXT: u8 = 0;
 const SYSTEM: u8 = 4;
 
 impl Core {
-    /// The service that has taken the log over. The host's own of that name is none: it only writes down
-    /// what it is sent.
+    /// The service that has taken the log over. The host's own of that name is none: it only writes
+    /// down what it is sent.
     fn logger(&self) -> Option<Arc<Service>> {
         self.names.find(LOGGER).filter(|logger| logger.name() != LOGGER)
     }
@@ -52,8 +52,8 @@ impl Core {
 }
 
 impl State {
-    /// The service speaks skynet, whose programs take for granted that a send succeeds: as many messages
-    /// may wait for it, unless whoever spawned it gave it a limit of its own.
+    /// The service speaks skynet, whose programs take for granted that a send succeeds: as many
+    /// messages may wait for it, unless whoever spawned it gave it a limit of its own.
     pub(crate) fn widen_mailbox(&self) {
         let mailbox = self.service.mailbox();
         if mailbox.messages_max() == self.core.settings.mailbox.messages {
@@ -95,8 +95,8 @@ impl State {
         Message::Numbered { caller, payload, envelope }
     }
 
-    /// Hands a log line to the service that has taken the log over; false if there is none, or if it
-    /// is this one.
+    /// Hands a log line to the service that has taken the log over; false if there is none, or if
+    /// it is this one.
     pub(crate) fn tell_logger(&self, text: &str) -> bool {
         let Some(logger) = self.core.logger() else { return false };
         logger.address() != self.service.address()

@@ -1,8 +1,8 @@
 //! The start functions of a service of skynet: when they run, and when whoever spawned it goes on.
 //!
-//! A file asks for one while it runs, as a rule. It may ask for several: each runs in a task of its own,
-//! and the first to end answers the spawner. A task of it may ask for one later: the spawner waits for
-//! that, unless the service ends before or was not spawned in skynet's way.
+//! A file asks for one while it runs, as a rule. It may ask for several: each runs in a task of its
+//! own, and the first to end answers the spawner. A task of it may ask for one later: the spawner
+//! waits for that, unless the service ends before or was not spawned in skynet's way.
 
 use super::Skynet;
 use crate::actor::alarm::Alarm;
@@ -33,8 +33,8 @@ impl Skynet {
         self.spawner.take()
     }
 
-    /// The file has returned without having asked for a start function. Keeps the spawner if it waits for
-    /// one and a task is there that may ask for it.
+    /// The file has returned without having asked for a start function. Keeps the spawner if it
+    /// waits for one and a task is there that may ask for it.
     pub(in crate::actor) fn keep_spawner(
         &self,
         caller: Option<Caller>,
@@ -83,8 +83,8 @@ impl Turn<'_, '_> {
         }
     }
 
-    /// The forks of a service's file run when its first message is handled. That is the start function, unless
-    /// the file has sent its own service one before.
+    /// The forks of a service's file run when its first message is handled. That is the start
+    /// function, unless the file has sent its own service one before.
     pub(in crate::actor) fn serve_before_forks(&mut self) {
         let skynet = &self.state.skynet;
         if self.over.is_none()

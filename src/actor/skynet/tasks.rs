@@ -1,6 +1,6 @@
 //! What a program may ask about the tasks of its own service, and the order in which they run: a
-//! task that is woken goes on before all others that are ready, and what waits for no time at all goes
-//! on behind the messages that have come until then.
+//! task that is woken goes on before all others that are ready, and what waits for no time at all
+//! goes on behind the messages that have come until then.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ impl Skynet {
         self.ran.set(0);
     }
 
-    /// A task gave way to everything else: the next message has its turn as soon as the tasks that are
-    /// ready have run.
+    /// A task gave way to everything else: the next message has its turn as soon as the tasks that
+    /// are ready have run.
     #[inline]
     pub(in crate::actor) fn let_message_come(&self) {
         self.ran.set(SKYNET_TASKS_BEFORE_MESSAGE_MAX);
@@ -39,8 +39,8 @@ impl State {
         self.main_done.get()
     }
 
-    /// A message goes to `target`: if that is this service while its file runs, it comes before the start
-    /// function.
+    /// A message goes to `target`: if that is this service while its file runs, it comes before the
+    /// start function.
     #[inline]
     pub(crate) fn note_sent(&self, target: &Arc<Service>) {
         if !self.has_started() && Arc::ptr_eq(target, &self.service) {
@@ -69,8 +69,8 @@ impl State {
         self.ready.borrow_mut().pop_front()
     }
 
-    /// Whether no message is handled yet: in a service of skynet all forks run before that, also those of
-    /// forks. Those that never end do not keep messages away for ever.
+    /// Whether no message is handled yet: in a service of skynet all forks run before that, also
+    /// those of forks. Those that never end do not keep messages away for ever.
     #[inline]
     pub(in crate::actor) fn tasks_come_first(&self) -> bool {
         self.skynet.is_started()
@@ -79,8 +79,8 @@ impl State {
             && !self.service.mailbox().control_waits()
     }
 
-    /// A task has failed. Those that were woken wait for the next task that ends or waits as it should: the
-    /// first fork comes before them.
+    /// A task has failed. Those that were woken wait for the next task that ends or waits as it
+    /// should: the first fork comes before them.
     #[cold]
     pub(in crate::actor) fn put_fork_first(&self) {
         let (woken, mut ready) = (self.skynet.woken.get(), self.ready.borrow_mut());
@@ -93,8 +93,8 @@ impl State {
         }
     }
 
-    /// As [`State::wakeup`], but the task goes on as soon as the running one waits or ends, behind those
-    /// only that were woken before.
+    /// As [`State::wakeup`], but the task goes on as soon as the running one waits or ends, behind
+    /// those only that were woken before.
     pub(crate) fn wakeup_next(&self, stack: &mut Stack<'_>, token: &Token, first: i32) -> bool {
         let Some(key) = self.end_token_wait(stack, token, first) else { return false };
         let woken = self.skynet.woken.get();

@@ -1,8 +1,9 @@
-//! Time as skynet counts it: ticks of 10 ms that begin with those of the calendar's second, and timers that
-//! are due when a tick begins, in the order in which they were set.
+//! Time as skynet counts it: ticks of 10 ms that begin with those of the calendar's second, and
+//! timers that are due when a tick begins, in the order in which they were set.
 //!
-//! A sleep of one tick ends at the next one, so it may last less than 10 ms; a program that sleeps again and
-//! again stays in step with the ticks, and reads at each wake-up from `skynet.now()` what it reckoned with.
+//! A sleep of one tick ends at the next one, so it may last less than 10 ms; a program that sleeps
+//! again and again stays in step with the ticks, and reads at each wake-up from `skynet.now()` what
+//! it reckoned with.
 
 use moonhive_kernel::timer::TimerKey;
 
@@ -64,7 +65,8 @@ impl State {
         Ok(())
     }
 
-    /// A task that runs the function at `first` with the arguments above it once so many ticks have begun.
+    /// A task that runs the function at `first` with the arguments above it once so many ticks have
+    /// begun.
     ///
     /// # Errors
     /// `overload` at the limit of tasks or timers.

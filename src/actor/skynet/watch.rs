@@ -32,8 +32,8 @@ impl State {
         self.profile.borrow_mut().measure_exactly();
     }
 
-    /// How long the present run of the service's code has taken so far: since the message came, the timer
-    /// expired or the wait ended that let it run.
+    /// How long the present run of the service's code has taken so far: since the message came, the
+    /// timer expired or the wait ended that let it run.
     pub(crate) fn time_of_this_run(&self) -> Duration {
         self.core.scale().duration(self.profile.borrow().present_run())
     }

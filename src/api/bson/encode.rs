@@ -1,7 +1,7 @@
 //! From Lua tables to documents, straight from the stack.
 //!
-//! A table is an array if it has `__len`, or holds a list and nothing else; otherwise a document, read
-//! through `__pairs` where there is one.
+//! A table is an array if it has `__len`, or holds a list and nothing else; otherwise a document,
+//! read through `__pairs` where there is one.
 
 use std::ffi::c_int;
 

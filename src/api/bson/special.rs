@@ -1,6 +1,6 @@
-//! Values that Lua has no type for, as strings: a zero byte, the number of the type, and what belongs
-//! to it. For most types that is the value's bytes in the document; binary data begins with its
-//! subtype, and a date is kept in seconds.
+//! Values that Lua has no type for, as strings: a zero byte, the number of the type, and what
+//! belongs to it. For most types that is the value's bytes in the document; binary data begins with
+//! its subtype, and a date is kept in seconds.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,6 +1,6 @@
 //! Base64 as skynet reads and writes it: the standard alphabet with padding; reading skips every
-//! byte outside the alphabet (line breaks above all) and accepts texts one behind the other. Of bytes that
-//! lie behind the last group, skynet accepts none; here that may be white space.
+//! byte outside the alphabet (line breaks above all) and accepts texts one behind the other. Of
+//! bytes that lie behind the last group, skynet accepts none; here that may be white space.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine};

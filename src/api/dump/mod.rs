@@ -1,5 +1,5 @@
-//! Dumps of dictionaries ([`moonhive_shm::dump`]) as a host writes and reads them: it knows what the bytes of a
-//! table mean, spells it out for people, and stores none that nobody could read.
+//! Dumps of dictionaries ([`moonhive_shm::dump`]) as a host writes and reads them: it knows what
+//! the bytes of a table mean, spells it out for people, and stores none that nobody could read.
 
 mod table;
 

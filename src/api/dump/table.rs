@@ -1,5 +1,5 @@
-//! Whether bytes are a table that Lua can read: looked at without a VM, by the rules of those who unpack what
-//! another process may have written.
+//! Whether bytes are a table that Lua can read: looked at without a VM, by the rules of those who
+//! unpack what another process may have written.
 
 use std::fmt;
 

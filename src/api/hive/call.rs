@@ -16,7 +16,8 @@ pub(super) const NATIVES: [(&str, Native); 2] =
 const KEPT: isize = 2;
 const ANSWERED: Continuation = Continuation::new(answered, KEPT);
 
-/// `hive.call(target, method, ...)`, with `{ target, timeout = seconds }` as another form of target.
+/// `hive.call(target, method, ...)`, with `{ target, timeout = seconds }` as another form of
+/// target.
 fn call(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "call")?;

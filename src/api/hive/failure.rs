@@ -30,8 +30,8 @@ pub(super) fn push(stack: &mut Stack<'_>, state: &State, fault: Fault) {
     }
 }
 
-/// Nil and what is wrong, for a bad argument that the Lua code around a native reports in its own name; any
-/// other failure is raised.
+/// Nil and what is wrong, for a bad argument that the Lua code around a native reports in its own
+/// name; any other failure is raised.
 #[cold]
 pub(super) fn tell_bad_argument(stack: &mut Stack<'_>, raise: Raise) -> NativeResult {
     let Some(problem) = raise.bad_argument() else { return Err(raise) };

@@ -2,8 +2,8 @@
 //! `lua/meta/hive.lua` for their editors.
 //!
 //! The module is a table of natives without upvalues, so it costs a VM little more than the table.
-//! What must call Lua functions and let them block is written in Lua (`lua/lib/hive.lua`). What only
-//! few services use is a part of its own, loaded when its first name is asked for (`parts`).
+//! What must call Lua functions and let them block is written in Lua (`lua/lib/hive.lua`). What
+//! only few services use is a part of its own, loaded when its first name is asked for (`parts`).
 
 mod arguments;
 mod call;

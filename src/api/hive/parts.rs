@@ -1,8 +1,8 @@
-//! Parts of the module `hive` that most services never use: loaded into a VM when one of their names
-//! is first asked for. Until then they cost it nothing; their code is shared anyway.
+//! Parts of the module `hive` that most services never use: loaded into a VM when one of their
+//! names is first asked for. Until then they cost it nothing; their code is shared anyway.
 //!
-//! A part written in Lua gets the module and a table of natives that are its own, and adds its functions to
-//! the module.
+//! A part written in Lua gets the module and a table of natives that are its own, and adds its
+//! functions to the module.
 
 use super::{group, link, select, share, trace, unique};
 use crate::vm::{Native, NativeResult, Outcome, Raise, Stack};

@@ -17,9 +17,9 @@ const BEFORE_TARGET: i32 = 4;
 /// Where the name of the method stands.
 const METHOD: i32 = BEFORE_TARGET + 2;
 
-/// `request(f, a, b, seconds, target, method, ...)`: sends the request at once; when the call is over
-/// `f(a, b, target, method, ...)` runs in a task of its own, with the results or with a failure that
-/// [`outcome`] takes. Returns the task, or nil and what is wrong with an argument.
+/// `request(f, a, b, seconds, target, method, ...)`: sends the request at once; when the call is
+/// over `f(a, b, target, method, ...)` runs in a task of its own, with the results or with a
+/// failure that [`outcome`] takes. Returns the task, or nil and what is wrong with an argument.
 fn request(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let (target, timeout) = match receiver(stack, state) {
@@ -49,8 +49,8 @@ fn receiver(
     Ok((target, timeout))
 }
 
-/// `outcome(target, method, ...)`: true and the results of the call that began this task, or false and
-/// its error.
+/// `outcome(target, method, ...)`: true and the results of the call that began this task, or false
+/// and its error.
 fn outcome(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let Some(mut fault) = state.take_failure() else {

@@ -1,5 +1,5 @@
-//! The natives under `hive.share`: publishing tables, getting them by name, modules run once for the
-//! host.
+//! The natives under `hive.share`: publishing tables, getting them by name, modules run once for
+//! the host.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

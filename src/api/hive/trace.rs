@@ -1,4 +1,5 @@
-//! `hive.trace`: the steps of what a task does from here on, through all services; `hive.request_id`.
+//! `hive.trace`: the steps of what a task does from here on, through all services;
+//! `hive.request_id`.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -77,8 +78,8 @@ fn stop(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// The request of a task that has belonged to the recorded request `now`, and `before` to another. If
-/// `skynet.trace` has begun to follow it meanwhile, it goes on to.
+/// The request of a task that has belonged to the recorded request `now`, and `before` to another.
+/// If `skynet.trace` has begun to follow it meanwhile, it goes on to.
 fn after(now: RequestId, before: RequestId) -> RequestId {
     if before.is_none() && now.is_told() { now.untraced() } else { before.told_as(now) }
 }

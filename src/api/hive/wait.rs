@@ -65,8 +65,8 @@ fn wakeup(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// Begins a deadline for the running task; the value ends it when it is closed. Nil and what is wrong with its
-/// argument.
+/// Begins a deadline for the running task; the value ends it when it is closed. Nil and what is
+/// wrong with its argument.
 fn deadline(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let timeout = match seconds(stack, 1) {

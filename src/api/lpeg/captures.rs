@@ -1,6 +1,6 @@
-//! From the marks that a match has left to the values that scripts get. A few marks may stand for a lot of
-//! work and text (captures that repeat what others gave): so it can be interrupted, and what it builds counts
-//! as memory of the VM.
+//! From the marks that a match has left to the values that scripts get. A few marks may stand for a
+//! lot of work and text (captures that repeat what others gave): so it can be interrupted, and what
+//! it builds counts as memory of the VM.
 
 mod texts;
 
@@ -103,8 +103,8 @@ impl<'m, 'vm> Reader<'m, 'vm> {
         Ok(count)
     }
 
-    /// Pushes the values inside the capture that opens next; the text it covers if there are none, or
-    /// if `whole` asks for it as the last one.
+    /// Pushes the values inside the capture that opens next; the text it covers if there are none,
+    /// or if `whole` asks for it as the last one.
     pub(super) fn nested(&mut self, stack: &mut Stack<'vm>, whole: bool) -> Counted {
         self.enter(stack)?;
         let begin = self.marks[self.next].place;

@@ -1,5 +1,5 @@
-//! What can be told of a tree without a subject, by what is known of its parts. Each answer looks at these
-//! parts and no further, so that a tree that is there many times costs what it costs once.
+//! What can be told of a tree without a subject, by what is known of its parts. Each answer looks
+//! at these parts and no further, so that a tree that is there many times costs what it costs once.
 
 use super::tree::{ByteSet, Facts, Part, Tree};
 

@@ -1,6 +1,6 @@
-//! Grammars: tables of rules that refer to each other by name. A grammar is complete when it is made:
-//! references that lead nowhere, rules that would call themselves for ever and loops that would never
-//! end are refused.
+//! Grammars: tables of rules that refer to each other by name. A grammar is complete when it is
+//! made: references that lead nowhere, rules that would call themselves for ever and loops that
+//! would never end are refused.
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -13,8 +13,8 @@ use crate::vm::{Kind, Raise, Stack};
 /// Rules of one grammar.
 const RULES_LIMIT: usize = 1000;
 
-/// Pushes the pattern for the table of rules at `index`. The rule at 1 is the initial one; if it is no
-/// pattern, it is the name of that rule.
+/// Pushes the pattern for the table of rules at `index`. The rule at 1 is the initial one; if it is
+/// no pattern, it is the name of that rule.
 pub(super) fn push(stack: &mut Stack<'_>, index: c_int) -> Result<(), Raise> {
     // A rule may be a table of rules again.
     stack.check_depth()?;
@@ -135,8 +135,8 @@ fn rule_at(
     Ok(number as usize - 1)
 }
 
-/// Makes sure that the grammar ends on any subject; true if its initial rule may match without taking
-/// a byte.
+/// Makes sure that the grammar ends on any subject; true if its initial rule may match without
+/// taking a byte.
 fn verify(stack: &mut Stack<'_>, numbers: c_int, grammar: &Grammar) -> Result<bool, Raise> {
     let scope = Scope { grammar, base: 0 };
     let mut beginnings = Beginnings::new(stack, &scope);

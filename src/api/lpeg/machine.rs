@@ -1,7 +1,7 @@
 //! The machine that runs programs over a subject, with a stack of ways back.
 //!
-//! It borrows the subject while it runs. When a capture has to be decided by a function, it stops, and
-//! goes on after its caller has asked that function.
+//! It borrows the subject while it runs. When a capture has to be decided by a function, it stops,
+//! and goes on after its caller has asked that function.
 
 use super::program::{Op, Program};
 use super::tree::{Capture, Leaf};

@@ -127,15 +127,15 @@ fn locale(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `setmaxstack(n)`: the stack of ways back grows as it needs to, up to a limit that is large; so there
-/// is nothing to set.
+/// `setmaxstack(n)`: the stack of ways back grows as it needs to, up to a limit that is large; so
+/// there is nothing to set.
 fn set_max_stack(stack: &mut Stack<'_>) -> NativeResult {
     stack.check_integer(1)?;
     Ok(Outcome::Return(0))
 }
 
-/// `match(pattern, subject [, init, ...])`: what the pattern captures, or where it ends; nil if it does
-/// not match.
+/// `match(pattern, subject [, init, ...])`: what the pattern captures, or where it ends; nil if it
+/// does not match.
 fn match_pattern(stack: &mut Stack<'_>) -> NativeResult {
     match match_or_stop(stack) {
         // Whatever the result is, the code that gets it cannot go on.
@@ -203,7 +203,8 @@ fn first_place(init: i64, length: usize) -> usize {
     }
 }
 
-/// Runs the machine to its end; whether it has matched. What the machine remembers counts as memory.
+/// Runs the machine to its end; whether it has matched. What the machine remembers counts as
+/// memory.
 fn run(
     stack: &mut Stack<'_>,
     machine: &mut Machine<'_>,
@@ -236,8 +237,8 @@ fn run(
     }
 }
 
-/// Asks a function whether its capture matches, and puts the values it gives in the place of what was
-/// captured.
+/// Asks a function whether its capture matches, and puts the values it gives in the place of what
+/// was captured.
 fn ask(
     stack: &mut Stack<'_>,
     machine: &mut Machine<'_>,

@@ -1,5 +1,5 @@
-//! Patterns in the hands of scripts: userdata with a tree, and beside it the list of Lua values that
-//! the tree refers to. Turns other values into patterns, and puts patterns together.
+//! Patterns in the hands of scripts: userdata with a tree, and beside it the list of Lua values
+//! that the tree refers to. Turns other values into patterns, and puts patterns together.
 
 use std::cell::OnceCell;
 use std::ffi::c_int;
@@ -60,8 +60,8 @@ pub(super) fn push_with_value(stack: &mut Stack<'_>, part: Part) -> Result<(), R
     push_with_values(stack, part)
 }
 
-/// Makes sure that the value at `index` is a pattern, and gives its tree: strings, numbers, booleans,
-/// tables and functions become one.
+/// Makes sure that the value at `index` is a pattern, and gives its tree: strings, numbers,
+/// booleans, tables and functions become one.
 pub(super) fn check(stack: &mut Stack<'_>, index: c_int) -> Result<Part, Raise> {
     if let Some(pattern) = stack.userdata::<Pattern>(index) {
         return Ok(pattern.part.clone());

@@ -1,8 +1,8 @@
 //! Programs: trees as instructions for the [machine](super::machine).
 //!
-//! A choice keeps a way back on the machine's stack. Where the next byte alone decides, a test takes
-//! the place of the choice: it is quicker, and a rule that ends with a call to itself then needs no
-//! stack.
+//! A choice keeps a way back on the machine's stack. Where the next byte alone decides, a test
+//! takes the place of the choice: it is quicker, and a rule that ends with a call to itself then
+//! needs no stack.
 
 use std::sync::Arc;
 
@@ -351,8 +351,8 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// For each of the parts but the last, the bytes that any of those behind it may begin with; `None` if one
-/// of them may begin with none.
+/// For each of the parts but the last, the bytes that any of those behind it may begin with; `None`
+/// if one of them may begin with none.
 fn first_of_rest(parts: &[Part]) -> Vec<Option<ByteSet>> {
     let mut rest = Some(ByteSet::default());
     let mut all: Vec<_> = parts[1..]

@@ -1,5 +1,5 @@
-//! The modules as scripts see them. Expected values are those of LPeg 1.0.2, except where functions of
-//! 1.1 or limits of ours are tested.
+//! The modules as scripts see them. Expected values are those of LPeg 1.0.2, except where functions
+//! of 1.1 or limits of ours are tested.
 
 mod limits;
 

@@ -1,11 +1,12 @@
 //! Patterns as trees, and what can be told of them without a subject.
 //!
-//! Trees are immutable and shared by the patterns that are made of them. A tree refers to Lua values
-//! (functions, names, constants) by their place in the list of values beside its pattern; a part of a
-//! larger pattern adds a shift to the places of its own list.
+//! Trees are immutable and shared by the patterns that are made of them. A tree refers to Lua
+//! values (functions, names, constants) by their place in the list of values beside its pattern; a
+//! part of a larger pattern adds a shift to the places of its own list.
 //!
-//! A tree may be there many times in the same pattern: a few dozen steps make one whose walk would never
-//! end. So what can be told of a tree is told once, when it is made, by what is known of its parts.
+//! A tree may be there many times in the same pattern: a few dozen steps make one whose walk would
+//! never end. So what can be told of a tree is told once, when it is made, by what is known of its
+//! parts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -89,7 +90,8 @@ pub(super) struct Facts {
     /// The bytes of which one comes first wherever it matches; `None` if it may match without one,
     /// or if that is not known.
     pub(super) first: Option<ByteSet>,
-    /// How many bytes it takes, if it always takes the same number; the largest number stands for more.
+    /// How many bytes it takes, if it always takes the same number; the largest number stands for
+    /// more.
     pub(super) fixed_length: Option<usize>,
 }
 
@@ -200,8 +202,8 @@ impl Part {
         self.tree().byte_set()
     }
 
-    /// Lets the tree count as memory of the VM, with those parts of it that do not yet: the few that were
-    /// made with it.
+    /// Lets the tree count as memory of the VM, with those parts of it that do not yet: the few
+    /// that were made with it.
     pub(super) fn hold(&self, stack: &mut Stack<'_>) -> Result<(), Raise> {
         if self.node.held.get().is_none() {
             let held = stack.hold_outside(self.node.size_bytes())?;

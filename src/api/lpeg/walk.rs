@@ -1,6 +1,6 @@
-//! Walks over the trees of a grammar that follow references to rules. The same tree may be there many times
-//! and rules may begin with each other a thousand deep: each tree is looked at once for each place where its
-//! values may stand, without recursion, and long walks can be interrupted.
+//! Walks over the trees of a grammar that follow references to rules. The same tree may be there
+//! many times and rules may begin with each other a thousand deep: each tree is looked at once for
+//! each place where its values may stand, without recursion, and long walks can be interrupted.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

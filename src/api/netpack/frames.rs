@@ -1,11 +1,12 @@
 //! Cutting streams into frames: two bytes of length, big-endian, and as many bytes of content.
 //!
 //! A gate reads from many connections; the beginning of a frame waits under the number of its
-//! connection until the rest arrives. Frames of one connection keep their order. Each byte is copied once into
-//! the beginning and once into the frame, however small the pieces are in which it arrives.
+//! connection until the rest arrives. Frames of one connection keep their order. Each byte is
+//! copied once into the beginning and once into the frame, however small the pieces are in which it
+//! arrives.
 //!
-//! Clients decide what waits here, so all of it is limited, and whoever holds the frames can tell how much
-//! memory they take.
+//! Clients decide what waits here, so all of it is limited, and whoever holds the frames can tell
+//! how much memory they take.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -23,12 +24,14 @@ pub(super) const WAITING_LIMIT_BYTES: usize = 64 << 20;
 /// Connections that may have begun a frame.
 pub(super) const BEGUN_LIMIT: usize = 65_536;
 
-/// Bytes in frames that have begun: those of every connection, were each in the middle of a frame of usual size.
+/// Bytes in frames that have begun: those of every connection, were each in the middle of a frame
+/// of usual size.
 pub(super) const BEGUN_LIMIT_BYTES: usize = 256 << 20;
 
 const LENGTH_BYTES: usize = 2;
 
-/// What a whole frame takes beside its content: its place in the queue, and the head of what is counted.
+/// What a whole frame takes beside its content: its place in the queue, and the head of what is
+/// counted.
 const FRAME_BYTES: usize = 64;
 
 /// What the beginning of a frame takes beside its bytes: its place in the map.
@@ -105,7 +108,8 @@ impl Frames {
         Ok(())
     }
 
-    /// Forgets what a connection has begun if that is too much with the rest; otherwise the result is `count`.
+    /// Forgets what a connection has begun if that is too much with the rest; otherwise the result
+    /// is `count`.
     fn check_begun(&mut self, connection: i64, count: usize) -> Result<usize, Full> {
         let (frames, bytes) = (self.begun.len(), self.begun_bytes);
         if frames <= BEGUN_LIMIT && bytes <= BEGUN_LIMIT_BYTES {

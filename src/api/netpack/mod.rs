@@ -1,8 +1,9 @@
-//! The Lua module `skynet.netpack`: frames with two bytes of length, between a gate and its clients.
+//! The Lua module `skynet.netpack`: frames with two bytes of length, between a gate and its
+//! clients.
 //!
 //! A message of the protocol "socket" is a packed list: what happened, the connection, and what
-//! belongs to it (`skynet.pack("data", 7, bytes)`). `filter` reads one: of data it makes whole frames,
-//! everything else it passes on.
+//! belongs to it (`skynet.pack("data", 7, bytes)`). `filter` reads one: of data it makes whole
+//! frames, everything else it passes on.
 
 mod frames;
 

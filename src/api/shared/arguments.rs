@@ -1,5 +1,5 @@
-//! What the methods of a dictionary take. The checks, their order and their words are nginx's, so that
-//! programs that compare them go on working.
+//! What the methods of a dictionary take. The checks, their order and their words are nginx's, so
+//! that programs that compare them go on working.
 
 use moonhive_shm::{KEY_LIMIT_BYTES, Number, Value};
 
@@ -52,8 +52,8 @@ fn convert_key(stack: &mut Stack<'_>) -> Result<Option<&'static str>, Raise> {
     Ok(fault_of_key(stack))
 }
 
-/// A whole float has all its digits, as the integer that equals it; others are written as LuaJIT writes
-/// them, so that its programs find the same entry: `%.14g`.
+/// A whole float has all its digits, as the integer that equals it; others are written as LuaJIT
+/// writes them, so that its programs find the same entry: `%.14g`.
 fn text_of_float(float: f64) -> String {
     if float.is_nan() {
         return "nan".to_owned();
@@ -74,8 +74,8 @@ fn text_of_float(float: f64) -> String {
     format!("{}e{sign}{:02}", without_zeros(digits), exponent.abs())
 }
 
-/// Whether a float lies exactly between two that have as many digits as a key: LuaJIT takes the one that is
-/// further from zero then, and Rust the even one.
+/// Whether a float lies exactly between two that have as many digits as a key: LuaJIT takes the one
+/// that is further from zero then, and Rust the even one.
 fn is_tie(float: f64) -> bool {
     let rest = |digits: usize| {
         let text = format!("{float:.*e}", digits - 1);
@@ -153,8 +153,8 @@ pub fn ttl_ms(stack: &Stack<'_>, argument: i32) -> Result<u64, Raise> {
     }
 }
 
-/// Seconds in milliseconds, cut; what is more than nothing stays so. What no clock counts to, infinity
-/// for one, is for ever.
+/// Seconds in milliseconds, cut; what is more than nothing stays so. What no clock counts to,
+/// infinity for one, is for ever.
 ///
 /// # Errors
 /// A negative number.

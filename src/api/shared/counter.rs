@@ -1,4 +1,5 @@
-//! Counters for many writers ([`moonhive_shm::StripedCounter`]): what the Lua half makes its objects of.
+//! Counters for many writers ([`moonhive_shm::StripedCounter`]): what the Lua half makes its
+//! objects of.
 
 use moonhive_shm::{Error, StripedCounter, Value};
 

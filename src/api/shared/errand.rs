@@ -1,9 +1,10 @@
-//! What takes long, because a disk is slow or because all of a dictionary is looked at: done by threads of their
-//! own, while the coroutine that wants it is suspended and the worker goes on.
+//! What takes long, because a disk is slow or because all of a dictionary is looked at: done by
+//! threads of their own, while the coroutine that wants it is suspended and the worker goes on.
 //!
-//! A thread is begun for an errand unless [`THREADS_MOST`] run; then the errand waits. It ends when none
-//! waits. An errand whose coroutine has gone (a deadline, a kill) is not begun, or stops at its next step: so no
-//! errand may wait for the outside world, such as the other end of a pipe, without asking whether it is wanted.
+//! A thread is begun for an errand unless [`THREADS_MOST`] run; then the errand waits. It ends when
+//! none waits. An errand whose coroutine has gone (a deadline, a kill) is not begun, or stops at
+//! its next step: so no errand may wait for the outside world, such as the other end of a pipe,
+//! without asking whether it is wanted.
 
 use std::collections::VecDeque;
 use std::io;
@@ -143,8 +144,8 @@ fn start_thread(errands: &'static Errands) -> io::Result<()> {
     thread.spawn(|| errands.run()).map(drop)
 }
 
-/// Does the work as [`send`] does where the coroutine can wait, and on the spot where it cannot. What the work
-/// gets tells whether it is still wanted.
+/// Does the work as [`send`] does where the coroutine can wait, and on the spot where it cannot.
+/// What the work gets tells whether it is still wanted.
 pub fn perform(
     stack: &mut Stack<'_>,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<Report, Problem> + Send + 'static,
@@ -205,7 +206,8 @@ fn done(stack: &mut Stack<'_>, _: isize) -> NativeResult {
     match errand.and_then(|errand| errand.found.lock().take()) {
         Some(Ok(Ok(report))) => Ok(Outcome::Return(report.push(stack))),
         Some(Ok(Err(problem))) => Err(raise(stack, problem)),
-        // The trampoline makes an error of it, and has it logged, as for natives that work on the spot.
+        // The trampoline makes an error of it, and has it logged, as for natives that work on the
+        // spot.
         Some(Err(panic)) => resume_unwind(panic),
         // Nobody but the thread wakes the coroutine, after it has left the result.
         None => Ok(Outcome::Return(0)),
@@ -234,7 +236,8 @@ impl Errands {
         true
     }
 
-    /// A thread could not be started. One of the others does what waits; if there is none, all are told.
+    /// A thread could not be started. One of the others does what waits; if there is none, all are
+    /// told.
     fn miss_thread(&self, error: &io::Error) {
         let mut queue = self.queue.lock();
         queue.threads -= 1;

@@ -1,4 +1,5 @@
-//! How operations fail: answers in nginx's words, or a structured error where no program expects one.
+//! How operations fail: answers in nginx's words, or a structured error where no program expects
+//! one.
 
 use moonhive_shm::Error;
 

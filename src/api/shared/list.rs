@@ -46,7 +46,8 @@ fn rpush(stack: &mut Stack<'_>) -> NativeResult {
     push(stack, Side::Right)
 }
 
-/// `lpush(key, value [, { ttl =, evict = }])`: the new length. With options tables and booleans are taken, too.
+/// `lpush(key, value [, { ttl =, evict = }])`: the new length. With options tables and booleans are
+/// taken, too.
 #[inline]
 fn push(stack: &mut Stack<'_>, side: Side) -> NativeResult {
     let has_options = stack.top() == OPTIONS && stack.kind(OPTIONS) == Kind::Table;
@@ -163,8 +164,8 @@ fn llen(stack: &mut Stack<'_>) -> NativeResult {
     }
 }
 
-/// `lrange(key [, first [, last]])`: the elements in a table; indices count from 1, negative ones from the
-/// end.
+/// `lrange(key [, first [, last]])`: the elements in a table; indices count from 1, negative ones
+/// from the end.
 fn lrange(stack: &mut Stack<'_>) -> NativeResult {
     stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?;
     if let Some(fault) = fit_list_key(stack)? {

@@ -1,21 +1,22 @@
 //! Listens to the doorbells of dictionaries for all coroutines of a process that wait for a key.
 //!
-//! One thread, begun with the first wait and ended a second after the last. It sleeps on the doorbells of
-//! all shards in which somebody waits for a key, and on a bell of its own that is rung for new waits. When
-//! a doorbell rings it looks at the keys of that shard (once each, however many wait), and wakes whose wish
-//! has come true: for an element as many as there are elements, for a lock one. The woken look themselves;
-//! a wish that comes true is a reason to look, no more.
+//! One thread, begun with the first wait and ended a second after the last. It sleeps on the
+//! doorbells of all shards in which somebody waits for a key, and on a bell of its own that is rung
+//! for new waits. When a doorbell rings it looks at the keys of that shard (once each, however many
+//! wait), and wakes whose wish has come true: for an element as many as there are elements, for a
+//! lock one. The woken look themselves; a wish that comes true is a reason to look, no more.
 //!
-//! What rings no bell is found by a look each [`TICK`] (or so seldom that it costs a hundredth of a core): an entry that was thrown out or whose writer died
-//! between change and ring, a lock whose process has died, a lock or an element left by a service that was
-//! woken for it and was killed. Entries that expire are looked at when they do.
+//! What rings no bell is found by a look each [`TICK`] (or so seldom that it costs a hundredth of a
+//! core): an entry that was thrown out or whose writer died between change and ring, a lock whose
+//! process has died, a lock or an element left by a service that was woken for it and was killed.
+//! Entries that expire are looked at when they do.
 //!
-//! A ring that brings nothing, because another key of the shard has changed, costs writer and listener a
-//! system call each. So after such a ring the listener rests before it listens again, longer each time:
-//! up to [`REST_MOST`], and ten times as long as the look took.
+//! A ring that brings nothing, because another key of the shard has changed, costs writer and
+//! listener a system call each. So after such a ring the listener rests before it listens again,
+//! longer each time: up to [`REST_MOST`], and ten times as long as the look took.
 //!
-//! Napkin: from a change to the waiting coroutine two wake-ups of a thread, 60 to 100 us; a look at a key
-//! 0.3 us. A thread listens to 127 bells; where there are more, the next one takes them.
+//! Napkin: from a change to the waiting coroutine two wake-ups of a thread, 60 to 100 us; a look at
+//! a key 0.3 us. A thread listens to 127 bells; where there are more, the next one takes them.
 
 use std::collections::HashMap;
 use std::io;
@@ -29,7 +30,8 @@ use parking_lot::Mutex;
 use super::registry::Opened;
 use super::wish::{Ticket, Wish};
 
-/// Time between two looks at a key, whatever rings; longer where they would take too much of the processor.
+/// Time between two looks at a key, whatever rings; longer where they would take too much of the
+/// processor.
 const TICK: Duration = Duration::from_millis(100);
 const TICK_MOST: Duration = Duration::from_secs(1);
 const TICK_PER_LOOKS: u32 = 100;
@@ -37,8 +39,8 @@ const TICK_PER_LOOKS: u32 = 100;
 /// How long the thread stays for the next wait.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Time until a shard that is locked just now is listened to. Twice as long after each so many attempts in
-/// a row, up to a tick: its owner may be stopped.
+/// Time until a shard that is locked just now is listened to. Twice as long after each so many
+/// attempts in a row, up to a tick: its owner may be stopped.
 const BUSY: Duration = Duration::from_micros(100);
 const BUSY_ATTEMPTS: u32 = 16;
 
@@ -102,8 +104,8 @@ impl Post {
         Ok(())
     }
 
-    /// The thread could not be started: the first watch goes back to who wanted to start it; who has come meanwhile is
-    /// woken, looks himself, and tries again.
+    /// The thread could not be started: the first watch goes back to who wanted to start it; who
+    /// has come meanwhile is woken, looks himself, and tries again.
     fn give_back(&self, error: io::Error) -> Result<(), (io::Error, Watch)> {
         let mut inbox = self.inbox.lock();
         inbox.has_thread = false;

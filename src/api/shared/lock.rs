@@ -1,6 +1,8 @@
-//! Locks of keys, which the dictionary knows by the process that holds them ([`moonhive_shm::KeyLock`]).
+//! Locks of keys, which the dictionary knows by the process that holds them
+//! ([`moonhive_shm::KeyLock`]).
 //!
-//! Inside a process the lock belongs to a userdata: a service that ends, however it ends, lets go of it.
+//! Inside a process the lock belongs to a userdata: a service that ends, however it ends, lets go
+//! of it.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
-//! The Lua module `shared`: dictionaries in shared memory, which every service, every host and every
-//! other program of the machine opens by name. `docs/shared-dictionaries.md` describes it for its
-//! users, `lua/meta/shared.lua` for their editors.
+//! The Lua module `shared`: dictionaries in shared memory, which every service, every host and
+//! every other program of the machine opens by name. `docs/shared-dictionaries.md` describes it for
+//! its users, `lua/meta/shared.lua` for their editors.
 //!
-//! A dictionary is a userdata whose methods are those of `ngx.shared.DICT`, with its arguments, results
-//! and words, and more. What reads and writes is native and allocates nothing but the Lua value that it
-//! returns; what waits or calls back is written in Lua (`lua/lib/shared.lua`) and suspends the coroutine,
-//! never the thread.
+//! A dictionary is a userdata whose methods are those of `ngx.shared.DICT`, with its arguments,
+//! results and words, and more. What reads and writes is native and allocates nothing but the Lua
+//! value that it returns; what waits or calls back is written in Lua (`lua/lib/shared.lua`) and
+//! suspends the coroutine, never the thread.
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The functions of the module itself: opening dictionaries by name, and what there is on the machine.
+//! The functions of the module itself: opening dictionaries by name, and what there is on the
+//! machine.
 
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ impl Order {
     }
 }
 
-/// `dict(name [, options])`: the dictionary, made if there is none and a size is given; whether it was.
+/// `dict(name [, options])`: the dictionary, made if there is none and a size is given; whether it
+/// was.
 fn dict(stack: &mut Stack<'_>) -> NativeResult {
     let order = order(stack, "dict")?;
     let way = if order.has_size { Dictionary::open_or_create_in } else { open_in };
@@ -74,11 +76,12 @@ fn open_in(place: &dyn Backing, options: &Options) -> Result<(Dictionary, bool),
 /// A way to get a dictionary, and whether it was made.
 type Way = fn(&dyn Backing, &Options) -> Result<(Dictionary, bool), Error>;
 
-/// A dictionary of this size takes some hundredths of a second to make, and much more where memory is slow.
+/// A dictionary of this size takes some hundredths of a second to make, and much more where memory
+/// is slow.
 const SLOW_BYTES: u64 = 256 << 20;
 
-/// Opens the dictionary; by another thread where the coroutine can wait for it if that may take long: one in
-/// a file may have to be renewed, the memory of a large one to be reserved.
+/// Opens the dictionary; by another thread where the coroutine can wait for it if that may take
+/// long: one in a file may have to be renewed, the memory of a large one to be reserved.
 fn carry_out(stack: &mut Stack<'_>, order: Order, way: Way) -> NativeResult {
     let name = stack.check_str(1)?.to_owned();
     let may_make_large = order.has_size && order.options.size_bytes >= SLOW_BYTES;

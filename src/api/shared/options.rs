@@ -1,5 +1,5 @@
-//! Options in tables: what is wrong with one is raised as a table with `code` (`invalid_option`), `message`,
-//! `errno`, and `option`, `given` and `expected` for programs.
+//! Options in tables: what is wrong with one is raised as a table with `code` (`invalid_option`),
+//! `message`, `errno`, and `option`, `given` and `expected` for programs.
 
 use moonhive_shm::{SHARDS_MOST, SIZE_LEAST_BYTES, SIZE_MOST_BYTES};
 
@@ -101,8 +101,8 @@ impl Table {
     }
 }
 
-/// `invalid_option(level, option, expected, given, text)`: the error, for the Lua half to raise; the level is
-/// that of `error`.
+/// `invalid_option(level, option, expected, given, text)`: the error, for the Lua half to raise;
+/// the level is that of `error`.
 fn invalid_option(stack: &mut Stack<'_>) -> NativeResult {
     let level = stack.check_integer(1)?;
     let (name, expected) = (stack.check_str(2)?.to_owned(), stack.check_str(3)?.to_owned());
@@ -113,8 +113,8 @@ fn invalid_option(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// Pushes the error for an option whose value is on top, which it takes the place of. The message begins with
-/// the position of the code that called, at a level as `error` counts them.
+/// Pushes the error for an option whose value is on top, which it takes the place of. The message
+/// begins with the position of the code that called, at a level as `error` counts them.
 fn push_refusal(stack: &mut Stack<'_>, level: i32, name: &str, expected: &str, message: &str) {
     stack.push_located(level, message);
     let message = stack.text(-1);

@@ -1,8 +1,8 @@
 //! One mapping for all services of a process that open the same dictionary.
 //!
-//! A dictionary is opened anew each time and then compared with those that are open: the same name may
-//! lead to another object after somebody has removed the first one. What tells objects apart is their
-//! inode. The lock here is a leaf; no system call is made while it is held.
+//! A dictionary is opened anew each time and then compared with those that are open: the same name
+//! may lead to another object after somebody has removed the first one. What tells objects apart is
+//! their inode. The lock here is a leaf; no system call is made while it is held.
 
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,7 +15,8 @@ use super::sweeper::{self, Plan};
 /// The dictionaries that are open. Those that have been closed are noticed at the next opening.
 static OPEN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
-/// What a dictionary is known by. None that is another one is touched: whoever has it open last unmaps it.
+/// What a dictionary is known by. None that is another one is touched: whoever has it open last
+/// unmaps it.
 struct Known {
     name: String,
     identity: (u64, u64),
@@ -37,8 +38,8 @@ impl Opened {
         &self.name
     }
 
-    /// An entry has got an end, so many milliseconds from now; 0 for none. Before it has, the sweeper might
-    /// come by, find nothing and forget about it.
+    /// An entry has got an end, so many milliseconds from now; 0 for none. Before it has, the
+    /// sweeper might come by, find nothing and forget about it.
     #[inline]
     pub fn note_end(&self, ttl_ms: u64) {
         if ttl_ms != 0 {

@@ -1,5 +1,5 @@
-//! `save` and `load`: all entries to a file and back, in the form of `moonhive shm dump`, by a thread that stops when
-//! nobody waits for it any more.
+//! `save` and `load`: all entries to a file and back, in the form of `moonhive shm dump`, by a
+//! thread that stops when nobody waits for it any more.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,8 @@ fn save(stack: &mut Stack<'_>) -> NativeResult {
     })
 }
 
-/// `load(path)`: how many entries were stored. A file with a line that is no entry is not loaded at all.
+/// `load(path)`: how many entries were stored. A file with a line that is no entry is not loaded at
+/// all.
 fn load(stack: &mut Stack<'_>) -> NativeResult {
     let opened = stack.userdata::<Dict>(1).ok_or_else(|| bad("zone"))?.0.clone();
     let path = PathBuf::from(stack.check_str(2)?);

@@ -177,8 +177,8 @@ fn remove(stack: &mut Stack<'_>) -> NativeResult {
     }
 }
 
-/// `incr(key, value [, init [, init_ttl]])`: the new value; with `init` nil and whether live entries were
-/// thrown out, too.
+/// `incr(key, value [, init [, init_ttl]])`: the new value; with `init` nil and whether live
+/// entries were thrown out, too.
 fn incr(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);
@@ -241,7 +241,8 @@ fn not_number(stack: &Stack<'_>, name: &str, argument: i32) -> Raise {
     Raise::message(format!("bad {name} arg: number expected, got {kind}"))
 }
 
-/// `ttl(key)`: seconds, in steps of a millisecond; 0 for ever; negative for what was not reclaimed yet.
+/// `ttl(key)`: seconds, in steps of a millisecond; 0 for ever; negative for what was not reclaimed
+/// yet.
 fn ttl(stack: &mut Stack<'_>) -> NativeResult {
     if let Some(fault) = fit_key(stack)? {
         return refuse_argument(stack, fault);

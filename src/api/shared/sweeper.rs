@@ -1,13 +1,14 @@
 //! Gives back what has expired, in the background, for all hosts of a process.
 //!
-//! One thread, begun when the first dictionary is opened. It sleeps without an end while no dictionary
-//! that is open holds an entry that expires; otherwise until [`GRACE`] after the first end, and never more
-//! often than each [`PAUSE`]. A sweep looks at [`STEP_BUCKETS`] buckets at a time and lets others have the
-//! processor in between: no shard is locked for longer than 64 buckets take.
+//! One thread, begun when the first dictionary is opened. It sleeps without an end while no
+//! dictionary that is open holds an entry that expires; otherwise until [`GRACE`] after the first
+//! end, and never more often than each [`PAUSE`]. A sweep looks at [`STEP_BUCKETS`] buckets at a
+//! time and lets others have the processor in between: no shard is locked for longer than 64
+//! buckets take.
 //!
-//! Writers give expired entries back as well, when they need the room. So this thread serves figures and
-//! enumerations rather than the next write, and there is no hurry: an entry that has just expired can
-//! still be read by `get_stale`.
+//! Writers give expired entries back as well, when they need the room. So this thread serves
+//! figures and enumerations rather than the next write, and there is no hurry: an entry that has
+//! just expired can still be read by `get_stale`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -31,8 +32,8 @@ const STEP_BUCKETS: u64 = 1024;
 /// When a dictionary is to be swept next.
 pub struct Plan {
     own: Weak<Opened>,
-    /// Milliseconds of [`now_ms`]; `u64::MAX` for never. The agenda has it too: what it looks at under its lock must not
-    /// be the dictionary, since whoever has it open last unmaps it.
+    /// Milliseconds of [`now_ms`]; `u64::MAX` for never. The agenda has it too: what it looks at
+    /// under its lock must not be the dictionary, since whoever has it open last unmaps it.
     due_ms: Arc<AtomicU64>,
 }
 

@@ -1,5 +1,5 @@
-//! Methods that know the version of an entry: reading it with its value, and changing the entry only if it
-//! is still the one that was read.
+//! Methods that know the version of an entry: reading it with its value, and changing the entry
+//! only if it is still the one that was read.
 
 use moonhive_shm::{Error, SetOptions};
 
@@ -55,8 +55,8 @@ fn version(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `cas(key, version, value [, exptime [, flags]])`: the new version; nil, `"changed"` and the version
-/// that the entry has if that is another one. Version nil: only if there is no live entry.
+/// `cas(key, version, value [, exptime [, flags]])`: the new version; nil, `"changed"` and the
+/// version that the entry has if that is another one. Version nil: only if there is no live entry.
 fn cas(stack: &mut Stack<'_>) -> NativeResult {
     cas_with(stack, SetOptions::default())
 }

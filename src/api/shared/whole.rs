@@ -106,8 +106,8 @@ fn no_dict(stack: &Stack<'_>) -> Raise {
     }
 }
 
-/// Keys in order of use where a dictionary knows it exactly; a large one need not be walked to its end
-/// for a few keys.
+/// Keys in order of use where a dictionary knows it exactly; a large one need not be walked to its
+/// end for a few keys.
 fn keys(
     stack: &mut Stack<'_>,
     dict: &Opened,
@@ -125,7 +125,8 @@ fn keys(
     Ok(items)
 }
 
-/// Live entries, at least `most` if there are so many. A dictionary may hold more keys than the VM may.
+/// Live entries, at least `most` if there are so many. A dictionary may hold more keys than the VM
+/// may.
 fn walk(
     stack: &mut Stack<'_>,
     dict: &Opened,

@@ -1,8 +1,9 @@
 //! `doze`: a coroutine sleeps until a key is as it wishes. What the Lua half builds its waiting on.
 //!
-//! The native hands a ticket to the [`listener`](super::listener) and suspends the coroutine. The other
-//! half of the ticket lies on the coroutine's stack: however the wait ends (with a change, by time, with
-//! the task or with the service), that half is dropped, and the listener forgets the wish.
+//! The native hands a ticket to the [`listener`](super::listener) and suspends the coroutine. The
+//! other half of the ticket lies on the coroutine's stack: however the wait ends (with a change, by
+//! time, with the task or with the service), that half is dropped, and the listener forgets the
+//! wish.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl Drop for Stub {
 const KEPT: isize = 3;
 const STUB: i32 = 3;
 
-/// `doze(dict, key, wish, version, seconds)`: true if the wish may have come true, false if time is over.
+/// `doze(dict, key, wish, version, seconds)`: true if the wish may have come true, false if time is
+/// over.
 fn doze(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     blocking::check_dictionary(stack)?;

@@ -60,8 +60,8 @@ fn ignoreret(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(0))
 }
 
-/// `skynet.context()`: session and source of the running request, nil where there is none. One that was
-/// answered has no session.
+/// `skynet.context()`: session and source of the running request, nil where there is none. One that
+/// was answered has no session.
 fn context(stack: &mut Stack<'_>) -> NativeResult {
     let origin = State::of(stack)?.origin();
     match origin.and_then(|(session, _)| session) {
@@ -75,8 +75,8 @@ fn context(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(2))
 }
 
-/// An answer that is still owed; dropped unanswered, it tells the caller, unless the handler has said by
-/// `skynet.ignoreret` that the caller shall wait.
+/// An answer that is still owed; dropped unanswered, it tells the caller, unless the handler has
+/// said by `skynet.ignoreret` that the caller shall wait.
 struct Response {
     caller: Cell<Option<Caller>>,
     /// The service that owes it.
@@ -137,8 +137,8 @@ fn response(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// What `skynet.response` returned: `f(true, ...)` answers, `f(false, reason)` fails the request, and
-/// `f "TEST"` tells whether somebody waits.
+/// What `skynet.response` returned: `f(true, ...)` answers, `f(false, reason)` fails the request,
+/// and `f "TEST"` tells whether somebody waits.
 fn respond(stack: &mut Stack<'_>) -> NativeResult {
     if stack.bytes(1) == Some(b"TEST") {
         let is_awaited = stack.check_userdata::<Response>(upvalue(1))?.is_awaited();

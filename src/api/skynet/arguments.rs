@@ -18,7 +18,8 @@ pub(super) enum Target {
     Missing(Fault),
 }
 
-/// The service that an argument names: a number, also as a text, `":hex"`, a name, or a service of `hive`.
+/// The service that an argument names: a number, also as a text, `":hex"`, a name, or a service of
+/// `hive`.
 ///
 /// # Errors
 /// A bad argument.
@@ -68,7 +69,8 @@ pub(super) fn become_function(stack: &mut Stack<'_>, index: i32) -> Result<bool,
     Ok(true)
 }
 
-/// What becomes of a number that no service can have. Zero stands for nobody: it comes of a mistake.
+/// What becomes of a number that no service can have. Zero stands for nobody: it comes of a
+/// mistake.
 #[cold]
 fn unnumbered(stack: &Stack<'_>, argument: i32) -> Result<Target, Raise> {
     if stack.integer(argument) == Some(0) {

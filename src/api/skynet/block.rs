@@ -1,9 +1,10 @@
 //! Message pointers as natives and programs use them: `skynet.pack`, `unpack`, `tostring`, `trash`.
 //!
 //! In Lua a message is a light userdata and its size. Here it is a [`Payload`]: [`own`] makes a
-//! pointer that the program has to send or trash, and whose message counts as memory of its VM until then, [`peek`] gives what an argument points to, and
-//! [`take`] uses the pointer up, as everything does that sends a message. Where skynet takes a
-//! pointer it takes a string as well, and so do these. A pointer that leads nowhere is an error.
+//! pointer that the program has to send or trash, and whose message counts as memory of its VM
+//! until then, [`peek`] gives what an argument points to, and [`take`] uses the pointer up, as
+//! everything does that sends a message. Where skynet takes a pointer it takes a string as well,
+//! and so do these. A pointer that leads nowhere is an error.
 //!
 //! Natives of other modules that work on messages (netpack, sproto) use these three functions.
 
@@ -31,8 +32,8 @@ pub(super) const TRASH: Native = Native::new(trash);
 /// `skynet.unpack`.
 pub(super) const UNPACK: Native = Native::new(unpack);
 
-/// Pushes a message pointer and its size; the program has to send or trash it. Until then the message is
-/// memory of its VM.
+/// Pushes a message pointer and its size; the program has to send or trash it. Until then the
+/// message is memory of its VM.
 ///
 /// # Errors
 /// `not enough memory`, and when too many pointers are alive.
@@ -52,8 +53,8 @@ fn push_owned(stack: &mut Stack<'_>, state: &State, payload: Payload) -> Result<
     Ok(key)
 }
 
-/// Calls the function on top with a message pointer, its size, and the value at an index. The message is gone
-/// when the function returns.
+/// Calls the function on top with a message pointer, its size, and the value at an index. The
+/// message is gone when the function returns.
 ///
 /// # Errors
 /// As [`own`], and what the function raises.

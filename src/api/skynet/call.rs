@@ -208,8 +208,9 @@ fn failure(payload: &Payload) -> Fault {
     Fault::new(Code::Error, text)
 }
 
-/// `skynet.dispatch_message(protocol, msg, sz, session, source)`: has the host handle a message as if it had
-/// just come from there; at once when the program's own dispatcher returns, else after what waits already.
+/// `skynet.dispatch_message(protocol, msg, sz, session, source)`: has the host handle a message as
+/// if it had just come from there; at once when the program's own dispatcher returns, else after
+/// what waits already.
 pub(super) fn dispatch_message(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let number = number_of(stack, state, 1)?;

@@ -129,8 +129,8 @@ impl Config {
         parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    /// The file by which the program loads its services itself: `lualoader`, if there is one that differs
-    /// from those that come with skynet.
+    /// The file by which the program loads its services itself: `lualoader`, if there is one that
+    /// differs from those that come with skynet.
     pub fn own_loader(&self) -> Option<&Path> {
         let file = Path::new(self.get("lualoader")?);
         let text = std::fs::read(file).ok()?;
@@ -152,8 +152,8 @@ impl Config {
         keys.map(|(key, _)| *key).collect()
     }
 
-    /// Settings that nobody but the program knows and whose names are nearly those of others, with the
-    /// others' names.
+    /// Settings that nobody but the program knows and whose names are nearly those of others, with
+    /// the others' names.
     pub fn misspelt(&self) -> Vec<(&str, &'static str)> {
         self.not_known().filter_map(|key| Some((key, near_name(key)?))).collect()
     }
@@ -222,8 +222,8 @@ fn expected(key: &str, value: &str) -> Option<String> {
     (is_switch && known_names().any(|name| name == key)).then(|| "a text is expected".to_owned())
 }
 
-/// Whether so many slips make one name of the other: a letter too many, one too few, another letter,
-/// or two neighbours that changed places.
+/// Whether so many slips make one name of the other: a letter too many, one too few, another
+/// letter, or two neighbours that changed places.
 fn is_near(name: &str, other: &str, slips: usize) -> bool {
     let (name, other) = (name.as_bytes(), other.as_bytes());
     let mut rows = vec![(0..=other.len()).collect::<Vec<_>>()];

@@ -36,7 +36,8 @@ fn alive(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `before_start(f)`: has `f` run before the start function; false if the file has returned already.
+/// `before_start(f)`: has `f` run before the start function; false if the file has returned
+/// already.
 fn before_start(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.check_kind(1, Kind::Function)?;
@@ -150,7 +151,8 @@ fn kill_task(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `begin_request()`: the running task works for a request that is followed by log lines from now on.
+/// `begin_request()`: the running task works for a request that is followed by log lines from now
+/// on.
 fn begin_request(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let request = state.request();

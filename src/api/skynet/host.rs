@@ -77,8 +77,8 @@ fn mqlen(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.endless()`: whether a turn of this service took so long that it may never have ended, since this
-/// was asked last.
+/// `skynet.endless()`: whether a turn of this service took so long that it may never have ended,
+/// since this was asked last.
 fn endless(stack: &mut Stack<'_>) -> NativeResult {
     let looped = State::of(stack)?.service.figures.take_loop();
     stack.push_bool(looped);

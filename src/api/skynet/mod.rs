@@ -80,7 +80,8 @@ const LUA: &[Part] = &[
     ),
 ];
 
-/// The functions of `skynet.core` that programs call themselves; it gets the module and fills them in.
+/// The functions of `skynet.core` that programs call themselves; it gets the module and fills them
+/// in.
 const COMMANDS: &str = include_str!("../../../lua/compat/skynet/commands.lua");
 
 /// Fields that are modules of their own.
@@ -103,8 +104,8 @@ const PROTOCOL_NUMBERS: [(&str, u8); 13] = [
     ("PTYPE_TRACE", 12),
 ];
 
-/// Functions of the module that its table has room for before it grows: a service with little to do uses
-/// as many.
+/// Functions of the module that its table has room for before it grows: a service with little to do
+/// uses as many.
 const USED_AT_FIRST: usize = 8;
 
 fn open(stack: &mut Stack<'_>) -> NativeResult {
@@ -174,8 +175,8 @@ fn index(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// Has a file define its part of the module in the first argument. What the program has put into the
-/// places of it stays.
+/// Has a file define its part of the module in the first argument. What the program has put into
+/// the places of it stays.
 fn fill_in(stack: &mut Stack<'_>, (names, file, text): &Part) -> Result<(), Raise> {
     let first = stack.top() + 1;
     for name in *names {

@@ -1,5 +1,5 @@
-//! The module `skynet.profile`: how long coroutines run, without the time in which their task waits.
-//! It keeps their clocks in Lua, over stop watches of tasks.
+//! The module `skynet.profile`: how long coroutines run, without the time in which their task
+//! waits. It keeps their clocks in Lua, over stop watches of tasks.
 
 use crate::actor::State;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
@@ -24,8 +24,8 @@ fn open(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `begin_watch([coroutine])`: the number of a watch of the running task, or of the task of that coroutine,
-/// which waits. Nil if it is no task's.
+/// `begin_watch([coroutine])`: the number of a watch of the running task, or of the task of that
+/// coroutine, which waits. Nil if it is no task's.
 fn begin_watch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let (task, goes) = match stack.kind(1) {

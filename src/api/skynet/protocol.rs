@@ -145,7 +145,8 @@ fn form(
     }
 }
 
-/// `skynet.dispatch(protocol [, f])`: sets the handler and returns the one before, or just tells it.
+/// `skynet.dispatch(protocol [, f])`: sets the handler and returns the one before, or just tells
+/// it.
 fn dispatch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     if let Some(place) = own_place(stack) {
@@ -198,8 +199,9 @@ fn own_place(stack: &Stack<'_>) -> Option<usize> {
     OWN_NUMBERS.iter().position(|own| *own == number)
 }
 
-/// `skynet.dispatch` of `"response"` or `"error"`. The host goes on to bring every answer and every failure to
-/// whoever waits for it; the function for errors hears as well, under session 0, that an address is lost.
+/// `skynet.dispatch` of `"response"` or `"error"`. The host goes on to bring every answer and every
+/// failure to whoever waits for it; the function for errors hears as well, under session 0, that an
+/// address is lost.
 fn dispatch_own(stack: &mut Stack<'_>, state: &State, place: usize) -> NativeResult {
     let handler = if stack.is_none_or_nil(2) {
         None
@@ -304,8 +306,8 @@ pub(super) fn keep_module(stack: &mut Stack<'_>, state: &State, module: Referenc
     }
 }
 
-/// If the program has put a function of its own in the place of `skynet.dispatch_message`, that one gets
-/// every request from now on.
+/// If the program has put a function of its own in the place of `skynet.dispatch_message`, that one
+/// gets every request from now on.
 fn give_way(stack: &mut Stack<'_>, state: &State) {
     let top = stack.top();
     match &protocols(state).module {

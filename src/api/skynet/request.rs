@@ -20,8 +20,8 @@ const PROTOCOL: i32 = ADDRESS + 1;
 const BEFORE_ANSWER: i32 = 2;
 
 /// `request(f, a, b, address, protocol, ...)`: sends the request at once; when the call is over
-/// `f(a, b, address, protocol, ...)` runs in a task of its own, with what [`answer`] takes behind the
-/// protocol. Returns the task, or nil and why the request could not be sent.
+/// `f(a, b, address, protocol, ...)` runs in a task of its own, with what [`answer`] takes behind
+/// the protocol. Returns the task, or nil and why the request could not be sent.
 fn request(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let known = protocol(stack, state, PROTOCOL)?;

@@ -92,8 +92,8 @@ pub(super) fn set_service_name(stack: &mut Stack<'_>, state: &State) {
     stack.set_top(top);
 }
 
-/// The folder in which the service's name leads to its file, with a slash behind it: of `world/zone`
-/// the one that holds `world`. For a service with a folder of its own, that folder.
+/// The folder in which the service's name leads to its file, with a slash behind it: of
+/// `world/zone` the one that holds `world`. For a service with a folder of its own, that folder.
 fn service_path(state: &State) -> String {
     let Some(file) = state.skynet.file() else { return "./".to_owned() };
     let named = file.with_extension("");
@@ -109,8 +109,8 @@ fn service_path(state: &State) -> String {
     format!("{}/", directory.to_string_lossy().trim_end_matches('/'))
 }
 
-/// True if the service's file lies in a folder that is called like the service, in which its modules
-/// are looked up first.
+/// True if the service's file lies in a folder that is called like the service, in which its
+/// modules are looked up first.
 fn has_own_folder(state: &State) -> bool {
     let is_own = |folder: &std::ffi::OsStr| {
         let name = state.service.name();
@@ -129,8 +129,8 @@ fn newservice(stack: &mut Stack<'_>) -> NativeResult {
     begin(stack, state, 1, Start::IsAwaited)
 }
 
-/// `skynet.launch("snlua", name, ...)` or `skynet.launch "snlua name ..."`: the address, before the start
-/// function has run. Nil for other programs, which are written in C there.
+/// `skynet.launch("snlua", name, ...)` or `skynet.launch "snlua name ..."`: the address, before the
+/// start function has run. Nil for other programs, which are written in C there.
 fn launch(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let text = stack.check_str(1)?.trim().to_owned();
@@ -280,8 +280,8 @@ fn has_exited(stack: &Stack<'_>, state: &State) -> bool {
     obituary.is_some_and(|obituary| matches!(obituary.end, End::Exited(_)))
 }
 
-/// `skynet.kill(address)`: ends a service once the task that runs in it, if one does, waits or ends; its
-/// callers are told. The host lives on without its main service.
+/// `skynet.kill(address)`: ends a service once the task that runs in it, if one does, waits or
+/// ends; its callers are told. The host lives on without its main service.
 fn kill(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     if stack.integer(1) == Some(0) {

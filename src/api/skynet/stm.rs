@@ -1,7 +1,7 @@
 //! The Lua module `skynet.stm`: the latest message of one writer, for any number of readers.
 //!
-//! `stm.new(msg, sz)` makes a writer, which is called to replace the message. `stm.copy(writer)` is a
-//! value to send to other services; there `stm.newcopy(copy)` makes a reader.
+//! `stm.new(msg, sz)` makes a writer, which is called to replace the message. `stm.copy(writer)` is
+//! a value to send to other services; there `stm.newcopy(copy)` makes a reader.
 
 use super::block;
 use crate::actor::skynet::{Reader, Writer, board_bytes};

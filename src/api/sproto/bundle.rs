@@ -10,8 +10,8 @@
 //!             response 3 : integer confirm 4 : boolean }
 //! ```
 //!
-//! `type` is an index into the types; beside `builtin` it holds the digits of a fixed-point number, or
-//! 1 for binary strings.
+//! `type` is an index into the types; beside `builtin` it holds the digits of a fixed-point number,
+//! or 1 for binary strings.
 
 use super::schema::{Field, FieldKind, Layout, Protocol, Response, Schema, SchemaFault, Type};
 use super::wire::{Fields, Frame, Slot, WireFault, put_block, put_bytes, take_block};

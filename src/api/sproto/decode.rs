@@ -1,6 +1,7 @@
 //! From messages to Lua tables, straight onto the stack. Any bytes are decoded or refused.
 //!
-//! Fields that the schema does not know are passed over, so that newer peers can talk to older ones.
+//! Fields that the schema does not know are passed over, so that newer peers can talk to older
+//! ones.
 
 use std::ffi::c_int;
 

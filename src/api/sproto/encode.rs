@@ -1,8 +1,8 @@
 //! From Lua tables to messages, straight from the stack.
 //!
 //! A field that is nil is left out. Tables are read as scripts see them, so that proxies with
-//! `__index` or `__pairs` can be sent. What does not fit the schema is an error that names the field.
-//! A proxy may have items without end: after each one the size of the message is looked at.
+//! `__index` or `__pairs` can be sent. What does not fit the schema is an error that names the
+//! field. A proxy may have items without end: after each one the size of the message is looked at.
 
 use std::ffi::c_int;
 

@@ -7,8 +7,9 @@
 //! - [`pack`] takes zeros out of messages.
 //! - [`slots`] hold the schemas that all VMs share.
 //!
-//! A VM holds a schema and its types as userdata. Each VM has a counter of its own for them, so that
-//! VMs that use one schema on different workers do not write to a common counter at each message.
+//! A VM holds a schema and its types as userdata. Each VM has a counter of its own for them, so
+//! that VMs that use one schema on different workers do not write to a common counter at each
+//! message.
 
 mod bundle;
 mod decode;
@@ -258,8 +259,8 @@ fn check_message(stack: &Stack<'_>, argument: c_int) -> Result<Payload, Raise> {
     }
 }
 
-/// `decode(type, message [, table])`: the table, filled, and how many bytes it took. The message may be
-/// a pointer and its size as well, here and wherever messages are read.
+/// `decode(type, message [, table])`: the table, filled, and how many bytes it took. The message
+/// may be a pointer and its size as well, here and wherever messages are read.
 fn decode_message(stack: &mut Stack<'_>) -> NativeResult {
     let Some((schema, index)) = check_type(stack, 1)? else { return Ok(Outcome::Return(0)) };
     let message = check_message(stack, 2)?;

@@ -1,8 +1,8 @@
 //! The numbered slots through which all VMs of the process share parsed schemas, without a copy.
 //!
-//! They belong to the process and not to a host, because VMs that no host runs load schemas as well. Two
-//! hosts in one process have to agree on the numbers; a schema itself is never changed, so that they share
-//! nothing else.
+//! They belong to the process and not to a host, because VMs that no host runs load schemas as
+//! well. Two hosts in one process have to agree on the numbers; a schema itself is never changed,
+//! so that they share nothing else.
 //!
 //! A schema lives as long as a slot or a VM holds it, so a slot may be filled anew at any time.
 

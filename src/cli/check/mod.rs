@@ -1,9 +1,9 @@
 //! `moonhive check`: compiles everything, runs nothing, and says what will not work.
 //!
-//! Errors are what Lua refuses to compile; of each file the first one, where the compiler stops. Warnings are what compiles and is probably not meant:
-//! globals that nothing defines, globals assigned by accident inside functions, loop variables that
-//! only Lua 5.4 lets code assign to. All files are looked at together, because what one of them
-//! defines another may use.
+//! Errors are what Lua refuses to compile; of each file the first one, where the compiler stops.
+//! Warnings are what compiles and is probably not meant: globals that nothing defines, globals
+//! assigned by accident inside functions, loop variables that only Lua 5.4 lets code assign to. All
+//! files are looked at together, because what one of them defines another may use.
 //!
 //! `files` finds them, `compile` asks the compiler, `globals` compares, `hints` helps, `report`
 //! shows.

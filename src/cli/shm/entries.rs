@@ -207,7 +207,8 @@ fn double(text: &str) -> Result<Option<f64>, Failure> {
     }
 }
 
-/// Milliseconds as a dictionary counts them: 0 is for ever, and less than one of them must not become that.
+/// Milliseconds as a dictionary counts them: 0 is for ever, and less than one of them must not
+/// become that.
 fn ttl_ms(ttl: Span) -> u64 {
     if ttl.0.is_zero() { 0 } else { ttl.0.as_millis().max(1) as u64 }
 }

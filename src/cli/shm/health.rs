@@ -121,8 +121,8 @@ impl Repair {
     }
 }
 
-/// Why a repair ended. A lock that something has overwritten may seem to be held, by whatever process or by none; it
-/// could be made anew if nobody else had the dictionary open.
+/// Why a repair ended. A lock that something has overwritten may seem to be held, by whatever
+/// process or by none; it could be made anew if nobody else had the dictionary open.
 fn unrepaired(place: &dyn Backing, error: &Error, is_alone: bool) -> Failure {
     match error {
         Error::DamagedLock { .. } | Error::LockTimeout { .. } | Error::LockBroken { .. }

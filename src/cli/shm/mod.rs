@@ -1,8 +1,9 @@
 //! `moonhive shm`: dictionaries in shared memory, from a shell.
 //!
-//! Each command opens the dictionary as any other process does, so it works while others use it. `ls` shows
-//! what there is (`processes` who uses it), `stat` the figures of one, `entries` reads and writes single keys
-//! (`words` what a shell and a terminal make of bytes), `transfer` dumps and loads, `health` checks and repairs.
+//! Each command opens the dictionary as any other process does, so it works while others use it.
+//! `ls` shows what there is (`processes` who uses it), `stat` the figures of one, `entries` reads
+//! and writes single keys (`words` what a shell and a terminal make of bytes), `transfer` dumps and
+//! loads, `health` checks and repairs.
 
 mod entries;
 mod health;
@@ -100,7 +101,8 @@ fn open(name: &str) -> Result<Dictionary, Failure> {
     Dictionary::open_in(&*place, &Options::default()).map_err(|error| failed_at(&*place, &error))
 }
 
-/// An error of a dictionary in some place, which it names; of one that is not there, where to look for it.
+/// An error of a dictionary in some place, which it names; of one that is not there, where to look
+/// for it.
 fn failed_at(place: &dyn Backing, error: &Error) -> Failure {
     let hint = match (error, place.as_file()) {
         (Error::NoSuchObject { .. }, None) => "`moonhive shm ls` shows what there is",

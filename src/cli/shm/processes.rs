@@ -1,4 +1,5 @@
-//! Which processes have an object open: those whose memory maps name it, as far as this user may read them.
+//! Which processes have an object open: those whose memory maps name it, as far as this user may
+//! read them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -6,8 +7,8 @@ use std::io::ErrorKind;
 
 use moonhive_shm::Description;
 
-/// What a mapping says that is shared and may be written. Names are no help: who made an object mapped it
-/// before it had one.
+/// What a mapping says that is shared and may be written. Names are no help: who made an object
+/// mapped it before it had one.
 const MARK: &str = " rw-s ";
 
 /// The maps of all processes, read once.

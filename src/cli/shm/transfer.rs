@@ -1,4 +1,5 @@
-//! `moonhive shm dump` and `load`: whole dictionaries as lines of JSON, spelled as `moonhive::api::dump` says.
+//! `moonhive shm dump` and `load`: whole dictionaries as lines of JSON, spelled as
+//! `moonhive::api::dump` says.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write};

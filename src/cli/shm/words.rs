@@ -1,5 +1,5 @@
-//! Keys and values on their way between a shell and a dictionary: bytes from words, and bytes that a terminal
-//! may see.
+//! Keys and values on their way between a shell and a dictionary: bytes from words, and bytes that
+//! a terminal may see.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -31,8 +31,8 @@ pub fn key_of(word: Option<OsString>, hex: Option<Hex>) -> Vec<u8> {
     }
 }
 
-/// What may go to standard output: a terminal obeys control characters, so it sees them only if it is asked
-/// for; a program gets the bytes as they are.
+/// What may go to standard output: a terminal obeys control characters, so it sees them only if it
+/// is asked for; a program gets the bytes as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
     /// Bytes as they are.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::super::{CodeCache, Mode};
 use super::vm::{Files, TestVm, dump};
 
-/// A VM that looks for modules in two folders, and what `require('m')` gives there: the result of the
-/// module and the name of its file.
+/// A VM that looks for modules in two folders, and what `require('m')` gives there: the result of
+/// the module and the name of its file.
 fn require(cache: &Arc<CodeCache>, mode: Mode, files: &Files) -> Result<String, String> {
     let vm = TestVm::with_mode(cache, mode);
     let path =

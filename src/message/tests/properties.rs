@@ -54,8 +54,8 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// Lists of tables that often have the same few keys, some of them short, one too long to be interned, with
-/// tables of the same sort in them.
+/// Lists of tables that often have the same few keys, some of them short, one too long to be
+/// interned, with tables of the same sort in them.
 fn rows() -> impl Strategy<Value = String> {
     let keys =
         ["id", "name", "level", "x", "__index", "a key of more than forty bytes is not interned"];
@@ -84,7 +84,8 @@ proptest! {
     #[test]
     fn rows_with_equal_keys_arrive_and_can_be_changed(list in rows()) {
         check(&format!("return {list}, {list}"));
-        // Their hash parts are copies of one another: later fields must find and leave their places.
+        // Their hash parts are copies of one another: later fields must find and leave their
+        // places.
         let sender = Vm::new();
         let count = sender.evaluate(&format!("return {list}"));
         let payload = sender.pack(count, &PackOptions::default()).expect("values");

@@ -75,7 +75,8 @@ pub(super) struct Decoder<'de> {
 }
 
 impl<'de> Decoder<'de> {
-    /// Reads one value, or the header of a table: see [`Reader::value`]. Where a string lies is no matter.
+    /// Reads one value, or the header of a table: see [`Reader::value`]. Where a string lies is no
+    /// matter.
     pub fn value(&mut self, owed: usize) -> Result<Token<'de>, UnpackError> {
         Ok(match self.reader.value(owed)? {
             Token::Large(buffer) => Token::String(buffer.bytes()),

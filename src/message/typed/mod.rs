@@ -1,8 +1,8 @@
 //! Typed messages: what a Rust program sends to services and gets from them, through serde.
 //!
-//! A tuple, a sequence or `()` is the list of values of a message; anything else is a message of one
-//! value. Inside, sequences are tables with elements, structs and maps are tables with pairs, `None`
-//! and `()` are nil, enum variants are their name or a table `{Name = contents}`.
+//! A tuple, a sequence or `()` is the list of values of a message; anything else is a message of
+//! one value. Inside, sequences are tables with elements, structs and maps are tables with pairs,
+//! `None` and `()` are nil, enum variants are their name or a table `{Name = contents}`.
 
 mod access;
 mod de;
@@ -64,8 +64,8 @@ pub fn to_request<T: Serialize + ?Sized>(
 
 /// Unpacks a message into a Rust value.
 ///
-/// Values that a tuple expects beyond those of the message are nil, as in a call of Lua; more values
-/// than it expects are an error. A float that is a whole number serves as an integer.
+/// Values that a tuple expects beyond those of the message are nil, as in a call of Lua; more
+/// values than it expects are an error. A float that is a whole number serves as an integer.
 ///
 /// ```
 /// # use moonhive::message::{from_payload, to_payload};

@@ -1,8 +1,10 @@
-//! A log file: appended to line by line, opened anew when asked to, and honest about what did not fit.
+//! A log file: appended to line by line, opened anew when asked to, and honest about what did not
+//! fit.
 //!
-//! On a full disk a line may be written in part or not at all. Such lines are counted and never tried again;
-//! standard error hears of it once when it begins, and the file says how many were lost before the next line
-//! that is written whole. A line that was torn is ended first, so that no two lines share one.
+//! On a full disk a line may be written in part or not at all. Such lines are counted and never
+//! tried again; standard error hears of it once when it begins, and the file says how many were
+//! lost before the next line that is written whole. A line that was torn is ended first, so that no
+//! two lines share one.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -56,7 +58,8 @@ impl LogFile {
         }
     }
 
-    /// Writes a line about the log to standard error, unless nobody reads that: who logs waits for no reader.
+    /// Writes a line about the log to standard error, unless nobody reads that: who logs waits for
+    /// no reader.
     pub(super) fn tell_stderr(&self, message: &str) {
         let line = self.form.own(Level::ERROR, message);
         if Stderr.takes(line.len()) {

@@ -8,9 +8,9 @@
 //! Everything in the host logs through [`tracing`]. An event that concerns a service carries the
 //! fields `service` (its name) and `address`; other fields follow the message.
 //!
-//! A line is written with one call and never split by another, and at once as long as somebody reads it;
-//! else it waits in a backlog with a limit (`outlet.rs`). What a file does not take is counted (`file.rs`).
-//! A line longer than [`LINE_LIMIT_BYTES`] is cut and says so.
+//! A line is written with one call and never split by another, and at once as long as somebody
+//! reads it; else it waits in a backlog with a limit (`outlet.rs`). What a file does not take is
+//! counted (`file.rs`). A line longer than [`LINE_LIMIT_BYTES`] is cut and says so.
 
 mod file;
 mod outlet;
@@ -159,14 +159,15 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     Ok(())
 }
 
-/// As other programs have it: `NO_COLOR` that is not empty, or a terminal that says it is dumb, means no.
+/// As other programs have it: `NO_COLOR` that is not empty, or a terminal that says it is dumb,
+/// means no.
 fn are_colours_wanted() -> bool {
     let says_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !says_no && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Waits until every line is written, as long as the reader takes one in each such time: he may never read
-/// them.
+/// Waits until every line is written, as long as the reader takes one in each such time: he may
+/// never read them.
 pub fn flush(patience: Duration) {
     if let Some(outlet) = OUTLET.get() {
         outlet.flush(patience);
@@ -176,9 +177,9 @@ pub fn flush(patience: Duration) {
     }
 }
 
-/// Opens the log file anew, as one does after it was moved away. False if there is none. If it cannot
-/// be opened, lines go on to where they went before, and both the log and standard error say so: whoever
-/// moved the file away looks in its old place.
+/// Opens the log file anew, as one does after it was moved away. False if there is none. If it
+/// cannot be opened, lines go on to where they went before, and both the log and standard error say
+/// so: whoever moved the file away looks in its old place.
 pub fn reopen() -> bool {
     let Some(file) = LOG_FILE.get() else { return false };
     if let Err(error) = file.reopen() {

@@ -1,9 +1,9 @@
 //! Where log lines go, so that nobody who logs ever waits for whoever reads them.
 //!
-//! Who logs writes his line himself, at once, as long as the reader keeps up: nothing is lost when the
-//! process dies a moment later. When standard error takes no more, lines wait in a backlog of at most
-//! [`BACKLOG_LIMIT_BYTES`], and a thread of its own writes them as they are taken. Lines beyond that are
-//! counted and dropped; the log says how many once it goes on.
+//! Who logs writes his line himself, at once, as long as the reader keeps up: nothing is lost when
+//! the process dies a moment later. When standard error takes no more, lines wait in a backlog of
+//! at most [`BACKLOG_LIMIT_BYTES`], and a thread of its own writes them as they are taken. Lines
+//! beyond that are counted and dropped; the log says how many once it goes on.
 //!
 //! One writes at a time, whoever found nobody writing or the thread; lines keep their order.
 
@@ -199,7 +199,8 @@ impl Outlet {
         }
     }
 
-    /// Waits until every line is written, as long as the reader takes one in each such time. True if they are.
+    /// Waits until every line is written, as long as the reader takes one in each such time. True
+    /// if they are.
     pub(super) fn flush(&self, patience: Duration) -> bool {
         let mut state = self.state.lock();
         while state.busy {

@@ -2,9 +2,9 @@
 //!
 //! A native that blocks yields with the context's `blocking` flag set. `resume` and `wrap` see the
 //! flag when the coroutine they resumed comes back, and yield on with a continuation; so the whole
-//! chain is suspended up to the host's coroutine. When the host answers, the continuations carry the
-//! values down again. For scripts a coroutine that is suspended this way is `normal`: somebody else
-//! is about to resume it. Yields of user code behave exactly as in stock Lua.
+//! chain is suspended up to the host's coroutine. When the host answers, the continuations carry
+//! the values down again. For scripts a coroutine that is suspended this way is `normal`: somebody
+//! else is about to resume it. Yields of user code behave exactly as in stock Lua.
 //!
 //! Cost beside stock `resume`: two reads and two writes of the context.
 

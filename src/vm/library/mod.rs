@@ -2,8 +2,8 @@
 //!
 //! Replaced are `print` (whole lines through the host), `os.exit` (ends the service, not the
 //! process, where the host says so) and the part of `coroutine` that lets a blocking native suspend
-//! through coroutines of user code. All of them are *plain frames*: C functions written in Rust that
-//! own nothing, so that Lua may jump out of them anywhere.
+//! through coroutines of user code. All of them are *plain frames*: C functions written in Rust
+//! that own nothing, so that Lua may jump out of them anywhere.
 
 mod coroutine;
 mod output;

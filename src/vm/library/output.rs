@@ -30,7 +30,8 @@ pub fn write_line(line: &[u8]) {
     }
 }
 
-/// Writes a line to standard error. That nobody reads it is no reason to fail: `eprintln!` would panic.
+/// Writes a line to standard error. That nobody reads it is no reason to fail: `eprintln!` would
+/// panic.
 pub fn complain(message: std::fmt::Arguments<'_>) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr().lock(), "{message}");

@@ -28,7 +28,8 @@ impl Watchdog {
     }
 }
 
-/// Defines what the cases use: a function that never ends, an object all of whose metamethods are it.
+/// Defines what the cases use: a function that never ends, an object all of whose metamethods are
+/// it.
 const PRELUDE: &str = "
     local function loop() while true do end end
     local object = setmetatable({}, {__tostring = loop, __close = loop, __lt = loop, __concat = loop,

@@ -9,7 +9,8 @@ use crate::message::{LARGE_BYTES, Payload, from_payload};
 use crate::vm::{ErrorKind, LoadMode, Native, NativeResult, Outcome, Stack, Vm};
 
 const MIB: usize = 1 << 20;
-/// Strings that a VM may make by itself: one in a block of its own, one that Lua put behind its header.
+/// Strings that a VM may make by itself: one in a block of its own, one that Lua put behind its
+/// header.
 const IN_A_BLOCK: &str = "return ('ab'):rep(1 << 19)";
 const BEHIND_A_HEADER: &str = "local s = ('ab'):rep(1 << 18) return s .. s";
 

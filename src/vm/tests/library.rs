@@ -233,8 +233,8 @@ fn mlua_shares_the_state_and_replaces_nothing() {
     assert_eq!(error.kind, crate::vm::ErrorKind::Memory);
 }
 
-/// What hangs on the globals and the metatable of strings: names and kinds, and addresses and values
-/// of what is the same in every VM.
+/// What hangs on the globals and the metatable of strings: names and kinds, and addresses and
+/// values of what is the same in every VM.
 const TREE: &str = "
     local lines, seen = {}, {}
     local function walk(name, value)

@@ -204,7 +204,8 @@ fn a_full_stack_is_an_error_wherever_the_native_that_meets_its_end_began() {
         Ok(Outcome::Return(0))
     }
     let mut vm = vm_with(&[("reach", Native::new(reach))]);
-    // The last calls find a stack that has grown beyond its limit, for Lua's own handling of the error.
+    // The last calls find a stack that has grown beyond its limit, for Lua's own handling of the
+    // error.
     let text = "local function call(...) return pcall(reach, 'x') end \
                 local failed = 0 \
                 pcall(function() \

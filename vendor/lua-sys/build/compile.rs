@@ -56,7 +56,8 @@ fn link(own: &Path, lua: &Path, out_dir: &Path) {
     println!("cargo::metadata=include={}", lua.display());
     println!("cargo::metadata=own_include={}", own.display());
     if let Some(flag) = export_flag(own) {
-        // Our tests load C modules, and so do the programs that embed Lua (see the root's build.rs).
+        // Our tests load C modules, and so do the programs that embed Lua (see the root's
+        // build.rs).
         println!("cargo::rustc-link-arg-tests={flag}");
         println!("cargo::metadata=export_flag={flag}");
     }

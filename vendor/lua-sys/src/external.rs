@@ -17,9 +17,9 @@ pub struct Holder {
 }
 
 unsafe extern "C-unwind" {
-    /// Pushes a string of `length` bytes that lie at `bytes`, with a zero after them, until `holder` is
-    /// released. The collector counts them as if they were the VM's. There must be room, and `length`
-    /// must be beyond 40. May raise a memory error; the holder is then released.
+    /// Pushes a string of `length` bytes that lie at `bytes`, with a zero after them, until
+    /// `holder` is released. The collector counts them as if they were the VM's. There must be
+    /// room, and `length` must be beyond 40. May raise a memory error; the holder is then released.
     pub fn lua_pushheld(
         state: *mut lua_State,
         bytes: *const c_char,
@@ -74,8 +74,8 @@ impl<'a> Long<'a> {
         NonNull::new(unsafe { lua_holderof(self.text.as_ptr().cast()) })
     }
 
-    /// Whether its bytes, with a zero after them, are a block of their own that the allocator of the VM
-    /// made: what the buffers of the auxiliary library leave, and with them `table.concat`.
+    /// Whether its bytes, with a zero after them, are a block of their own that the allocator of
+    /// the VM made: what the buffers of the auxiliary library leave, and with them `table.concat`.
     ///
     /// # Safety
     /// It is a string of the VM of `state`, which this thread may use.
@@ -84,8 +84,8 @@ impl<'a> Long<'a> {
         unsafe { lua_ownsblock(state, self.text.as_ptr().cast()) != 0 }
     }
 
-    /// Gives that block to `holder`, whose release from now on stands in the place of freeing it. The
-    /// string stays as it is.
+    /// Gives that block to `holder`, whose release from now on stands in the place of freeing it.
+    /// The string stays as it is.
     ///
     /// # Safety
     /// [`Long::owns_block`] is true; the holder lives, and the block with it, until it is released.

@@ -1,5 +1,5 @@
-//! Declarations of `c/lglobals.h`: which global variables a function uses, and where it assigns to its
-//! loop variables, for a checker.
+//! Declarations of `c/lglobals.h`: which global variables a function uses, and where it assigns to
+//! its loop variables, for a checker.
 
 use std::ffi::{c_char, c_int, c_void};
 

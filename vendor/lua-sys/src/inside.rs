@@ -1,9 +1,10 @@
-//! Tables from the inside, for a codec that reads and makes whole trees of them: no call for each entry
-//! and no copy on the stack.
+//! Tables from the inside, for a codec that reads and makes whole trees of them: no call for each
+//! entry and no copy on the stack.
 //!
-//! They are read and written at the places that `c/lquick.c` checks against Lua's own headers. Invariants:
-//! whoever reads a table sees to it that nothing changes or frees it meanwhile: no Lua code runs, and nothing
-//! is allocated in its VM but what deferred tables are filled with. Only values that the collector does not know are written, so it need not hear of it.
+//! They are read and written at the places that `c/lquick.c` checks against Lua's own headers.
+//! Invariants: whoever reads a table sees to it that nothing changes or frees it meanwhile: no Lua
+//! code runs, and nothing is allocated in its VM but what deferred tables are filled with. Only
+//! values that the collector does not know are written, so it need not hear of it.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -115,8 +116,9 @@ impl Table {
         !self.metatable.is_null()
     }
 
-    /// Its border, as `#` finds it without metamethods. This comes first: a table that Lua has put off
-    /// filling looks empty before. [`NO_MEMORY`](crate::walk::NO_MEMORY) if there is none to fill it.
+    /// Its border, as `#` finds it without metamethods. This comes first: a table that Lua has put
+    /// off filling looks empty before. [`NO_MEMORY`](crate::walk::NO_MEMORY) if there is none to
+    /// fill it.
     ///
     /// # Safety
     /// It is one of the VM of `state`, or shared.
@@ -207,7 +209,8 @@ impl Bare {
     }
 }
 
-/// A table of the VM that is being made: on its stack, without metatable, and unknown to all Lua code.
+/// A table of the VM that is being made: on its stack, without metatable, and unknown to all Lua
+/// code.
 #[derive(Debug, Clone, Copy)]
 pub struct Fresh(*mut Table);
 
@@ -230,7 +233,8 @@ impl Fresh {
     /// As [`at`](Self::at).
     #[inline]
     pub unsafe fn set_slot(self, place: usize, bare: Bare) -> bool {
-        // SAFETY: the table lives; values lie below the address, in falling order, and tags above it.
+        // SAFETY: the table lives; values lie below the address, in falling order, and tags above
+        // it.
         unsafe {
             if place >= (*self.0).slots.get() as usize {
                 return false;
@@ -242,11 +246,12 @@ impl Fresh {
         true
     }
 
-    /// Gives a value to the string at a positive index, if that key lies at a place of the hash part;
-    /// else changes nothing and says false.
+    /// Gives a value to the string at a positive index, if that key lies at a place of the hash
+    /// part; else changes nothing and says false.
     ///
     /// # Safety
-    /// As [`at`](Self::at); the index is one of the running function, below the top, and holds a string.
+    /// As [`at`](Self::at); the index is one of the running function, below the top, and holds a
+    /// string.
     #[inline]
     pub unsafe fn set_node(
         self,
@@ -255,8 +260,8 @@ impl Fresh {
         key: c_int,
         bare: Bare,
     ) -> bool {
-        // SAFETY: by contract; the place is checked, and a table without entries has one that is shared
-        // and has no key.
+        // SAFETY: by contract; the place is checked, and a table without entries has one that is
+        // shared and has no key.
         unsafe {
             if place >= 1 << (*self.0).log_nodes.get() {
                 return false;

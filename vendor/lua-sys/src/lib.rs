@@ -2,8 +2,9 @@
 //! own C for shared images. This crate only builds, links and declares it.
 //!
 //! Everything of the stock C API is in [`lua`] (the declarations of `mlua-sys`, which links the
-//! library built here); what we add is in [`share`], [`host`], [`walk`], [`external`] and [`globals`];
-//! [`quick`] holds the smallest functions of the API once more, inline, and [`inside`] reads tables.
+//! library built here); what we add is in [`share`], [`host`], [`walk`], [`external`] and
+//! [`globals`]; [`quick`] holds the smallest functions of the API once more, inline, and [`inside`]
+//! reads tables.
 
 mod abi;
 

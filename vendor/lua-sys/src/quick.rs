@@ -1,11 +1,11 @@
 //! The smallest functions of the C API, inline: a call across languages costs several times what
 //! they do, and natives make dozens of them for each message.
 //!
-//! They read the insides of a state at the places that `c/lquick.c` checks against Lua's own headers.
-//! With debug assertions they call Lua's functions, which check every call.
+//! They read the insides of a state at the places that `c/lquick.c` checks against Lua's own
+//! headers. With debug assertions they call Lua's functions, which check every call.
 //!
-//! Invariant: each does what the function of the C API of that name does, for the arguments that its
-//! contract allows.
+//! Invariant: each does what the function of the C API of that name does, for the arguments that
+//! its contract allows.
 
 use std::ffi::{c_int, c_void};
 use std::slice;
@@ -121,8 +121,8 @@ pub enum Plain<'a> {
 #[inline]
 pub unsafe fn gettop(state: *mut lua_State) -> c_int {
     let state: *const State = state.cast();
-    // SAFETY: the state is live, and so is the record of its running function, whose slot lies below
-    // the top of the same stack.
+    // SAFETY: the state is live, and so is the record of its running function, whose slot lies
+    // below the top of the same stack.
     unsafe { (*state).top.offset_from((*(*state).call).function) as c_int - 1 }
 }
 
@@ -307,7 +307,8 @@ pub unsafe fn string_at<'a>(state: *mut lua_State, index: c_int) -> Option<&'a [
 /// It is a live string of Lua, and lives on for `'a`.
 #[inline]
 pub(crate) unsafe fn text<'a>(text: *const Text) -> &'a [u8] {
-    // SAFETY: by contract; a short string's bytes begin where a long one has the address of its own.
+    // SAFETY: by contract; a short string's bytes begin where a long one has the address of its
+    // own.
     unsafe {
         match usize::try_from((*text).short_length) {
             Ok(length) => slice::from_raw_parts((&raw const (*text).long).cast(), length),

@@ -137,8 +137,8 @@ unsafe extern "C-unwind" {
     pub fn lua_interrupted(state: *mut lua_State) -> c_int;
     /// Forgets a pending interruption.
     pub fn lua_clearinterrupt(state: *mut lua_State);
-    /// Asks the code that runs where it is: the teller is called at its next instruction. Where and when as
-    /// [`lua_interrupt`].
+    /// Asks the code that runs where it is: the teller is called at its next instruction. Where and
+    /// when as [`lua_interrupt`].
     pub fn lua_asktotell(state: *mut lua_State);
     /// Sets whom to tell. It may ask for debug information and must leave the stack alone.
     pub fn lua_setteller(state: *mut lua_State, teller: Option<Teller>);

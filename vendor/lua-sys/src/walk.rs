@@ -62,7 +62,8 @@ pub const NO_MEMORY: usize = usize::MAX;
 unsafe extern "C-unwind" {
     /// Looks at a value.
     pub fn lua_see(state: *mut lua_State, index: c_int, seen: *mut Seen);
-    /// The border of a table (its raw length) or [`NO_MEMORY`]; in `slots` what its array part has room for.
+    /// The border of a table (its raw length) or [`NO_MEMORY`]; in `slots` what its array part has
+    /// room for.
     pub fn lua_walkshape(state: *mut lua_State, index: c_int, slots: *mut c_uint) -> usize;
     /// The border of a table of the VM, by its address, or [`NO_MEMORY`].
     pub fn lua_walkborder(state: *mut lua_State, table: *const c_void) -> usize;

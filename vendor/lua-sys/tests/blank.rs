@@ -1,5 +1,5 @@
-//! The libraries of a new state are copies of those of the first one. Whatever memory is refused on the
-//! way, the state gets all of them or none, and can be closed.
+//! The libraries of a new state are copies of those of the first one. Whatever memory is refused on
+//! the way, the state gets all of them or none, and can be closed.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -20,8 +20,8 @@ unsafe extern "C" fn allocate(
     old: usize,
     new: usize,
 ) -> *mut c_void {
-    // SAFETY: the states of this test are made with a `Refusal` that outlives them, and `realloc` and
-    // `free` get what they gave.
+    // SAFETY: the states of this test are made with a `Refusal` that outlives them, and `realloc`
+    // and `free` get what they gave.
     unsafe {
         if new == 0 {
             libc::free(block);
@@ -44,8 +44,8 @@ unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
     0
 }
 
-/// Opens the libraries in a new state that is refused its allocation of that number; `None` if it did
-/// not ask for so many, else whether they were opened.
+/// Opens the libraries in a new state that is refused its allocation of that number; `None` if it
+/// did not ask for so many, else whether they were opened.
 fn opened(number: usize) -> Option<bool> {
     let refusal = Refusal(Cell::new(usize::MAX));
     // SAFETY: the state is this test's own, and everything in it is called protected.

@@ -1,5 +1,5 @@
-//! A function of C can tell whether its coroutine ends as soon as it returns: not while anything of the
-//! program may still run.
+//! A function of C can tell whether its coroutine ends as soon as it returns: not while anything of
+//! the program may still run.
 
 use std::cell::RefCell;
 use std::ffi::{CString, c_int};

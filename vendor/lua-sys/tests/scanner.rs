@@ -1,6 +1,7 @@
-//! Tokens are read where they lie in the input's buffer, and where one does not lie there whole, as stock Lua
-//! reads them. Both ways must give the same code and the same messages, wherever the reader cuts the text.
-//! A reader of single bytes never lets the quick way finish a token: it is what the others are compared with.
+//! Tokens are read where they lie in the input's buffer, and where one does not lie there whole, as
+//! stock Lua reads them. Both ways must give the same code and the same messages, wherever the
+//! reader cuts the text. A reader of single bytes never lets the quick way finish a token: it is
+//! what the others are compared with.
 
 mod compile;
 
@@ -186,7 +187,8 @@ const BLANKS: &[&str] = &[
     "-- a comment of more than a few bytes\n",
 ];
 
-/// The outcome of the text in single bytes, after checking that every other way to cut it gives the same.
+/// The outcome of the text in single bytes, after checking that every other way to cut it gives the
+/// same.
 fn check(text: &[u8]) -> Outcome {
     let refusal = Refusal::default();
     let state = State::new(&refusal);
@@ -291,7 +293,8 @@ fn nil_and_zero_are_one_constant_each() {
     for (constant, other) in
         [("nil", "true"), ("0.0", "0.5"), ("1e300", "0.5"), ("true", "false"), ("'s'", "'t'")]
     {
-        // Constants of a call's arguments are in registers; those of a constructor's fields are not.
+        // Constants of a call's arguments are in registers; those of a constructor's fields are
+        // not.
         let same = size(&format!("return {{ a = {constant}, b = {constant}, c = {constant} }}"));
         let apart = size(&format!("return {{ a = {constant}, b = {other}, c = {constant} }}"));
         assert!(same < apart, "{constant}: {same} and {apart} bytes");

@@ -1,5 +1,5 @@
-//! A yield that returns is a yield: programs see the same of `lua_leavek` as of `lua_yieldk`, wherever they
-//! yield, and as often as they like.
+//! A yield that returns is a yield: programs see the same of `lua_leavek` as of `lua_yieldk`,
+//! wherever they yield, and as often as they like.
 
 use std::ffi::{CStr, CString, c_int};
 
@@ -28,8 +28,8 @@ unsafe extern "C-unwind" fn jump(
     unsafe { lua_yieldk(state, results, context, function) }
 }
 
-/// The ways to yield: once, with what is resumed as results; or twice, and then with the number of values of
-/// the last resume in front.
+/// The ways to yield: once, with what is resumed as results; or twice, and then with the number of
+/// values of the last resume in front.
 trait Way {
     const YIELD: Yield;
 }

@@ -1,6 +1,7 @@
 //! What our patches cost: instructions of patched Lua against the same build without patches, by
 //! callgrind, which counts the same on a busy machine. Beside them what a miss of the cache costs
-//! (compiling aside, making an image, cloning it) against a stock load, and the memory of an empty VM.
+//! (compiling aside, making an image, cloning it) against a stock load, and the memory of an empty
+//! VM.
 //!
 //! Each script runs six times on each Lua with seeds of their own, since the seed decides which
 //! strings collide; medians are compared. With the cache OFF a script is compiled as in stock Lua,

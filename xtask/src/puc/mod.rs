@@ -2,9 +2,9 @@
 //!
 //! Three interpreters run it. `moonhive lua`, what users get: its own tests, and the user mode. The
 //! stand-alone interpreter of the distribution, linked with our library, runs all of the suite. The
-//! torture build adds Lua's internal tests: assertions, tiny limits, a checking allocator. Each runs
-//! three ways: as is and with every chunk turned into an image, both with the incremental collector, and
-//! the second with the generational one as well.
+//! torture build adds Lua's internal tests: assertions, tiny limits, a checking allocator. Each
+//! runs three ways: as is and with every chunk turned into an image, both with the incremental
+//! collector, and the second with the generational one as well.
 
 mod interpreter;
 mod run;

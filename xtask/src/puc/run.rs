@@ -1,8 +1,8 @@
 //! One run of the suite: arguments, a time limit, and the verdict.
 //!
-//! `main.lua`, which tests the interpreter's options and Ctrl-C, runs apart from the rest: it expects
-//! a shell to report the number of a background process before that process prints. A wrapper makes
-//! the interpreter start late; where the machine is busy even so, it may try again.
+//! `main.lua`, which tests the interpreter's options and Ctrl-C, runs apart from the rest: it
+//! expects a shell to report the number of a background process before that process prints. A
+//! wrapper makes the interpreter start late; where the machine is busy even so, it may try again.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -50,7 +50,8 @@ impl Way {
         self != Self::Plain
     }
 
-    /// The mode of the collector. It is always asked for: the interpreters differ in how they start.
+    /// The mode of the collector. It is always asked for: the interpreters differ in how they
+    /// start.
     fn gc_mode(self) -> &'static str {
         if self == Self::Generational { "generational" } else { "incremental" }
     }
@@ -163,8 +164,8 @@ impl Run<'_> {
         let is_sanitized = self.interpreter.name.contains("sanitize");
         let stack = if is_sanitized { SANITIZED_STACK_KIB } else { STACK_KIB };
         let mut command = Command::new("sh");
-        // The suite writes to a program that ends meanwhile, now and then before the last byte was written: that
-        // is an error that it expects, and no signal.
+        // The suite writes to a program that ends meanwhile, now and then before the last byte was
+        // written: that is an error that it expects, and no signal.
         let script = format!("trap '' PIPE; ulimit -S -s {stack}; exec timeout {LIMIT_S} \"$@\"");
         command
             .args(["-c", &script, "sh"])

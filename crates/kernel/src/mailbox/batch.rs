@@ -42,8 +42,8 @@ impl<T: Measured> Batch<T> {
     }
 
     /// The next ordinary message, where it lies: for a consumer that takes it apart, and
-    /// [pops](Self::pop) it with its last part, so that it counts as waiting until then. It must stay as
-    /// large as it is.
+    /// [pops](Self::pop) it with its last part, so that it counts as waiting until then. It must
+    /// stay as large as it is.
     #[inline]
     pub fn front_mut(&mut self) -> Option<&mut T> {
         self.ordinary.front_mut()

@@ -14,7 +14,8 @@
 //! Waking: a push says [`Pushed::wake`] exactly when the consumer has been told that nothing is
 //! left. So the consumer is woken once per batch, however many messages come in; it must not go to
 //! sleep while [`Batch::is_finished`] is false. A consumer that is still awake sees with one read
-//! whether such a push has come ([`Mailbox::has_news`]) and needs no lock to find out that none has.
+//! whether such a push has come ([`Mailbox::has_news`]) and needs no lock to find out that none
+//! has.
 //!
 //! Limits: messages and bytes of the ordinary lane, counted until the consumer has taken the
 //! message out of its batch, and messages of the control lane. Reaching one is an outcome
@@ -46,8 +47,8 @@ pub trait Measured {
     /// the message lies in a mailbox.
     fn size_bytes(&self) -> usize;
 
-    /// Whether it may be [displaced](Mailbox::push_displacing) by newer ones. What somebody counts on, such
-    /// as the answer to a question, may not.
+    /// Whether it may be [displaced](Mailbox::push_displacing) by newer ones. What somebody counts
+    /// on, such as the answer to a question, may not.
     fn is_displaceable(&self) -> bool {
         true
     }
@@ -173,8 +174,8 @@ impl<T: Measured> Mailbox<T> {
         Ok(self.append(&mut lanes, message, size_bytes))
     }
 
-    /// The same, but the message may become a part of the one that came last: `join` gets both, and gives
-    /// back what does not go together.
+    /// The same, but the message may become a part of the one that came last: `join` gets both, and
+    /// gives back what does not go together.
     ///
     /// # Errors
     /// [`Refusal::Closed`] after [`close`](Self::close).
@@ -207,9 +208,9 @@ impl<T: Measured> Mailbox<T> {
         Ok(self.append(&mut lanes, message, size_bytes))
     }
 
-    /// Puts an ordinary message before all others, past the limits: for one that was on its way without
-    /// the mailbox, to a consumer that was at rest, and comes here after all. Whoever sent it has seen to
-    /// the wake-up.
+    /// Puts an ordinary message before all others, past the limits: for one that was on its way
+    /// without the mailbox, to a consumer that was at rest, and comes here after all. Whoever sent
+    /// it has seen to the wake-up.
     ///
     /// # Errors
     /// [`Refusal::Closed`] after [`close`](Self::close).
@@ -226,9 +227,9 @@ impl<T: Measured> Mailbox<T> {
         Ok(())
     }
 
-    /// Appends an ordinary message and makes room for it: the oldest messages that may be displaced are
-    /// appended to `displaced` until the new one fits. Messages the consumer already holds in its batch are
-    /// not displaced, so this can fail when they alone reach the limit.
+    /// Appends an ordinary message and makes room for it: the oldest messages that may be displaced
+    /// are appended to `displaced` until the new one fits. Messages the consumer already holds in
+    /// its batch are not displaced, so this can fail when they alone reach the limit.
     ///
     /// # Errors
     /// [`Refusal::Full`] when nothing is left to displace, [`Refusal::Closed`] after
@@ -289,8 +290,9 @@ impl<T: Measured> Mailbox<T> {
     /// read, no lock. Whoever pushed it wakes the consumer as well, so one that reads `false` and
     /// goes to rest gets another turn.
     ///
-    /// A sender that reads `false` and then [claims](crate::scheduler::Handle::claim) the consumer's
-    /// turn has no earlier message of its own in here: it was taken in a turn that is over.
+    /// A sender that reads `false` and then [claims](crate::scheduler::Handle::claim) the
+    /// consumer's turn has no earlier message of its own in here: it was taken in a turn that is
+    /// over.
     pub fn has_news(&self) -> bool {
         self.has_news.load(Ordering::Acquire)
     }
@@ -328,8 +330,8 @@ impl<T: Measured> Mailbox<T> {
         control.into_iter().chain(ordinary).collect()
     }
 
-    /// The same, but the consumer still gets `last`, a control message that no limit refuses. Nothing if
-    /// the mailbox was closed before.
+    /// The same, but the consumer still gets `last`, a control message that no limit refuses.
+    /// Nothing if the mailbox was closed before.
     pub fn seal(&self, last: T) -> Option<Sealed<T>> {
         let mut lanes = self.lanes.lock();
         if lanes.closed {

@@ -46,9 +46,10 @@ impl<'a, W: Workload> WorkerContext<'a, W> {
         }
     }
 
-    /// Has a task that the turn has [claimed](Handle::claim) run next on this worker, with `parcel`. For a
-    /// turn that is about to end: until then no other worker learns of the task, which makes this cheap. One
-    /// that comes after others, handed over or woken by the same turn, queues up behind them.
+    /// Has a task that the turn has [claimed](Handle::claim) run next on this worker, with
+    /// `parcel`. For a turn that is about to end: until then no other worker learns of the task,
+    /// which makes this cheap. One that comes after others, handed over or woken by the same turn,
+    /// queues up behind them.
     pub fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
         self.local.hand_over(claim, parcel);
     }

@@ -38,8 +38,9 @@ impl<W: Workload> Handle<W> {
         }
     }
 
-    /// Begins a turn of `task` if it is at rest, but leaves it to the caller to say where that runs: by
-    /// [`WorkerContext::hand_over`](super::WorkerContext::hand_over) or by [`schedule`](Self::schedule). Until then no turn of the task runs.
+    /// Begins a turn of `task` if it is at rest, but leaves it to the caller to say where that
+    /// runs: by [`WorkerContext::hand_over`](super::WorkerContext::hand_over) or by
+    /// [`schedule`](Self::schedule). Until then no turn of the task runs.
     ///
     /// # Errors
     /// The task, if it is owed a turn already, or has ended.
@@ -72,9 +73,9 @@ impl<W: Workload> Handle<W> {
         self.arm_in_shard(worker.unwrap_or_else(|| self.workers()), delay, timer)
     }
 
-    /// As [`arm`](Self::arm), for a tick of the clock. All that are armed like this, whichever threads do it,
-    /// expire in the order of their ticks, and those of one tick in the order of arming. `now_ms` is a late
-    /// reading of the clock.
+    /// As [`arm`](Self::arm), for a tick of the clock. All that are armed like this, whichever
+    /// threads do it, expire in the order of their ticks, and those of one tick in the order of
+    /// arming. `now_ms` is a late reading of the clock.
     ///
     /// # Errors
     /// [`TimersFull`] with the payload when too many timers are armed.
@@ -93,14 +94,14 @@ impl<W: Workload> Handle<W> {
         self.shared.timers.cancel(key)
     }
 
-    /// Has every worker call [`Workload::errand`] soon, also those that sleep. Several that are sent in
-    /// quick succession may become one.
+    /// Has every worker call [`Workload::errand`] soon, also those that sleep. Several that are
+    /// sent in quick succession may become one.
     pub fn send_errand(&self) {
         self.shared.idle.send_errand();
     }
 
-    /// True on a worker that has nothing to run after its current turn, as far as it knows, neither of its
-    /// own nor of others.
+    /// True on a worker that has nothing to run after its current turn, as far as it knows, neither
+    /// of its own nor of others.
     pub fn is_quiet(&self) -> bool {
         current::with(&self.shared, Local::is_quiet).unwrap_or(false)
     }

@@ -207,9 +207,9 @@ impl Idle {
         {
             return self.wait(set, worker, None, errand);
         }
-        // The caller is the lookout, or sees what the lookout does not know of because a worker that
-        // searches is not told: then it takes over. What was covered before stays so: others may
-        // have relied on it since the caller looked.
+        // The caller is the lookout, or sees what the lookout does not know of because a worker
+        // that searches is not told: then it takes over. What was covered before stays so: others
+        // may have relied on it since the caller looked.
         set.take_over(worker);
         let covered_ms = timer_ms.min(self.covered_until_ms.load(Ordering::Relaxed));
         self.covered_until_ms.store(covered_ms, Ordering::Relaxed);

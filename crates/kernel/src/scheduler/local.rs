@@ -5,18 +5,18 @@
 //! stay together and no other thread is woken for their messages. Other workers leave a slot
 //! alone unless it has been stuck behind one long turn (see [`slots`](super::slots)).
 //!
-//! A task that is *handed over* runs next, too, and is not shown to others at all: whoever
-//! hands it over promises that its turn is about to end. It brings its message along. Two tasks that
-//! call each other then pay for no shared memory and no mailbox.
+//! A task that is *handed over* runs next, too, and is not shown to others at all: whoever hands it
+//! over promises that its turn is about to end. It brings its message along. Two tasks that call
+//! each other then pay for no shared memory and no mailbox.
 //!
-//! Order: what else a turn wakes queues up, and behind that what it hands over when it ends, so that all run in
-//! the order in which they were woken, unless another worker takes a part. Programs print and test what their
-//! services did in this order.
+//! Order: what else a turn wakes queues up, and behind that what it hands over when it ends, so
+//! that all run in the order in which they were woken, unless another worker takes a part. Programs
+//! print and test what their services did in this order.
 //!
-//! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn; every
-//! [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n` tasks before
-//! it in its queue runs after at most `(n + 1) * (STREAK_LIMIT + 1)` turns of that worker, however
-//! busy the others are, plus one for each batch of the injector.
+//! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn;
+//! every [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n`
+//! tasks before it in its queue runs after at most `(n + 1) * (STREAK_LIMIT + 1)` turns of that
+//! worker, however busy the others are, plus one for each batch of the injector.
 
 use std::cell::{Cell, RefCell};
 
@@ -152,8 +152,8 @@ impl<W: Workload> Local<W> {
         self.has_woken.set(false);
     }
 
-    /// Takes in a task that was woken on this thread. The first one of a turn becomes the one to run next;
-    /// others, and those between turns, queue up and are offered to other workers.
+    /// Takes in a task that was woken on this thread. The first one of a turn becomes the one to
+    /// run next; others, and those between turns, queue up and are offered to other workers.
     pub(super) fn schedule(&self, task: Arc<W::Task>) {
         if !self.in_turn.get() {
             return self.queue.push(task);
@@ -218,8 +218,8 @@ impl<W: Workload> Local<W> {
         self.aside.take()
     }
 
-    /// Whether there is nothing to run: not here, and not at other workers, whose slots count as well,
-    /// since what lies there may be stuck.
+    /// Whether there is nothing to run: not here, and not at other workers, whose slots count as
+    /// well, since what lies there may be stuck.
     pub(super) fn is_quiet(&self) -> bool {
         let has_aside = self.aside.borrow().is_some();
         let shared = self.shared();

@@ -1,20 +1,20 @@
 //! Worker threads that give turns to tasks.
 //!
-//! A *task* (a service) embeds a [`TokenState`] and is woken with [`Handle::wake`]; some worker then
-//! calls [`Workload::run`] for it once, a *turn*, and the turn says whether the task rests, wants
-//! another turn, or has ended. The layer above is one [`Workload`]: it knows what a turn is, and what
-//! an expired timer means.
+//! A *task* (a service) embeds a [`TokenState`] and is woken with [`Handle::wake`]; some worker
+//! then calls [`Workload::run`] for it once, a *turn*, and the turn says whether the task rests,
+//! wants another turn, or has ended. The layer above is one [`Workload`]: it knows what a turn is,
+//! and what an expired timer means.
 //!
 //! Promises:
-//! * A task runs on at most one thread at a time, and sees what was written before its wake-up. What
-//!   belongs to its turns alone lies in its token and needs no lock.
+//! * A task runs on at most one thread at a time, and sees what was written before its wake-up.
+//!   What belongs to its turns alone lies in its token and needs no lock.
 //! * A woken task runs, whatever the workers were doing when it was woken.
 //! * When nothing is owed and no timer is armed, no thread of the scheduler wakes up at all.
 //!
 //! Napkin for a message to a task at rest: token 3 steps at 5 ns, slot 10 ns, mailbox 20 ns, one
-//! reading of the clock 25 ns a turn: 80 ns. Measured with a bare task: 85 ns of processor time on one
-//! worker, 95 ns on two; a message of a task that goes on with its turn reaches an idle worker after
-//! 35 us, which is what waking a thread takes.
+//! reading of the clock 25 ns a turn: 80 ns. Measured with a bare task: 85 ns of processor time on
+//! one worker, 95 ns on two; a message of a task that goes on with its turn reaches an idle worker
+//! after 35 us, which is what waking a thread takes.
 //!
 //! | file | holds |
 //! |---|---|
@@ -89,9 +89,9 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// What a hand-over carries: a message that needs no mailbox, because its task runs next.
     type Parcel: Send + 'static;
 
-    /// One turn of `task`. No other thread runs the same task meanwhile, so its `own` part is there for
-    /// this turn alone. `parcel` came with the hand-over that this turn is owed to, and before everything
-    /// that was sent to the task since.
+    /// One turn of `task`. No other thread runs the same task meanwhile, so its `own` part is there
+    /// for this turn alone. `parcel` came with the hand-over that this turn is owed to, and before
+    /// everything that was sent to the task since.
     fn run(
         &self,
         task: &Arc<Self::Task>,
@@ -100,19 +100,19 @@ pub trait Workload: Send + Sync + Sized + 'static {
         worker: &WorkerContext<'_, Self>,
     ) -> Turn;
 
-    /// A task that was handed over does not run next after all, and others may get it: puts the parcel
-    /// where the task's next turn finds it before everything that was sent since.
+    /// A task that was handed over does not run next after all, and others may get it: puts the
+    /// parcel where the task's next turn finds it before everything that was sent since.
     fn deposit(task: &Arc<Self::Task>, parcel: Self::Parcel);
 
-    /// The turn in which `parcel` was handed over has ended, and so has the worker's use for its handle of
-    /// the `sender`: whoever gets the parcel may have it.
+    /// The turn in which `parcel` was handed over has ended, and so has the worker's use for its
+    /// handle of the `sender`: whoever gets the parcel may have it.
     fn sign(_parcel: &mut Self::Parcel, _sender: Arc<Self::Task>) {}
 
     /// A timer has expired. Runs on a worker between two turns, so it must be short: wake a task.
     fn expire(&self, timer: Self::Timer, worker: &WorkerContext<'_, Self>);
 
-    /// Timers have expired together, in this order. Takes at least the first of them out; it is asked again
-    /// for what it leaves.
+    /// Timers have expired together, in this order. Takes at least the first of them out; it is
+    /// asked again for what it leaves.
     fn expire_all(&self, timers: &mut Drain<'_, Self::Timer>, worker: &WorkerContext<'_, Self>) {
         for timer in timers {
             self.expire(timer, worker);
@@ -129,13 +129,14 @@ pub trait Workload: Send + Sync + Sized + 'static {
     }
 
     /// Something that every worker has to do for itself, asked for by [`Handle::send_errand`]. Runs
-    /// between two turns, or while the worker has nothing to do; others count on it all the same, so it must
-    /// be short, and it must not wake tasks.
+    /// between two turns, or while the worker has nothing to do; others count on it all the same,
+    /// so it must be short, and it must not wake tasks.
     fn errand(&self, _worker: &WorkerContext<'_, Self>) {}
 
-    /// The worker has run out of work, others have none for it, and it is about to sleep. A task that has
-    /// a use for the time gets a turn, though nobody woke it; others wait for the end of that turn, so it must
-    /// be short and end when [`Handle::is_quiet`] is no longer true. Asked again until there is none.
+    /// The worker has run out of work, others have none for it, and it is about to sleep. A task
+    /// that has a use for the time gets a turn, though nobody woke it; others wait for the end of
+    /// that turn, so it must be short and end when [`Handle::is_quiet`] is no longer true. Asked
+    /// again until there is none.
     fn spare(&self, _worker: &WorkerContext<'_, Self>) -> Option<Arc<Self::Task>> {
         None
     }

@@ -190,8 +190,8 @@ fn a_sleeper_never_misses_work() {
     });
 }
 
-/// Two workers that find nothing to do while `act` happens: at the latest when both sleep, `covered`
-/// must come to hold.
+/// Two workers that find nothing to do while `act` happens: at the latest when both sleep,
+/// `covered` must come to hold.
 fn two_sleepers(
     act: impl Fn(&Idle, &Outside) + Sync + Send + Copy + 'static,
     covered: impl Fn(&Idle) -> bool + Sync + Send + Copy + 'static,
@@ -401,8 +401,8 @@ impl Workload for Relay {
 
 /// Runs `act` against a scheduler of `workers`, and waits until `runs` turns are over.
 fn relay(workers: usize, runs: usize, act: impl FnOnce(&Handle<Relay>)) {
-    // Not the defaults: asking the system for its cores, and for large stacks, takes longer than the
-    // model itself.
+    // Not the defaults: asking the system for its cores, and for large stacks, takes longer than
+    // the model itself.
     let thread_name = String::new();
     let options =
         Options { workers, thread_name, stack_size_bytes: 1 << 14, timers_per_worker: 16 };

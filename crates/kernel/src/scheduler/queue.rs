@@ -1,8 +1,9 @@
 //! Run queues: one per worker, first in first out, from which other workers steal; and one that
 //! any thread may push to.
 //!
-//! In real builds these are crossbeam's (push 3 ns, pop 6 ns, a thief takes up to half). Loom gets a
-//! locked queue with the same promises: it has no view into crossbeam's, which has its own models.
+//! In real builds these are crossbeam's (push 3 ns, pop 6 ns, a thief takes up to half). Loom gets
+//! a locked queue with the same promises: it has no view into crossbeam's, which has its own
+//! models.
 
 use crate::sync::Arc;
 

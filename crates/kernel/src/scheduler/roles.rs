@@ -1,7 +1,7 @@
 //! Which role each worker without work has; the part of [`idle`](super::idle) under its lock.
 //!
-//! A worker is in `sleepers`, or the lookout, or awake. Invariant: whoever is not asleep any more and
-//! did not get up by itself finds in `told` why.
+//! A worker is in `sleepers`, or the lookout, or awake. Invariant: whoever is not asleep any more
+//! and did not get up by itself finds in `told` why.
 
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ pub(super) const SEARCHING: usize = 1;
 pub(super) const WATCHING: usize = 2;
 /// In `summary`: the scheduler stops.
 pub(super) const STOPPING: usize = 4;
-/// In `summary`: one errand. They are counted in 8 bits, so that 256 in the time of one turn would go
-/// unnoticed.
+/// In `summary`: one errand. They are counted in 8 bits, so that 256 in the time of one turn would
+/// go unnoticed.
 const ERRAND: usize = 8;
 /// In `summary`: one sleeper, the lookout included.
 pub(super) const SLEEPER: usize = ERRAND << 8;

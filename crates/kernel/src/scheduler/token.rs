@@ -1,4 +1,5 @@
-//! The state of one task in the scheduler: who owns its next turn, and what belongs to that turn alone.
+//! The state of one task in the scheduler: who owns its next turn, and what belongs to that turn
+//! alone.
 //!
 //! Four states, one byte, one atomic step each:
 //!
@@ -12,18 +13,19 @@
 //!                       ▲─────────────────────────────────┘
 //! ```
 //!
-//! Who claims a task owns its turn at once and hands it to a worker, without a step in between. If the
-//! task has to wait in a queue after all, the turn is owed again and begins there as that of any other: a
-//! wake-up that came meanwhile is seen by that turn.
+//! Who claims a task owns its turn at once and hands it to a worker, without a step in between. If
+//! the task has to wait in a queue after all, the turn is owed again and begins there as that of
+//! any other: a wake-up that came meanwhile is seen by that turn.
 //!
 //! Invariants, model-checked: whoever moves idle to queued, and nobody else, puts the task into a
-//! queue; whoever moves queued or idle to running, and nobody else, sees to it that it runs; a wake-up that came before a
-//! turn ends leads to another turn, and what was written before it is seen there, unless the turn
-//! absorbs the wake-up and sees it itself.
+//! queue; whoever moves queued or idle to running, and nobody else, sees to it that it runs; a
+//! wake-up that came before a turn ends leads to another turn, and what was written before it is
+//! seen there, unless the turn absorbs the wake-up and sees it itself.
 //!
-//! A turn that has begun is a value, the [`Claim`]: made by the step to running, used up by the step out
-//! of it. So a token has one at most, and what the token keeps for the turns of its task needs no lock. This is
-//! the only `unsafe` code of the crate; nothing outside this file can move a token to or from running.
+//! A turn that has begun is a value, the [`Claim`]: made by the step to running, used up by the
+//! step out of it. So a token has one at most, and what the token keeps for the turns of its task
+//! needs no lock. This is the only `unsafe` code of the crate; nothing outside this file can move a
+//! token to or from running.
 
 use std::ptr::NonNull;
 
@@ -45,9 +47,9 @@ pub struct TokenState<T = ()> {
     own: UnsafeCell<T>,
 }
 
-// SAFETY: the state is atomic. `own` is reached through the `Claim` of the token alone, of which there is
-// one at a time; its exclusive use goes from thread to thread, by steps that acquire and release, so `T`
-// has to be `Send`.
+// SAFETY: the state is atomic. `own` is reached through the `Claim` of the token alone, of which
+// there is one at a time; its exclusive use goes from thread to thread, by steps that acquire and
+// release, so `T` has to be `Send`.
 unsafe impl<T: Send> Sync for TokenState<T> {}
 
 impl<T> TokenState<T> {
@@ -98,17 +100,18 @@ impl<T: Default> Default for TokenState<T> {
     }
 }
 
-/// A turn of a task that has begun: nobody else has one. Whoever drops it leaves the task without any
-/// further turn.
+/// A turn of a task that has begun: nobody else has one. Whoever drops it leaves the task without
+/// any further turn.
 #[must_use = "a task that was claimed and is not scheduled never runs again"]
 pub struct Claim<T: Scheduled> {
     task: Arc<T>,
-    /// That of the task, which keeps it: asked for once, so that what was moved to running is what this
-    /// claims, and the turn ends where it began, whatever the task says the next time.
+    /// That of the task, which keeps it: asked for once, so that what was moved to running is what
+    /// this claims, and the turn ends where it began, whatever the task says the next time.
     token: NonNull<TokenState<T::Own>>,
 }
 
-// SAFETY: the handle of the task may be sent, and so may what the token keeps; the token itself is `Sync`.
+// SAFETY: the handle of the task may be sent, and so may what the token keeps; the token itself is
+// `Sync`.
 unsafe impl<T: Scheduled> Send for Claim<T> {}
 
 /// What becomes of a task whose turn is over.
@@ -155,8 +158,8 @@ impl<T: Scheduled> Claim<T> {
     #[inline]
     pub(crate) fn run<R>(&mut self, turn: impl FnOnce(&Arc<T>, &mut T::Own) -> R) -> R {
         let task = &self.task;
-        // SAFETY: the claim is borrowed exclusively, and as long as it lives the token is running, so
-        // there is no other claim of this token and nothing else refers to what it keeps.
+        // SAFETY: the claim is borrowed exclusively, and as long as it lives the token is running,
+        // so there is no other claim of this token and nothing else refers to what it keeps.
         self.token().own.with_mut(|own| turn(task, unsafe { &mut *own }))
     }
 
@@ -181,8 +184,8 @@ impl<T: Scheduled> Claim<T> {
 
     #[inline]
     fn token(&self) -> &TokenState<T::Own> {
-        // SAFETY: the task, which is kept here, is borrowed by nobody exclusively, so what its `token`
-        // returned is there for as long as this handle of it.
+        // SAFETY: the task, which is kept here, is borrowed by nobody exclusively, so what its
+        // `token` returned is there for as long as this handle of it.
         unsafe { self.token.as_ref() }
     }
 }
@@ -193,7 +196,8 @@ mod tests {
 
     use super::*;
 
-    /// Names another of its tokens each time, in an order that has one come twice as the first of two.
+    /// Names another of its tokens each time, in an order that has one come twice as the first of
+    /// two.
     #[derive(Default)]
     struct Fickle {
         tokens: [TokenState; 3],

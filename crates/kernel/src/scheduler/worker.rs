@@ -39,8 +39,8 @@ pub(super) fn main<W: Workload>(
     workload.worker_stopping(&context);
 }
 
-/// A task that has a use for the worker while there is no other. It is owed a turn from now on, unless
-/// somebody else has woken it meanwhile.
+/// A task that has a use for the worker while there is no other. It is owed a turn from now on,
+/// unless somebody else has woken it meanwhile.
 fn spare<W: Workload>(
     local: &Local<W>,
     context: &WorkerContext<'_, W>,

@@ -1,6 +1,7 @@
 //! The standard cell in the shape of loom's, which watches every access to what is in it.
 
-/// A cell whose content is reached by a raw pointer. Reading and writing through that is up to the caller.
+/// A cell whose content is reached by a raw pointer. Reading and writing through that is up to the
+/// caller.
 #[derive(Debug)]
 pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 

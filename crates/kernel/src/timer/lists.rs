@@ -1,9 +1,10 @@
 //! Where the indices of the timers of a wheel lie, by their deadlines.
 //!
-//! A list holds indices in blocks of a cache line, so that whoever walks it knows where the next timers lie
-//! before it has read this one: memory answers for several at once, which links from timer to timer would
-//! ask one by one. Blocks are linked into circular lists through sentinels, so a list is moved whole; a
-//! timer knows its place, and what is cancelled leaves a hole. A block goes when its last timer does.
+//! A list holds indices in blocks of a cache line, so that whoever walks it knows where the next
+//! timers lie before it has read this one: memory answers for several at once, which links from
+//! timer to timer would ask one by one. Blocks are linked into circular lists through sentinels, so
+//! a list is moved whole; a timer knows its place, and what is cancelled leaves a hole. A block
+//! goes when its last timer does.
 
 use crate::chunks::Chunks;
 

@@ -10,9 +10,9 @@
 //! which may be too early (a cancelled timer) but never too late.
 //!
 //! Napkin: arm = lock 10 ns + slab 5 ns + link 5 ns; cancel the same; fire = unlink 5 ns and one
-//! move down at 5 ns, a lock shared by the batch. Memory: 21 bytes and the payload. Measured: arm and
-//! cancel 25 ns together while it is cached; with 100,000 timers over a minute arm 47 ns, cancel 25 ns,
-//! fire 130 ns (cache misses); an idle scheduler fires a timer of 5 ms after 5.9 ms.
+//! move down at 5 ns, a lock shared by the batch. Memory: 21 bytes and the payload. Measured: arm
+//! and cancel 25 ns together while it is cached; with 100,000 timers over a minute arm 47 ns,
+//! cancel 25 ns, fire 130 ns (cache misses); an idle scheduler fires a timer of 5 ms after 5.9 ms.
 
 mod lists;
 #[cfg(all(test, loom))]
@@ -90,9 +90,9 @@ struct Shard<P> {
     /// No timer of this shard is due before this tick. Written under the lock.
     next_ms: AtomicU64,
     wheel: Mutex<Wheel<P>>,
-    /// Held by who takes a batch of expired timers out until the last of them has fired: two threads that
-    /// fire two batches at once would mix them. Taken before the wheel's lock; the batch is empty
-    /// while nobody holds it.
+    /// Held by who takes a batch of expired timers out until the last of them has fired: two
+    /// threads that fire two batches at once would mix them. Taken before the wheel's lock; the
+    /// batch is empty while nobody holds it.
     firing: Mutex<Vec<P>>,
 }
 
@@ -153,9 +153,10 @@ impl<P> Timers<P> {
         self.arm_and_tell(worker, now_ms, deadline_ms, payload, || {})
     }
 
-    /// The same; `tell` is called if no timer of the shard was due before this one, after a sequentially
-    /// consistent fence, so that it may go on to read whether a sleeper must be told. Of a later timer
-    /// nobody need hear: who sees to the one before it, as whoever armed that has made sure, meets it then.
+    /// The same; `tell` is called if no timer of the shard was due before this one, after a
+    /// sequentially consistent fence, so that it may go on to read whether a sleeper must be told.
+    /// Of a later timer nobody need hear: who sees to the one before it, as whoever armed that has
+    /// made sure, meets it then.
     ///
     /// # Errors
     /// As [`arm`](Self::arm).
@@ -211,13 +212,14 @@ impl<P> Timers<P> {
     }
 
     /// Passes the payloads of timers that are due at `now_ms` to `fire`, of each shard at most a
-    /// batch. Returns whether more are due. `fire` may arm and cancel timers; it must neither expire
-    /// others nor panic.
+    /// batch. Returns whether more are due. `fire` may arm and cancel timers; it must neither
+    /// expire others nor panic.
     pub fn expire(&self, now_ms: u64, mut fire: impl FnMut(P)) -> bool {
         self.expire_batches(now_ms, |batch| batch.for_each(&mut fire))
     }
 
-    /// The same for whoever has a use for those that fire together: a batch of each shard that has any.
+    /// The same for whoever has a use for those that fire together: a batch of each shard that has
+    /// any.
     pub fn expire_batches(&self, now_ms: u64, mut fire: impl FnMut(Drain<'_, P>)) -> bool {
         self.expiring.store(true, Ordering::Relaxed);
         self.earliest_ms.swap(NEVER_MS, Ordering::AcqRel);

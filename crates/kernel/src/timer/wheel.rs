@@ -14,8 +14,8 @@
 //! Invariant: every timer of level L agrees with `now_ms` above L and is greater in L. Hence the
 //! lowest level in use holds the earliest timers, and the lowest slot in use there is the next.
 //!
-//! Timers live in a slab, and their indices in [lists](super::lists). 16 bytes and the payload each, and 5 in a
-//! list.
+//! Timers live in a slab, and their indices in [lists](super::lists). 16 bytes and the payload
+//! each, and 5 in a list.
 
 use std::hint::black_box;
 
@@ -214,8 +214,8 @@ impl<P> Wheel<P> {
     }
 }
 
-/// Reads a part of each of several entries, so that memory answers for all of them at once. Nothing in
-/// between has to wait for an answer, as what is done with an entry does.
+/// Reads a part of each of several entries, so that memory answers for all of them at once. Nothing
+/// in between has to wait for an answer, as what is done with an entry does.
 #[inline]
 fn touch<P>(entries: &Chunks<Entry<P>>, indices: &[u32]) {
     let read = |index: &u32| entries.get(*index as usize).map_or(0, |entry| entry.generation);

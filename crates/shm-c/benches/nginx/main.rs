@@ -1,10 +1,11 @@
 //! Dictionaries of ours beside those of nginx, in the workers of one real nginx.
 //!
-//! `cargo bench -p moonhive-shm-c --bench nginx [-- ROUNDS]`. Three take turns in each round, so that a
-//! machine that is busy elsewhere slows all: LuaJIT in nginx on nginx's own dictionary, the same on one of
-//! ours, and services of a host (if `cargo build --release` has made one) on the same one of ours. The table
-//! shows medians. Nanoseconds are CPU time of a worker for an operation; millions of operations per second
-//! are by the wall clock, of both workers together where there are two.
+//! `cargo bench -p moonhive-shm-c --bench nginx [-- ROUNDS]`. Three take turns in each round, so
+//! that a machine that is busy elsewhere slows all: LuaJIT in nginx on nginx's own dictionary, the
+//! same on one of ours, and services of a host (if `cargo build --release` has made one) on the
+//! same one of ours. The table shows medians. Nanoseconds are CPU time of a worker for an
+//! operation; millions of operations per second are by the wall clock, of both workers together
+//! where there are two.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -112,8 +113,8 @@ fn median(figures: &[Figure], of: impl Fn(&Figure) -> f64) -> f64 {
     values[values.len() / 2]
 }
 
-/// One row for each loop. A host with two workers runs each loop in one service, too: the machine changes its
-/// speed between the parts with one worker and with two.
+/// One row for each loop. A host with two workers runs each loop in one service, too: the machine
+/// changes its speed between the parts with one worker and with two.
 fn compare(contestants: &[Contestant<'_>], workers: usize, rounds: usize) {
     for (what, title) in LOOPS {
         let mut figures = vec![Vec::new(); contestants.len()];

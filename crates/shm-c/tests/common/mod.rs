@@ -1,4 +1,5 @@
-//! What the tests of the library share: where it is, programs that may be missing, dictionaries that go away.
+//! What the tests of the library share: where it is, programs that may be missing, dictionaries
+//! that go away.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -39,7 +40,8 @@ fn build_library() -> PathBuf {
     folder.join("libmoonhive_shm.so")
 }
 
-/// The `moonhive` that cargo has built beside this program, which it does for the tests of the whole.
+/// The `moonhive` that cargo has built beside this program, which it does for the tests of the
+/// whole.
 pub fn host() -> Option<PathBuf> {
     let program = std::env::current_exe().expect("the path of this program");
     let beside = program.ancestors().nth(2).map(|folder| folder.join("moonhive"));

@@ -1,11 +1,12 @@
-//! Libraries for nginx as they are, on our dictionaries: beside nginx's own, with several workers, and in
-//! a host. But for one they are no packages of Debian, so the tests are given a folder with them:
+//! Libraries for nginx as they are, on our dictionaries: beside nginx's own, with several workers,
+//! and in a host. But for one they are no packages of Debian, so the tests are given a folder with
+//! them:
 //!
 //! `MOONHIVE_RESTY=FOLDER cargo test -p moonhive-shm-c --test nginx -- --ignored`
 //!
-//! `FOLDER/resty` holds `lock.lua`, `mlcache.lua`, `mlcache/ipc.lua` and `limit/`, and the folder itself
-//! `prometheus_resty_counter.lua` and `prometheus_keys.lua`; Debian's packages lua-resty-lrucache,
-//! lua-cjson and lua-dkjson are needed, too.
+//! `FOLDER/resty` holds `lock.lua`, `mlcache.lua`, `mlcache/ipc.lua` and `limit/`, and the folder
+//! itself `prometheus_resty_counter.lua` and `prometheus_keys.lua`; Debian's packages
+//! lua-resty-lrucache, lua-cjson and lua-dkjson are needed, too.
 
 use std::process::{Command, Stdio};
 use std::thread;

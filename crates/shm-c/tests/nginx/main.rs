@@ -1,7 +1,8 @@
-//! Dictionaries in a real nginx: its workers share one with other processes through the binding for LuaJIT.
+//! Dictionaries in a real nginx: its workers share one with other processes through the binding for
+//! LuaJIT.
 //!
-//! The other process is this test binary again, told by its environment what to be. Needs Debian's packages
-//! nginx and libnginx-mod-http-lua.
+//! The other process is this test binary again, told by its environment what to be. Needs Debian's
+//! packages nginx and libnginx-mod-http-lua.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! A real nginx in a scratch folder, reached through a socket in that folder: no port that others use.
+//! A real nginx in a scratch folder, reached through a socket in that folder: no port that others
+//! use.
 
 #![allow(dead_code, reason = "tests and the comparison each use a part of it")]
 
@@ -27,7 +28,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one whose workers have the dictionary open; `None`, said loudly, where nginx is missing.
+    /// Starts one whose workers have the dictionary open; `None`, said loudly, where nginx is
+    /// missing.
     pub fn start(name: &str, workers: u32, size: &str) -> Option<Self> {
         let program = found("nginx", HINT)?;
         if !Path::new(MODULES).join("ngx_http_lua_module.so").exists() {

@@ -1,11 +1,12 @@
-//! Waiting for changes of many keys at once, in one thread: the doorbells of [`wait`](super::wait) as
-//! something that a program listens to itself.
+//! Waiting for changes of many keys at once, in one thread: the doorbells of [`wait`](super::wait)
+//! as something that a program listens to itself.
 //!
-//! A program that has many waiters (a host of coroutines) asks for the [`Bell`] of each key, listens to
-//! it, looks at the keys, and sleeps in [`wait_any`] until one of the bells rings. The order matters: what
-//! was changed before the listening is seen by the look, what is changed after it rings. A ring says only
-//! that something in the shard has changed; a ringer that dies between change and ring, and an entry that
-//! expires, ring nothing. Whoever waits therefore looks again from time to time, whatever he hears.
+//! A program that has many waiters (a host of coroutines) asks for the [`Bell`] of each key,
+//! listens to it, looks at the keys, and sleeps in [`wait_any`] until one of the bells rings. The
+//! order matters: what was changed before the listening is seen by the look, what is changed after
+//! it rings. A ring says only that something in the shard has changed; a ringer that dies between
+//! change and ring, and an entry that expires, ring nothing. Whoever waits therefore looks again
+//! from time to time, whatever he hears.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ use super::shard::Locked;
 use super::wait::SLEEPER;
 use crate::error::{Error, Result};
 
-/// Bells that one thread can wait for: the system takes 128 words, one of which is the thread's own.
+/// Bells that one thread can wait for: the system takes 128 words, one of which is the thread's
+/// own.
 pub const BELLS_MOST: usize = 127;
 
 /// Longest sleep where the system cannot wait for several words (before Linux 5.16).
@@ -42,8 +44,8 @@ impl Dictionary {
         Ok(Bell(self.core().key(key.as_ref())?.shard))
     }
 
-    /// Begins to listen: every change from now on rings. `None` while somebody holds the lock of the
-    /// shard: then a change may be under way that does not ring, and one has to ask again soon.
+    /// Begins to listen: every change from now on rings. `None` while somebody holds the lock of
+    /// the shard: then a change may be under way that does not ring, and one has to ask again soon.
     pub fn listen(&self, bell: Bell) -> Option<Heard> {
         let seen = self.core().doorbell(bell.0).fetch_or(SLEEPER, Ordering::SeqCst) | SLEEPER;
         drop(Locked::if_free(self.core(), bell.0)?);
@@ -142,7 +144,8 @@ fn moment_after(time: Duration) -> Option<Timespec> {
     Some(Timespec { tv_sec, tv_nsec: nanoseconds % 1_000_000_000 })
 }
 
-/// The same where only one word can be waited for: the own one, and a look at the others now and then.
+/// The same where only one word can be waited for: the own one, and a look at the others now and
+/// then.
 fn nap(
     own: &OwnBell,
     count: u32,

@@ -1,15 +1,16 @@
 //! Who owns which cell: the allocator.
 //!
-//! A byte for each cell, eight to a word: 0 is free, else the number of the owning shard plus one, and
-//! [`HEAD`] if an entry begins there. The byte is the truth: a cell is taken by one compare-and-swap and
-//! given back by one `and`, without any lock of its own, by whoever holds the owner's lock. A process
-//! that dies in between leaves cells that its shard owns and that no entry reaches; the repair of the
-//! shard, which its death makes due, frees them. So no cell is lost.
+//! A byte for each cell, eight to a word: 0 is free, else the number of the owning shard plus one,
+//! and [`HEAD`] if an entry begins there. The byte is the truth: a cell is taken by one
+//! compare-and-swap and given back by one `and`, without any lock of its own, by whoever holds the
+//! owner's lock. A process that dies in between leaves cells that its shard owns and that no entry
+//! reaches; the repair of the shard, which its death makes due, frees them. So no cell is lost.
 //!
-//! The summary (a bit for each 64 cells: "may have a free one") is a hint. Clearing a bit is followed by
-//! another look, which finds what was freed meanwhile.
+//! The summary (a bit for each 64 cells: "may have a free one") is a hint. Clearing a bit is
+//! followed by another look, which finds what was freed meanwhile.
 //!
-//! Napkin: one word of owners holds eight cells; claim and release take about 6 ns each uncontended.
+//! Napkin: one word of owners holds eight cells; claim and release take about 6 ns each
+//! uncontended.
 
 use super::core::Core;
 use super::geometry::GROUP_CELLS;
@@ -111,8 +112,8 @@ impl Core<'_> {
         self.geometry.cells / GROUP_CELLS
     }
 
-    /// Takes up to `wanted` neighbouring cells for a shard, searching from the group of `near`. Fewer
-    /// if no such row is found soon; none only if no cell is free.
+    /// Takes up to `wanted` neighbouring cells for a shard, searching from the group of `near`.
+    /// Fewer if no such row is found soon; none only if no cell is free.
     pub fn claim(&self, shard: u32, near: u32, wanted: u32) -> Option<Run> {
         debug_assert!((1..=RUN_LIMIT_CELLS).contains(&wanted));
         let run =
@@ -160,8 +161,8 @@ impl Core<'_> {
         found
     }
 
-    /// Visits groups that may have a free cell, from `start` around, until `visit` is content. A group
-    /// found full loses its bit.
+    /// Visits groups that may have a free cell, from `start` around, until `visit` is content. A
+    /// group found full loses its bit.
     fn each_group_with_room(&self, start: u32, mut visit: impl FnMut(u32) -> bool) {
         let words = self.groups().div_ceil(64);
         for step in 0..=words {
@@ -234,7 +235,8 @@ impl Core<'_> {
         run
     }
 
-    /// Takes cells of one word: to go on with a run (`before` > 0) those at its beginning, else a row.
+    /// Takes cells of one word: to go on with a run (`before` > 0) those at its beginning, else a
+    /// row.
     fn claim_in_word(
         &self,
         first: u32,

@@ -1,7 +1,7 @@
 //! Verifying every invariant of a live dictionary, shard by shard.
 //!
-//! A shard is locked while it is surveyed: one to eight milliseconds for each 10,000 entries of it, as memory
-//! is quick. For the rest of the time the dictionary is in use as ever.
+//! A shard is locked while it is surveyed: one to eight milliseconds for each 10,000 entries of it,
+//! as memory is quick. For the rest of the time the dictionary is in use as ever.
 
 use std::collections::HashSet;
 
@@ -26,8 +26,8 @@ pub struct Finding {
 }
 
 impl Dictionary {
-    /// Verifies every invariant; what does not hold. Locks each shard for one to eight milliseconds per 10,000
-    /// entries of it.
+    /// Verifies every invariant; what does not hold. Locks each shard for one to eight milliseconds
+    /// per 10,000 entries of it.
     ///
     /// # Errors
     /// A lock that could not be had.
@@ -52,7 +52,8 @@ impl Dictionary {
         self.core().geometry.shards
     }
 
-    /// As [`check`](Self::check), for one of the [`shards`](Self::shards); nothing for any other number.
+    /// As [`check`](Self::check), for one of the [`shards`](Self::shards); nothing for any other
+    /// number.
     ///
     /// # Errors
     /// A lock that could not be had.

@@ -121,8 +121,8 @@ impl<'a> Core<'a> {
         Locked::new(self, shard)
     }
 
-    /// Takes the lock of the shard of a key in order to store under the key, and has the lines that this
-    /// will write fetched meanwhile.
+    /// Takes the lock of the shard of a key in order to store under the key, and has the lines that
+    /// this will write fetched meanwhile.
     ///
     /// # Errors
     /// As [`lock`](Self::lock).

@@ -35,7 +35,8 @@ pub struct StripedCounter<'d> {
 }
 
 impl Dictionary {
-    /// The counter of a name, which needs not exist yet: the same for all who ask for it, in any language.
+    /// The counter of a name, which needs not exist yet: the same for all who ask for it, in any
+    /// language.
     pub fn counter<'d>(&'d self, name: &'d (impl AsRef<[u8]> + ?Sized)) -> StripedCounter<'d> {
         StripedCounter { dictionary: self, name: name.as_ref() }
     }
@@ -46,17 +47,19 @@ impl StripedCounter<'_> {
     /// Adds to the counter. What it comes to a [`read`](Self::read) tells. Integers stay exact.
     ///
     /// # Errors
-    /// [`Error::NotNumber`] if something else has the key, [`Error::Overflow`], [`Error::NoMemory`].
+    /// [`Error::NotNumber`] if something else has the key, [`Error::Overflow`],
+    /// [`Error::NoMemory`].
     pub fn add(&self, by: Number) -> Result<()> {
         let (key, options) = (self.key(own_stripe())?, SetOptions::default());
         self.dictionary.incr(key, by, Some(Number::Integer(0)), options).map(drop)
     }
 
-    /// The sum of all that was added since the last reset; what is being added meanwhile may be in it or not.
+    /// The sum of all that was added since the last reset; what is being added meanwhile may be in
+    /// it or not.
     ///
     /// # Errors
-    /// [`Error::NotNumber`] if something else has a key, [`Error::Overflow`] if the sum of integers does not fit
-    /// into 64 bits.
+    /// [`Error::NotNumber`] if something else has a key, [`Error::Overflow`] if the sum of integers
+    /// does not fit into 64 bits.
     pub fn read(&self) -> Result<Number> {
         (1..=STRIPES).try_fold(Number::Integer(0), |total, stripe| {
             let part = match self.dictionary.get(self.key(stripe)?)?.map(|entry| entry.value) {
@@ -85,7 +88,8 @@ impl StripedCounter<'_> {
     }
 }
 
-/// The entry that this thread adds to, from 1: the next one for each thread, beginning somewhere in each process.
+/// The entry that this thread adds to, from 1: the next one for each thread, beginning somewhere in
+/// each process.
 fn own_stripe() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     thread_local! {

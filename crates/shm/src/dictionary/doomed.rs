@@ -1,9 +1,9 @@
-//! Elements whose list has ended: given back a few at a time, so that no lock is held for as long as a
-//! list is.
+//! Elements whose list has ended: given back a few at a time, so that no lock is held for as long
+//! as a list is.
 //!
-//! The first ones go with the list; the rest keeps its links and is put before what was doomed earlier.
-//! Every later store in the shard takes some. An element without a list exists for nobody: after a death
-//! the repair frees them all.
+//! The first ones go with the list; the rest keeps its links and is put before what was doomed
+//! earlier. Every later store in the shard takes some. An element without a list exists for nobody:
+//! after a death the repair frees them all.
 
 use super::cells::HEAD;
 use super::core::Core;

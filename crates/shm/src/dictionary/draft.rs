@@ -1,7 +1,8 @@
-//! Records under construction: cells are claimed, filled, and exist for nobody until they are committed.
+//! Records under construction: cells are claimed, filled, and exist for nobody until they are
+//! committed.
 //!
-//! A draft that is given up gives its cells back; one whose process dies is found by the repair, because
-//! no entry reaches its cells.
+//! A draft that is given up gives its cells back; one whose process dies is found by the repair,
+//! because no entry reaches its cells.
 
 use super::cells::{RUN_LIMIT_CELLS, Run};
 use super::core::{Core, Key};
@@ -384,7 +385,8 @@ fn write_in_runs(record: &Record<'_>, content: &Content<'_>, sum: &mut Sum) -> b
     }
 }
 
-/// Writes words, of which the first `summed` count for the checksum. False if the record ends before.
+/// Writes words, of which the first `summed` count for the checksum. False if the record ends
+/// before.
 fn write_words(
     words: &mut Words<'_>,
     values: impl Iterator<Item = u64>,

@@ -1,7 +1,7 @@
 //! Cursors over entries with what they hold.
 //!
-//! The keys come from a walk, and each value is read for itself afterwards, as any reader does: no lock is held
-//! while a large one is copied.
+//! The keys come from a walk, and each value is read for itself afterwards, as any reader does: no
+//! lock is held while a large one is copied.
 
 use super::handle::Dictionary;
 use super::value::OwnedValue;
@@ -37,8 +37,8 @@ pub enum Held {
 }
 
 impl Dictionary {
-    /// As [`items_with_prefix`](Self::items_with_prefix), with what the entries hold. One that ends before its turn
-    /// comes is left out. An empty prefix is that of all.
+    /// As [`items_with_prefix`](Self::items_with_prefix), with what the entries hold. One that ends
+    /// before its turn comes is left out. An empty prefix is that of all.
     ///
     /// ```
     /// use moonhive_shm::{Cursor, Dictionary, Held, Options, OwnedValue, SetOptions};

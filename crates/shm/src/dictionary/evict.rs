@@ -1,11 +1,12 @@
 //! Which entry goes: the least recently used one, as nearly as its price allows.
 //!
-//! A walk over owner bytes and stamps, which lie side by side and cost a nanosecond each, collects the
-//! oldest entries it meets, and the following evictions take them one after the other without another
-//! walk, as long as their stamps say that nobody has used them since. In an exact dictionary the walk
-//! covers all entries, so the order is exactly that of use: whoever was not among the oldest then is
-//! younger than they are. In a larger one it covers a window of 512, of which it takes the oldest
-//! sixteenth. Before a live entry goes, a few buckets are searched for expired ones.
+//! A walk over owner bytes and stamps, which lie side by side and cost a nanosecond each, collects
+//! the oldest entries it meets, and the following evictions take them one after the other without
+//! another walk, as long as their stamps say that nobody has used them since. In an exact
+//! dictionary the walk covers all entries, so the order is exactly that of use: whoever was not
+//! among the oldest then is younger than they are. In a larger one it covers a window of 512, of
+//! which it takes the oldest sixteenth. Before a live entry goes, a few buckets are searched for
+//! expired ones.
 
 use super::cells::{HEAD, equal_lanes};
 use super::core::Core;
@@ -75,14 +76,15 @@ impl Oldest {
 }
 
 impl<'a> Locked<'a> {
-    /// Throws out one entry other than the spared one. True if it was live; `None` if there is none.
+    /// Throws out one entry other than the spared one. True if it was live; `None` if there is
+    /// none.
     pub fn evict(&mut self, spared: Option<u32>) -> Option<bool> {
         let is_free = self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0;
         if is_free || (self.may_have_ended() && self.sweep_buckets(SWEPT_BUCKETS, spared) > 0) {
             return Some(false);
         }
-        // What was noted before, what a walk notes now, and in the end, lest readers who use all that
-        // there is make it last for ever, the same whoever has used it meanwhile.
+        // What was noted before, what a walk notes now, and in the end, lest readers who use all
+        // that there is make it last for ever, the same whoever has used it meanwhile.
         for (may_be_used, is_last) in [(false, false), (false, false), (true, true)] {
             if let Some(is_live) = self.evict_candidate(spared, may_be_used) {
                 return Some(is_live);
@@ -113,8 +115,8 @@ impl<'a> Locked<'a> {
         None
     }
 
-    /// Takes up again the candidate that was noted there, behind those that are left: it was spared, and may be
-    /// as old as before when this is over.
+    /// Takes up again the candidate that was noted there, behind those that are left: it was
+    /// spared, and may be as old as before when this is over.
     fn return_candidate(&self, index: u32) {
         let last = CANDIDATES_MOST as u32 - 1;
         let count = self.half(CANDIDATES).min(last);
@@ -140,7 +142,8 @@ impl<'a> Locked<'a> {
             && state_of(record.commit()) == ENTRY
     }
 
-    /// Takes the last candidate that is still what it was, and that nobody has used since unless it may be.
+    /// Takes the last candidate that is still what it was, and that nobody has used since unless it
+    /// may be.
     fn next_candidate(&mut self, may_be_used: bool) -> Option<Record<'a>> {
         let mut count = self.half(CANDIDATES).min(CANDIDATES_MOST as u32);
         while count > 0 {
@@ -156,8 +159,9 @@ impl<'a> Locked<'a> {
         None
     }
 
-    /// Walks on and notes the oldest entries that it meets. Of few entries it notes one, so not the one that is
-    /// spared; but in exact order of use that one is noted, too: it may stay as old as it is.
+    /// Walks on and notes the oldest entries that it meets. Of few entries it notes one, so not the
+    /// one that is spared; but in exact order of use that one is noted, too: it may stay as old as
+    /// it is.
     fn collect_candidates(&mut self, spared: Option<u32>) {
         let mut oldest = Oldest::new();
         let is_exact = self.core.geometry.exact;

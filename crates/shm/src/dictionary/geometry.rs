@@ -3,9 +3,9 @@
 //! ```text
 //! header | stripes of statistics | shards | summary | owners | stamps | buckets | cells
 //! ```
-//! Memory is cut into cells of 64 bytes. An entry takes one or several, from anywhere: any free cell
-//! serves any shard, so nothing fragments. What a cell costs beside itself: one byte of owner, one byte
-//! of stamp (four in a small dictionary), 9/8 of a bucket of four bytes.
+//! Memory is cut into cells of 64 bytes. An entry takes one or several, from anywhere: any free
+//! cell serves any shard, so nothing fragments. What a cell costs beside itself: one byte of owner,
+//! one byte of stamp (four in a small dictionary), 9/8 of a bucket of four bytes.
 
 use crate::error::{Error, Result};
 use crate::segment::header::{HEADER_BYTES, PARAMETERS};
@@ -43,8 +43,8 @@ pub const EXACT_LIMIT_BYTES: u64 = 1 << 20;
 /// Size for each shard where the caller does not say how many.
 const BYTES_PER_SHARD: u64 = 256 << 10;
 
-/// Cells in reserve, for overwriting entries in a full dictionary: this part of all, but not fewer than
-/// a group.
+/// Cells in reserve, for overwriting entries in a full dictionary: this part of all, but not fewer
+/// than a group.
 const RESERVE_PART: u32 = 128;
 
 /// Longest run that a shard keeps for its next record.
@@ -63,8 +63,8 @@ pub struct Geometry {
     pub cells: u32,
     /// Cells that entries may take; the rest is reserve.
     pub usable_cells: u32,
-    /// Cells of the longest run that a shard keeps for its next record. A shard keeps two, all of them
-    /// together at most a quarter of the reserve; 0 if that is none.
+    /// Cells of the longest run that a shard keeps for its next record. A shard keeps two, all of
+    /// them together at most a quarter of the reserve; 0 if that is none.
     pub spare_cells: u32,
     /// Buckets of each shard.
     pub buckets: u32,

@@ -25,18 +25,19 @@ const MODE_MOST: u32 = 0o777;
 const BUFFER_KEPT_BYTES: usize = 64 << 10;
 
 thread_local! {
-    /// What values are copied to before it is known how many bytes they have. None is lost where reads nest.
+    /// What values are copied to before it is known how many bytes they have. None is lost where
+    /// reads nest.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// How to make a dictionary, and how to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of entries that it holds, overhead of the entries included. Tables that find entries come
-    /// on top: about an eighth. A page of 4 KiB at least.
+    /// Bytes of entries that it holds, overhead of the entries included. Tables that find entries
+    /// come on top: about an eighth. A page of 4 KiB at least.
     pub size_bytes: u64,
-    /// Parts with a lock of their own, a power of two up to 64. Usually left open: one up to a mebibyte,
-    /// where eviction is in exact order of use; then one for each 256 KiB.
+    /// Parts with a lock of their own, a power of two up to 64. Usually left open: one up to a
+    /// mebibyte, where eviction is in exact order of use; then one for each 256 KiB.
     pub shards: Option<u32>,
     /// Permission bits of the object, up to `0o777`.
     pub mode: u32,
@@ -68,8 +69,8 @@ impl Default for Options {
 
 /// A dictionary in shared memory.
 ///
-/// Threads share it by reference. Each operation is atomic; a process that dies in the middle of one
-/// leaves it wholly done or not done.
+/// Threads share it by reference. Each operation is atomic; a process that dies in the middle of
+/// one leaves it wholly done or not done.
 ///
 /// ```
 /// use moonhive_shm::{Dictionary, Options, OwnedValue, SetOptions, Value};
@@ -101,8 +102,8 @@ impl Dictionary {
     /// Makes a dictionary that has a name.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::NoSpace`], [`Error::InvalidName`], [`Error::InvalidOption`] and
-    /// its kin, or what the system refused.
+    /// [`Error::AlreadyExists`], [`Error::NoSpace`], [`Error::InvalidName`],
+    /// [`Error::InvalidOption`] and its kin, or what the system refused.
     pub fn create(name: &str, options: &Options) -> Result<Self> {
         Self::create_in(&Posix::new(name)?, options)
     }
@@ -220,8 +221,8 @@ impl Dictionary {
         Ok((stat.st_dev, stat.st_ino))
     }
 
-    /// Writes to the disk what is in memory; for dictionaries in files. No lock is held meanwhile. What was
-    /// stored before and is not changed afterwards survives a loss of power.
+    /// Writes to the disk what is in memory; for dictionaries in files. No lock is held meanwhile.
+    /// What was stored before and is not changed afterwards survives a loss of power.
     ///
     /// # Errors
     /// [`Error::System`] if it could not be written.
@@ -265,8 +266,8 @@ impl AsFd for Dictionary {
     }
 }
 
-/// Reading. Every operation fails with [`Error::EmptyKey`], [`Error::KeyTooLong`], and, where a lock had
-/// to be taken, [`Error::LockTimeout`] or [`Error::LockBroken`].
+/// Reading. Every operation fails with [`Error::EmptyKey`], [`Error::KeyTooLong`], and, where a
+/// lock had to be taken, [`Error::LockTimeout`] or [`Error::LockBroken`].
 impl Dictionary {
     /// The live entry of a key.
     ///
@@ -281,8 +282,8 @@ impl Dictionary {
         entry
     }
 
-    /// As [`get`](Self::get), with the bytes in a buffer that is used again and again. It grows as need be and
-    /// is not cut: the entry says which bytes are the value.
+    /// As [`get`](Self::get), with the bytes in a buffer that is used again and again. It grows as
+    /// need be and is not cut: the entry says which bytes are the value.
     ///
     /// # Errors
     /// [`Error::ValueIsList`].
@@ -328,8 +329,8 @@ impl Dictionary {
         core.remaining(&core.key(key.as_ref())?)
     }
 
-    /// Waits until a key has another version than this one (`None`: no live entry); returns what it has
-    /// then. Expiry is noticed within a tenth of a second.
+    /// Waits until a key has another version than this one (`None`: no live entry); returns what it
+    /// has then. Expiry is noticed within a tenth of a second.
     ///
     /// # Errors
     /// [`Error::Timeout`].
@@ -419,8 +420,8 @@ impl Dictionary {
         self.change(&key, |core| core.delete(&key))
     }
 
-    /// Adds to a number and returns the sum. Flags and time of a live number stay. Without a live entry
-    /// the number begins as `initial`, if given, with the time of the options.
+    /// Adds to a number and returns the sum. Flags and time of a live number stay. Without a live
+    /// entry the number begins as `initial`, if given, with the time of the options.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotNumber`], [`Error::Overflow`], [`Error::NoMemory`].
@@ -448,8 +449,8 @@ impl Dictionary {
 
 /// Lists.
 impl Dictionary {
-    /// Adds an element at an end; returns the new length. `ttl_ms` and `flags` count for a new list.
-    /// Live entries are thrown out for it unless [`SetOptions::never_evict`] is set.
+    /// Adds an element at an end; returns the new length. `ttl_ms` and `flags` count for a new
+    /// list. Live entries are thrown out for it unless [`SetOptions::never_evict`] is set.
     ///
     /// # Errors
     /// [`Error::ValueNotList`], [`Error::NoMemory`].
@@ -526,8 +527,8 @@ impl Dictionary {
 
 /// The whole dictionary.
 impl Dictionary {
-    /// Live entries from a place on, about `wanted` of them, and where to go on. An entry that exists all
-    /// the time is met once.
+    /// Live entries from a place on, about `wanted` of them, and where to go on. An entry that
+    /// exists all the time is met once.
     ///
     /// # Errors
     /// A lock that could not be had.
@@ -535,8 +536,8 @@ impl Dictionary {
         self.core().items(&[], cursor, wanted)
     }
 
-    /// Ends every entry that exists now, shard by shard: whoever dies on the way has flushed the first ones.
-    /// What they take is given back by writers and sweeps.
+    /// Ends every entry that exists now, shard by shard: whoever dies on the way has flushed the
+    /// first ones. What they take is given back by writers and sweeps.
     ///
     /// # Errors
     /// A lock that could not be had; some entries may have ended.
@@ -547,8 +548,8 @@ impl Dictionary {
         Ok(())
     }
 
-    /// Gives expired entries back, up to `most` of them; how many. Where the order of use is exact, those
-    /// go first that have been used longest ago.
+    /// Gives expired entries back, up to `most` of them; how many. Where the order of use is exact,
+    /// those go first that have been used longest ago.
     ///
     /// # Errors
     /// A lock that could not be had.
@@ -563,8 +564,8 @@ impl Dictionary {
         Ok(freed)
     }
 
-    /// One step of a sweep: looks at so many buckets for expired entries. A host calls it now and then
-    /// with what the last step returned; shards whose owner died are repaired on the way.
+    /// One step of a sweep: looks at so many buckets for expired entries. A host calls it now and
+    /// then with what the last step returned; shards whose owner died are repaired on the way.
     ///
     /// # Errors
     /// A lock that could not be had.

@@ -1,11 +1,12 @@
 //! How a key becomes a number: XXH3 with a secret of the segment.
 //!
-//! Keys come from users. XXH3 with its public secret has collisions that anybody can compute; with one
-//! that only the segment knows there is nothing to compute them from. The secret is drawn out of the
-//! segment's key of 128 bits by SipHash, once, when the segment is opened; hashing a key of 16 bytes then
-//! takes a quarter of the time of SipHash.
+//! Keys come from users. XXH3 with its public secret has collisions that anybody can compute; with
+//! one that only the segment knows there is nothing to compute them from. The secret is drawn out
+//! of the segment's key of 128 bits by SipHash, once, when the segment is opened; hashing a key of
+//! 16 bytes then takes a quarter of the time of SipHash.
 //!
-//! Source: the specification of XXH3, <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
+//! Source: the specification of XXH3,
+//! <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The index: for each shard an array of buckets, each the link of a chain of entries.
 //!
-//! It is derived. Whatever it says is checked: a link that leads nowhere, or a chain that is too long,
-//! makes a reader try again or take the lock, and makes the owner of the lock rebuild the index from
-//! the cells.
+//! It is derived. Whatever it says is checked: a link that leads nowhere, or a chain that is too
+//! long, makes a reader try again or take the lock, and makes the owner of the lock rebuild the
+//! index from the cells.
 
 use super::core::{Core, Key};
 use super::record::{ENTRY, FREE, NEXT, Record, kind, link_to, state_of};
@@ -43,9 +43,9 @@ impl<'a> Core<'a> {
         Find::Torn
     }
 
-    /// The record of a key as one look without loops finds it, with the words of its value, if it lies in one
-    /// cell and is one of the first two of its bucket; and the link that leads to it. `first` is the link of the
-    /// bucket. Whether it counts without the lock, the sequence says.
+    /// The record of a key as one look without loops finds it, with the words of its value, if it
+    /// lies in one cell and is one of the first two of its bucket; and the link that leads to it.
+    /// `first` is the link of the bucket. Whether it counts without the lock, the sequence says.
     #[inline(always)]
     pub fn at_once(
         self,

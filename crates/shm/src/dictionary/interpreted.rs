@@ -1,9 +1,9 @@
-//! The real code over memory of the heap, for Miri: what reads without the lock while others write does
-//! nothing that the language forbids, and never yields a mixture.
+//! The real code over memory of the heap, for Miri: what reads without the lock while others write
+//! does nothing that the language forbids, and never yields a mixture.
 //!
-//! Records of one cell only: where a cell becomes the middle of a longer record, a late reader of its
-//! header and the writer of its words access one place with two widths. What comes of it is never used
-//! (the sequence has changed), but the memory model has no words for it.
+//! Records of one cell only: where a cell becomes the middle of a longer record, a late reader of
+//! its header and the writer of its words access one place with two widths. What comes of it is
+//! never used (the sequence has changed), but the memory model has no words for it.
 
 use std::sync::Arc;
 use std::thread;

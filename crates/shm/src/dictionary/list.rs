@@ -1,9 +1,9 @@
 //! Lists: an entry that owns elements.
 //!
-//! The elements are the truth: each is a record of its own whose key is the identity of its list and its
-//! position, and whose commit word makes it exist. The links between them, the two ends and the count are
-//! derived, and a repair makes them anew. So a push is done with one store, and so is a pop; an entry
-//! without elements is none.
+//! The elements are the truth: each is a record of its own whose key is the identity of its list
+//! and its position, and whose commit word makes it exist. The links between them, the two ends and
+//! the count are derived, and a repair makes them anew. So a push is done with one store, and so is
+//! a pop; an entry without elements is none.
 //!
 //! Everything here happens under the lock.
 
@@ -144,7 +144,8 @@ impl<'a> Core<'a> {
         self.element_at(shard, element.half(away_from(side)), list.id)
     }
 
-    /// Adds an element at an end. Returns the new length. The time to live counts for a new list only.
+    /// Adds an element at an end. Returns the new length. The time to live counts for a new list
+    /// only.
     ///
     /// # Errors
     /// [`Error::ValueNotList`], [`Error::NoMemory`], or a lock that could not be had.
@@ -449,8 +450,8 @@ impl<'a> Locked<'a> {
         Ok(1)
     }
 
-    /// Builds the head of a list and its only element in runs that the shard has kept: the usual case of a
-    /// queue that runs empty.
+    /// Builds the head of a list and its only element in runs that the shard has kept: the usual
+    /// case of a queue that runs empty.
     #[inline(always)]
     fn new_list_in_spares(
         &mut self,

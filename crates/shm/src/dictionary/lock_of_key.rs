@@ -1,12 +1,13 @@
 //! Locks of keys: an entry that says which process holds it.
 //!
-//! The value is the text `lock of process PID@TICKS` (docs/shm-format.md). The lock of a process that
-//! has ended is taken by the next one who wants it, without waiting for a time to live. What tells one
-//! holding from the next is the version of the entry: who gives a lock back ends the entry only if it still
-//! has the version that he was given.
+//! The value is the text `lock of process PID@TICKS` (docs/shm-format.md). The lock of a process
+//! that has ended is taken by the next one who wants it, without waiting for a time to live. What
+//! tells one holding from the next is the version of the entry: who gives a lock back ends the
+//! entry only if it still has the version that he was given.
 //!
-//! A waiter sleeps on the doorbell of the shard, which a release rings. A death rings nothing, so every
-//! sleep is bounded ([`wait`](super::wait)), and the waiter looks at the owner again after each.
+//! A waiter sleeps on the doorbell of the shard, which a release rings. A death rings nothing, so
+//! every sleep is bounded ([`wait`](super::wait)), and the waiter looks at the owner again after
+//! each.
 
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ impl KeyLock<'_> {
     /// Gives the lock back.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::Changed`] if it was lost: its time was over, or it was thrown out of a
-    /// full dictionary.
+    /// [`Error::NotFound`] and [`Error::Changed`] if it was lost: its time was over, or it was
+    /// thrown out of a full dictionary.
     pub fn unlock(mut self) -> Result<()> {
         self.release()
     }
@@ -76,13 +77,14 @@ impl Drop for KeyLock<'_> {
     }
 }
 
-/// Locks of keys. They end with their owner: with `unlock`, with its time to live, and when its process has
-/// died, the next one who wants it takes it over. A lock is an entry like any other: a full dictionary throws
-/// it out, and whoever stores under its key breaks it.
+/// Locks of keys. They end with their owner: with `unlock`, with its time to live, and when its
+/// process has died, the next one who wants it takes it over. A lock is an entry like any other: a
+/// full dictionary throws it out, and whoever stores under its key breaks it.
 impl Dictionary {
     /// Takes the lock of a key, waiting until it is free or `timeout` is over, without an end for
-    /// [`Duration::MAX`]. It lives for `ttl_ms` milliseconds; 0 for ever. A thread that holds it and wants it
-    /// once more waits like any other. That its owner has died is noticed within a tenth of a second.
+    /// [`Duration::MAX`]. It lives for `ttl_ms` milliseconds; 0 for ever. A thread that holds it
+    /// and wants it once more waits like any other. That its owner has died is noticed within a
+    /// tenth of a second.
     ///
     /// # Errors
     /// [`Error::Timeout`], [`Error::ValueIsList`], [`Error::NoMemory`].
@@ -97,8 +99,8 @@ impl Dictionary {
         Ok(KeyLock { dictionary: self, key: key.into(), version })
     }
 
-    /// As [`lock`](Self::lock), for callers that keep the version which stands for the lock, and give it back
-    /// by [`remove`](Self::remove) with it.
+    /// As [`lock`](Self::lock), for callers that keep the version which stands for the lock, and
+    /// give it back by [`remove`](Self::remove) with it.
     ///
     /// # Errors
     /// As [`lock`](Self::lock).
@@ -116,8 +118,8 @@ impl Dictionary {
         self.core().wait_for(&place, timeout, || self.try_lock(key, ttl_ms))
     }
 
-    /// Takes a lock that nobody holds, or whose owner has died: the version that stands for it, or `None`.
-    /// It is given back by [`remove`](Self::remove) with that version.
+    /// Takes a lock that nobody holds, or whose owner has died: the version that stands for it, or
+    /// `None`. It is given back by [`remove`](Self::remove) with that version.
     ///
     /// # Errors
     /// [`Error::ValueIsList`], [`Error::NoMemory`].
@@ -141,8 +143,8 @@ impl Dictionary {
         }
     }
 
-    /// Begins the time to live of a lock anew, whose version the caller has: the new version. The process that
-    /// calls this is its owner from now on.
+    /// Begins the time to live of a lock anew, whose version the caller has: the new version. The
+    /// process that calls this is its owner from now on.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Changed`] if it was lost; [`Error::NoMemory`].
@@ -151,8 +153,8 @@ impl Dictionary {
         Ok(self.cas(key, version, Value::Bytes(mark.as_bytes()), options)?.version)
     }
 
-    /// The number of the process that holds the lock of a key; `None` if there is no lock, or if its owner has
-    /// died.
+    /// The number of the process that holds the lock of a key; `None` if there is no lock, or if
+    /// its owner has died.
     ///
     /// # Errors
     /// [`Error::ValueIsList`].

@@ -1,20 +1,22 @@
 //! The dictionary: keys and values that any process of the machine reads and writes.
 //!
 //! # What always holds
-//! 1. **The cells are the truth, the index is derived.** A record exists from the store of its commit
-//!    word until that word is overwritten. Buckets, links of lists, counters and the summary can be
-//!    made anew from owner bytes, commit words and checksums alone ([`survey`], [`repair`]).
-//! 2. **Copy, then commit.** A record is filled while nobody can find it. Of two entries of a key, which
-//!    only a death can leave, the one with the higher version counts.
-//! 3. **A version is never given out twice** in a shard: it is taken before the commit that uses it.
-//! 4. **Whoever holds a lock writes; readers look at the sequence** ([`read`]). The sequence is odd while
-//!    records are linked, unlinked or given back.
+//! 1. **The cells are the truth, the index is derived.** A record exists from the store of its
+//!    commit word until that word is overwritten. Buckets, links of lists, counters and the summary
+//!    can be made anew from owner bytes, commit words and checksums alone ([`survey`], [`repair`]).
+//! 2. **Copy, then commit.** A record is filled while nobody can find it. Of two entries of a key,
+//!    which only a death can leave, the one with the higher version counts.
+//! 3. **A version is never given out twice** in a shard: it is taken before the commit that uses
+//!    it.
+//! 4. **Whoever holds a lock writes; readers look at the sequence** ([`read`]). The sequence is odd
+//!    while records are linked, unlinked or given back.
 //! 5. **A cell has one owner.** It is taken with a compare-and-swap and given back with an `and` by
-//!    the holder of its shard's lock; a dead holder's are found by the repair of that shard ([`cells`]).
-//! 6. **A dead owner is noticed by the lock**, a panicking one by the dirty mark; either way the next one
-//!    repairs before he does anything else ([`shard`]).
-//! 7. **No number from the segment is believed** before it was compared with the geometry, which was
-//!    checked once and is kept outside the segment ([`geometry`]).
+//!    the holder of its shard's lock; a dead holder's are found by the repair of that shard
+//!    ([`cells`]).
+//! 6. **A dead owner is noticed by the lock**, a panicking one by the dirty mark; either way the
+//!    next one repairs before he does anything else ([`shard`]).
+//! 7. **No number from the segment is believed** before it was compared with the geometry, which
+//!    was checked once and is kept outside the segment ([`geometry`]).
 //!
 //! | module | holds |
 //! |---|---|

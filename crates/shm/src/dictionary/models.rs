@@ -3,9 +3,9 @@
 //! Every value is two equal words, so a mixture of two values is noticed; and it says whose it is.
 //! Threads are preempted up to twice, which finds what fewer interleavings can show.
 //!
-//! The main thread writes, the others read. Loom remembers only the last access to a word: had a reader
-//! gone first, the load with which each change of a word begins would hide his, and nothing but the first
-//! order of events would be tried.
+//! The main thread writes, the others read. Loom remembers only the last access to a word: had a
+//! reader gone first, the load with which each change of a word begins would hide his, and nothing
+//! but the first order of events would be tried.
 
 use std::time::Duration;
 
@@ -175,8 +175,8 @@ fn a_cell_that_was_given_back_may_pass_to_another_thread_while_it_is_read() {
     check(|| pass_on(Model::new(2, 1), (1, 0)));
 }
 
-/// One thread reads the first key of the first shard, one deletes it, and then one that has passed no
-/// fence of its own before stores another: shard and number.
+/// One thread reads the first key of the first shard, one deletes it, and then one that has passed
+/// no fence of its own before stores another: shard and number.
 fn pass_on(model: Model, (shard, nth): (u32, usize)) {
     let model = Arc::new(model);
     let (key, other) = (model.key(0, 0), model.key(shard, nth));

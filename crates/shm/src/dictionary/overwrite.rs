@@ -1,7 +1,7 @@
 //! The usual overwriting: a small entry takes the place of a small one.
 //!
-//! The stores and their order are those of [`write`](super::write); but whatever may be otherwise is asked before
-//! the first of them, so that little goes through memory: half of the instructions.
+//! The stores and their order are those of [`write`](super::write); but whatever may be otherwise
+//! is asked before the first of them, so that little goes through memory: half of the instructions.
 
 use super::cells::Run;
 use super::core::Key;
@@ -15,8 +15,8 @@ use crate::fault;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 impl<'a> Locked<'a> {
-    /// Stores a value over an entry that one short look finds, if the old and the new one take one cell each, or
-    /// are a number in its place. `None` in all other cases: then nothing was done.
+    /// Stores a value over an entry that one short look finds, if the old and the new one take one
+    /// cell each, or are a number in its place. `None` in all other cases: then nothing was done.
     #[inline(always)]
     pub fn overwrite_at_once(
         &mut self,

@@ -1,8 +1,8 @@
 //! Reading a long list in pieces, so that its shard is locked for the time of one piece only.
 //!
-//! Elements are added and taken at the two ends alone, and each keeps its position as long as it exists. So
-//! reading goes on behind the position that was read last: an element that is there all the time is met
-//! once, whatever happens at the ends meanwhile.
+//! Elements are added and taken at the two ends alone, and each keeps its position as long as it
+//! exists. So reading goes on behind the position that was read last: an element that is there all
+//! the time is met once, whatever happens at the ends meanwhile.
 
 use super::core::{Core, Key};
 use super::handle::Dictionary;
@@ -27,15 +27,16 @@ pub struct ListCursor {
 }
 
 impl Dictionary {
-    /// Elements of a list from the cursor on, at first from the left end: up to `most` of them, fewer if they are
-    /// large, one at least. The second result is the cursor of the next piece, `None` after the last element.
+    /// Elements of a list from the cursor on, at first from the left end: up to `most` of them,
+    /// fewer if they are large, one at least. The second result is the cursor of the next piece,
+    /// `None` after the last element.
     ///
-    /// An element that is there all the time is met once; one that is pushed or taken between two pieces may be met
-    /// or not. Without a list there are no elements.
+    /// An element that is there all the time is met once; one that is pushed or taken between two
+    /// pieces may be met or not. Without a list there are no elements.
     ///
     /// # Errors
-    /// [`Error::ValueNotList`]; [`Error::NotFound`] if the list that the cursor comes from has ended, even if there
-    /// is another one by now; a lock that could not be had.
+    /// [`Error::ValueNotList`]; [`Error::NotFound`] if the list that the cursor comes from has
+    /// ended, even if there is another one by now; a lock that could not be had.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions, Side};
@@ -119,8 +120,8 @@ impl<'a> Core<'a> {
         if let Some(element) = element.filter(|it| position_of(it) == Some(cursor.position)) {
             return Ok(self.next_element(shard, list, &element, Side::Left));
         }
-        // It was taken, so what is left lies behind it as a whole or before it as a whole; only a repair that
-        // dropped it leaves some on both sides.
+        // It was taken, so what is left lies behind it as a whole or before it as a whole; only a
+        // repair that dropped it leaves some on both sides.
         let is_wanted = |record: &Record<'_>| {
             position_of(record).is_some_and(|position| position > cursor.position)
         };

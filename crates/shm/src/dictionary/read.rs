@@ -1,16 +1,18 @@
 //! Reading without the lock.
 //!
-//! The protocol: note the sequence of the shard, which must be even; walk and copy with relaxed atomics,
-//! believing nothing; then see whether the sequence is still the same. If it is, no entry of the shard
-//! was linked, unlinked or given back meanwhile, so what was copied was an entry all the time. If the
-//! sequence keeps changing, or stays odd because its writer died, the lock decides, and repairs.
+//! The protocol: note the sequence of the shard, which must be even; walk and copy with relaxed
+//! atomics, believing nothing; then see whether the sequence is still the same. If it is, no entry
+//! of the shard was linked, unlinked or given back meanwhile, so what was copied was an entry all
+//! the time. If the sequence keeps changing, or stays odd because its writer died, the lock
+//! decides, and repairs.
 //!
-//! A cell that was given back may be filled by another shard at once. Its writer claimed it after it was
-//! given back, and a release fence after the claim orders what he writes behind the odd sequence of
-//! our shard: a reader who has seen a word of his sees a changed sequence, too.
+//! A cell that was given back may be filled by another shard at once. Its writer claimed it after
+//! it was given back, and a release fence after the claim orders what he writes behind the odd
+//! sequence of our shard: a reader who has seen a word of his sees a changed sequence, too.
 //!
-//! A random key of a million costs three cache misses, two of them one after the other. A reader writes nothing but, once per
-//! epoch, the stamp of the entry, and his thread's own stripe of the statistics.
+//! A random key of a million costs three cache misses, two of them one after the other. A reader
+//! writes nothing but, once per epoch, the stamp of the entry, and his thread's own stripe of the
+//! statistics.
 
 use super::core::{Core, Key};
 use super::geometry::SHARD_BYTES;
@@ -68,8 +70,8 @@ enum Attempt<T> {
 }
 
 impl<'a> Core<'a> {
-    /// One look at the shard of a key without its lock. The look must be harmless whatever it meets, and
-    /// yields nothing for what it cannot believe.
+    /// One look at the shard of a key without its lock. The look must be harmless whatever it
+    /// meets, and yields nothing for what it cannot believe.
     #[inline(always)]
     fn attempt<T>(
         self,
@@ -96,7 +98,8 @@ impl<'a> Core<'a> {
         outcome.map_or(Attempt::Lock, Attempt::Done)
     }
 
-    /// Runs a look at the shard of a key without its lock, or with it if need be; the look is told which.
+    /// Runs a look at the shard of a key without its lock, or with it if need be; the look is told
+    /// which.
     #[inline(always)]
     fn look<T>(
         self,
@@ -181,9 +184,10 @@ impl<'a> Core<'a> {
 
     /// The entry of a key, live or not.
     ///
-    /// The usual ones, live and in one cell, are found here. That this is short matters: where keys are not in
-    /// the cache, the processor fetches what the next read needs meanwhile, but only if the instructions up to
-    /// there, some 250, fit into its window. So every case comes to its end at once.
+    /// The usual ones, live and in one cell, are found here. That this is short matters: where keys
+    /// are not in the cache, the processor fetches what the next read needs meanwhile, but only if
+    /// the instructions up to there, some 250, fit into its window. So every case comes to its end
+    /// at once.
     ///
     /// # Errors
     /// [`Error::ValueIsList`], or a lock that could not be had.
@@ -232,7 +236,8 @@ impl<'a> Core<'a> {
         self.tally(Counter::Hit);
     }
 
-    /// The same for all other entries. The key comes by value, so that the usual way keeps it in registers.
+    /// The same for all other entries. The key comes by value, so that the usual way keeps it in
+    /// registers.
     #[inline(never)]
     fn read_in_the_end<'b>(
         self,
@@ -312,7 +317,8 @@ impl<'a> Core<'a> {
     }
 }
 
-/// Copies the first words to the beginning of a buffer that has room for them, of words that are so many.
+/// Copies the first words to the beginning of a buffer that has room for them, of words that are so
+/// many.
 #[inline(always)]
 fn copy_words(words: &[AtomicU64], buffer: &mut [u8], count: usize) -> bool {
     let room = buffer.as_chunks_mut::<8>().0;

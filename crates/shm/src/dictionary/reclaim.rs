@@ -1,5 +1,5 @@
-//! What a host does about time that is over: giving back in small steps, looking at what is left, and
-//! ending an entry only if it is still the one that was seen.
+//! What a host does about time that is over: giving back in small steps, looking at what is left,
+//! and ending an entry only if it is still the one that was seen.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ pub enum Overdue {
 }
 
 impl Dictionary {
-    /// A step of a sweep that spares what expired less than `grace` ago, and tells when to come again.
+    /// A step of a sweep that spares what expired less than `grace` ago, and tells when to come
+    /// again.
     ///
     /// # Errors
     /// A lock that could not be had.

@@ -9,10 +9,10 @@
 //!     expiry   microseconds                        only with the extra EXPIRES
 //!     key, padded with zeros to words; value, padded to words
 //! ```
-//! A further run begins with a word of its own: link of the next one, cells in this one. A link is the
-//! number of a cell plus one, 0 is the end. All numbers may be nonsense when they are read without the
-//! lock, or from a hostile segment: whatever leads on is checked against the geometry, and a walk over
-//! words always has an end.
+//! A further run begins with a word of its own: link of the next one, cells in this one. A link is
+//! the number of a cell plus one, 0 is the end. All numbers may be nonsense when they are read
+//! without the lock, or from a hostile segment: whatever leads on is checked against the geometry,
+//! and a walk over words always has an end.
 
 use super::core::{Core, Key};
 use super::geometry::{CELL_BYTES, CELL_WORDS};
@@ -324,7 +324,8 @@ impl<'a> Record<'a> {
         self.words_after(before).or_else(|| self.value_beyond())
     }
 
-    /// The first two words behind the header. No header has more than six words, so they lie in the first cell.
+    /// The first two words behind the header. No header has more than six words, so they lie in the
+    /// first cell.
     #[inline(always)]
     pub fn first_words(&self) -> [u64; 2] {
         let at = self.shape.header_words() as usize * 8;
@@ -444,8 +445,8 @@ impl<'a> Record<'a> {
         self.value_side_by_side().and_then(|it| it.get(..words))
     }
 
-    /// Copies the value to the beginning of the buffer, which grows if need be. False if the record ends
-    /// before.
+    /// Copies the value to the beginning of the buffer, which grows if need be. False if the record
+    /// ends before.
     #[inline(always)]
     pub fn copy_value(&self, buffer: &mut Vec<u8>) -> bool {
         let words = self.value_words() as usize;
@@ -461,7 +462,8 @@ impl<'a> Record<'a> {
         true
     }
 
-    /// Copies the value into the buffer, in the place of what was there. False if the record ends before.
+    /// Copies the value into the buffer, in the place of what was there. False if the record ends
+    /// before.
     #[inline(always)]
     pub fn read_value(&self, buffer: &mut Vec<u8>) -> bool {
         let is_whole = self.copy_value(buffer);

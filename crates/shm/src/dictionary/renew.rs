@@ -1,15 +1,16 @@
 //! Opening a dictionary in a file, which may come from another start of the machine.
 //!
-//! Its locks then name threads that are gone, entries end by a clock that has begun anew, and a loss of
-//! power may have left any mixture of old and new pages. So the first one to open it, while nobody else
-//! has it open, makes a copy without a name in which the locks are free, every shard is repaired and every
-//! end is reckoned by the new clock, writes it to the disk and puts it in the place of the file. Whoever dies
-//! on the way leaves the file as it was. The same happens to a file of another pid namespace (a container
-//! that was started again) that nobody has open.
+//! Its locks then name threads that are gone, entries end by a clock that has begun anew, and a
+//! loss of power may have left any mixture of old and new pages. So the first one to open it, while
+//! nobody else has it open, makes a copy without a name in which the locks are free, every shard is
+//! repaired and every end is reckoned by the new clock, writes it to the disk and puts it in the
+//! place of the file. Whoever dies on the way leaves the file as it was. The same happens to a file
+//! of another pid namespace (a container that was started again) that nobody has open.
 //!
-//! Who opens a file of here and now and finds nobody else there only frees locks that are held: it may be
-//! a copy that somebody made while locks were held whose owners do not know of it. Locks that are damaged are
-//! made anew only for who asks for that, of a dictionary in any place that nobody has open.
+//! Who opens a file of here and now and finds nobody else there only frees locks that are held: it
+//! may be a copy that somebody made while locks were held whose owners do not know of it. Locks
+//! that are damaged are made anew only for who asks for that, of a dictionary in any place that
+//! nobody has open.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::thread;
@@ -35,8 +36,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Opens the dictionary in a file, renewing it if need be.
 ///
 /// # Errors
-/// As [`Segment::open`]; [`Error::WrongBoot`] and [`Error::WrongPidNamespace`] only while others have the
-/// file open; [`Error::NoSpace`] if there is no room for the renewed copy.
+/// As [`Segment::open`]; [`Error::WrongBoot`] and [`Error::WrongPidNamespace`] only while others
+/// have the file open; [`Error::NoSpace`] if there is no room for the renewed copy.
 pub fn open(file: &File, options: &Options) -> Result<Segment> {
     let mut attempts = 0;
     loop {
@@ -101,13 +102,14 @@ fn make_locks_anew(core: Core<'_>, is_one: impl Fn(RobustLock<'_>) -> bool) {
 
 /// Making whole what an opener relies on.
 impl Dictionary {
-    /// Makes every lock anew that is held or damaged, if nobody has the dictionary open, and has its shard
-    /// repaired by the next one who takes it: a dictionary whose locks are damaged can be opened again
-    /// afterwards. False, and nothing is changed, if anybody has it open. Who opens it meanwhile waits.
+    /// Makes every lock anew that is held or damaged, if nobody has the dictionary open, and has
+    /// its shard repaired by the next one who takes it: a dictionary whose locks are damaged can be
+    /// opened again afterwards. False, and nothing is changed, if anybody has it open. Who opens it
+    /// meanwhile waits.
     ///
     /// # Errors
-    /// [`Error::NoSuchObject`], or what the system refused. What else keeps a program from opening it
-    /// [`open`](Self::open) says.
+    /// [`Error::NoSuchObject`], or what the system refused. What else keeps a program from opening
+    /// it [`open`](Self::open) says.
     pub fn mend_locks(place: &dyn Backing) -> Result<bool> {
         let found = place.open()?;
         if !claim(&found) {

@@ -1,7 +1,9 @@
-//! Making a shard whole after a death: what a survey of its cells finds is kept, the rest is made anew.
+//! Making a shard whole after a death: what a survey of its cells finds is kept, the rest is made
+//! anew.
 //!
-//! Each step may be the last one of the repairer, too: the next one begins again from the cells, and what
-//! was dropped before is dropped already. The sequence is odd all the time, so that readers wait.
+//! Each step may be the last one of the repairer, too: the next one begins again from the cells,
+//! and what was dropped before is dropped already. The sequence is odd all the time, so that
+//! readers wait.
 
 use super::cells::Run;
 use super::record::{FREE, NEXT, PREVIOUS, VERSION_MOST, link_to};
@@ -31,8 +33,8 @@ impl<'a> Locked<'a> {
         self.close();
     }
 
-    /// New versions are above all that were given out. Where damage has flushed what is still to come, what
-    /// is there was flushed: better lost than back from the dead.
+    /// New versions are above all that were given out. Where damage has flushed what is still to
+    /// come, what is there was flushed: better lost than back from the dead.
     fn repair_versions(&mut self, survey: &Survey<'a>) {
         let believed = |number: u64| if number <= VERSION_MOST { number } else { 0 };
         let flushed = believed(self.field(FLUSHED));
@@ -87,7 +89,8 @@ impl<'a> Locked<'a> {
         fault::point();
     }
 
-    /// Frees cells that nobody reaches, and finds those that a dead owner gave back without saying so.
+    /// Frees cells that nobody reaches, and finds those that a dead owner gave back without saying
+    /// so.
     fn free_lost(&mut self, survey: &Survey<'a>) {
         for cell in survey.lost().chain(survey.strays.iter().copied()) {
             self.core.release(Run { cell, length: 1 });

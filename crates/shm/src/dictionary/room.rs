@@ -1,15 +1,16 @@
 //! Room for a new record: reckoned, made by eviction, taken.
 //!
 //! A dictionary promises its size to entries; beyond that it has a reserve. A record that replaces
-//! another one of the same key counts only by what it is larger, and takes cells of the reserve until the
-//! old one is gone: so overwriting works in a full dictionary, and the old value stays until the new one
-//! is committed. Where the reserve is too small for that (a value of more than a hundredth of all), and
-//! nothing else is free, a store that may throw out others throws out the old value first, as any entry
-//! may be; a store that may not is refused, and the old value stays.
+//! another one of the same key counts only by what it is larger, and takes cells of the reserve
+//! until the old one is gone: so overwriting works in a full dictionary, and the old value stays
+//! until the new one is committed. Where the reserve is too small for that (a value of more than a
+//! hundredth of all), and nothing else is free, a store that may throw out others throws out the
+//! old value first, as any entry may be; a store that may not is refused, and the old value stays.
 //!
-//! So that the reserve is there when it is needed, all that entries take is reckoned: what shards have been
-//! lent and not yet taken, and what records in pieces take beyond their length. A quarter of the
-//! reserve is for the pieces of new entries, another one for those of entries that are replaced.
+//! So that the reserve is there when it is needed, all that entries take is reckoned: what shards
+//! have been lent and not yet taken, and what records in pieces take beyond their length. A quarter
+//! of the reserve is for the pieces of new entries, another one for those of entries that are
+//! replaced.
 //!
 //! Nothing is thrown out for a record that could not fit into an empty dictionary.
 
@@ -28,16 +29,16 @@ use crate::sync::spin;
 /// Cells a shard may take before it reckons again what is left for all.
 const CREDIT_LIMIT_CELLS: u64 = 64;
 
-/// Cells that a shard keeps of what its queues give back, however full the dictionary is: a list and an
-/// element of some cells. Others count them as taken while the shard is locked.
+/// Cells that a shard keeps of what its queues give back, however full the dictionary is: a list
+/// and an element of some cells. Others count them as taken while the shard is locked.
 const LENT_LIMIT_CELLS: u64 = 8;
 
-/// Looks for room that others are just giving back, before a store is refused. The last one waits for
-/// about 10 microseconds.
+/// Looks for room that others are just giving back, before a store is refused. The last one waits
+/// for about 10 microseconds.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
 
-/// Attempts of a store, and the rest before each, when others hold the shards of all who could have gone: some
-/// ten milliseconds, in which whoever holds a lock gets his turn on any machine.
+/// Attempts of a store, and the rest before each, when others hold the shards of all who could have
+/// gone: some ten milliseconds, in which whoever holds a lock gets his turn on any machine.
 const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 100 };
 const REST: Duration = Duration::from_micros(50);
 
@@ -106,8 +107,8 @@ impl Effort {
 }
 
 impl<'a> Core<'a> {
-    /// Runs an operation that stores, and again if it was refused because others had locked whoever could have
-    /// gone. Between two attempts nothing is locked.
+    /// Runs an operation that stores, and again if it was refused because others had locked whoever
+    /// could have gone. Between two attempts nothing is locked.
     #[inline(always)]
     pub fn insist<T>(
         self,
@@ -132,8 +133,8 @@ pub fn insist<'a, T>(
     insist_further(shard, outcome, &lock, &mut operation)
 }
 
-/// The attempts after the first one, which is kept free of the loop: a compiler computes before a loop whatever
-/// may be of use in it.
+/// The attempts after the first one, which is kept free of the loop: a compiler computes before a
+/// loop whatever may be of use in it.
 #[cold]
 fn insist_further<'a, T>(
     mut shard: Locked<'a>,
@@ -158,7 +159,8 @@ impl<'a> Locked<'a> {
     /// Builds a record, making room for it within the permit.
     ///
     /// # Errors
-    /// [`Error::NoMemory`]: nothing was built, and the old record is in place, unless it was taken over.
+    /// [`Error::NoMemory`]: nothing was built, and the old record is in place, unless it was taken
+    /// over.
     #[inline(always)]
     pub fn build(&mut self, content: &Content<'_>, permit: Permit<'a>) -> Result<Built<'a>> {
         let replaced = permit.old.map_or(0, |old| old.cells());
@@ -207,7 +209,8 @@ impl<'a> Locked<'a> {
         Some(self.fill_run(run, content))
     }
 
-    /// True if this is the only shard, which nothing was lent to, and entries may grow by so many cells.
+    /// True if this is the only shard, which nothing was lent to, and entries may grow by so many
+    /// cells.
     #[inline(always)]
     fn has_room_alone(&self, net: u64) -> bool {
         let geometry = &self.core.geometry;
@@ -215,9 +218,9 @@ impl<'a> Locked<'a> {
             && self.field(CELLS_USED).saturating_add(net) <= u64::from(geometry.usable_cells)
     }
 
-    /// Lends the shard cells that it is about to give back: a queue that is filled and emptied again is not
-    /// reckoned each time. Before they are given back, so that nobody is lent the same. A dictionary of
-    /// one shard lends nothing.
+    /// Lends the shard cells that it is about to give back: a queue that is filled and emptied
+    /// again is not reckoned each time. Before they are given back, so that nobody is lent the
+    /// same. A dictionary of one shard lends nothing.
     #[inline(always)]
     pub fn lend(&self, cells: u32) {
         let credit = self.half(CREDIT).saturating_add(cells);
@@ -282,8 +285,9 @@ impl<'a> Locked<'a> {
         Some(self.fill_draft(&draft, content))
     }
 
-    /// Gives back what goes with the old record and was not reckoned as its room, before others have to go:
-    /// elements of a list, or what has ended where an element is to come. True if there was something.
+    /// Gives back what goes with the old record and was not reckoned as its room, before others
+    /// have to go: elements of a list, or what has ended where an element is to come. True if there
+    /// was something.
     fn take_room_of_old(
         &mut self,
         permit: Permit<'a>,
@@ -371,8 +375,8 @@ impl<'a> Locked<'a> {
         u64::from(geometry.usable_cells).saturating_sub(promised.fold(0, u64::wrapping_add))
     }
 
-    /// Takes back what other shards were lent and have not taken; returns how many cells those keep that are
-    /// locked just now.
+    /// Takes back what other shards were lent and have not taken; returns how many cells those keep
+    /// that are locked just now.
     #[cold]
     fn call_in_credits(&self) -> u64 {
         let geometry = &self.core.geometry;
@@ -389,8 +393,8 @@ impl<'a> Locked<'a> {
         kept
     }
 
-    /// Cells are reckoned to be there but are in use for the moment: what is kept goes, then the old record
-    /// if it may, then others.
+    /// Cells are reckoned to be there but are in use for the moment: what is kept goes, then the
+    /// old record if it may, then others.
     #[cold]
     fn make_way(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
         if self.core.keeps_runs(self.shard) {
@@ -408,7 +412,8 @@ impl<'a> Locked<'a> {
         made.or_else(|| effort.waits().then_some(()))
     }
 
-    /// Throws out one entry, an expired one if there is no permit for others. `None` if there is none.
+    /// Throws out one entry, an expired one if there is no permit for others. `None` if there is
+    /// none.
     fn make_room(&mut self, permit: Permit<'a>, effort: &mut Effort) -> Option<()> {
         let spared = permit.old.map(|old| old.cell);
         effort.made_room = true;
@@ -456,8 +461,8 @@ impl<'a> Locked<'a> {
         found
     }
 
-    /// Gives back what has expired here or elsewhere, searching a part of the buckets: who comes next goes on
-    /// from there.
+    /// Gives back what has expired here or elsewhere, searching a part of the buckets: who comes
+    /// next goes on from there.
     fn reclaim_somewhere(&mut self, spared: Option<u32>) -> bool {
         let shards = self.core.geometry.shards;
         let mut left = SEARCHED_BUCKETS;

@@ -1,17 +1,18 @@
 //! A shard: its fields, and the guard of its lock.
 //!
 //! Who writes what: everything by the owner of the lock, but for `RECENCY` (any reader of an exact
-//! dictionary) and `DOORBELL` (whoever waits). Readers without the lock read `SEQUENCE`, which changes when
-//! entries do, and `FLUSHED`, `RECENCY` and `DUE`, which have a line with the doorbell.
+//! dictionary) and `DOORBELL` (whoever waits). Readers without the lock read `SEQUENCE`, which
+//! changes when entries do, and `FLUSHED`, `RECENCY` and `DUE`, which have a line with the
+//! doorbell.
 //!
-//! The sequence is odd while entries are linked, unlinked and given back: between [`Locked::open`] and
-//! [`Locked::close`]. Readers who meet an odd or a changed number try again.
+//! The sequence is odd while entries are linked, unlinked and given back: between [`Locked::open`]
+//! and [`Locked::close`]. Readers who meet an odd or a changed number try again.
 //!
-//! A line that another processor wrote last has to be fetched from it, which takes 100 ns and more. Storing writes
-//! two of a shard: the one of the lock, and the one with its counts of cells.
+//! A line that another processor wrote last has to be fetched from it, which takes 100 ns and more.
+//! Storing writes two of a shard: the one of the lock, and the one with its counts of cells.
 //!
-//! `DIRTY` is set while the lock is held. Who finds it set upon locking, or is told by the lock that its
-//! owner died, repairs first. A guard dropped by a panic leaves it set.
+//! `DIRTY` is set while the lock is held. Who finds it set upon locking, or is told by the lock
+//! that its owner died, repairs first. A guard dropped by a panic leaves it set.
 
 use std::time::Instant;
 
@@ -50,15 +51,16 @@ pub const BLOCKER_STAMP: usize = FLUSHED + 28;
 pub const BLOCKER_COMMIT: usize = FLUSHED + 32;
 /// No entry ends before, in microseconds; 0 where that is not known: u64. A hint.
 pub const FIRST_END: usize = FLUSHED + 40;
-/// The same of what the sweep has seen in this round over the buckets, and of what was stored meanwhile: u64. A
-/// hint.
+/// The same of what the sweep has seen in this round over the buckets, and of what was stored
+/// meanwhile: u64. A hint.
 pub const ROUND_END: usize = FLUSHED + 48;
 
 /// Stores that succeeded: u64.
 pub const WRITES: usize = 2 * LINE_BYTES;
 /// Cells that the shard owns: u64. Derived.
 pub const CELLS_USED: usize = WRITES + 8;
-/// A run that the shard keeps for its next record: cell, and length above it; 0 for none: u64. Derived.
+/// A run that the shard keeps for its next record: cell, and length above it; 0 for none: u64.
+/// Derived.
 pub const SPARE_FIRST: usize = WRITES + 16;
 /// Another one, kept for longer: u64. Derived.
 pub const SPARE_SECOND: usize = WRITES + 24;
@@ -91,8 +93,8 @@ pub const SWEEP_HAND: usize = EVICTIONS + 44;
 /// Entries that eviction takes next: count u32, then a link and a stamp for each. Hints.
 pub const CANDIDATES: usize = 4 * LINE_BYTES;
 
-/// Looks at a lock before a thread sleeps on it. A holder needs about 100 ns, a sleep 30,000; all looks
-/// together take about as long as a sleep.
+/// Looks at a lock before a thread sleeps on it. A holder needs about 100 ns, a sleep 30,000; all
+/// looks together take about as long as a sleep.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 15 };
 
 /// Most pauses between two looks: each look takes the line away from the holder, who had better run
@@ -140,7 +142,8 @@ impl<'a> Locked<'a> {
         Some(locked)
     }
 
-    /// Goes on where the first attempt did not just work: waits, repairs. The lock is held afterwards.
+    /// Goes on where the first attempt did not just work: waits, repairs. The lock is held
+    /// afterwards.
     #[cold]
     fn settle(core: Core<'a>, shard: u32, first: AnswerOfLock) -> Result<()> {
         let fields = core.fields_of(shard);
@@ -187,8 +190,9 @@ impl<'a> Locked<'a> {
         Ok(())
     }
 
-    /// Repairs what a dead owner, or a panic, has left. From here on `DIRTY` says what is to be done, to the
-    /// next owner, too: a lock given back by a panic while it still told of the death would be lost for good.
+    /// Repairs what a dead owner, or a panic, has left. From here on `DIRTY` says what is to be
+    /// done, to the next owner, too: a lock given back by a panic while it still told of the death
+    /// would be lost for good.
     #[cold]
     fn rescue(&mut self, taken: Taken) -> Result<()> {
         self.set_half(DIRTY, 1);

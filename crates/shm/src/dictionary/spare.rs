@@ -1,9 +1,9 @@
 //! Runs that a shard keeps for its next record instead of giving them back.
 //!
-//! Overwriting, counting up from nothing, a queue that runs empty: what they give back they take again at
-//! once. Two runs stay with the shard, as they are: their bytes of owner say that a record begins there,
-//! its commit word that it does not exist. So taking one costs no atomic operation and no look at
-//! owners that others write, and a random key costs two lines less of memory.
+//! Overwriting, counting up from nothing, a queue that runs empty: what they give back they take
+//! again at once. Two runs stay with the shard, as they are: their bytes of owner say that a record
+//! begins there, its commit word that it does not exist. So taking one costs no atomic operation
+//! and no look at owners that others write, and a random key costs two lines less of memory.
 //!
 //! Kept runs do not count as taken. That they cannot be claimed by others must never make a store
 //! fail: all shards together keep at most a quarter of the reserve, see [`Geometry::spare_cells`].
@@ -70,7 +70,8 @@ impl Locked<'_> {
             return None;
         }
         self.count(CELLS_USED, u64::from(run.length));
-        // As in a claim: orders what fills these cells after the sequence that closed what freed them.
+        // As in a claim: orders what fills these cells after the sequence that closed what freed
+        // them.
         fence(Ordering::Release);
         fault::point();
         Some(run)

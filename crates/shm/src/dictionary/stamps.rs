@@ -1,10 +1,10 @@
 //! When an entry was last used, as well as a reader may say it without a lock.
 //!
-//! A stamp for each cell, in a table of its own: a reader may be late, and what he writes must not land
-//! in a cell that has become somebody's value. In an exact dictionary a stamp is a number of four bytes
-//! that every use takes from the shard's count, unless the entry was the last one used already. In a
-//! larger one it is one byte of an epoch that writers advance, so that a hot entry is marked once per
-//! epoch and readers write nothing that other readers of other entries read.
+//! A stamp for each cell, in a table of its own: a reader may be late, and what he writes must not
+//! land in a cell that has become somebody's value. In an exact dictionary a stamp is a number of
+//! four bytes that every use takes from the shard's count, unless the entry was the last one used
+//! already. In a larger one it is one byte of an epoch that writers advance, so that a hot entry is
+//! marked once per epoch and readers write nothing that other readers of other entries read.
 
 use super::core::Core;
 use super::shard::{CELLS_USED, LIVE, Locked, RECENCY, TICKS};
@@ -13,8 +13,8 @@ use crate::sync::{AtomicU32, Ordering};
 /// Epochs in the time after which an entry that nobody uses is thrown out.
 const EPOCHS_PER_TURN: u64 = 64;
 
-/// Uses of an exact dictionary while somebody looks at its entries, at most: stamps so far ahead of the
-/// moment at which the look began are later ones, not old ones.
+/// Uses of an exact dictionary while somebody looks at its entries, at most: stamps so far ahead of
+/// the moment at which the look began are later ones, not old ones.
 const USES_AHEAD: u32 = 1 << 28;
 
 impl Core<'_> {
@@ -42,15 +42,15 @@ impl Core<'_> {
         }
     }
 
-    /// The entry in a cell will be marked soon. In a large dictionary its stamp is far from it, and both can
-    /// be on their way at once; in an exact one, which is small, this fetches another one.
+    /// The entry in a cell will be marked soon. In a large dictionary its stamp is far from it, and
+    /// both can be on their way at once; in an exact one, which is small, this fetches another one.
     #[inline(always)]
     pub fn expect_touch(&self, cell: u32) {
         self.stamps().expect_read(cell as usize);
     }
 
-    /// Marks an entry whose time is over as used: to nginx, whose order of use it is, finding it is a use.
-    /// Elsewhere it had better be thrown out soon.
+    /// Marks an entry whose time is over as used: to nginx, whose order of use it is, finding it is
+    /// a use. Elsewhere it had better be thrown out soon.
     #[inline]
     pub fn touch_dead(&self, shard: u32, cell: u32) {
         if self.geometry.exact {
@@ -83,8 +83,8 @@ impl Core<'_> {
         self.memory.load_half(self.geometry.shard_at(shard) + RECENCY)
     }
 
-    /// How long before that moment an entry was used; larger is longer. An entry that has been used since is
-    /// as young as one can be.
+    /// How long before that moment an entry was used; larger is longer. An entry that has been used
+    /// since is as young as one can be.
     #[inline(always)]
     pub fn age(&self, now: u32, stamp: u32) -> u32 {
         let age = now.wrapping_sub(stamp);
@@ -108,9 +108,9 @@ impl Locked<'_> {
         self.core.touch_at(self.half_place(RECENCY), cell);
     }
 
-    /// What is free is written to before anything is thrown out, and then every entry once: with much room an
-    /// epoch is long, and entries in use are seldom marked anew. The shard gets its part of what is free,
-    /// filled with entries like those that it has.
+    /// What is free is written to before anything is thrown out, and then every entry once: with
+    /// much room an epoch is long, and entries in use are seldom marked anew. The shard gets its
+    /// part of what is free, filled with entries like those that it has.
     #[cold]
     fn begin_epoch(core: Core<'_>, shard: u32) {
         let fields = core.fields_of(shard);
@@ -122,7 +122,8 @@ impl Locked<'_> {
         fields.store_half(TICKS, (turn / EPOCHS_PER_TURN).min(most) as u32);
     }
 
-    /// Entries are thrown out: there is no free room to write to, whatever was there when the epoch began.
+    /// Entries are thrown out: there is no free room to write to, whatever was there when the epoch
+    /// began.
     pub fn shorten_epoch(&mut self) {
         let most = (self.field(LIVE) / EPOCHS_PER_TURN) as u32;
         if !self.core.geometry.exact && self.half(TICKS) > most {

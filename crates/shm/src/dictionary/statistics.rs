@@ -1,9 +1,9 @@
 //! What a dictionary counts.
 //!
-//! Writers count under their lock, in the fields of the shard. Readers have no lock and must not share
-//! a line: each thread adds to one of the stripes, chosen when it first reads. It adds without a locked
-//! instruction, which would be a tenth of a read; so a read may go uncounted where two threads that share
-//! a stripe count at the same moment.
+//! Writers count under their lock, in the fields of the shard. Readers have no lock and must not
+//! share a line: each thread adds to one of the stripes, chosen when it first reads. It adds
+//! without a locked instruction, which would be a tenth of a read; so a read may go uncounted where
+//! two threads that share a stripe count at the same moment.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -24,8 +24,8 @@ pub enum Counter {
     Miss,
 }
 
-/// Numbers of a dictionary, all together read at about one moment. Each is exact, but for hits and misses:
-/// one may be missing where two of more than 32 threads read at the same moment.
+/// Numbers of a dictionary, all together read at about one moment. Each is exact, but for hits and
+/// misses: one may be missing where two of more than 32 threads read at the same moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {

@@ -2,8 +2,8 @@
 
 use super::record::{FLAGS, LAYOUT_BITS, Record, Shape, kind};
 
-/// The checksum of a record: over its shape and the words that do not change while it lives. It finds
-/// flipped bits and torn writes, not malice.
+/// The checksum of a record: over its shape and the words that do not change while it lives. It
+/// finds flipped bits and torn writes, not malice.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum(u64);
 
@@ -11,9 +11,8 @@ impl Sum {
     /// An odd number with well-mixed bits: 2^64 over the golden ratio.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
-    /// Begins with what stands in the header. The length of the first run is left out: it says where
-    /// the words lie, not what they are.
-    /// The expiry, too: it changes in place.
+    /// Begins with what stands in the header. The length of the first run is left out: it says
+    /// where the words lie, not what they are. The expiry, too: it changes in place.
     #[inline(always)]
     pub fn new(shape: Shape, length: u32, flags: u32) -> Self {
         let mut sum = Self(shape.word() & !LAYOUT_BITS);

@@ -1,8 +1,10 @@
-//! What really lies in the cells of a shard: the ground on which repair rebuilds and check compares.
+//! What really lies in the cells of a shard: the ground on which repair rebuilds and check
+//! compares.
 //!
-//! A survey believes owner bytes, commit words and checksums, and nothing that is derived. It costs a look
-//! at every owner byte of the dictionary (a thousandth of its size) and at every record of the shard. Those lie
-//! anywhere: each is a cache miss, and often one of the page tables, so many are fetched at once.
+//! A survey believes owner bytes, commit words and checksums, and nothing that is derived. It costs
+//! a look at every owner byte of the dictionary (a thousandth of its size) and at every record of
+//! the shard. Those lie anywhere: each is a cache miss, and often one of the page tables, so many
+//! are fetched at once.
 
 use std::collections::HashMap;
 
@@ -41,8 +43,8 @@ pub struct Survey<'a> {
     pub entries: Vec<Record<'a>>,
     /// Elements of lists that exist, by list, in order of position.
     pub lists: HashMap<u64, Vec<(i64, Record<'a>)>>,
-    /// Records that must go: older entries of a key, elements without a list, lists without elements,
-    /// damaged ones.
+    /// Records that must go: older entries of a key, elements without a list, lists without
+    /// elements, damaged ones.
     pub dropped: Vec<(Record<'a>, &'static str)>,
     /// Cells with the mark of a head that begin no record.
     pub hollow: Vec<u32>,

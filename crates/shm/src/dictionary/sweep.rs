@@ -1,8 +1,8 @@
 //! Searching for expired entries when room is needed, and knowing when there is nothing to find.
 //!
-//! A search goes round over the buckets of a shard. What it has seen in a whole round, and what was stored
-//! meanwhile, says when the first entry ends: until then a store that finds no room learns so from one
-//! number, where a search would look at every entry of the dictionary.
+//! A search goes round over the buckets of a shard. What it has seen in a whole round, and what was
+//! stored meanwhile, says when the first entry ends: until then a store that finds no room learns
+//! so from one number, where a search would look at every entry of the dictionary.
 
 use super::core::Core;
 use super::evict::RECLAIMED_ELEMENTS;
@@ -69,8 +69,8 @@ impl Locked<'_> {
         is_past(self.field(FIRST_END))
     }
 
-    /// Gives back expired entries, from where the last search ended, and searches at most so many buckets;
-    /// true if there was one.
+    /// Gives back expired entries, from where the last search ended, and searches at most so many
+    /// buckets; true if there was one.
     pub fn reclaim(&mut self, spared: Option<u32>, left: &mut u32) -> bool {
         if self.reclaim_doomed(RECLAIMED_ELEMENTS) > 0 {
             return true;
@@ -102,7 +102,8 @@ impl Locked<'_> {
         freed
     }
 
-    /// Notes when the first entry of a bucket ends. (One that is spared, or was flushed, may be over.)
+    /// Notes when the first entry of a bucket ends. (One that is spared, or was flushed, may be
+    /// over.)
     fn note_first_end_of(&self, bucket: u32) {
         let ends = self.bucket(bucket).map(|(record, _)| record.expiry_us());
         if let Some(end_us) = ends.filter(|end_us| *end_us != 0).min()

@@ -1,12 +1,13 @@
-//! Giving back what has expired as nginx does: with each operation up to two entries, as long as none that
-//! lives has been used longer ago. Only where the order of use is exact, and entries are few.
+//! Giving back what has expired as nginx does: with each operation up to two entries, as long as
+//! none that lives has been used longer ago. Only where the order of use is exact, and entries are
+//! few.
 //!
-//! An operation must not look at all entries to learn that there is nothing to do. Two hints in the shard,
-//! which all processes share, say when a look can find something. `DUE` is the moment at which the first of
-//! the entries ends that live. Behind the blocker, an entry that lives, lies everything that has expired: as
-//! long as it has been neither used nor changed, nothing of that can go. Hints are written under the lock,
-//! and read without it: a reader who takes an old one for a new one looks once too often, or an
-//! operation late.
+//! An operation must not look at all entries to learn that there is nothing to do. Two hints in the
+//! shard, which all processes share, say when a look can find something. `DUE` is the moment at
+//! which the first of the entries ends that live. Behind the blocker, an entry that lives, lies
+//! everything that has expired: as long as it has been neither used nor changed, nothing of that
+//! can go. Hints are written under the lock, and read without it: a reader who takes an old one for
+//! a new one looks once too often, or an operation late.
 
 use super::cells::{HEAD, equal_lanes};
 use super::core::Core;
@@ -42,10 +43,10 @@ struct Used<'a> {
 }
 
 impl Dictionary {
-    /// Gives back up to two expired entries that have not been used for longer than any live one, as nginx
-    /// does with each operation; only where the order of use is exact and there are up to 256 entries. Who
-    /// promises nginx's answers calls this before each operation; while nothing expires it is one look at a
-    /// number. Waits for no lock.
+    /// Gives back up to two expired entries that have not been used for longer than any live one,
+    /// as nginx does with each operation; only where the order of use is exact and there are up to
+    /// 256 entries. Who promises nginx's answers calls this before each operation; while nothing
+    /// expires it is one look at a number. Waits for no lock.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions, Value};
@@ -72,8 +73,8 @@ impl Dictionary {
 }
 
 impl<'a> Core<'a> {
-    /// Gives back up to two expired entries at the end of the order of use. While nothing in the dictionary
-    /// ends it is one look at a number. Never waits for a lock.
+    /// Gives back up to two expired entries at the end of the order of use. While nothing in the
+    /// dictionary ends it is one look at a number. Never waits for a lock.
     #[inline(always)]
     pub fn tidy(self) {
         if self.geometry.exact {
@@ -107,7 +108,8 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// True if something has expired behind an entry that has been used or changed since, or has gone.
+    /// True if something has expired behind an entry that has been used or changed since, or has
+    /// gone.
     fn is_blocker_gone(self) -> bool {
         let fields = self.fields_of(0);
         let Some(cell) = fields.load_half(BLOCKER).checked_sub(1) else { return false };
@@ -130,7 +132,8 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Gives back up to `most` expired entries that have not been used for longer than any live one.
+    /// Gives back up to `most` expired entries that have not been used for longer than any live
+    /// one.
     pub fn tidy(&mut self, most: usize) {
         if self.field(LIVE) > FEW_ENTRIES {
             return self.set_hints(now_us().saturating_add(LATER_US), None);
@@ -151,7 +154,8 @@ impl<'a> Locked<'a> {
         self.set_hints(due_us, blocker);
     }
 
-    /// Gives back up to `most` expired entries, those first that have been used longest ago; how many.
+    /// Gives back up to `most` expired entries, those first that have been used longest ago; how
+    /// many.
     pub fn give_back_oldest(&mut self, most: u64) -> u64 {
         let mut entries = self.in_order_of_use();
         entries.retain(|entry| entry.is_over);

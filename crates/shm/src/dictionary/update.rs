@@ -1,4 +1,5 @@
-//! `update`: a value replaced by what a function makes of it, without a lock that anybody else would wait for.
+//! `update`: a value replaced by what a function makes of it, without a lock that anybody else
+//! would wait for.
 
 use super::handle::Dictionary;
 use super::value::{Entry, OwnedValue, SetOptions, Stored};
@@ -8,10 +9,11 @@ use crate::error::{Error, Result};
 const ATTEMPTS: u32 = 1000;
 
 impl Dictionary {
-    /// Stores what `make` makes of the live entry of a key (`None`: there is none), unless another writer is
-    /// faster: then `make` is called again with what that one has stored. So no change is lost, and `make` may
-    /// be called often. Where it returns nothing, the entry stays and nothing is returned. End and flags of
-    /// a live entry stay, too, unless the options have a time or flags.
+    /// Stores what `make` makes of the live entry of a key (`None`: there is none), unless another
+    /// writer is faster: then `make` is called again with what that one has stored. So no change is
+    /// lost, and `make` may be called often. Where it returns nothing, the entry stays and nothing
+    /// is returned. End and flags of a live entry stay, too, unless the options have a time or
+    /// flags.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, OwnedValue, SetOptions, Value};
@@ -35,7 +37,8 @@ impl Dictionary {
     /// ```
     ///
     /// # Errors
-    /// [`Error::ValueIsList`], [`Error::NoMemory`]; [`Error::Changed`] if others were faster a thousand times.
+    /// [`Error::ValueIsList`], [`Error::NoMemory`]; [`Error::Changed`] if others were faster a
+    /// thousand times.
     pub fn update(
         &self,
         key: impl AsRef<[u8]>,

@@ -9,8 +9,8 @@ use crate::error::Result;
 
 /// What a walk has met; while others write, about what there is.
 ///
-/// Every byte that entries may take belongs to one of six: `key_bytes`, `value_bytes`, `overhead_bytes`,
-/// `element_bytes`, `overdue_bytes`, `free_bytes`.
+/// Every byte that entries may take belongs to one of six: `key_bytes`, `value_bytes`,
+/// `overhead_bytes`, `element_bytes`, `overdue_bytes`, `free_bytes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -24,16 +24,16 @@ pub struct Usage {
     pub key_bytes: u64,
     /// Bytes of the values of live entries, without those of lists.
     pub value_bytes: u64,
-    /// Bytes of the cells that live entries and the heads of live lists take, with everything that belongs
-    /// to them.
+    /// Bytes of the cells that live entries and the heads of live lists take, with everything that
+    /// belongs to them.
     pub live_bytes: u64,
     /// The same of what is overdue, elements of lists not included.
     pub overdue_bytes: u64,
-    /// Those of the live bytes that hold neither key nor value: heads, links, ends, and what is left over of
-    /// cells of 64 bytes.
+    /// Those of the live bytes that hold neither key nor value: heads, links, ends, and what is
+    /// left over of cells of 64 bytes.
     pub overhead_bytes: u64,
-    /// Bytes that the elements of lists take, with everything that belongs to them; those included of lists
-    /// that have ended and were not given back yet. Known after the last step.
+    /// Bytes that the elements of lists take, with everything that belongs to them; those included
+    /// of lists that have ended and were not given back yet. Known after the last step.
     pub element_bytes: u64,
     /// Bytes that new entries can take. Known after the last step.
     pub free_bytes: u64,
@@ -57,8 +57,8 @@ impl Usage {
 }
 
 impl Dictionary {
-    /// A step of a walk that adds to `usage` what about `buckets` buckets hold; where to go on, or `None` after
-    /// the last one. No lock is held for longer than a few dozen entries take.
+    /// A step of a walk that adds to `usage` what about `buckets` buckets hold; where to go on, or
+    /// `None` after the last one. No lock is held for longer than a few dozen entries take.
     ///
     /// ```
     /// use moonhive_shm::{Cursor, Dictionary, Options, SetOptions, Usage};

@@ -139,7 +139,8 @@ pub struct Entry<'b> {
     pub flags: u32,
     /// Changes with every change of the entry; never used again for this key.
     pub version: u64,
-    /// The time of the entry is over. Only [`get_stale`](super::Dictionary::get_stale) returns such.
+    /// The time of the entry is over. Only [`get_stale`](super::Dictionary::get_stale) returns
+    /// such.
     pub is_stale: bool,
 }
 

@@ -1,13 +1,13 @@
 //! Waiting for a change without polling: a doorbell for each shard.
 //!
-//! One word: bit 0 says that somebody may sleep, the rest counts rings. Who waits sets the bit, takes the
-//! lock and gives it back, looks once more at what he waits for, and sleeps on the word as he saw it. Who
-//! changes something looks at the bit after the change; if it is set he counts on, which clears it, and
-//! wakes all. A change made before the waiter had the lock he sees; one made after it comes from a
-//! thread that had the lock later and so sees the bit. Changes therefore need no fence, which would
-//! cost each of them 20 ns. No number counts
-//! waiters, so a dead waiter leaves nothing wrong. A ringer may die between change and ring: every sleep
-//! is bounded, and the sleeper looks again.
+//! One word: bit 0 says that somebody may sleep, the rest counts rings. Who waits sets the bit,
+//! takes the lock and gives it back, looks once more at what he waits for, and sleeps on the word
+//! as he saw it. Who changes something looks at the bit after the change; if it is set he counts
+//! on, which clears it, and wakes all. A change made before the waiter had the lock he sees; one
+//! made after it comes from a thread that had the lock later and so sees the bit. Changes therefore
+//! need no fence, which would cost each of them 20 ns. No number counts waiters, so a dead waiter
+//! leaves nothing wrong. A ringer may die between change and ring: every sleep is bounded, and the
+//! sleeper looks again.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,8 @@
 //! Going through a whole dictionary in small steps: enumeration, flushing, sweeping.
 //!
-//! No step holds a lock for longer than a bucket or a few dozen take. An entry that exists during the
-//! whole walk is met exactly once: it never changes its bucket, and a step covers whole buckets.
+//! No step holds a lock for longer than a bucket or a few dozen take. An entry that exists during
+//! the whole walk is met exactly once: it never changes its bucket, and a step covers whole
+//! buckets.
 
 use super::core::Core;
 use super::doomed::WITH_A_STORE;
@@ -13,7 +14,8 @@ use crate::error::Result;
 /// Buckets that one holding of a lock covers.
 const STEP_BUCKETS: u32 = 64;
 
-/// Live entries without the wanted prefix that one step passes over: then it returns, with what it has.
+/// Live entries without the wanted prefix that one step passes over: then it returns, with what it
+/// has.
 const PASSED_MOST: usize = 1024;
 
 /// Elements of ended lists that one holding of a lock gives back.
@@ -59,8 +61,9 @@ pub struct Swept {
 }
 
 impl Dictionary {
-    /// As [`items`](Self::items), of entries alone whose key begins with a prefix. Where few do, a step may return
-    /// fewer than `wanted`, or none, with a cursor to go on from: it ends after some thousand others.
+    /// As [`items`](Self::items), of entries alone whose key begins with a prefix. Where few do, a
+    /// step may return fewer than `wanted`, or none, with a cursor to go on from: it ends after
+    /// some thousand others.
     ///
     /// ```
     /// use moonhive_shm::{Cursor, Dictionary, Options, SetOptions};
@@ -99,8 +102,8 @@ impl<'a> Core<'a> {
         u64::from(self.geometry.shards) * u64::from(self.geometry.buckets)
     }
 
-    /// Visits the shards' buckets from a cursor on, a few per lock, until `visit` has enough or the end
-    /// is reached; where to go on.
+    /// Visits the shards' buckets from a cursor on, a few per lock, until `visit` has enough or the
+    /// end is reached; where to go on.
     pub(super) fn walk_buckets(
         self,
         cursor: Cursor,
@@ -126,8 +129,8 @@ impl<'a> Core<'a> {
         Ok(None)
     }
 
-    /// Live entries whose key begins with a prefix, from a cursor on: at least `wanted` unless the end is
-    /// reached or many others are passed over, at most a bucket more.
+    /// Live entries whose key begins with a prefix, from a cursor on: at least `wanted` unless the
+    /// end is reached or many others are passed over, at most a bucket more.
     ///
     /// # Errors
     /// A lock that could not be had.

@@ -28,7 +28,8 @@ impl<'a> Words<'a> {
         Some(self.core.0.memory.words(at, count as usize))
     }
 
-    /// Passes over what lies side by side, at most `most` words: where it lies, and how many they are.
+    /// Passes over what lies side by side, at most `most` words: where it lies, and how many they
+    /// are.
     #[inline(always)]
     fn advance(&mut self, most: u32) -> Option<(usize, u32)> {
         if self.left == 0 {
@@ -90,8 +91,8 @@ impl<'a> Words<'a> {
         true
     }
 
-    /// Copies `length` bytes into the buffer, in the place of what was there. False if the record ends
-    /// before.
+    /// Copies `length` bytes into the buffer, in the place of what was there. False if the record
+    /// ends before.
     #[inline]
     pub fn read(&mut self, length: usize, buffer: &mut Vec<u8>) -> bool {
         if length > self.core.geometry.cells as usize * CELL_BYTES {
@@ -111,8 +112,8 @@ impl<'a> Words<'a> {
         true
     }
 
-    /// Writes bytes into the next words, padded with zeros, and adds them to a checksum. False if the
-    /// record ends before.
+    /// Writes bytes into the next words, padded with zeros, and adds them to a checksum. False if
+    /// the record ends before.
     #[inline(always)]
     pub fn write(&mut self, bytes: &[u8], sum: &mut Sum) -> bool {
         let mut rest = bytes;
@@ -152,7 +153,8 @@ pub fn first_word(bytes: &[u8]) -> (u64, &[u8]) {
     }
 }
 
-/// Fewer than eight bytes as a word, padded with zeros. Two loads that overlap, or three, and no loop.
+/// Fewer than eight bytes as a word, padded with zeros. Two loads that overlap, or three, and no
+/// loop.
 #[inline(always)]
 pub fn last_word(bytes: &[u8]) -> u64 {
     let length = bytes.len();

@@ -1,9 +1,9 @@
 //! Storing, deleting, counting: what changes one entry.
 //!
-//! A new value is built beside the old one, and one store commits it. Where a change is a single word,
-//! the word is replaced in place: a number by a number, the end of an entry that has one. The version
-//! goes first then, so that whoever dies in between leaves a version that nobody has used, and the old
-//! word: not done.
+//! A new value is built beside the old one, and one store commits it. Where a change is a single
+//! word, the word is replaced in place: a number by a number, the end of an entry that has one. The
+//! version goes first then, so that whoever dies in between leaves a version that nobody has used,
+//! and the old word: not done.
 
 use super::core::{Core, Key};
 use super::draft::{Content, Source};
@@ -64,7 +64,8 @@ impl<'a> Core<'a> {
         Self::store_in_the_end(shard, *key, value, options, condition)
     }
 
-    /// The same in all other cases. The key comes by value, so that the usual way keeps it in registers.
+    /// The same in all other cases. The key comes by value, so that the usual way keeps it in
+    /// registers.
     #[inline(never)]
     fn store_in_the_end(
         shard: Locked<'a>,
@@ -101,8 +102,8 @@ impl<'a> Core<'a> {
     /// Adds to a number. Without an entry it begins with `initial`, if there is one.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without an entry and `initial`, [`Error::NotNumber`], [`Error::Overflow`],
-    /// [`Error::NoMemory`], or a lock that could not be had.
+    /// [`Error::NotFound`] without an entry and `initial`, [`Error::NotNumber`],
+    /// [`Error::Overflow`], [`Error::NoMemory`], or a lock that could not be had.
     #[inline(always)]
     pub fn incr(
         self,
@@ -120,7 +121,8 @@ impl<'a> Core<'a> {
         self.incr_in_the_end(*key, by, initial, options)
     }
 
-    /// The same in all other cases. The key comes by value, so that the usual way keeps it in registers.
+    /// The same in all other cases. The key comes by value, so that the usual way keeps it in
+    /// registers.
     #[inline(never)]
     fn incr_in_the_end(
         self,
@@ -387,8 +389,8 @@ impl<'a> Locked<'a> {
         version
     }
 
-    /// Builds an entry anew with the words it has, but another kind, word or end; the new one. What a list
-    /// owns stays.
+    /// Builds an entry anew with the words it has, but another kind, word or end; the new one. What
+    /// a list owns stays.
     fn rewrite(
         &mut self,
         key: &Key<'_>,

@@ -1,8 +1,9 @@
-//! A file that is being written and takes its place only at the end. Until then it has no name where the file system
-//! knows such files, so that nothing is left of it, whoever dies; elsewhere one that is taken away again.
+//! A file that is being written and takes its place only at the end. Until then it has no name
+//! where the file system knows such files, so that nothing is left of it, whoever dies; elsewhere
+//! one that is taken away again.
 //!
-//! Some files can be written and not replaced: others are mounted on, or their folder is not ours to change. These
-//! are written to in place, at the cost of what they held when that fails.
+//! Some files can be written and not replaced: others are mounted on, or their folder is not ours
+//! to change. These are written to in place, at the cost of what they held when that fails.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek as _};
@@ -19,8 +20,8 @@ use crate::segment::{can_link, link};
 /// Permissions of a file that was not there before: values may be secrets.
 const MODE: u32 = 0o600;
 
-/// Permissions that are taken over, without those to run as somebody else; of a file whose group is not ours to give
-/// only those of the owner.
+/// Permissions that are taken over, without those to run as somebody else; of a file whose group is
+/// not ours to give only those of the owner.
 const KEPT_MODE: u32 = 0o777;
 const OWNERS_MODE: u32 = 0o700;
 
@@ -56,7 +57,8 @@ impl<'p> Draft<'p> {
         Ok(draft)
     }
 
-    /// The file stays ours: whoever owned the former one could read in the new one what he was never given.
+    /// The file stays ours: whoever owned the former one could read in the new one what he was
+    /// never given.
     fn take_after(&self) -> io::Result<()> {
         let there = match fs::metadata(self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -114,7 +116,8 @@ impl Drop for Draft<'_> {
     }
 }
 
-/// True for what the system says where a file can perhaps be written, but none beside it, or not be replaced.
+/// True for what the system says where a file can perhaps be written, but none beside it, or not be
+/// replaced.
 pub fn allows_no_draft(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     errno.is_some_and(|errno| {
@@ -146,7 +149,8 @@ fn beside<T>(path: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(
     Err(Errno::EXIST.into())
 }
 
-/// A file without a name; `None` where there are none, or none can get a name, or whatever is wrong with the folder.
+/// A file without a name; `None` where there are none, or none can get a name, or whatever is wrong
+/// with the folder.
 fn unnamed(folder: &Path) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = rustix::fs::open(folder, flags, Mode::from_raw_mode(MODE)).ok()?;

@@ -1,6 +1,7 @@
-//! Dumps in files: written beside the file whose place they take once they are whole and on the disk (`draft`), so
-//! that who dies meanwhile, or finds no room, leaves the old one as it was; read twice, so that a file with
-//! a wrong line changes nothing. What is no file is written to and read as it comes.
+//! Dumps in files: written beside the file whose place they take once they are whole and on the
+//! disk (`draft`), so that who dies meanwhile, or finds no room, leaves the old one as it was; read
+//! twice, so that a file with a wrong line changes nothing. What is no file is written to and read
+//! as it comes.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -18,10 +19,11 @@ use crate::Dictionary;
 
 /// All entries to a file and back.
 impl Dictionary {
-    /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers: each as it is
-    /// when its turn comes. Returns how many they were. The file takes the place of the one that is there, to which
-    /// links are followed, once it is whole and on the disk. What is no file, such as a pipe or a device, is
-    /// written to as it is, and so is an open descriptor (`/dev/stdout`, `/dev/fd/3`), wherever it leads.
+    /// Writes all entries to a file, in the form of `moonhive shm dump`, without stopping writers:
+    /// each as it is when its turn comes. Returns how many they were. The file takes the place of
+    /// the one that is there, to which links are followed, once it is whole and on the disk. What
+    /// is no file, such as a pipe or a device, is written to as it is, and so is an open descriptor
+    /// (`/dev/stdout`, `/dev/fd/3`), wherever it leads.
     ///
     /// ```
     /// use moonhive_shm::{Dictionary, Options, SetOptions};
@@ -39,28 +41,30 @@ impl Dictionary {
     /// # }
     /// ```
     ///
-    /// A file that cannot be replaced, because its folder may not be written to or something is mounted on the file, is
-    /// written in place.
+    /// A file that cannot be replaced, because its folder may not be written to or something is
+    /// mounted on the file, is written in place.
     ///
     /// # Errors
-    /// What the system or the dictionary refused; the file is as it was, unless it was written in place.
+    /// What the system or the dictionary refused; the file is as it was, unless it was written in
+    /// place.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<u64, FileError> {
         save_file(self, &Opaque, path.as_ref(), |_| true)
     }
 
-    /// Stores the entries of a file that was saved or dumped: how many. What is there under the same keys is
-    /// replaced, the rest stays, and nothing is thrown out.
+    /// Stores the entries of a file that was saved or dumped: how many. What is there under the
+    /// same keys is replaced, the rest stays, and nothing is thrown out.
     ///
     /// # Errors
-    /// A line that is no entry: then nothing is stored (unless the file is a pipe). [`NoMemory`](crate::Error::NoMemory)
-    /// and what else the dictionary refuses: the entries before are stored.
+    /// A line that is no entry: then nothing is stored (unless the file is a pipe).
+    /// [`NoMemory`](crate::Error::NoMemory) and what else the dictionary refuses: the entries
+    /// before are stored.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<u64, FileError> {
         load_file(self, &Opaque, path.as_ref(), |_| true)
     }
 }
 
-/// As [`Dictionary::save`]; `goes_on` is asked as in [`write_entries`], and with 0 again and again while the other end
-/// of a pipe is missing or takes nothing.
+/// As [`Dictionary::save`]; `goes_on` is asked as in [`write_entries`], and with 0 again and again
+/// while the other end of a pipe is missing or takes nothing.
 ///
 /// # Errors
 /// As [`Dictionary::save`].
@@ -134,9 +138,9 @@ fn overwrite_file(
     Ok(count)
 }
 
-/// As [`Dictionary::load`]; `goes_on` is asked after each entry that was stored, with the milliseconds that it
-/// will live (0 for ever), with `None` after each that was only checked, and with `None` again and again while the
-/// other end of a pipe is missing or has nothing.
+/// As [`Dictionary::load`]; `goes_on` is asked after each entry that was stored, with the
+/// milliseconds that it will live (0 for ever), with `None` after each that was only checked, and
+/// with `None` again and again while the other end of a pipe is missing or has nothing.
 ///
 /// # Errors
 /// As [`Dictionary::load`].
@@ -297,7 +301,8 @@ mod tests {
         dictionary
     }
 
-    /// What a load from a path, or a save to it, fails with that is wanted no more once it is asked the third time.
+    /// What a load from a path, or a save to it, fails with that is wanted no more once it is asked
+    /// the third time.
     fn stopped(path: &Path, saves: bool) -> String {
         let (path, mut left) = (path.to_owned(), 3);
         let ended = start(move || {

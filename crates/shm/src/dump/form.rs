@@ -6,11 +6,12 @@
 //! {"key_hex":"00ff","type":"double","value":"inf"}
 //! {"key":"jobs","type":"list","elements":[{"type":"string","value":"a"}]}
 //! ```
-//! `flags` and `ttl_ms` are missing where they are zero. Bytes that are no UTF-8 stand in hexadecimal under
-//! `key_hex` and `value_hex`, and so does every table: as the bytes of the codec, with a `value` for people
-//! beside them where it can be told. Bytes of which a host can make no table (another program has stored them) are
-//! of the type "unreadable table" and loaded as they are, so that they do not keep a whole dump from being loaded.
-//! Doubles that JSON has no number for are "inf", "-inf" and "nan".
+//! `flags` and `ttl_ms` are missing where they are zero. Bytes that are no UTF-8 stand in
+//! hexadecimal under `key_hex` and `value_hex`, and so does every table: as the bytes of the codec,
+//! with a `value` for people beside them where it can be told. Bytes of which a host can make no
+//! table (another program has stored them) are of the type "unreadable table" and loaded as they
+//! are, so that they do not keep a whole dump from being loaded. Doubles that JSON has no number
+//! for are "inf", "-inf" and "nan".
 
 use serde_json::{Map, Value as Json, json};
 

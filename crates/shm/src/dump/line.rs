@@ -1,4 +1,5 @@
-//! One line of a dump, read strictly: a number that was mistyped must not make an entry that lives for ever.
+//! One line of a dump, read strictly: a number that was mistyped must not make an entry that lives
+//! for ever.
 //!
 //! Every refusal names the field, what it holds and what it may hold.
 
@@ -251,8 +252,8 @@ impl<'a> Fields<'a> {
         read(found).ok_or_else(|| self.wrong("value", expected, found))
     }
 
-    /// The bytes of a table; a `value` beside them is for people. A program without the codec calls bytes a table that are
-    /// none: who wants them all the same is told how.
+    /// The bytes of a table; a `value` beside them is for people. A program without the codec calls
+    /// bytes a table that are none: who wants them all the same is told how.
     fn table(&self) -> Result<OwnedValue, String> {
         let bytes = self.hexadecimal("value_hex")?;
         self.tables.check(&bytes).map_err(|reason| {

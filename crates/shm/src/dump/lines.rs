@@ -1,22 +1,23 @@
-//! The lines of a dump, none of them longer than an entry of the dictionary can be: what has no lines, such as
-//! `/dev/zero`, must not take all the memory there is.
+//! The lines of a dump, none of them longer than an entry of the dictionary can be: what has no
+//! lines, such as `/dev/zero`, must not take all the memory there is.
 
 use std::io::{self, BufRead, Read as _};
 
 use super::DumpError;
 
-/// Bytes of a line for each byte of a dictionary, at most. A control character is spelled in six; a number of a list,
-/// with the names of its fields, in less than the cell of 64 bytes that it takes.
+/// Bytes of a line for each byte of a dictionary, at most. A control character is spelled in six; a
+/// number of a list, with the names of its fields, in less than the cell of 64 bytes that it takes.
 const LINE_PER_BYTE: u64 = 8;
 
-/// Bytes that every line may have: for a key of 65,535 control characters, and for what a table of some larger
-/// dictionary says to people.
+/// Bytes that every line may have: for a key of 65,535 control characters, and for what a table of
+/// some larger dictionary says to people.
 const LINE_LIMIT_LEAST_BYTES: u64 = 16 << 20;
 
 /// Bytes of a line that are read before they are looked at.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Longest line that a dictionary of this size writes, or can store: what is longer is no entry of it.
+/// Longest line that a dictionary of this size writes, or can store: what is longer is no entry of
+/// it.
 pub fn line_limit_bytes(capacity_bytes: u64) -> u64 {
     LINE_LIMIT_LEAST_BYTES.saturating_add(capacity_bytes.saturating_mul(LINE_PER_BYTE))
 }
@@ -84,8 +85,8 @@ fn wrong(number: u64, reason: String) -> DumpError {
     DumpError::Line { number, reason }
 }
 
-/// Control characters stand nowhere in JSON, but for white space: a device or a program that is read by mistake is
-/// known by them long before its line is too long.
+/// Control characters stand nowhere in JSON, but for white space: a device or a program that is
+/// read by mistake is known by them long before its line is too long.
 fn is_never_json(byte: &u8) -> bool {
     *byte < b'\t' || (0x0e..b' ').contains(byte)
 }

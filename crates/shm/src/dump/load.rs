@@ -7,12 +7,13 @@ use super::lines::Lines;
 use super::{DumpError, Opaque, Tables, line_limit_bytes, object_of};
 use crate::{Dictionary, Error, Side};
 
-/// The entries of a dump, each with the number of its line, from 1. Blank lines are passed over. No line may be longer
-/// than a limit in bytes, which [`line_limit_bytes`] gives.
+/// The entries of a dump, each with the number of its line, from 1. Blank lines are passed over. No
+/// line may be longer than a limit in bytes, which [`line_limit_bytes`] gives.
 ///
 /// # Errors
-/// Of an item: [`DumpError::Line`] for a line that is no entry or too long, [`DumpError::Io`] for what reading failed
-/// with. Nothing comes after a line that could not be read as one: one that is too long or no UTF-8, or after `Io`.
+/// Of an item: [`DumpError::Line`] for a line that is no entry or too long, [`DumpError::Io`] for
+/// what reading failed with. Nothing comes after a line that could not be read as one: one that is
+/// too long or no UTF-8, or after `Io`.
 pub fn entries(
     tables: &dyn Tables,
     lines: impl BufRead,
@@ -33,8 +34,8 @@ pub fn entries(
     })
 }
 
-/// Reads all entries of a dump and stores none; `goes_on` is asked after each. Returns how many they are. The limit is
-/// that of [`entries`].
+/// Reads all entries of a dump and stores none; `goes_on` is asked after each. Returns how many
+/// they are. The limit is that of [`entries`].
 ///
 /// # Errors
 /// [`DumpError::Line`] for the first line that is no entry, or what reading failed with.
@@ -55,8 +56,8 @@ pub fn check_entries(
     Ok(count)
 }
 
-/// Stores all entries of a dump, throwing nothing out for them; `goes_on` is asked after each, with the
-/// milliseconds that it will live (0 for ever). Returns how many they were.
+/// Stores all entries of a dump, throwing nothing out for them; `goes_on` is asked after each, with
+/// the milliseconds that it will live (0 for ever). Returns how many they were.
 ///
 /// # Errors
 /// [`DumpError`]; the entries before are stored.

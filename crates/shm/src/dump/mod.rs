@@ -1,10 +1,12 @@
-//! Whole dictionaries as lines of JSON, one for each entry, spelled as [`form`] says: what `save` and `load` of
-//! a [`Dictionary`] do, in every language, and the commands `moonhive shm dump` and `load`.
+//! Whole dictionaries as lines of JSON, one for each entry, spelled as [`form`] says: what `save`
+//! and `load` of a [`Dictionary`] do, in every language, and the commands `moonhive shm dump` and
+//! `load`.
 //!
-//! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn comes, a
-//! long list in pieces. What is read is checked strictly (`line`) and stored one entry after the other (`load`).
-//! Versions are not kept. A file takes its place only when it is whole (`file`, `draft`, `place`); for the other end of
-//! a pipe nobody waits longer than he wants (`stream`).
+//! Keys are walked in small steps that stop no writer; each entry is written as it is when its turn
+//! comes, a long list in pieces. What is read is checked strictly (`line`) and stored one entry
+//! after the other (`load`). Versions are not kept. A file takes its place only when it is whole
+//! (`file`, `draft`, `place`); for the other end of a pipe nobody waits longer than he wants
+//! (`stream`).
 //!
 //! What the bytes of a table mean only a host knows: it says so by [`Tables`].
 
@@ -68,8 +70,8 @@ const STEP_ELEMENTS: usize = 256;
 /// Attempts to read an entry that is replaced by another one meanwhile.
 const ATTEMPTS: u32 = 8;
 
-/// Writes all entries; `goes_on` is asked after each, and after each piece of a long list, with the number of
-/// entries written since it was asked last: 1 or 0. Returns how many they were.
+/// Writes all entries; `goes_on` is asked after each, and after each piece of a long list, with the
+/// number of entries written since it was asked last: 1 or 0. Returns how many they were.
 ///
 /// # Errors
 /// [`DumpError`].
@@ -98,8 +100,8 @@ pub fn write_entries(
     Ok(count)
 }
 
-/// An object as a line. What it says to people is left out where the line would be too long to be read again: a table
-/// may be much longer in words than it is in bytes.
+/// An object as a line. What it says to people is left out where the line would be too long to be
+/// read again: a table may be much longer in words than it is in bytes.
 fn line_of(mut object: Map<String, Json>, limit_bytes: u64) -> Result<Vec<u8>, DumpError> {
     let mut line = serde_json::to_vec(&object).map_err(io::Error::from)?;
     if line.len() as u64 >= limit_bytes {
@@ -110,7 +112,8 @@ fn line_of(mut object: Map<String, Json>, limit_bytes: u64) -> Result<Vec<u8>, D
     Ok(line)
 }
 
-/// Takes the words for tables out of an entry and of the elements of a list: their bytes are what counts.
+/// Takes the words for tables out of an entry and of the elements of a list: their bytes are what
+/// counts.
 fn leave_out_words(object: &mut Map<String, Json>) {
     if object.contains_key("value_hex") {
         object.remove("value");
@@ -205,8 +208,9 @@ fn spell_elements(elements: &[OwnedValue], tables: &dyn Tables) -> Json {
     objects.collect()
 }
 
-/// The elements of a list, read in pieces between which others go on: an element that is there all the time is
-/// met once, one that is pushed or taken meanwhile may be met or not. Nothing without a list.
+/// The elements of a list, read in pieces between which others go on: an element that is there all
+/// the time is met once, one that is pushed or taken meanwhile may be met or not. Nothing without a
+/// list.
 ///
 /// # Errors
 /// [`Error::ValueNotList`], or a lock that could not be had.
@@ -318,7 +322,8 @@ mod tests {
         }
     }
 
-    /// A dump of one list of 5,000 numbers, with something done after its first piece; the numbers in it.
+    /// A dump of one list of 5,000 numbers, with something done after its first piece; the numbers
+    /// in it.
     fn dumped_numbers(meanwhile: impl FnOnce(&Dictionary)) -> Vec<i64> {
         let dictionary = Dictionary::create_unnamed("dump", &Options::new(2 << 20)).unwrap();
         rpush(&dictionary, 0..5000);

@@ -1,6 +1,7 @@
-//! Where a dump goes: into the place of a file, once it is whole, or straight into what nothing can take the place
-//! of, such as a pipe, a device or an open descriptor. A descriptor of this process is not opened anew: a file that others
-//! write to through it, before and after, would be written from its beginning, or over what follows.
+//! Where a dump goes: into the place of a file, once it is whole, or straight into what nothing can
+//! take the place of, such as a pipe, a device or an open descriptor. A descriptor of this process
+//! is not opened anew: a file that others write to through it, before and after, would be written
+//! from its beginning, or over what follows.
 
 use std::fs;
 use std::io;
@@ -23,10 +24,12 @@ const DESCRIPTORS: [&str; 2] = ["/proc/self/fd", "/proc/thread-self/fd"];
 /// Paths of descriptors that are known without `/proc`.
 const STANDARD: [&str; 3] = ["/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
-/// Copies of descriptors come after those of standard input, output and errors, whatever of these is closed.
+/// Copies of descriptors come after those of standard input, output and errors, whatever of these
+/// is closed.
 const LEAST_COPY: RawFd = 3;
 
-/// The mode of a folder in which everybody may make names and only their owners remove them, such as `/tmp`.
+/// The mode of a folder in which everybody may make names and only their owners remove them, such
+/// as `/tmp`.
 const FOR_EVERYBODY: u32 = 0o1002;
 
 /// Where a dump goes.
@@ -44,7 +47,8 @@ impl Place {
     /// What a path leads to.
     ///
     /// # Errors
-    /// What the system says of the folder; too many links, or one that somebody else may have laid as a trap.
+    /// What the system says of the folder; too many links, or one that somebody else may have laid
+    /// as a trap.
     pub fn of(path: &Path) -> io::Result<Place> {
         let mut path = path.to_owned();
         for _ in 0..LINKS_MOST {
@@ -95,8 +99,9 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Refuses a link that the kernel would not follow either (`fs.protected_symlinks`): where everybody may make links, one
-/// of another user can lead to a file of ours that he wants to have replaced.
+/// Refuses a link that the kernel would not follow either (`fs.protected_symlinks`): where
+/// everybody may make links, one of another user can lead to a file of ours that he wants to have
+/// replaced.
 fn check_link(path: &Path, folder: &Path) -> io::Result<()> {
     let (link, there) = (fs::symlink_metadata(path)?, fs::metadata(folder)?);
     let is_trusted = [geteuid().as_raw(), there.uid()].contains(&link.uid());

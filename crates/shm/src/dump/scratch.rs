@@ -48,7 +48,8 @@ pub fn give_away(path: &Path) -> bool {
     is_given
 }
 
-/// Does something as a user to whom permissions apply: in a thread of its own, as the kernel asks each thread.
+/// Does something as a user to whom permissions apply: in a thread of its own, as the kernel asks
+/// each thread.
 pub fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let acting = scope.spawn(|| {

@@ -1,9 +1,9 @@
-//! Files, and pipes and devices whose other end may be missing or stand still: nobody waits for it any longer than
-//! somebody wants what comes of it.
+//! Files, and pipes and devices whose other end may be missing or stand still: nobody waits for it
+//! any longer than somebody wants what comes of it.
 //!
-//! What is opened here never blocks by itself. What is open already may be shared with other processes, which rely
-//! on it to block: it is asked before each write whether it takes one, and gets no more at once than a pipe that says
-//! so has room for.
+//! What is opened here never blocks by itself. What is open already may be shared with other
+//! processes, which rely on it to block: it is asked before each write whether it takes one, and
+//! gets no more at once than a pipe that says so has room for.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -49,7 +49,8 @@ impl<'w> Stream<'w> {
         Self::of(open(OpenOptions::new().read(true), path, is_wanted)?, is_wanted)
     }
 
-    /// Opens something to write behind what others have written there; a pipe as soon as somebody reads it.
+    /// Opens something to write behind what others have written there; a pipe as soon as somebody
+    /// reads it.
     pub(super) fn append(path: &Path, is_wanted: &'w dyn Fn() -> bool) -> io::Result<Self> {
         Self::of(open(OpenOptions::new().append(true), path, is_wanted)?, is_wanted)
     }
@@ -69,8 +70,9 @@ impl<'w> Stream<'w> {
         self.file.rewind()
     }
 
-    /// Waits until the other end has something or takes something, or is gone. A pipe that nobody has written to yet
-    /// has no end either, as far as the kernel tells; and one that never runs dry is not read for ever.
+    /// Waits until the other end has something or takes something, or is gone. A pipe that nobody
+    /// has written to yet has no end either, as far as the kernel tells; and one that never runs
+    /// dry is not read for ever.
     fn wait_for(&self, what: PollFlags) -> io::Result<()> {
         let tick = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         loop {
@@ -118,8 +120,8 @@ impl Write for Stream<'_> {
     }
 }
 
-/// Opens without waiting for the other end of a pipe, or for whoever has a lease of a file; what says that it would
-/// have to wait is tried again.
+/// Opens without waiting for the other end of a pipe, or for whoever has a lease of a file; what
+/// says that it would have to wait is tried again.
 fn open(options: &mut OpenOptions, path: &Path, is_wanted: &dyn Fn() -> bool) -> io::Result<File> {
     options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     loop {
@@ -133,8 +135,8 @@ fn open(options: &mut OpenOptions, path: &Path, is_wanted: &dyn Fn() -> bool) ->
     }
 }
 
-/// A pipe that nobody reads cannot be opened for writing yet. Of other things the same error says that they cannot be
-/// opened at all.
+/// A pipe that nobody reads cannot be opened for writing yet. Of other things the same error says
+/// that they cannot be opened at all.
 fn has_to_wait(error: &io::Error, path: &Path) -> bool {
     let is_pipe = || fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo());
     error.kind() == io::ErrorKind::WouldBlock

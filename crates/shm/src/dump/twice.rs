@@ -1,4 +1,5 @@
-//! Names that an object of a line of JSON has twice: a parser keeps the last value and drops the others unseen.
+//! Names that an object of a line of JSON has twice: a parser keeps the last value and drops the
+//! others unseen.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -50,7 +51,8 @@ fn is_name(rest: &str) -> bool {
     rest.trim_ascii_start().starts_with(':')
 }
 
-/// A string without its quotes and with what its escapes stand for: a name can be spelled in many ways.
+/// A string without its quotes and with what its escapes stand for: a name can be spelled in many
+/// ways.
 fn text_of(quoted: &str) -> Cow<'_, str> {
     match quoted.contains('\\') {
         true => Cow::Owned(serde_json::from_str(quoted).unwrap_or_default()),

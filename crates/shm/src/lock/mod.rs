@@ -5,8 +5,9 @@ mod model;
 #[cfg(not(any(loom, miri)))]
 mod robust;
 
-/// Room that a lock takes in a segment: the mutex of the C library, which glibc makes larger on ARM. What its
-/// owner writes each time comes right behind it, in the same cache line, as far as that goes.
+/// Room that a lock takes in a segment: the mutex of the C library, which glibc makes larger on
+/// ARM. What its owner writes each time comes right behind it, in the same cache line, as far as
+/// that goes.
 pub const LOCK_BYTES: usize = if cfg!(target_arch = "aarch64") { 48 } else { 40 };
 
 /// How a lock was found.

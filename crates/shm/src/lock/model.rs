@@ -1,5 +1,5 @@
-//! A lock that loom and Miri understand: a spinning flag in the segment's own words. Nobody dies in a
-//! model.
+//! A lock that loom and Miri understand: a spinning flag in the segment's own words. Nobody dies in
+//! a model.
 
 use std::time::Instant;
 

@@ -1,8 +1,8 @@
-//! The robust process-shared mutex of the C library: the one thing that the kernel releases when its
-//! owner is killed, and tells the next one about.
+//! The robust process-shared mutex of the C library: the one thing that the kernel releases when
+//! its owner is killed, and tells the next one about.
 //!
-//! About 14 ns for lock and unlock. The kernel walks a list of held locks when a thread dies; only the C
-//! library can put a lock on that list, hence `libc` here and nowhere else.
+//! About 14 ns for lock and unlock. The kernel walks a list of held locks when a thread dies; only
+//! the C library can put a lock on that list, hence `libc` here and nowhere else.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -19,12 +19,12 @@ const SLICE: Duration = Duration::from_millis(100);
 /// Part of the lock word that holds the owner's thread number.
 const THREAD_MASK: u32 = 0x3fff_ffff;
 
-/// Where the lock word lies: first with glibc (`__lock` of `__pthread_mutex_s`), behind the type with musl
-/// (`_m_lock` in its `pthread_impl.h`).
+/// Where the lock word lies: first with glibc (`__lock` of `__pthread_mutex_s`), behind the type
+/// with musl (`_m_lock` in its `pthread_impl.h`).
 const OWNER_AT: usize = if cfg!(target_env = "musl") { 4 } else { 0 };
 
-/// The words that decide whether and how it can be taken: `__lock`, `__owner`, `__kind` with glibc, `_m_type`, `_m_lock`,
-/// `_m_waiters` with musl. In others the last use has left something.
+/// The words that decide whether and how it can be taken: `__lock`, `__owner`, `__kind` with glibc,
+/// `_m_type`, `_m_lock`, `_m_waiters` with musl. In others the last use has left something.
 const DECIDING: [usize; 3] = if cfg!(target_env = "musl") { [0, 1, 2] } else { [0, 2, 4] };
 
 const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= LOCK_BYTES);
@@ -64,8 +64,8 @@ impl<'a> RobustLock<'a> {
         }
     }
 
-    /// True if this is a lock of our kind, in whatever state: the parts that say so are as in a fresh
-    /// one. Keeps the C library from walking into what is not a lock.
+    /// True if this is a lock of our kind, in whatever state: the parts that say so are as in a
+    /// fresh one. Keeps the C library from walking into what is not a lock.
     pub fn is_of_our_kind(self) -> bool {
         let load = |index: usize| self.0.load_half(index * 4);
         let is_same = |(index, half): (usize, &u32)| *half == 0 || load(index) == *half;
@@ -81,8 +81,8 @@ impl<'a> RobustLock<'a> {
     /// Takes the lock if it is free.
     #[inline(always)]
     pub fn try_lock(self) -> Result<Option<Taken>, Errno> {
-        // SAFETY: the mutex was initialised before the segment was published and is never destroyed;
-        // `is_of_our_kind` was checked when the segment was opened.
+        // SAFETY: the mutex was initialised before the segment was published and is never
+        // destroyed; `is_of_our_kind` was checked when the segment was opened.
         answer(unsafe { libc::pthread_mutex_trylock(self.raw()) })
     }
 
@@ -99,8 +99,8 @@ impl<'a> RobustLock<'a> {
         }
     }
 
-    /// Takes note of the death of the last owner: from here on the lock tells nobody of it, and is like any other.
-    /// A lock that is given back without is lost for good.
+    /// Takes note of the death of the last owner: from here on the lock tells nobody of it, and is
+    /// like any other. A lock that is given back without is lost for good.
     pub fn make_consistent(self) -> Result<(), Errno> {
         // SAFETY: as in `try_lock`; the caller holds the lock, which the call itself checks.
         match unsafe { libc::pthread_mutex_consistent(self.raw()) } {
@@ -152,8 +152,8 @@ fn make_fresh() -> [u32; LOCK_BYTES / 4] {
     let mut place = Place([0; LOCK_BYTES / 4]);
     // SAFETY: all bits zero is a valid attribute object to be initialised.
     let mut attributes: libc::pthread_mutexattr_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the attributes and the place are ours alone, large and aligned enough for a mutex. The
-    // C library's free lock holds no address of itself, so its bytes may be copied elsewhere.
+    // SAFETY: the attributes and the place are ours alone, large and aligned enough for a mutex.
+    // The C library's free lock holds no address of itself, so its bytes may be copied elsewhere.
     let results = unsafe {
         [
             libc::pthread_mutexattr_init(&mut attributes),

@@ -1,12 +1,13 @@
-//! Memory in a plain file: it outlives the processes and, once it was synchronised, the machine's start.
+//! Memory in a plain file: it outlives the processes and, once it was synchronised, the machine's
+//! start.
 //!
-//! Made like an object with a name: without one at first, filled, written to the disk, and linked in as a
-//! whole. All of its blocks are reserved, so that a disk that fills up later harms nobody; file systems
-//! that write each block to a new place (btrfs, ZFS) cannot promise that. A file is for one machine: no
-//! network file system shows two machines one memory.
+//! Made like an object with a name: without one at first, filled, written to the disk, and linked
+//! in as a whole. All of its blocks are reserved, so that a disk that fills up later harms nobody;
+//! file systems that write each block to a new place (btrfs, ZFS) cannot promise that. A file is
+//! for one machine: no network file system shows two machines one memory.
 //!
-//! What a file has to be fit for after a start of the machine, or in another pid namespace, is done by
-//! [`renew`](crate::dictionary), which puts a renewed copy in its place.
+//! What a file has to be fit for after a start of the machine, or in another pid namespace, is done
+//! by [`renew`](crate::dictionary), which puts a renewed copy in its place.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};

@@ -1,8 +1,8 @@
 //! The first page of a segment: what it is, for whom it was made, and how to know that it is whole.
 //!
-//! Every field but `state` and `clock` is written once, by the creator, before the segment has a name; the
-//! checksum covers them. An opener copies the page and uses its copy for ever, so that a number that was checked
-//! cannot change afterwards. `docs/shm-format.md` draws the layout.
+//! Every field but `state` and `clock` is written once, by the creator, before the segment has a
+//! name; the checksum covers them. An opener copies the page and uses its copy for ever, so that a
+//! number that was checked cannot change afterwards. `docs/shm-format.md` draws the layout.
 
 use std::hash::Hasher as _;
 
@@ -195,7 +195,8 @@ impl Header {
         Self { pid_namespace: machine::pid_namespace(), boot: machine::boot(), ..*self }
     }
 
-    /// Locks name their owner by a number that is valid in one pid namespace of one run of the machine.
+    /// Locks name their owner by a number that is valid in one pid namespace of one run of the
+    /// machine.
     pub(crate) fn check_place(&self) -> Result<()> {
         let own = machine::pid_namespace();
         if self.pid_namespace != own && self.pid_namespace != 0 && own != 0 {
@@ -236,13 +237,14 @@ pub(crate) fn mark_ready(memory: &Memory) {
     memory.word(STATE).store(STATE_READY, Ordering::Release);
 }
 
-/// Notes how the monotonic clock, by which entries end, stands to the time of day: after a start of the
-/// machine it begins anew.
+/// Notes how the monotonic clock, by which entries end, stands to the time of day: after a start of
+/// the machine it begins anew.
 pub(crate) fn note_clock(memory: &Memory) {
     memory.store(CLOCK, machine::clock_offset_us() as u64);
 }
 
-/// The time of day minus the monotonic clock, in microseconds, as it was noted last; 0 if it never was.
+/// The time of day minus the monotonic clock, in microseconds, as it was noted last; 0 if it never
+/// was.
 pub(crate) fn noted_clock_us(memory: &Memory) -> i64 {
     memory.load(CLOCK) as i64
 }

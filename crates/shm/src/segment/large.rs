@@ -1,16 +1,16 @@
 //! Large pages: 2 MiB in the place of 4 KiB, where the system has them.
 //!
-//! A random access to a dictionary of many megabytes misses the processor's cache of addresses as well,
-//! and the way through the page tables costs as much again as the memory itself, twice over in a virtual
-//! machine. All of a segment is reserved when it is made, so large pages take no more memory than small
-//! ones; the page tables of every process shrink to nothing.
+//! A random access to a dictionary of many megabytes misses the processor's cache of addresses as
+//! well, and the way through the page tables costs as much again as the memory itself, twice over
+//! in a virtual machine. All of a segment is reserved when it is made, so large pages take no more
+//! memory than small ones; the page tables of every process shrink to nothing.
 //!
-//! Whoever makes a segment asks the kernel for large pages (`MADV_COLLAPSE`, Linux 6.1), which no setting of
-//! the system has to allow. Whoever maps it chooses an address where a large page can lie. Where any of it
-//! fails the pages stay small, and nothing else changes.
+//! Whoever makes a segment asks the kernel for large pages (`MADV_COLLAPSE`, Linux 6.1), which no
+//! setting of the system has to allow. Whoever maps it chooses an address where a large page can
+//! lie. Where any of it fails the pages stay small, and nothing else changes.
 //!
-//! Napkin: a gigabyte is reserved in 0.15 s this way, in 0.45 s by small pages, and in more than 2 s if small
-//! pages are put together afterwards, since each has to be moved.
+//! Napkin: a gigabyte is reserved in 0.15 s this way, in 0.45 s by small pages, and in more than 2
+//! s if small pages are put together afterwards, since each has to be moved.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
@@ -27,8 +27,8 @@ const LARGE_PAGE_BYTES: usize = 2 << 20;
 /// What is made large at a time.
 const STEP_BYTES: usize = 32 * LARGE_PAGE_BYTES;
 
-/// Time after which the rest stays small. It serves the first four gigabytes, unless memory is in pieces or a
-/// virtual machine touches it for the first time, which takes ten times as long.
+/// Time after which the rest stays small. It serves the first four gigabytes, unless memory is in
+/// pieces or a virtual machine touches it for the first time, which takes ten times as long.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is reserved of each page before it is made larger.
@@ -49,8 +49,8 @@ pub fn map(file: &OwnedFd, size_bytes: usize) -> Result<NonNull<u8>, Errno> {
     NonNull::new(base.cast()).ok_or(Errno::NOMEM)
 }
 
-/// Gives a new, empty file in memory large pages, as far as the system has them; true if all of it has got
-/// them. What is left has to be reserved as ever.
+/// Gives a new, empty file in memory large pages, as far as the system has them; true if all of it
+/// has got them. What is left has to be reserved as ever.
 pub fn prepare(file: &OwnedFd, size_bytes: u64) -> bool {
     let Ok(whole_bytes) = usize::try_from(size_bytes - size_bytes % LARGE_PAGE_BYTES as u64) else {
         return false;
@@ -83,8 +83,8 @@ fn collapse(base: NonNull<u8>, size_bytes: usize) -> bool {
     })
 }
 
-/// Where a mapping could begin with a large page; null if that cannot be told. Another thread may take
-/// the place meanwhile: then the kernel chooses one.
+/// Where a mapping could begin with a large page; null if that cannot be told. Another thread may
+/// take the place meanwhile: then the kernel chooses one.
 fn hint(size_bytes: usize) -> *mut c_void {
     let Some(wanted_bytes) = size_bytes.checked_add(LARGE_PAGE_BYTES) else {
         return ptr::null_mut();

@@ -1,4 +1,5 @@
-//! How much shared memory this machine has, and what is left of it: what decides whether an object can be made.
+//! How much shared memory this machine has, and what is left of it: what decides whether an object
+//! can be made.
 
 use rustix::io::Errno;
 

@@ -1,8 +1,8 @@
 //! Memory without a name: a memfd, handed to other processes as a descriptor.
 //!
-//! The better choice between a host and the processes that it starts: nothing is left behind, and the
-//! seals promise that nobody shrinks it under its users. A descriptor comes by inheritance or over a
-//! Unix socket.
+//! The better choice between a host and the processes that it starts: nothing is left behind, and
+//! the seals promise that nobody shrinks it under its users. A descriptor comes by inheritance or
+//! over a Unix socket.
 
 use std::os::fd::OwnedFd;
 

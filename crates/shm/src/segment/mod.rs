@@ -1,8 +1,8 @@
 //! Segments: memory that several processes map, with a header that says what it is.
 //!
 //! A segment is born whole (see [`backing`]) and checked when it is opened (see [`header`]). Every
-//! process that has it open holds a shared `flock` on it, which the kernel drops at death: who gets the
-//! exclusive one knows that nobody is there.
+//! process that has it open holds a shared `flock` on it, which the kernel drops at death: who gets
+//! the exclusive one knows that nobody is there.
 
 pub mod backing;
 mod file;
@@ -102,8 +102,8 @@ impl AsFd for Segment {
     }
 }
 
-/// Takes the shared presence lock. Somebody who looks whether anyone is there may hold the exclusive one
-/// for a moment.
+/// Takes the shared presence lock. Somebody who looks whether anyone is there may hold the
+/// exclusive one for a moment.
 fn announce(file: &OwnedFd, label: &str) -> Result<()> {
     loop {
         match rustix::fs::flock(file, FlockOperation::LockShared) {

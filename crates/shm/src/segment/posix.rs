@@ -1,7 +1,7 @@
 //! Memory with a name: files in `/dev/shm`, where POSIX shared memory lives.
 //!
-//! A file is made without a name (`O_TMPFILE`), filled, and linked in as a whole: no opener ever sees
-//! a half made object, and a creator that dies before leaves nothing behind.
+//! A file is made without a name (`O_TMPFILE`), filled, and linked in as a whole: no opener ever
+//! sees a half made object, and a creator that dies before leaves nothing behind.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 

@@ -1,6 +1,7 @@
 //! Children of a test: its own program again, told by its environment what to be.
 //!
-//! A program that has children has a test `child_entry`, which does what [`Task::of_this_process`] says.
+//! A program that has children has a test `child_entry`, which does what [`Task::of_this_process`]
+//! says.
 
 use std::io::{BufRead as _, BufReader};
 use std::ops::{Deref, DerefMut};
@@ -52,8 +53,8 @@ impl Drop for Kept {
     }
 }
 
-/// Starts a child and waits until it says that it is ready. Its standard input is open as long as the
-/// parent keeps it so.
+/// Starts a child and waits until it says that it is ready. Its standard input is open as long as
+/// the parent keeps it so.
 pub fn start(role: &str, name: &str, arguments: &str) -> Kept {
     let program = std::env::current_exe().expect("the path of this program");
     let mut child = Command::new(program)

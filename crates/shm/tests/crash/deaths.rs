@@ -1,8 +1,8 @@
 //! A death at each step of each operation, and at each step of the repair that follows.
 //!
-//! Every attempt begins with the same bytes, so that the same entries are in each shard and the same ones are
-//! thrown out. Of the deaths of repairers the short form tries every one of the first steps and fewer of the
-//! later ones, which are all alike; `SHM_EVERY_STEP=1` tries them all.
+//! Every attempt begins with the same bytes, so that the same entries are in each shard and the
+//! same ones are thrown out. Of the deaths of repairers the short form tries every one of the first
+//! steps and fewer of the later ones, which are all alike; `SHM_EVERY_STEP=1` tries them all.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -188,7 +188,8 @@ fn a_repairer_may_die_at_any_step_too() {
     println!("{deaths} deaths of repairers after {} operations", REPAIRED.len());
 }
 
-/// Lets repairers die after a death at a step of the operation: how many; `None` if it has no such step.
+/// Lets repairers die after a death at a step of the operation: how many; `None` if it has no such
+/// step.
 fn repairers_that_die(subject: &Subject, step: u64) -> Option<u64> {
     let mut deaths = 0;
     for repair_step in some_steps() {

@@ -1,8 +1,9 @@
 //! Keys that one writer alone stores and deletes in turn, and what he has said about it.
 //!
-//! Before each act he stores its number as the intent, afterwards as done. Odd numbers store, even ones
-//! delete. So whoever reads first what is done, then the key, and last the intent, knows what may be there,
-//! at any moment and after any death: a value that was deleted is never to be seen again.
+//! Before each act he stores its number as the intent, afterwards as done. Odd numbers store, even
+//! ones delete. So whoever reads first what is done, then the key, and last the intent, knows what
+//! may be there, at any moment and after any death: a value that was deleted is never to be seen
+//! again.
 
 use moonhive_shm::{Dictionary, OwnedValue, SetOptions, Side, Value};
 
@@ -44,7 +45,8 @@ impl Ledger {
         }
     }
 
-    /// Ends what is there, in one of several ways. Whoever was here before may have done it and died.
+    /// Ends what is there, in one of several ways. Whoever was here before may have done it and
+    /// died.
     fn end(&self, dictionary: &Dictionary, way: u64) {
         let version = dictionary.version(&self.key).expect("locks are free");
         match (way, version) {

@@ -1,10 +1,11 @@
 //! Processes that die or stop in the middle of what they do, and what the others see of it.
 //!
-//! A child runs the one test [`child_entry`]. The parent kills it with SIGKILL, as the kernel does when
-//! memory runs out.
+//! A child runs the one test [`child_entry`]. The parent kills it with SIGKILL, as the kernel does
+//! when memory runs out.
 //!
-//! `SHM_KILLS=10000 SHM_SEED=1 SHM_STOP_MS=5000 cargo test -p moonhive-shm --release --test crash` is the long
-//! form; `--features fault-injection` adds a death at each step of each operation, and of the repair.
+//! `SHM_KILLS=10000 SHM_SEED=1 SHM_STOP_MS=5000 cargo test -p moonhive-shm --release --test crash`
+//! is the long form; `--features fault-injection` adds a death at each step of each operation, and
+//! of the repair.
 
 #[path = "../children/mod.rs"]
 mod children;

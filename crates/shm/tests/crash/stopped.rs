@@ -1,5 +1,5 @@
-//! A process that is stopped, not dead, while it holds a lock: the others wait for that shard alone, with
-//! an end, and are told who it is; and when it goes on, so do they.
+//! A process that is stopped, not dead, while it holds a lock: the others wait for that shard
+//! alone, with an end, and are told who it is; and when it goes on, so do they.
 //!
 //! `SHM_STOP_MS=5000 cargo test -p moonhive-shm --test crash stopped` is the long form.
 
@@ -86,8 +86,8 @@ fn wait_in_vain(named: &Named, owner: u32, shard: u32, wait: Duration) {
     }
 }
 
-/// Writes to all shards as long as the other is stopped; only one does not go on. How many writes each
-/// part of the time has seen.
+/// Writes to all shards as long as the other is stopped; only one does not go on. How many writes
+/// each part of the time has seen.
 fn write_elsewhere(named: &Named, shard: u32, until: Instant) -> Vec<u64> {
     let hasty = open(named, Duration::from_millis(5));
     let part = until.saturating_duration_since(Instant::now()) / HASTY_WAITS;

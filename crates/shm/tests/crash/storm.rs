@@ -1,9 +1,10 @@
 //! Many random deaths among writers and readers.
 //!
-//! What a writer has done is known from the dictionary itself: he stores `data` before he adds to `sum`, and
-//! that before `ack`, so a survivor who reads `ack` first must find the others at least as new; what he
-//! deletes he says, too, see [`ledger`](crate::ledger). Values carry their key and a checksum, so a mixture of
-//! two is noticed, and the value of another key. A reader who finds one ends himself with a failure.
+//! What a writer has done is known from the dictionary itself: he stores `data` before he adds to
+//! `sum`, and that before `ack`, so a survivor who reads `ack` first must find the others at least
+//! as new; what he deletes he says, too, see [`ledger`](crate::ledger). Values carry their key and
+//! a checksum, so a mixture of two is noticed, and the value of another key. A reader who finds one
+//! ends himself with a failure.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,8 @@ const KILLS_PER_LOOK: u64 = 16;
 /// Keys that all writers overwrite, so that deaths meet in one shard.
 const SHARED_KEYS: u64 = 64;
 
-/// Longest list: without it the lists grow as a random walk does, until acknowledged entries have to go.
+/// Longest list: without it the lists grow as a random walk does, until acknowledged entries have
+/// to go.
 const LIST_LENGTH_MOST: u64 = 40;
 
 /// Reads between two signs of life.

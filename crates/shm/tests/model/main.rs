@@ -1,11 +1,14 @@
-//! The dictionary against a model that cannot be wrong: a map, some double-ended queues, an order of use.
+//! The dictionary against a model that cannot be wrong: a map, some double-ended queues, an order
+//! of use.
 //!
-//! Long rows of operations with a visible seed, in dictionaries of one shard and of several, that never fill
-//! and that are always full: the answers must be the same. What the model cannot know is who is thrown out of a
-//! full dictionary of several shards, and where in memory something lies that a sweep may or may not reach: it
-//! asks for that. Ends come in real time, rarely, because each costs a millisecond.
+//! Long rows of operations with a visible seed, in dictionaries of one shard and of several, that
+//! never fill and that are always full: the answers must be the same. What the model cannot know is
+//! who is thrown out of a full dictionary of several shards, and where in memory something lies
+//! that a sweep may or may not reach: it asks for that. Ends come in real time, rarely, because
+//! each costs a millisecond.
 //!
-//! `SHM_OPERATIONS=100000000 SHM_SEED=7 cargo test -p moonhive-shm --release --test model` is the long form.
+//! `SHM_OPERATIONS=100000000 SHM_SEED=7 cargo test -p moonhive-shm --release --test model` is the
+//! long form.
 
 mod act;
 mod order;

@@ -38,8 +38,8 @@ impl Pair {
         assert_eq!(self.follow_given_back(), expected.len() as u64);
     }
 
-    /// Forgets what was given back since the last look, which is what is counted; how many. Nobody who lives
-    /// went.
+    /// Forgets what was given back since the last look, which is what is counted; how many. Nobody
+    /// who lives went.
     pub fn follow_given_back(&mut self) -> u64 {
         let before = self.lost;
         let gone = self.over_that_is_gone();
@@ -48,8 +48,8 @@ impl Pair {
         self.lost.1 - before.1
     }
 
-    /// Forgets what a store under this key has thrown out: as many as are counted, and of those that live the
-    /// least recently used ones; how many of them lived.
+    /// Forgets what a store under this key has thrown out: as many as are counted, and of those
+    /// that live the least recently used ones; how many of them lived.
     pub fn follow(&mut self, own: u8) -> u64 {
         let statistics = self.real.statistics();
         if (statistics.evictions, statistics.expiries) == self.lost {

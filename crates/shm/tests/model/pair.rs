@@ -1,8 +1,8 @@
 //! A dictionary beside what it must hold: the operations on one key.
 //!
-//! Who was thrown out is found by asking, as soon as the counters say that somebody was; how many, and in
-//! an exact dictionary in which order, is compared. So all other answers are known exactly even where a
-//! dictionary is always full.
+//! Who was thrown out is found by asking, as soon as the counters say that somebody was; how many,
+//! and in an exact dictionary in which order, is compared. So all other answers are known exactly
+//! even where a dictionary is always full.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -44,7 +44,8 @@ pub struct Pair {
     pub real: Dictionary,
     pub live: BTreeMap<u8, Live>,
     pub over: BTreeMap<u8, Over>,
-    /// Keys of both in order of use, the one first that was used longest ago; in an exact dictionary.
+    /// Keys of both in order of use, the one first that was used longest ago; in an exact
+    /// dictionary.
     pub order: Option<Vec<u8>>,
     /// The dictionary is so small that it throws entries out.
     pub is_full: bool,

@@ -73,7 +73,8 @@ impl Pair {
         }
     }
 
-    /// Lets keys end, and waits for each: nobody is to end while others are looked at. No use of theirs.
+    /// Lets keys end, and waits for each: nobody is to end while others are looked at. No use of
+    /// theirs.
     fn end(&mut self, first: u8, count: u8) {
         for number in first..first.saturating_add(count) {
             let ended = self.real.expire(key(number), 1);

@@ -1,4 +1,5 @@
-//! What makes a long test repeatable: numbers of the environment, and a generator with a visible seed.
+//! What makes a long test repeatable: numbers of the environment, and a generator with a visible
+//! seed.
 
 /// A number that the environment may set.
 pub fn variable(name: &str, usual: u64) -> u64 {

@@ -1,4 +1,5 @@
-//! Values that say whose they are, and which: a number, the key, filler, and a checksum over it all.
+//! Values that say whose they are, and which: a number, the key, filler, and a checksum over it
+//! all.
 //!
 //! So a mixture of two values is noticed, and so is a whole value under the key of another.
 

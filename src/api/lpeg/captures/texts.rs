@@ -1,5 +1,6 @@
-//! Texts that captures build: of substitutions, where captures inside give way to their values, and of string
-//! captures, whose templates name captures inside. They count as memory of the VM while they grow.
+//! Texts that captures build: of substitutions, where captures inside give way to their values, and
+//! of string captures, whose templates name captures inside. They count as memory of the VM while
+//! they grow.
 
 use std::ops::Range;
 
@@ -132,8 +133,8 @@ impl<'vm> Reader<'_, 'vm> {
         Ok(text)
     }
 
-    /// Lists what a string capture may refer to, and passes it: itself, and each capture inside; those
-    /// inside plain captures, too.
+    /// Lists what a string capture may refer to, and passes it: itself, and each capture inside;
+    /// those inside plain captures, too.
     fn list_entries(
         &mut self,
         stack: &mut Stack<'vm>,

@@ -1,5 +1,5 @@
-//! What scripts cannot do to their host with patterns: end it by depth, hold a thread for ever, or take
-//! memory that nobody counts.
+//! What scripts cannot do to their host with patterns: end it by depth, hold a thread for ever, or
+//! take memory that nobody counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

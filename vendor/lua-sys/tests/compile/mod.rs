@@ -14,8 +14,8 @@ pub fn pieces_of(text: &[u8], size: usize) -> Vec<&[u8]> {
     text.chunks(size.max(1)).collect()
 }
 
-/// What a reader hands out. A piece is overwritten when the next one is asked for: the compiler must
-/// not look at it any more.
+/// What a reader hands out. A piece is overwritten when the next one is asked for: the compiler
+/// must not look at it any more.
 struct Pieces<'a> {
     rest: slice::Iter<'a, &'a [u8]>,
     current: Vec<u8>,
@@ -58,8 +58,8 @@ unsafe extern "C-unwind" fn write(
 pub fn compile(state: &State<'_>, pieces: &[&[u8]]) -> Outcome {
     let mut input = Pieces { rest: pieces.iter(), current: Vec::new() };
     let mut code = Vec::new();
-    // SAFETY: the state is this thread's own; loading runs protected, and writing a dump into a vector of
-    // ours raises nothing.
+    // SAFETY: the state is this thread's own; loading runs protected, and writing a dump into a
+    // vector of ours raises nothing.
     unsafe {
         let name = c"=program";
         let user_data = ptr::from_mut(&mut input).cast();
@@ -85,7 +85,8 @@ pub struct State<'a> {
 impl<'a> State<'a> {
     /// A state whose allocations can be refused.
     pub fn new(refusal: &'a Refusal) -> State<'a> {
-        // SAFETY: a new state belongs to nobody else; `allocate` gets the refusal, which lives longer.
+        // SAFETY: a new state belongs to nobody else; `allocate` gets the refusal, which lives
+        // longer.
         unsafe {
             let state = ffi::lua_newstate(allocate, ptr::from_ref(refusal).cast_mut().cast(), 0);
             assert!(!state.is_null());
@@ -145,7 +146,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// From now on, until the next program is compiled, refuses so many allocations from that number on.
+    /// From now on, until the next program is compiled, refuses so many allocations from that
+    /// number on.
     pub fn start(&self, number: usize, count: usize) {
         self.left.set(number);
         self.count.set(count);

@@ -1,5 +1,5 @@
-//! Deferred tables: a VM cannot tell one that is filled when something looks into it from one that was
-//! made at once.
+//! Deferred tables: a VM cannot tell one that is filled when something looks into it from one that
+//! was made at once.
 
 use moonhive_lua_sys::lua as ffi;
 

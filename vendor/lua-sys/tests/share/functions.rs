@@ -1,5 +1,5 @@
-//! Functions in shared tables: that they are values as in any table, run with the globals of whoever calls
-//! them, and are given back.
+//! Functions in shared tables: that they are values as in any table, run with the globals of
+//! whoever calls them, and are given back.
 
 use moonhive_lua_sys::share::OPTION_SHARE_ALL;
 

@@ -32,7 +32,8 @@ extern "C" fn on_question(_signal: libc::c_int) {
 }
 
 unsafe extern "C-unwind" fn teller(state: *mut ffi::lua_State) {
-    // SAFETY: the state runs, and nothing is pushed. A call without a line is a C function; what called it has one.
+    // SAFETY: the state runs, and nothing is pushed. A call without a line is a C function; what
+    // called it has one.
     unsafe {
         let mut call = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
         let mut level = 0;

@@ -76,8 +76,8 @@ fn readers_are_read_once_also_when_the_chunk_is_compiled_twice() {
 #[test]
 fn a_reader_may_collect_garbage_in_both_attempts() {
     let _alone = alone();
-    // Each piece is one on the stack of `load`, in place of the one before. After the first attempt there is
-    // none, and what lies there instead keeps the second attempt's chunk alive.
+    // Each piece is one on the stack of `load`, in place of the one before. After the first attempt
+    // there is none, and what lies there instead keeps the second attempt's chunk alive.
     let code = "
         local text = 'local s = 0 for i = 1, 3 do i = i * 2 s = s + i end return function() return s .. [[ done]] end'
         for size = 1, 60 do

@@ -1,5 +1,5 @@
-//! Shared code as a C host sees it: images and strings, interruption, loop variables of 5.4, modules
-//! in C, models of constant tables, shared tables and the functions in them.
+//! Shared code as a C host sees it: images and strings, interruption, loop variables of 5.4,
+//! modules in C, models of constant tables, shared tables and the functions in them.
 
 mod deferred;
 mod functions;

@@ -1,9 +1,10 @@
-//! Methods: a call finds what an index with the same name finds, through whatever the name is looked for.
+//! Methods: a call finds what an index with the same name finds, through whatever the name is
+//! looked for.
 
 use crate::state::{SharedImage, State, alone};
 
-/// `call(o)` looks the name up as a method, `index(o)` in the general way; `agree` compares them, errors
-/// included.
+/// `call(o)` looks the name up as a method, `index(o)` in the general way; `agree` compares them,
+/// errors included.
 const WAYS: &str = "
     function call(o) return o:name() end
     function index(o)
