@@ -102,23 +102,19 @@ impl Idle {
         }
     }
 
-    /// Tasks were put where a sleeper can take them. Returns whether the scheduler stops.
+    /// Tasks were put where a sleeper can take them. Returns whether one was woken.
     pub(super) fn work_added(&self) -> bool {
         fence(Ordering::SeqCst);
         let summary = self.summary.load(Ordering::Relaxed);
-        if summary >= SLEEPER && summary & SEARCHING == 0 {
-            self.wake_for_work();
-        }
-        summary & STOPPING != 0
+        summary >= SLEEPER && summary & SEARCHING == 0 && self.wake_for_work()
     }
 
-    /// Worker `seen.worker` has put a task into its slot and goes on with its turn.
-    pub(super) fn slot_filled(&self, seen: SlotSeen) {
+    /// Worker `seen.worker` has put a task into its slot and goes on with its turn. Returns whether
+    /// another one was woken.
+    pub(super) fn slot_filled(&self, seen: SlotSeen) -> bool {
         fence(Ordering::SeqCst);
         let summary = self.summary.load(Ordering::Relaxed);
-        if summary >= SLEEPER && summary & (SEARCHING | WATCHING) == 0 {
-            self.wake_to_watch(seen);
-        }
+        summary >= SLEEPER && summary & (SEARCHING | WATCHING) == 0 && self.wake_to_watch(seen)
     }
 
     /// A timer was armed. The caller has passed a fence since.
@@ -298,21 +294,17 @@ impl Idle {
     }
 
     #[cold]
-    fn wake_for_work(&self) {
+    fn wake_for_work(&self) -> bool {
         let set = self.set.lock();
         let sleeper = set.sleepers.last().copied().or(set.lookout);
-        if !set.searching {
-            self.wake(set, sleeper, None);
-        }
+        !set.searching && self.wake(set, sleeper, None)
     }
 
     #[cold]
-    fn wake_to_watch(&self, seen: SlotSeen) {
+    fn wake_to_watch(&self, seen: SlotSeen) -> bool {
         let set = self.set.lock();
         let lookout = set.lookout;
-        if !set.searching && set.watch_until.is_none() {
-            self.wake(set, lookout, Some(seen));
-        }
+        !set.searching && set.watch_until.is_none() && self.wake(set, lookout, Some(seen))
     }
 
     #[cold]
@@ -324,12 +316,18 @@ impl Idle {
         }
     }
 
-    fn wake(&self, mut set: MutexGuard<'_, Set>, sleeper: Option<usize>, seen: Option<SlotSeen>) {
-        let Some(sleeper) = sleeper else { return };
+    fn wake(
+        &self,
+        mut set: MutexGuard<'_, Set>,
+        sleeper: Option<usize>,
+        seen: Option<SlotSeen>,
+    ) -> bool {
+        let Some(sleeper) = sleeper else { return false };
         set.call(sleeper, Woken::Told(seen));
         self.publish(&set);
         drop(set);
         self.bells[sleeper].notify_one();
+        true
     }
 
     fn publish(&self, set: &Set) {

@@ -24,6 +24,7 @@ use super::handle::Handle;
 use super::idle::SlotSeen;
 use super::queue::LocalQueue;
 use super::shared::{Remote, Shared};
+use super::way::Way;
 use super::{Claim, Workload};
 use crate::clock::NANOSECONDS_PER_MS;
 use crate::sync::Arc;
@@ -81,6 +82,7 @@ pub(super) struct Local<W: Workload> {
     now_ns: Cell<u64>,
     /// Errands that this worker has begun.
     errands: Cell<u8>,
+    way: Way,
 }
 
 impl<W: Workload> Local<W> {
@@ -100,6 +102,7 @@ impl<W: Workload> Local<W> {
             picks: Cell::new(0),
             now_ns: Cell::new(0),
             errands: Cell::new(0),
+            way: Way::new(),
         }
     }
 
@@ -165,15 +168,16 @@ impl<W: Workload> Local<W> {
             }
             return;
         }
-        match before {
+        let idle = &self.shared().idle;
+        let has_woken_worker = match before {
             Some(before) => {
                 self.queue.push(before);
-                self.shared().idle.work_added();
+                idle.work_added()
             }
-            None => {
-                let seen = SlotSeen { worker: self.index, mark: self.mark.get() };
-                self.shared().idle.slot_filled(seen);
-            }
+            None => idle.slot_filled(SlotSeen { worker: self.index, mark: self.mark.get() }),
+        };
+        if has_woken_worker {
+            self.way.make(&self.shared().clock);
         }
     }
 
@@ -288,8 +292,8 @@ impl<W: Workload> Local<W> {
 
     /// Before a turn: lets others have what waits behind it.
     pub(super) fn offer_rest(&self) {
-        if !self.alone && !self.queue.is_empty() {
-            self.shared().idle.work_added();
+        if !self.alone && !self.queue.is_empty() && self.shared().idle.work_added() {
+            self.way.make(&self.shared().clock);
         }
     }
 

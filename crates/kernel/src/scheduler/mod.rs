@@ -19,7 +19,7 @@
 //! | file | holds |
 //! |---|---|
 //! | token | the state of one task |
-//! | local, queue, current | one worker's queue, its "run next" slot, fairness |
+//! | local, queue, current, way | one worker's queue, its "run next" slot, fairness; whom it lets pass |
 //! | worker, context, status | the loop, what a turn sees, what others see |
 //! | search, slots, idle, roles | a worker without work: looking, watching, sleeping |
 //! | shared, handle | what all share; what everybody else uses |
@@ -39,6 +39,7 @@ mod slots;
 mod status;
 #[allow(unsafe_code, reason = "the token is what makes the private part of a task exclusive")]
 mod token;
+mod way;
 mod worker;
 
 use std::any::Any;

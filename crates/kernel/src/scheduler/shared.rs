@@ -68,7 +68,8 @@ impl<W: Workload> Shared<W> {
     /// Queues a task from a thread that is not a worker.
     pub(super) fn inject(&self, task: Arc<W::Task>) {
         self.injector.push(task);
-        if self.idle.work_added() {
+        self.idle.work_added();
+        if self.idle.is_stopping() {
             self.drop_injected();
         }
     }
