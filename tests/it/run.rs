@@ -368,3 +368,29 @@ fn who_calls_a_service_whose_file_returned_nothing_is_told_what_to_return() {
     assert!(ended.stdout.contains("it exited: enough"), "{}", ended.stdout);
     assert!(!ended.stdout.contains("hint:"), "{}", ended.stdout);
 }
+
+#[test]
+fn lines_that_services_write_in_pieces_stay_whole() {
+    let scratch = Scratch::new("run_pieces");
+    scratch.file(
+        "main.lua",
+        "local hive = require 'hive'
+         local writers = {}
+         for i = 1, 4 do writers[i] = { hive.spawn('writer', ('abcd'):sub(i, i)), 'write' } end
+         assert(not select(2, hive.gather(writers, 60)))
+         hive.shutdown()",
+    );
+    scratch.file(
+        "writer.lua",
+        "local letter = ...
+         return { write = function()
+           for _ = 1, 1000 do io.write(letter, 1, letter, 2.5, letter, '\\n') end
+         end }",
+    );
+    let ended = scratch.run(["run", "--threads", "4", "main.lua"]).expect_code(0);
+    let mut lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 4000);
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines, ["a1a2.5a", "b1b2.5b", "c1c2.5c", "d1d2.5d"]);
+}

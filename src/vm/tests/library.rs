@@ -346,3 +346,44 @@ fn no_two_vms_draw_the_same_random_numbers() {
     };
     assert_ne!(draw(), draw());
 }
+
+#[test]
+fn the_length_of_a_list_with_holes_is_that_of_older_lua() {
+    // Any border would do for Lua; programs count on those that 5.4 takes.
+    let mut vm = vm_with(&[]);
+    for (code, expected) in [
+        ("return #{ nil, 'why' }", "2"),
+        ("return #{ nil, nil, 3 }", "3"),
+        ("return #{ nil, 2, nil }", "2"),
+        ("return #{ 1, nil, nil, 4, nil }", "4"),
+        ("return #{ 1, nil, 3, nil, nil }", "1"),
+        ("local t = { 1, 2, 3, 4 } t[2] = nil return #t", "4"),
+        ("local t = { 1, 2, 3, 4 } t[4] = nil return #t", "3"),
+        ("return select('#', table.unpack({ (function() return nil, 'why' end)() }))", "2"),
+    ] {
+        check(&mut vm, code, expected);
+    }
+}
+
+#[test]
+fn the_end_of_a_list_is_found_while_it_grows_and_shrinks() {
+    let code = "
+        local t = {}
+        for i = 1, 200 do t[#t + 1] = i assert(#t == i) end
+        for i = 199, 0, -1 do t[#t] = nil assert(#t == i) end
+        for i = 1, 70 do t[i] = i end
+        t[71] = true
+        return #t";
+    check(&mut vm_with(&[]), code, "71");
+}
+
+#[test]
+fn options_of_the_collector_of_older_lua_are_understood() {
+    let code = "
+        local before = collectgarbage('setpause', 150)
+        assert(before > 0 and collectgarbage('param', 'pause') == 150)
+        local steps = collectgarbage('setstepmul', 400)
+        assert(steps > 0 and collectgarbage('param', 'stepmul') == 400)
+        return collectgarbage('setpause', before), (collectgarbage('setstepmul', steps))";
+    check(&mut vm_with(&[]), code, "150 400");
+}
