@@ -5,7 +5,7 @@
 -- A service counts as a worker. What has to do with requests and sockets is missing: it is nil.
 
 local hive = require "hive"
-local shared = require "shared"
+local shared = require "hive.shared"
 
 local error, pcall, tostring, type = error, pcall, tostring, type
 local floor = math.floor

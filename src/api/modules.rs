@@ -26,7 +26,6 @@ pub(super) enum Source {
     /// A native that returns it.
     Native(Native),
     /// Lua code, shared by all VMs, that returns it.
-    #[allow(dead_code, reason = "a build without the libraries has native modules only")]
     Text(&'static str),
 }
 
@@ -35,12 +34,12 @@ type Module = (&'static str, Source);
 
 /// Modules that files of the same name do not replace, in the order of their names.
 const HOST: &[Module] = &[
-    ("cache", Source::Native(cache::OPEN)),
     ("compat.ngx", Source::Text(include_str!("../../lua/compat/ngx.lua"))),
     ("compat.ngx.ffi", Source::Text(include_str!("../../lua/compat/ngx/ffi.lua"))),
     ("compat.ngx.types", Source::Text(include_str!("../../lua/compat/ngx/types.lua"))),
     ("hive", Source::Native(hive::OPEN)),
-    ("shared", Source::Native(shared::OPEN)),
+    ("hive.cache", Source::Native(cache::OPEN)),
+    ("hive.shared", Source::Native(shared::OPEN)),
     ("skynet", Source::Native(skynet::OPEN)),
     ("skynet.codecache", Source::Native(cache::OPEN)),
     ("skynet.core", Source::Native(skynet::CORE)),
@@ -77,11 +76,16 @@ const HOST: &[Module] = &[
     ("skynet.stm", Source::Native(skynet::stm::OPEN)),
 ];
 
+/// Short for `hive.cache` and `hive.shared`, where the program has no file of that name.
+const CACHE: Module = ("cache", Source::Text("return require 'hive.cache'"));
+const SHARED: Module = ("shared", Source::Text("return require 'hive.shared'"));
+
 /// Modules for programs that do not bring their own, in the order of their names. Those without a
-/// point are names of modules from before skynet 1.0.
+/// point are names of modules from before skynet 1.0, but for the first two.
 #[cfg(feature = "skynet")]
 const LIBRARIES: &[Module] = &[
     ("bson", Source::Native(bson::OPEN)),
+    CACHE,
     ("client.crypt", Source::Native(crypt::OPEN)),
     ("crypt", Source::Text("return require 'skynet.crypt'")),
     ("datacenter", Source::Text("return require 'skynet.datacenter'")),
@@ -94,6 +98,7 @@ const LIBRARIES: &[Module] = &[
     ("netpack", Source::Text("return require 'skynet.netpack'")),
     ("profile", Source::Text("return require 'skynet.profile'")),
     ("re", Source::Text(lpeg::RE)),
+    SHARED,
     ("sharedata", Source::Text("return require 'skynet.sharedata'")),
     ("sharemap", Source::Text("return require 'skynet.sharemap'")),
     ("skynet.crypt", Source::Native(crypt::OPEN)),
@@ -107,7 +112,7 @@ const LIBRARIES: &[Module] = &[
     ("stm", Source::Text("return require 'skynet.stm'")),
 ];
 #[cfg(not(feature = "skynet"))]
-const LIBRARIES: &[Module] = &[];
+const LIBRARIES: &[Module] = &[CACHE, SHARED];
 
 /// Lets `require` find the modules of Moonhive in a new VM.
 pub fn furnish(stack: &mut Stack<'_>) {
@@ -234,8 +239,20 @@ pub(super) mod tests {
                         local found = searcher 'no such module'
                         if found and found:find 'no file' then files = files or place end
                       end
-                      return type(searchers[2]('cache')) .. files .. #searchers";
+                      return type(searchers[2]('hive.cache')) .. files .. #searchers";
         assert_eq!(eval(&mut vm(), script), "function36");
+    }
+
+    #[test]
+    fn a_file_of_the_program_stands_for_a_short_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("cache.lua"), "return 'mine'").unwrap();
+        let script = format!(
+            "package.path = '{}/?.lua'
+             return require 'cache' .. type(require 'hive.cache') .. type(require 'shared')",
+            folder.path().display()
+        );
+        assert_eq!(eval(&mut vm(), &script), "minetabletable");
     }
 
     #[test]

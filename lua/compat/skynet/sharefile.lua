@@ -4,7 +4,7 @@
 -- they have changed, so that they pass by it. The cache is off for the load alone, not while what
 -- was loaded runs.
 
-local cache = require "cache"
+local cache = require "skynet.codecache"
 
 local error, setmetatable, type = error, setmetatable, type
 local load_cached, mode = cache.loadfile, cache.mode

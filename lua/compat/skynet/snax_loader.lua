@@ -82,13 +82,21 @@ local function run(chunk, env, outer)
   return groups, methods
 end
 
--- The path of a service's file: by the patterns of the setting `snax`, or as modules are found.
-local function path_of(name)
+-- The path of a service's file, by the patterns of the setting `snax`, or as modules are found; and
+-- the folder of the service, which is called like it and lies where its pattern has the name.
+local function place_of(name)
   local patterns = skynet.getenv "snax"
   patterns = (patterns and patterns .. ";" or "") .. package.path
-  local path, tried = package.searchpath(name, patterns, "")
-  path = path or package.searchpath(name, patterns)
-  return path or error(("snax service %s not found:\n\t%s"):format(name, tried), 0)
+  for _, separator in ipairs { "", "." } do
+    for pattern in patterns:gmatch "[^;]+" do
+      local path = package.searchpath(name, pattern, separator)
+      if path then
+        return path, pattern:match "^[^?]*" .. name .. "/"
+      end
+    end
+  end
+  local _, tried = package.searchpath(name, patterns, "")
+  error(("snax service %s not found:\n\t%s"):format(name, tried), 0)
 end
 
 -- The numbers of the methods of a service, by group and name. Its file is run, but what it requires
@@ -100,7 +108,7 @@ function loader.interface(name)
     end,
   }
   local interface = { accept = {}, response = {}, system = {} }
-  local _, methods = run(assert(loadfile(path_of(name), "bt", env)), env, _G)
+  local _, methods = run(assert(loadfile((place_of(name)), "bt", env)), env, _G)
   for number, method in ipairs(methods) do
     interface[method.group][method.name] = number
   end
@@ -114,9 +122,9 @@ end
 -- Loads the file of this service. Its modules are looked up first in the folder beside it that is
 -- called like it.
 function loader.load(name)
-  local path = path_of(name)
+  local path, folder = place_of(name)
   SERVICE_NAME = name
-  SERVICE_PATH = path:gsub("/init%.lua$", ""):gsub("%.lua$", "") .. "/"
+  SERVICE_PATH = folder
   package.path = SERVICE_PATH .. "?.lua;" .. package.path
   local chunk = assert(loadfile(path))
   local groups, methods = run(chunk, _G, {})

@@ -13,7 +13,7 @@ use super::block;
 use crate::actor::skynet::{Form, Origin, Protocol};
 use crate::actor::{Code, Fault, Service, State};
 use crate::message::Payload;
-use crate::vm::{Continuation, Native, NativeResult, Outcome, Raise, Stack};
+use crate::vm::{Continuation, Kind, Native, NativeResult, Outcome, Raise, Stack};
 
 pub(super) const NATIVES: [(&str, Native); 7] = [
     ("call", Native::new(call)),
@@ -167,13 +167,17 @@ fn sent_to(stack: &mut Stack<'_>, sent: Result<(), Fault>, session: i64) -> Nati
     }
 }
 
-/// `skynet.redirect(address, source, protocol, session, msg, sz)`: a message in another's name.
+/// `skynet.redirect(address, source, protocol, session, msg, sz)`: a message in another's name, under
+/// a new session if none is given; returns the session.
 fn redirect(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let target = target(stack, state, 1)?;
     let source = source(stack, state, 2)?;
     let number = number_of(stack, state, 3)?;
-    let session = stack.check_integer(4)?;
+    let session = match stack.kind(4) {
+        Kind::None | Kind::Nil => state.skynet.new_session() as i64,
+        _ => stack.check_integer(4)?,
+    };
     let payload = block::take_given(stack, state, 5)?;
     let Target::Found(service) = target else { return Ok(Outcome::Return(0)) };
     state.note_sent(&service);

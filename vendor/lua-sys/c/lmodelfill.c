@@ -87,7 +87,7 @@ static void makearray (Filler *f, Table *t, unsigned asize) {
   t->array = cast(Value *, take(f, roundedup(size)));
   memset(t->array, 0, size);
   t->array += asize;
-  *lenhint(t) = asize / 2u;
+  *lenhint(t) = asize;
   for (i = 0; i < asize; i++)
     *getArrTag(t, i) = LUA_VEMPTY;
 }

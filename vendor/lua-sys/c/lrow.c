@@ -68,7 +68,7 @@ LUA_API void lua_pusharray (lua_State *L, unsigned n) {
     char *block = luaM_newblock(L, modelarray(cast_sizet(n)));
     t->array = cast(Value *, cast_voidp(block)) + n;
     t->asize = n;
-    *lenhint(t) = n / 2u;
+    *lenhint(t) = n;
     memset(getArrTag(t, 0), LUA_VEMPTY, n);
   }
   luaC_checkGC(L);
