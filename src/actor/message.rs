@@ -10,14 +10,14 @@ use std::sync::Arc;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::mailbox::Measured;
 
-use super::alarm::Alarm;
-use super::due::Due;
 use super::end::End;
 use super::fault::{Code, Fault};
-use super::inquiry::Inquiry;
-use super::request::Terms;
+use super::host::inquiry::Inquiry;
+use super::record::request::Terms;
 use super::service::Service;
 use super::skynet::Envelope;
+use super::task::alarm::Alarm;
+use super::task::due::Due;
 use crate::message::Payload;
 
 /// A message is moved four times on its way, in words of 16 bytes.
@@ -258,8 +258,8 @@ impl Measured for Message {
 
 #[cfg(test)]
 mod tests {
-    use super::super::alarm::PackedAlarm;
     use super::*;
+    use crate::actor::task::alarm::PackedAlarm;
 
     #[test]
     fn alarms_become_one_message_and_nothing_else_does() {

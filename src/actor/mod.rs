@@ -2,25 +2,20 @@
 //!
 //! # The parts
 //!
-//! | file | holds |
+//! | folder | holds |
 //! |---|---|
-//! | `host` | [`Host`] and [`HostBuilder`]: what the program around the host sees |
-//! | `core`, `workload` | the shared middle of one host: address table, names, code cache; what the scheduler asks of it |
-//! | `service` | one service as everybody sees it: address, mailbox, monitors, figures |
-//! | `overload` | what becomes of messages that do not fit |
-//! | `life`, `boot` | what only its turns touch: the VM, and how it is made |
-//! | `turn`, `serve` | one turn: from a message to the coroutine that waits for it, and to the answer |
-//! | `state`, `task`, `begin`, `token` | tasks of one service: calls, sleeps, forks, timers, monitors |
-//! | `link`, `groups` | services that end together, and that are called as one |
-//! | `peers` | the services one service talked to last |
-//! | `request`, `trace` | what goes along with requests, and the record of their steps |
-//! | `profile`, `totals`, `memory` | where time went; sums over all services; telling of those that grow |
-//! | `view`, `inquiry` | the host as an operator sees it while it runs; who waits for whom |
-//! | `message`, `fault`, `end` | what lies in mailboxes; what a failed call says; why a service ended |
-//! | `retired` | asking those who sleep to let go of code that was replaced |
-//! | `exit`, `warden`, `shutdown` | the end of a service, of a turn that overruns, of the host |
+//! | `host` | what all services of one host share, and the host as the program and an operator see it |
+//! | `service` | one service as everybody sees it, from the plan for it to its way out |
+//! | `state` | what one service knows while it runs, and what natives ask of it: calls, waits, forks, timers |
+//! | `task` | one task, all tasks of a service, and what can end their waits |
+//! | `turn` | one turn: from a message to the coroutine that waits for it, and to the answer |
+//! | `record` | what goes along with requests, and what is noted of them: ids, traces, times |
 //! | `skynet` | numbered protocols, message pointers and explicit answers, as skynet's services use them |
-//! | `outside` | threads of the program that call services |
+//!
+//! The opening of each folder's `mod.rs` says which file holds what. Beside the folders lie the
+//! words that all of them use: `message` (what lies in mailboxes), `fault` (what a failed call
+//! says), `end` (why a service ended), `light` (services and tasks as Lua values), `slots` (keys
+//! that find nothing once they are stale) and [`limits`].
 //!
 //! # The life of a service
 //!
@@ -45,76 +40,39 @@
 //!
 //! Napkin: one call is two turns, two packs, two unpacks, two resumes and four short locks: 0.6 us.
 
-mod alarm;
-mod begin;
-mod boot;
-mod core;
-mod deferred;
-mod due;
 mod end;
-mod every;
-mod exit;
 mod fault;
-mod groups;
 mod host;
-mod inquiry;
-mod life;
 mod light;
 pub mod limits;
-mod link;
-mod memory;
 mod message;
-mod method;
-mod names;
-mod outside;
-mod overload;
-mod own_settings;
-mod parting;
-mod peers;
-mod plan;
-mod profile;
-mod request;
-mod retired;
-mod serve;
+mod record;
 mod service;
-mod settings;
-mod shutdown;
 pub(crate) mod skynet;
-mod sleeper;
 mod slots;
 mod state;
 mod task;
-mod tasks;
-mod tidy;
-mod token;
-mod totals;
-mod trace;
-mod trim;
 mod turn;
-mod view;
-mod warden;
-mod worker;
-mod workload;
 
 pub use end::End;
 pub use fault::{Code, Fault};
+pub use host::inquiry::{HostWaits, ServedRequest, ServiceWaits, TaskWait, WaitFor};
+pub use host::settings::{Prelude, StandardService, WhenFull, WhenFullError};
+pub use host::totals::HostStats;
+pub use host::view::{HostView, Observer, REPORT, ServiceView, TurnView, WorkerView};
 pub use host::{Finish, Host, HostBuilder, HostError, ServiceId, ShutdownHandle};
-pub use inquiry::{HostWaits, ServedRequest, ServiceWaits, TaskWait, WaitFor};
-pub use plan::Spawn;
-pub use profile::{HandlerProfile, ServiceProfile};
-pub use settings::{Prelude, StandardService, WhenFull, WhenFullError};
-pub use totals::HostStats;
-pub use view::{HostView, Observer, REPORT, ServiceView, TurnView, WorkerView};
+pub use record::profile::{HandlerProfile, ServiceProfile};
+pub use service::plan::Spawn;
 
 pub(crate) use host::{kill, kill_after_turn, stop};
 pub(crate) use light::Light;
-pub(crate) use link::{follow, link, unlink};
 pub(crate) use message::Caller;
-pub(crate) use request::RequestId;
-pub(crate) use serve::unsendable;
+pub(crate) use record::request::RequestId;
+pub(crate) use record::trace::Trace;
 pub(crate) use service::Service;
-pub(crate) use sleeper::Sleeper;
+pub(crate) use service::link::{follow, link, unlink};
 pub(crate) use slots::Key;
 pub(crate) use state::State;
-pub(crate) use token::Token;
-pub(crate) use trace::Trace;
+pub(crate) use task::sleeper::Sleeper;
+pub(crate) use task::token::Token;
+pub(crate) use turn::serve::unsendable;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::{Envelope, Origin, Skynet};
 use crate::actor::fault::Fault;
 use crate::actor::message::{Caller, Message};
-use crate::actor::request::Terms;
+use crate::actor::record::request::Terms;
 use crate::actor::service::Service;
 use crate::actor::state::State;
 use crate::actor::task::{Role, SESSION_INDEX_BITS, Task};

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use super::{Envelope, Origin};
 use crate::actor::fault::{Code, Fault};
 use crate::actor::message::{Caller, Message};
-use crate::actor::request::Terms;
+use crate::actor::record::request::Terms;
 use crate::actor::service::Service;
 use crate::actor::state::State;
 use crate::message::Payload;

@@ -40,9 +40,10 @@ pub(crate) use send::LOGGER;
 
 use watch::Watch;
 
-use super::message::{Caller, Message};
-use super::request::{RequestId, Terms};
-use super::slots::Key;
+use crate::actor::message::{Caller, Message};
+use crate::actor::record::request::{RequestId, Terms};
+use crate::actor::slots::Key;
+use crate::actor::task::{SESSION_INDEX_BITS, SESSION_INDEX_MASK};
 use crate::message::Payload;
 use crate::vm::Reference;
 
@@ -163,6 +164,6 @@ impl Skynet {
     /// A session that belongs to no wait of any task.
     pub(crate) fn new_session(&self) -> u64 {
         self.sessions.set(self.sessions.get() + 1);
-        self.sessions.get() << super::task::SESSION_INDEX_BITS | super::task::SESSION_INDEX_MASK
+        self.sessions.get() << SESSION_INDEX_BITS | SESSION_INDEX_MASK
     }
 }

@@ -12,7 +12,7 @@ use super::{Envelope, Origin};
 use crate::actor::fault::{Code, Fault};
 use crate::actor::limits::PASSED_BYTES_MAX;
 use crate::actor::message::Message;
-use crate::actor::request::Terms;
+use crate::actor::record::request::Terms;
 use crate::vm::{Native, Reference};
 
 /// How the payload of a protocol is made from values, or read.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Envelope, VALUES};
-use crate::actor::core::Core;
 use crate::actor::fault::Fault;
+use crate::actor::host::core::Core;
 use crate::actor::host::kill;
 use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::message::{Caller, Message};
-use crate::actor::request::{RequestId, Terms};
+use crate::actor::record::request::{RequestId, Terms};
 use crate::actor::service::Service;
 use crate::actor::state::{Begun, State};
 use crate::actor::task::Wait;

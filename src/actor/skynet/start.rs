@@ -5,15 +5,15 @@
 //! waits for that, unless the service ends before or was not spawned in skynet's way.
 
 use super::Skynet;
-use crate::actor::alarm::Alarm;
-use crate::actor::begin::keep_function;
 use crate::actor::fault::Fault;
 use crate::actor::message::{Caller, Message};
-use crate::actor::serve::fault_of;
 use crate::actor::slots::Key;
 use crate::actor::state::State;
+use crate::actor::state::begin::keep_function;
+use crate::actor::task::alarm::Alarm;
 use crate::actor::task::{Role, Stage, Task};
 use crate::actor::turn::Turn;
+use crate::actor::turn::serve::fault_of;
 use crate::message::Payload;
 use crate::vm::{Coroutine, Reference, Stack};
 

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use moonhive_kernel::timer::TimerKey;
 
 use super::Skynet;
-use crate::actor::alarm::Alarm;
 use crate::actor::fault::{Code, Fault};
 use crate::actor::limits::SKYNET_TASKS_BEFORE_MESSAGE_MAX;
 use crate::actor::message::Message;
 use crate::actor::service::Service;
 use crate::actor::slots::Key;
 use crate::actor::state::State;
+use crate::actor::task::alarm::Alarm;
+use crate::actor::task::token::Token;
 use crate::actor::task::{Role, Stage, Wait};
-use crate::actor::token::Token;
 use crate::vm::{Coroutine, Stack};
 
 impl Skynet {

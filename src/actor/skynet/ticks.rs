@@ -7,13 +7,13 @@
 
 use moonhive_kernel::timer::TimerKey;
 
-use crate::actor::alarm::Alarm;
 use crate::actor::fault::Fault;
+use crate::actor::host::workload::Timer;
 use crate::actor::slots::Key;
 use crate::actor::state::{State, too_many_timers};
 use crate::actor::task::Wait;
-use crate::actor::token::Token;
-use crate::actor::workload::Timer;
+use crate::actor::task::alarm::Alarm;
+use crate::actor::task::token::Token;
 use crate::vm::Stack;
 
 const TICK_MS: u64 = 10;
