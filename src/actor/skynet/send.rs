@@ -10,7 +10,8 @@ use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::message::{Caller, Message};
 use crate::actor::record::request::{RequestId, Terms};
 use crate::actor::service::Service;
-use crate::actor::state::{Begun, State};
+use crate::actor::state::State;
+use crate::actor::state::waits::Begun;
 use crate::actor::task::Wait;
 use crate::message::Payload;
 

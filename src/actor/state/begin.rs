@@ -7,7 +7,8 @@ use std::time::Duration;
 use moonhive_kernel::address::Address;
 use moonhive_kernel::timer::TimerKey;
 
-use super::{Begun, State};
+use super::State;
+use super::waits::Begun;
 use crate::actor::end::End;
 use crate::actor::fault::{Code, Fault};
 use crate::actor::light::Light;
