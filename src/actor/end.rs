@@ -2,6 +2,7 @@
 //! the log and to whoever waits for it in Rust.
 
 use super::fault::{Code, Fault};
+use crate::vm::Stack;
 
 /// Why a service ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,24 @@ impl End {
     /// True for the ends that nobody has to look into.
     pub fn is_orderly(&self) -> bool {
         !matches!(self, End::Failed(_) | End::Killed(_))
+    }
+}
+
+/// Pushes why a service ended.
+pub(super) fn push_end(stack: &mut Stack<'_>, end: &End) {
+    push_end_table(stack, end.code(), &end.message(), end.traceback());
+}
+
+/// The same for one that ended so long ago that nobody knows why.
+pub(super) fn push_unknown_end(stack: &mut Stack<'_>) {
+    push_end_table(stack, Code::Dead.as_str(), "it has ended", "");
+}
+
+fn push_end_table(stack: &mut Stack<'_>, code: &str, message: &str, traceback: &str) {
+    stack.push_table(0, 3);
+    for (name, text) in [("code", code), ("message", message), ("traceback", traceback)] {
+        stack.push_str(text);
+        stack.raw_set_field(-2, name);
     }
 }
 

@@ -10,6 +10,7 @@ use moonhive_kernel::timer::{TimerKey, TimersFull};
 use super::State;
 use crate::actor::fault::{Code, Fault};
 use crate::actor::host::workload::Timer;
+use crate::actor::task::Task;
 use crate::actor::task::alarm::Alarm;
 
 impl State {
@@ -20,7 +21,7 @@ impl State {
     }
 
     /// The same for a moment of the host's clock.
-    pub(super) fn arm_at_ns(&self, due_ns: u64, alarm: Alarm) -> Result<TimerKey, Fault> {
+    pub(in crate::actor) fn arm_at_ns(&self, due_ns: u64, alarm: Alarm) -> Result<TimerKey, Fault> {
         let now_ns = self.core.handle.clock().now_ns();
         self.arm(Duration::from_nanos(due_ns.saturating_sub(now_ns)), alarm)
     }
@@ -28,6 +29,14 @@ impl State {
     /// The same for a deadline.
     pub(in crate::actor) fn arm_at_ms(&self, due_ms: u64, alarm: Alarm) -> Result<TimerKey, Fault> {
         self.arm_at_ns(due_ms.saturating_mul(NANOSECONDS_PER_MS), alarm)
+    }
+
+    /// Calls off the timers of a task.
+    pub(super) fn disarm(&self, task: &mut Task) {
+        let deadline = task.deadlines.take_alarm();
+        for alarm in task.alarm.take().into_iter().chain(deadline) {
+            self.core.handle.cancel(alarm);
+        }
     }
 }
 

@@ -10,12 +10,14 @@
 //! | `waits` | how the running task waits, for what, and what wakes it |
 //! | `deadlines` | until when a task may work |
 //! | `arming` | timers, set and called off |
+//! | `cancel` | tasks that are called off, and what they let go of |
 //! | `callers` | who is owed an answer |
 
 pub(super) mod arming;
-pub(super) mod begin;
+mod begin;
 mod callers;
 mod calls;
+mod cancel;
 mod deadlines;
 pub(super) mod waits;
 
@@ -27,7 +29,6 @@ use std::time::Duration;
 use crate::actor::end::End;
 use crate::actor::fault::{Code, Fault};
 use crate::actor::host::core::Core;
-use crate::actor::limits::TASKS_MAX;
 use crate::actor::message::{Caller, Message};
 use crate::actor::record::profile::{HandlerProfile, Profile};
 use crate::actor::service::Service;
@@ -35,7 +36,6 @@ use crate::actor::service::memory::MemoryWarning;
 use crate::actor::service::plan::Plan;
 use crate::actor::skynet::Skynet;
 use crate::actor::slots::Key;
-use crate::actor::task::Task;
 use crate::actor::task::tasks::Tasks;
 use crate::actor::task::token::Waiters;
 use crate::actor::turn::method::Methods;
@@ -189,22 +189,6 @@ impl State {
         self.current.get().ok_or_else(|| {
             Fault::new(Code::Argument, "cannot wait here: no task of the service is running")
         })
-    }
-
-    /// Adds a task, within the limit.
-    ///
-    /// # Errors
-    /// `overload`, and the task.
-    pub(super) fn insert(&self, task: Task) -> Result<Key, (Fault, Box<Task>)> {
-        let inserted = self.tasks.borrow_mut().insert(task, TASKS_MAX);
-        inserted.map_err(|task| (self.too_many_tasks(), task))
-    }
-
-    /// The service cannot have more tasks.
-    #[cold]
-    pub(super) fn too_many_tasks(&self) -> Fault {
-        let text = format!("service {} has {TASKS_MAX} tasks", self.service.label());
-        Fault::new(Code::Overload, text)
     }
 
     /// True if the warden has interrupted the code that ran just now.

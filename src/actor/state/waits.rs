@@ -1,9 +1,9 @@
 //! How the running task waits: for an answer, for time to pass, for a token, for something outside
-//! the host.
+//! the host; and how another task wakes it.
 //!
-//! A wait begins here and ends elsewhere: a native notes what its task waits for and blocks, and
-//! the turn that finds the end of the wait (`turn/deliver.rs`) resumes the coroutine. Each wait has
-//! a session of its own, so that whatever comes too late finds nothing.
+//! A wait begins here and most end elsewhere: a native notes what its task waits for and blocks,
+//! and the turn that finds the end of the wait (`turn/deliver.rs`) resumes the coroutine. Each wait
+//! has a session of its own, so that whatever comes too late finds nothing.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::actor::task::alarm::Alarm;
 use crate::actor::task::sleeper::Sleeper;
 use crate::actor::task::token::Token;
 use crate::actor::task::{NEVER_MS, Stage, Task, Wait};
-use crate::vm::Coroutine;
+use crate::vm::{Coroutine, Stack};
 
 /// A wait that has begun.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +132,33 @@ impl State {
         }
     }
 
+    /// Wakes the task that has waited longest for `token` with the values from `first` to the top.
+    /// False if none waits.
+    pub(crate) fn wakeup(&self, stack: &mut Stack<'_>, token: &Token, first: i32) -> bool {
+        let woken = self.end_token_wait(stack, token, first);
+        self.ready.borrow_mut().extend(woken);
+        woken.is_some()
+    }
+
+    /// The same without a place among those that are ready; the task, if one waits.
+    pub(in crate::actor) fn end_token_wait(
+        &self,
+        stack: &mut Stack<'_>,
+        token: &Token,
+        first: i32,
+    ) -> Option<Key> {
+        let session = self.waiters.borrow_mut().next(token)?;
+        let mut tasks = self.tasks.borrow_mut();
+        let (key, task) = tasks.end_wait(session)?;
+        let coroutine = self.unsuspend(task, session)?;
+        let values = stack.top() - first + 1;
+        stack.push_bool(true);
+        stack.insert(first);
+        stack.move_to(&coroutine, values + 1);
+        task.stage = Stage::Ready(coroutine, values + 1);
+        Some(key)
+    }
+
     /// What the continuation of a blocked native raises; `None` when it was resumed with values.
     pub(crate) fn take_failure(&self) -> Option<Box<Fault>> {
         self.failure.take()
@@ -143,7 +170,7 @@ impl State {
 
     /// Takes the coroutine of a task whose wait of that session is over, and calls off whatever
     /// else could have ended the wait. The task counts as running until it gets another stage.
-    pub(super) fn unsuspend(&self, task: &mut Task, session: u64) -> Option<Coroutine> {
+    pub(in crate::actor) fn unsuspend(&self, task: &mut Task, session: u64) -> Option<Coroutine> {
         if let Some(alarm) = task.alarm.take() {
             self.core.handle.cancel(alarm);
         }

@@ -11,6 +11,7 @@
 //! | `tasks` | all tasks of a service |
 //! | `token` | who waits for which token |
 //! | `alarm`, `due` | what a timer is for; timers that expired together |
+//! | `kept` | what a task keeps until it begins: a function and its arguments |
 //! | `every` | how a repeated timer goes on |
 //! | `deferred` | answers that are owed when the handler has returned |
 //! | `sleeper` | a task that waits for something outside the host |
@@ -19,6 +20,7 @@ pub(super) mod alarm;
 mod deferred;
 pub(super) mod due;
 pub(super) mod every;
+pub(super) mod kept;
 pub(super) mod sleeper;
 pub(super) mod tasks;
 pub(super) mod token;

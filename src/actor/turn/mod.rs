@@ -10,12 +10,16 @@
 //! |---|---|
 //! | `mod` | the loop of a turn |
 //! | `serve` | from a request to its answer |
+//! | `begin` | tasks that begin: their coroutines, and what they are given |
+//! | `repeat` | the runs of a repeated timer |
 //! | `parting` | the last message of a turn, which needs no mailbox |
 //! | `method`, `peers` | names of methods and services that are kept at hand |
 
+mod begin;
 pub(super) mod method;
 pub(super) mod parting;
 pub(super) mod peers;
+mod repeat;
 pub(super) mod serve;
 
 use moonhive_kernel::mailbox::Batch;
