@@ -107,8 +107,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             } else {
                 self.handle_first(first);
                 has_looked = true;
-                self.look_at_exit();
-                if let Some(over) = self.over.take() {
+                if let Some(over) = self.look_for_end() {
                     self.tell_count();
                     return Progress::Over(over);
                 }
@@ -118,8 +117,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             let ran = self.run_ready();
             if ran {
                 // Before anything else: a task may have ended the service.
-                self.look_at_exit();
-                if let Some(over) = self.over.take() {
+                if let Some(over) = self.look_for_end() {
                     break Progress::Over(over);
                 }
             }
@@ -131,8 +129,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
                     self.handle(message);
                 }
                 has_looked = true;
-                self.look_at_exit();
-                if let Some(over) = self.over.take() {
+                if let Some(over) = self.look_for_end() {
                     break Progress::Over(over);
                 }
             }
@@ -498,6 +495,13 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     }
 
     // ---- the way out ----
+
+    /// How the service ends, if it does now.
+    #[inline]
+    fn look_for_end(&mut self) -> Option<Box<Over>> {
+        self.look_at_exit();
+        self.over.take()
+    }
 
     /// Begins the exit once the service has decided to leave.
     fn look_at_exit(&mut self) {
