@@ -8,7 +8,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `mod` | the loop of a turn |
+//! | `mod` | the loop of a turn: what comes next, and when it is enough |
+//! | `deliver` | what a message does: answers, failures, timers find the task that waits |
+//! | `resume` | running a coroutine until it blocks or ends; tasks that are ready |
 //! | `serve` | from a request to its answer |
 //! | `begin` | tasks that begin: their coroutines, and what they are given |
 //! | `repeat` | the runs of a repeated timer |
@@ -16,31 +18,28 @@
 //! | `method`, `peers` | names of methods and services that are kept at hand |
 
 mod begin;
+mod deliver;
 pub(super) mod method;
 pub(super) mod parting;
 pub(super) mod peers;
 mod repeat;
+mod resume;
 pub(super) mod serve;
 
 use moonhive_kernel::mailbox::Batch;
 use moonhive_kernel::scheduler::Scheduled;
 
-use self::parting::{Parcel, Parted};
-use self::serve::no_memory;
+use self::parting::Parcel;
 use crate::actor::end::End;
-use crate::actor::fault::{Code, Fault};
 use crate::actor::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
-use crate::actor::message::{Caller, Message};
-use crate::actor::record::profile::{Started, TASKS};
-use crate::actor::record::trace::Step;
-use crate::actor::skynet::{Envelope, Incoming, VALUES};
+use crate::actor::message::Message;
 use crate::actor::slots::Key;
 use crate::actor::state::{ExitStage, State};
+use crate::actor::task::NEVER_MS;
 use crate::actor::task::alarm::Alarm;
 use crate::actor::task::due::Due;
-use crate::actor::task::{NEVER_MS, Stage, Wait};
-use crate::message::{Payload, UnpackError};
-use crate::vm::{Coroutine, Resumed, Stack};
+use crate::message::Payload;
+use crate::vm::Stack;
 
 /// How a turn ended.
 pub(crate) enum Progress {
@@ -153,26 +152,6 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.steps += 1;
     }
 
-    /// Handles what was handed over to the turn.
-    #[inline]
-    fn handle_first(&mut self, first: Parcel) {
-        self.count_step();
-        match first.open(&self.state.spare) {
-            (Some(Parted::Request { session, payload, terms }), Some(sender)) => {
-                let (protocol, origin, payload) = (VALUES, None, &payload);
-                let caller = Caller::waiting(sender, session);
-                self.serve(Incoming { protocol, caller, origin, payload, terms });
-            }
-            (Some(Parted::Answer { session, payload }), sender) => {
-                if let Some(sender) = sender {
-                    self.state.give_back(sender);
-                }
-                self.answered(session, &payload);
-            }
-            _ => debug_assert!(false, "every parcel is signed"),
-        }
-    }
-
     /// Adds up the messages of the turn where everybody sees them.
     fn tell_count(&self) {
         self.state.service.figures.count_messages(self.state.handled.take());
@@ -239,263 +218,6 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         Progress::Idle
     }
 
-    /// Frees what code was replaced, as far as this service alone still kept it.
-    fn let_go(&mut self) {
-        let held = self.stack.retired_code_count();
-        if held == 0 {
-            return;
-        }
-        self.state.stay();
-        self.stack.collect();
-        if self.stack.retired_code_count() < held {
-            self.state.core.code.sweep();
-        }
-    }
-
-    // ---- messages ----
-
-    pub(super) fn handle(&mut self, message: Message) {
-        match message {
-            Message::Request { caller, payload, terms } => {
-                let (protocol, origin, payload) = (VALUES, None, &payload);
-                self.serve(Incoming { protocol, caller, origin, payload, terms });
-            }
-            Message::Numbered { caller, payload, envelope } => {
-                let Envelope { protocol, origin, terms } = *envelope;
-                self.serve(Incoming { protocol, caller, origin, payload: &payload, terms });
-            }
-            Message::Answer { session, payload } => self.answered(session, &payload),
-            Message::Failure { session, fault } => self.wait_failed(session, fault),
-            Message::Alarm(alarm) => self.alarmed(alarm),
-            // Those of a mailbox are taken out one by one, see `next_message`.
-            Message::Alarms(mut due) => {
-                while let Some(alarm) = due.next().filter(|_| self.over.is_none()) {
-                    self.alarmed(alarm.unpack());
-                }
-            }
-            Message::Rung { session } => self.rung(session),
-            Message::Start { caller, arguments } => self.start(caller, &arguments),
-            Message::Ended { watch, obituary } => self.watched_ended(watch, &obituary),
-            Message::Kill(end) => self.over = Some(Over::new(*end, true)),
-            Message::Stop(end) => self.state.leave(*end),
-            Message::PrepareToEnd => self.prepare_to_end(),
-            Message::Passed => self.hand_out_passed(),
-            Message::Inquiry(inquiry) => inquiry.answer(self.state.waits(self.stack)),
-            Message::Census => {}
-            Message::LetGo => self.let_go(),
-        }
-    }
-
-    /// The answer to a call: its values become the results of the native that blocked.
-    fn answered(&mut self, session: u64, payload: &Payload) {
-        let mut tasks = self.state.tasks.borrow_mut();
-        let Some((key, task)) = tasks.end_wait(session) else {
-            drop(tasks);
-            return self.unknown_answer(session, payload);
-        };
-        let takes_raw = matches!(task.wait, Wait::RawAnswer);
-        let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
-        drop(tasks);
-        if takes_raw {
-            return self.push_raw_answer(key, coroutine, given, payload);
-        }
-        match self.stack.in_coroutine(&coroutine).unpack(payload) {
-            Ok(values) if self.stack.is_within_memory() => {
-                self.resume(key, coroutine, given + values, None);
-            }
-            Ok(values) => {
-                self.stack.in_coroutine(&coroutine).pop(values);
-                let fault = Box::new(no_memory(&self.state.service.label(), payload));
-                self.resume(key, coroutine, given, Some(fault));
-            }
-            Err(UnpackError::Memory) => {
-                let fault = Box::new(no_memory(&self.state.service.label(), payload));
-                self.resume(key, coroutine, given, Some(fault));
-            }
-            Err(error) => {
-                let text = format!("cannot read the answer: {error}");
-                let fault = Box::new(Fault::new(Code::Error, text));
-                self.resume(key, coroutine, given, Some(fault));
-            }
-        }
-    }
-
-    fn wait_failed(&mut self, session: u64, fault: Box<Fault>) {
-        if let Some((key, coroutine, given)) = self.end_wait(session) {
-            self.resume(key, coroutine, given, Some(fault));
-        }
-    }
-
-    /// A wait for something outside the host has ended. One that had ended before is none any more.
-    fn rung(&mut self, session: u64) {
-        if let Some((key, coroutine, given)) = self.end_wait(session) {
-            self.resume(key, coroutine, given, None);
-        }
-    }
-
-    /// Ends the wait of a session; its task counts as running from now on. The number is that of
-    /// the values that lie on the coroutine's stack already.
-    fn end_wait(&mut self, session: u64) -> Option<(Key, Coroutine, i32)> {
-        let mut tasks = self.state.tasks.borrow_mut();
-        let (key, task) = tasks.end_wait(session)?;
-        let (coroutine, given) = self.awaken(key, task, session)?;
-        Some((key, coroutine, given))
-    }
-
-    // ---- timers ----
-
-    fn alarmed(&mut self, alarm: Alarm) {
-        match alarm {
-            Alarm::Wait(session) => self.wait_is_over(session),
-            Alarm::Deadline(key) => self.deadline_passed(Key::from_bits(key)),
-            Alarm::Begin(key) => self.begin_armed(Key::from_bits(key)),
-            Alarm::ExitOverdue => self.exit_overdue(),
-            Alarm::LookForDropped => self.look_for_dropped(),
-        }
-    }
-
-    fn wait_is_over(&mut self, session: u64) {
-        let mut tasks = self.state.tasks.borrow_mut();
-        let ended = tasks.end_wait_under(Alarm::SESSION_MASK, session);
-        let Some((key, session, task)) = ended else { return };
-        task.alarm = None;
-        let (results, fault) = match &task.wait {
-            Wait::Answer | Wait::RawAnswer => (0, Some(timeout())),
-            Wait::Time | Wait::Turn => (0, None),
-            Wait::Token(_) | Wait::Bell => (1, None),
-        };
-        let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
-        drop(tasks);
-        if results == 1 {
-            self.stack.in_coroutine(&coroutine).push_bool(false);
-        }
-        self.resume(key, coroutine, given + results, fault);
-    }
-
-    /// A deadline of the task may have passed: ends its wait, or waits for the next deadline.
-    fn deadline_passed(&mut self, key: Key) {
-        let now_ms = self.state.core.handle.clock().now_ms();
-        let mut tasks = self.state.tasks.borrow_mut();
-        let Some(task) = tasks.get(key) else { return };
-        task.deadlines.take_alarm();
-        let earliest_ms = task.deadlines.earliest_ms();
-        if now_ms < earliest_ms {
-            if earliest_ms != NEVER_MS
-                && let Ok(alarm) = self.state.arm_at_ms(earliest_ms, Alarm::Deadline(key.to_bits()))
-            {
-                task.deadlines.set_alarm(alarm, earliest_ms);
-            }
-            return;
-        }
-        let Some(session) = task.end_wait() else { return };
-        let Some((coroutine, given)) = self.awaken(key, task, session) else { return };
-        drop(tasks);
-        self.resume(key, coroutine, given, Some(timeout()));
-    }
-
-    // ---- tasks ----
-
-    /// Runs the tasks that are ready now; those that become ready meanwhile wait for the next
-    /// round. False if there was none.
-    fn run_ready(&mut self) -> bool {
-        let round = self.state.ready.borrow().len();
-        for _ in 0..round {
-            // Nothing of a service that was killed runs any more.
-            if self.state.service.mailbox().control_waits() {
-                break;
-            }
-            let Some(key) = self.state.next_ready() else { break };
-            self.steps += 1;
-            self.run_ready_task(key);
-            if self.over.is_some() || self.state.skynet.is_leaving() || self.is_used_up() {
-                break;
-            }
-        }
-        round > 0
-    }
-
-    fn run_ready_task(&mut self, key: Key) {
-        let mut tasks = self.state.tasks.borrow_mut();
-        let Some(task) = tasks.get(key) else { return };
-        let doom = task.doom.take();
-        self.state.trace(key, task.request, || Step::Resume);
-        let (coroutine, values) = match std::mem::replace(&mut task.stage, Stage::Running) {
-            Stage::Fresh(coroutine, values) | Stage::Ready(coroutine, values) => {
-                (coroutine, values)
-            }
-            other => {
-                task.stage = other;
-                return;
-            }
-        };
-        drop(tasks);
-        if doom.is_some() {
-            self.stack.in_coroutine(&coroutine).pop(values);
-            self.resume(key, coroutine, 0, doom);
-        } else {
-            self.resume(key, coroutine, values, None);
-        }
-    }
-
-    /// Runs a coroutine until it blocks or ends; `failure` is what the native it blocked in raises.
-    pub(super) fn resume(
-        &mut self,
-        key: Key,
-        coroutine: Coroutine,
-        values: i32,
-        failure: Option<Box<Fault>>,
-    ) {
-        self.state.core.warden.note_beat(self.slice.worker);
-        self.state.stay();
-        self.state.set_failure(failure);
-        self.state.current.set(Some(key));
-        self.state.skynet.start_watches(key);
-        let measured = self.begin_measuring(key);
-        let resumed = self.stack.resume(&coroutine, values);
-        self.state.current.set(None);
-        self.task_paused(key);
-        match resumed {
-            Resumed::Blocked(left) => {
-                self.stack.in_coroutine(&coroutine).pop(left);
-                self.suspend(key, coroutine);
-            }
-            Resumed::Finished(results) => self.finished(key, coroutine, results),
-            Resumed::Yielded(_) => self.yielded(key, coroutine),
-            Resumed::Failed(error) => self.failed(key, coroutine, &error),
-        }
-        if let Some((handler, started)) = measured {
-            self.state.profile.borrow_mut().spend(handler, started);
-        }
-        self.look_at_offences();
-    }
-
-    /// Whose time is measured from now on, if this run is one of those that are.
-    #[inline]
-    fn begin_measuring(&self, key: Key) -> Option<(u32, Started)> {
-        let started = self.state.profile.borrow_mut().begin()?;
-        let mut tasks = self.state.tasks.borrow_mut();
-        Some((tasks.get(key).map_or(TASKS, |task| task.handler), started))
-    }
-
-    fn suspend(&mut self, key: Key, coroutine: Coroutine) {
-        if let Some(task) = self.state.tasks.borrow_mut().get(key) {
-            self.state.trace(key, task.request, || Step::Wait);
-            if matches!(task.wait, Wait::Turn) {
-                task.wait = Wait::Answer;
-                task.stage = Stage::Ready(coroutine, 0);
-                self.state.ready.borrow_mut().push_back(key);
-                self.state.skynet.let_message_come();
-            } else {
-                task.stage = Stage::Suspended(coroutine);
-            }
-            return;
-        }
-        // A running task is never removed; should it be, its coroutine goes with it.
-        self.stack.recycle(coroutine);
-    }
-
-    // ---- the way out ----
-
     /// How the service ends, if it does now.
     #[inline]
     fn look_for_end(&mut self) -> Option<Box<Over>> {
@@ -535,8 +257,4 @@ fn next_alarm(stack: &mut Stack<'_>, state: &State, due: &mut Due) -> Option<Mes
         stack.warm(tasks.armed_functions(keys));
     }
     due.next().map(|alarm| Message::Alarm(alarm.unpack()))
-}
-
-fn timeout() -> Box<Fault> {
-    Box::new(Fault::new(Code::Timeout, "the deadline passed"))
 }
