@@ -4,6 +4,8 @@
 use std::fmt;
 
 use super::limits::TRACEBACK_BYTES_MAX;
+use crate::message::{PackError, Payload};
+use crate::vm::{ErrorKind, LuaError};
 
 /// What happened to a call. The names are part of the Lua API (`error.code`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -142,6 +144,29 @@ impl Fault {
         }
         format!("{}\n{}", self.message, self.traceback)
     }
+}
+
+/// An error of Lua as what travels between services.
+pub(super) fn fault_of(error: &LuaError) -> Fault {
+    let code = match error.kind {
+        ErrorKind::Memory => Code::Memory,
+        kind if error.code == kind.code() => Code::Error,
+        _ => Code::named(&error.code),
+    };
+    Fault::new(code, error.message.clone()).with_traceback(error.traceback.clone())
+}
+
+/// A message that does not fit into the memory of the service it is for.
+pub(super) fn no_memory(label: &str, payload: &Payload) -> Fault {
+    let bytes = payload.len();
+    let text = format!("service {label} has no memory for a message of {bytes} bytes");
+    Fault::new(Code::Memory, text)
+}
+
+/// Why values could not be sent, an aside to that, and what to do about it.
+pub(crate) fn unsendable(what: &str, error: &PackError, aside: &str) -> Fault {
+    let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    Fault::new(Code::Argument, format!("cannot send {what}: {error}{aside}{hint}"))
 }
 
 /// `text` when it is short enough, else its head and tail around a line that says what is missing.

@@ -64,6 +64,7 @@ pub use host::{Finish, Host, HostBuilder, HostError, ServiceId, ShutdownHandle};
 pub use record::profile::{HandlerProfile, ServiceProfile};
 pub use service::plan::Spawn;
 
+pub(crate) use fault::unsendable;
 pub(crate) use host::{kill, kill_after_turn, stop};
 pub(crate) use light::Light;
 pub(crate) use message::Caller;
@@ -75,4 +76,3 @@ pub(crate) use slots::Key;
 pub(crate) use state::State;
 pub(crate) use task::sleeper::Sleeper;
 pub(crate) use task::token::Token;
-pub(crate) use turn::serve::unsendable;

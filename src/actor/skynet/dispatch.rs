@@ -2,14 +2,13 @@
 //! the worker finds the handler and unpacks straight onto the stack of a pooled coroutine.
 
 use super::{Form, Handler, Origin, Protocol};
-use crate::actor::fault::{Code, Fault};
+use crate::actor::fault::{Code, Fault, fault_of, no_memory};
 use crate::actor::message::Caller;
 use crate::actor::record::request::Terms;
 use crate::actor::slots::Key;
 use crate::actor::state::State;
 use crate::actor::task::{Role, Served, Task};
 use crate::actor::turn::Turn;
-use crate::actor::turn::serve::{fault_of, no_memory};
 use crate::message::{Payload, PlainRequest, UnpackError};
 use crate::vm::{Coroutine, Reference, Stack};
 

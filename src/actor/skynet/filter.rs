@@ -4,14 +4,13 @@
 
 use super::dispatch::push_block;
 use super::{Envelope, Incoming, Origin};
-use crate::actor::fault::{Code, Fault};
+use crate::actor::fault::{Code, Fault, fault_of};
 use crate::actor::light::Light;
 use crate::actor::limits::SKYNET_ASKED_MAX;
 use crate::actor::message::Message;
 use crate::actor::state::State;
 use crate::actor::task::{Role, Stage, Task};
 use crate::actor::turn::Turn;
-use crate::actor::turn::serve::fault_of;
 use crate::message::Payload;
 use crate::vm::Stack;
 

@@ -5,7 +5,7 @@
 //! waits for that, unless the service ends before or was not spawned in skynet's way.
 
 use super::Skynet;
-use crate::actor::fault::Fault;
+use crate::actor::fault::{Fault, fault_of};
 use crate::actor::message::{Caller, Message};
 use crate::actor::slots::Key;
 use crate::actor::state::State;
@@ -13,7 +13,6 @@ use crate::actor::task::alarm::Alarm;
 use crate::actor::task::kept::keep_function;
 use crate::actor::task::{Role, Stage, Task};
 use crate::actor::turn::Turn;
-use crate::actor::turn::serve::fault_of;
 use crate::message::Payload;
 use crate::vm::{Coroutine, Reference, Stack};
 

@@ -1,19 +1,85 @@
 //! Tasks that begin: their coroutine is made, or comes from the pool, gets the function and its
-//! arguments, and runs. They were asked for earlier (`state/begin.rs`), and a timer, an answer or
-//! the end of a service has come for them.
+//! arguments, and runs.
+//!
+//! Some begin with the message that asks for them: the file of a service, the handler of a request.
+//! Others were asked for earlier (`state/begin.rs`), and now a timer, an answer or the end of a
+//! service has come for them.
 
 use super::Turn;
 use crate::actor::end::push_end;
 use crate::actor::light::Light;
+use crate::actor::limits::TASKS_MAX;
 use crate::actor::message::Obituary;
 use crate::actor::record::trace::Step;
 use crate::actor::service::link::LINK;
+use crate::actor::skynet::COMMAND;
 use crate::actor::slots::Key;
 use crate::actor::task::kept::{push_function, spread_list};
-use crate::actor::task::{Role, Stage, Task};
-use crate::vm::Coroutine;
+use crate::actor::task::{Role, Served, Stage, Task};
+use crate::vm::{Coroutine, Kind};
 
 impl Turn<'_, '_> {
+    /// Adds a task and runs it at once.
+    pub(in crate::actor) fn begin(&mut self, task: Task, coroutine: Coroutine, values: i32) {
+        let is_traced = task.request.is_traced();
+        match self.state.insert(task) {
+            Ok(key) => {
+                if is_traced {
+                    self.trace_begin(key, &coroutine);
+                }
+                self.resume(key, coroutine, values, None);
+            }
+            Err((fault, mut task)) => {
+                self.stack.recycle(coroutine);
+                if matches!(task.role, Role::Start) {
+                    self.main_failed(None, fault);
+                } else if let Some(caller) = task.caller.take() {
+                    caller.fail(fault);
+                }
+            }
+        }
+    }
+
+    /// The same for the task that serves a request.
+    pub(in crate::actor) fn begin_served(
+        &mut self,
+        served: Served,
+        coroutine: Coroutine,
+        values: i32,
+    ) {
+        let (is_traced, is_owed) = (served.terms.request.is_traced(), served.caller.waits());
+        let inserted = self.state.tasks.borrow_mut().insert_served(served, TASKS_MAX);
+        match inserted {
+            Ok(key) => {
+                if is_owed {
+                    self.state.service.figures.begin_request();
+                }
+                if is_traced {
+                    self.trace_begin(key, &coroutine);
+                }
+                self.resume(key, coroutine, values, None);
+            }
+            Err(caller) => {
+                self.stack.recycle(coroutine);
+                caller.fail(self.state.too_many_tasks());
+            }
+        }
+    }
+
+    /// Records that a handler begins; below it lies the name of its method.
+    #[cold]
+    fn trace_begin(&mut self, key: Key, coroutine: &Coroutine) {
+        let mut stack = self.stack.in_coroutine(coroutine);
+        let named = if stack.kind(1) == Kind::Function { COMMAND } else { 1 };
+        let method = stack.text(named).into_boxed_str();
+        let mut tasks = self.state.tasks.borrow_mut();
+        let Some(task) = tasks.get(key) else { return };
+        let Some(caller) = &task.caller else { return };
+        let from = self.state.core.label_of(caller.address()).into_boxed_str();
+        let session = caller.session();
+        self.state.trace(key, task.request, || Step::Begin { method, from, session });
+    }
+
     /// A timer begins its task.
     pub(super) fn begin_armed(&mut self, key: Key) {
         let function = self.state.tasks.borrow_mut().begin_armed(key);

@@ -5,9 +5,8 @@
 //! Whatever comes too late finds no task under its session, and nothing happens.
 
 use super::parting::{Parcel, Parted};
-use super::serve::no_memory;
 use super::{Over, Turn};
-use crate::actor::fault::{Code, Fault};
+use crate::actor::fault::{Code, Fault, no_memory};
 use crate::actor::message::{Caller, Message};
 use crate::actor::skynet::{Envelope, Incoming, VALUES};
 use crate::actor::slots::Key;

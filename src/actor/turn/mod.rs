@@ -11,20 +11,24 @@
 //! | `mod` | the loop of a turn: what comes next, and when it is enough |
 //! | `deliver` | what a message does: answers, failures, timers find the task that waits |
 //! | `resume` | running a coroutine until it blocks or ends; tasks that are ready |
-//! | `serve` | from a request to its answer |
+//! | `serve` | from a request to the task that serves it |
+//! | `file` | the file of a service, and what it returned |
 //! | `begin` | tasks that begin: their coroutines, and what they are given |
+//! | `outcome` | what becomes of a task that returned or failed |
 //! | `repeat` | the runs of a repeated timer |
 //! | `parting` | the last message of a turn, which needs no mailbox |
 //! | `method`, `peers` | names of methods and services that are kept at hand |
 
 mod begin;
 mod deliver;
+mod file;
 pub(super) mod method;
+mod outcome;
 pub(super) mod parting;
 pub(super) mod peers;
 mod repeat;
 mod resume;
-pub(super) mod serve;
+mod serve;
 
 use moonhive_kernel::mailbox::Batch;
 use moonhive_kernel::scheduler::Scheduled;
