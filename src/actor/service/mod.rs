@@ -85,7 +85,7 @@ pub(crate) struct Figures {
     /// Turns of it that the warden has interrupted.
     interruptions: AtomicU32,
     /// A worker remembers it, see `tidy`. Written by its turns and by that worker.
-    pub(super) awaits_gap: AtomicBool,
+    awaits_gap: AtomicBool,
     offences: Mutex<Offences>,
     /// A turn took so long that it may never have ended. Written by the warden and, when asked, by
     /// its turns.
@@ -462,7 +462,7 @@ impl Service {
         std::mem::take(&mut *self.names.lock())
     }
 
-    pub(super) fn wake_if(self: &Arc<Self>, wake: bool) {
+    fn wake_if(self: &Arc<Self>, wake: bool) {
         if wake {
             self.core.handle.wake(self);
         }

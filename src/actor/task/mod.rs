@@ -237,7 +237,7 @@ impl Task {
 
     /// The task, which holds nothing, begins to serve a request.
     #[inline]
-    pub(super) fn serve(&mut self, served: Served) {
+    fn serve(&mut self, served: Served) {
         let Served { role, caller, origin, terms, handler } = served;
         self.stage = Stage::Running;
         self.role = role;
@@ -252,7 +252,7 @@ impl Task {
 
     /// The task, which holds nothing, begins as another one.
     #[inline]
-    pub(super) fn begin(&mut self, role: Role, request: RequestId) {
+    fn begin(&mut self, role: Role, request: RequestId) {
         self.stage = Stage::Running;
         self.role = role;
         self.answered = false;
@@ -262,7 +262,7 @@ impl Task {
 
     /// True if dropping the task would do nothing.
     #[inline]
-    pub(super) fn holds_nothing(&self) -> bool {
+    fn holds_nothing(&self) -> bool {
         let waits = self.session != 0 || self.alarm.is_some() || !matches!(self.wait, Wait::Answer);
         let owes = self.caller.is_some() || self.doom.is_some() || self.origin.is_some();
         let keeps = self.function.is_some() || self.deadlines.0.is_some();

@@ -203,7 +203,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// Whether a deadline is over. The clock is read for those only that have one.
     #[inline]
-    pub(super) fn has_passed(&self, deadline_ms: u64) -> bool {
+    fn has_passed(&self, deadline_ms: u64) -> bool {
         deadline_ms != NEVER_MS && self.state.core.handle.clock().now_ms() >= deadline_ms
     }
 
