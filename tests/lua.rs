@@ -81,8 +81,8 @@ fn share() {
 }
 
 #[test]
-fn shared() {
-    run("shared");
+fn shared_basics() {
+    run("shared_basics");
 }
 
 #[test]

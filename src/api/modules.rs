@@ -77,8 +77,8 @@ const HOST: &[Module] = &[
 ];
 
 /// Short for `hive.cache` and `hive.shared`, where the program has no file of that name.
-const CACHE: Module = ("cache", Source::Text("return require 'hive.cache'"));
-const SHARED: Module = ("shared", Source::Text("return require 'hive.shared'"));
+const CACHE: Module = ("cache", Source::Native(Native::new(hive_cache)));
+const SHARED: Module = ("shared", Source::Native(Native::new(hive_shared)));
 
 /// Modules for programs that do not bring their own, in the order of their names. Those without a
 /// point are names of modules from before skynet 1.0, but for the first two.
@@ -160,6 +160,23 @@ fn search(stack: &mut Stack<'_>, modules: &'static [Module]) -> NativeResult {
     }
     stack.push_str(PLACE);
     Ok(Outcome::Return(2))
+}
+
+fn hive_cache(stack: &mut Stack<'_>) -> NativeResult {
+    require(stack, "hive.cache")
+}
+
+fn hive_shared(stack: &mut Stack<'_>) -> NativeResult {
+    require(stack, "hive.shared")
+}
+
+/// The module of that name, as `require` gives it.
+fn require(stack: &mut Stack<'_>, name: &str) -> NativeResult {
+    stack.push_globals();
+    stack.raw_get_field(-1, "require");
+    stack.push_str(name);
+    stack.call_or_raise(1, 1)?;
+    Ok(Outcome::Return(1))
 }
 
 fn find(modules: &'static [Module], name: &[u8]) -> Option<Module> {

@@ -167,8 +167,8 @@ fn sent_to(stack: &mut Stack<'_>, sent: Result<(), Fault>, session: i64) -> Nati
     }
 }
 
-/// `skynet.redirect(address, source, protocol, session, msg, sz)`: a message in another's name, under
-/// a new session if none is given; returns the session.
+/// `skynet.redirect(address, source, protocol, session, msg, sz)`: a message in another's name,
+/// under a new session if none is given; returns the session.
 fn redirect(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let target = target(stack, state, 1)?;
