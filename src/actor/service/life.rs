@@ -18,7 +18,7 @@ use crate::actor::host::worker;
 use crate::actor::message::Message;
 use crate::actor::state::State;
 use crate::actor::turn::parting::Parcel;
-use crate::actor::turn::{Over, Progress, Slice, Turn};
+use crate::actor::turn::{Over, Progress, Turn};
 use crate::vm::Vm;
 
 /// The private part of a service.
@@ -119,8 +119,7 @@ fn turn_of_vm(
             let end = End::Failed(Fault::new(Code::Error, "the VM has lost its service"));
             return Progress::Over(Over::new(end, true));
         };
-        let slice = Slice { worker: context.index(), started_ns: context.turn_started_ns() };
-        let mut progress = Turn::new(stack, state, batch, slice).run(first);
+        let mut progress = Turn::new(stack, state, batch, context).run(first);
         if matches!(progress, Progress::Idle) && tidy::is_untidy(stack) {
             progress = tidy::tidy(stack, state);
         }

@@ -4,7 +4,8 @@
 //! Order: control messages come before everything; then tasks that became ready (forks, wake-ups)
 //! run in rounds between ordinary messages, so that neither can starve the other (services of
 //! skynet run many rounds before the next message). A turn ends when nothing is left, after
-//! [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`].
+//! [`TURN_STEPS_MAX`] messages and tasks, or after [`TURN_SLICE`]; that of a service of skynet also
+//! after each message while few others wait, and it has few itself.
 //!
 //! | file | holds |
 //! |---|---|
@@ -31,11 +32,12 @@ mod resume;
 mod serve;
 
 use moonhive_kernel::mailbox::Batch;
-use moonhive_kernel::scheduler::Scheduled;
+use moonhive_kernel::scheduler::{Scheduled, WorkerContext};
 
 use self::parting::Parcel;
 use crate::actor::end::End;
-use crate::actor::limits::{TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
+use crate::actor::host::core::Core;
+use crate::actor::limits::{TURN_BACKLOG_MIN, TURN_CLOCK_STRIDE, TURN_SLICE, TURN_STEPS_MAX};
 use crate::actor::message::Message;
 use crate::actor::slots::Key;
 use crate::actor::state::{ExitStage, State};
@@ -74,19 +76,13 @@ pub(super) struct Turn<'turn, 'vm> {
     pub(super) state: &'vm State,
     pub(super) batch: &'turn mut Batch<Message>,
     pub(super) over: Option<Box<Over>>,
-    slice: Slice,
+    worker: &'turn WorkerContext<'turn, Core>,
     /// Messages handled and ready tasks run.
     steps: u32,
+    /// The service has not come up yet when the turn began.
+    is_first: bool,
     /// The turn has looked into the mailbox: later wake-ups are absorbed before it looks again.
     has_taken: bool,
-}
-
-/// Where and when a turn runs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slice {
-    pub(crate) worker: usize,
-    /// When it began, by the host's clock.
-    pub(crate) started_ns: u64,
 }
 
 impl<'turn, 'vm> Turn<'turn, 'vm> {
@@ -94,10 +90,11 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         stack: &'turn mut Stack<'vm>,
         state: &'vm State,
         batch: &'turn mut Batch<Message>,
-        slice: Slice,
+        worker: &'turn WorkerContext<'turn, Core>,
     ) -> Turn<'turn, 'vm> {
-        state.turn_began_ns.set(slice.started_ns);
-        Turn { stack, state, batch, over: None, slice, steps: 0, has_taken: false }
+        state.turn_began_ns.set(worker.turn_started_ns());
+        let is_first = !state.has_started();
+        Turn { stack, state, batch, over: None, worker, steps: 0, is_first, has_taken: false }
     }
 
     /// Runs the turn. `first` was handed over to it, and comes before all other ordinary messages.
@@ -124,7 +121,11 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
                     break Progress::Over(over);
                 }
             }
-            let message = if self.state.tasks_come_first() { None } else { self.next_message() };
+            let tasks_come_first = self.state.tasks_come_first();
+            if !tasks_come_first && self.lets_others_pass() {
+                break Progress::Again;
+            }
+            let message = if tasks_come_first { None } else { self.next_message() };
             let is_idle = !ran && message.is_none();
             if !is_idle || !has_looked {
                 if let Some(message) = message {
@@ -189,6 +190,25 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         self.batch.pop(mailbox)
     }
 
+    /// Whether the turn has handled its message, and few others wait for the worker: services of
+    /// skynet then get theirs message by message, in the order in which they were woken, and one
+    /// that had its turn keeps its place in it for what comes meanwhile. (One that has just come up
+    /// keeps none: on skynet its spawner hears of it by a detour through the launcher.)
+    #[inline]
+    fn lets_others_pass(&self) -> bool {
+        self.state.handled.get() > 0
+            && !self.is_first
+            && self.state.skynet.is_started()
+            && self.worker.is_orderly()
+            && (self.worker.has_waiting() || self.state.is_parting.get() && self.has_more())
+            && self.batch.len() < TURN_BACKLOG_MIN
+    }
+
+    /// Whether messages wait, as far as this turn knows.
+    fn has_more(&self) -> bool {
+        !self.batch.is_empty() || self.state.service.mailbox().has_news()
+    }
+
     /// Whether others should have the worker now.
     fn is_used_up(&self) -> bool {
         if self.steps >= TURN_STEPS_MAX {
@@ -196,7 +216,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         }
         self.steps % TURN_CLOCK_STRIDE == TURN_CLOCK_STRIDE - 1 && {
             let now_ns = self.state.core.handle.clock().now_ns();
-            let used_ns = now_ns.saturating_sub(self.slice.started_ns);
+            let used_ns = now_ns.saturating_sub(self.worker.turn_started_ns());
             u128::from(used_ns) >= TURN_SLICE.as_nanos()
         }
     }

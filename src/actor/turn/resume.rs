@@ -62,7 +62,7 @@ impl Turn<'_, '_> {
         values: i32,
         failure: Option<Box<Fault>>,
     ) {
-        self.state.core.warden.note_beat(self.slice.worker);
+        self.state.core.warden.note_beat(self.worker.index());
         self.state.stay();
         self.state.set_failure(failure);
         self.state.current.set(Some(key));

@@ -39,6 +39,16 @@ impl<'a, W: Workload> WorkerContext<'a, W> {
         self.local.now_ns()
     }
 
+    /// Whether few tasks wait for the worker, so that they run in the order in which they are woken.
+    pub fn is_orderly(&self) -> bool {
+        self.local.is_orderly()
+    }
+
+    /// Whether tasks wait for the end of this turn, what was handed over aside.
+    pub fn has_waiting(&self) -> bool {
+        self.local.has_waiting()
+    }
+
     /// As [`Handle::wake`], a little faster.
     pub fn wake(&self, task: &Arc<W::Task>) {
         if task.token().wake() {

@@ -1,17 +1,20 @@
 //! One worker's own side: its queue, its "run next" slot, and the order in which it runs tasks.
 //!
-//! The slot holds the task that was woken first during a turn: most often the peer of the one that
-//! runs, whose data is warm. It runs next, on the same worker, so two tasks that talk to each other
-//! stay together and no other thread is woken for their messages. Other workers leave a slot
-//! alone unless it has been stuck behind one long turn (see [`slots`](super::slots)).
+//! Order: tasks run in the order in which they were woken. While few wait and none for long, the
+//! queue is *private*: other workers take from it only what is stuck behind one long turn (see
+//! [`slots`](super::slots)). So what a burst of messages does follows from the program alone, and
+//! programs print and test what their services did in this order; and tasks that talk to each other
+//! stay together, on warm data, and no other thread is woken for their messages.
 //!
-//! A task that is *handed over* runs next, too, and is not shown to others at all: whoever hands it
-//! over promises that its turn is about to end. It brings its message along. Two tasks that call
-//! each other then pay for no shared memory and no mailbox.
+//! Beyond [`PRIVATE_LIMIT`] tasks or [`BACKLOG_NS`] the queue is *open* until it is empty: all
+//! workers steal from it, and the task that is woken first in a turn, most often the peer of the one
+//! that runs, goes into the slot, from which it runs next. That is for throughput, and order is
+//! lost.
 //!
-//! Order: what else a turn wakes queues up, and behind that what it hands over when it ends, so
-//! that all run in the order in which they were woken, unless another worker takes a part. Programs
-//! print and test what their services did in this order.
+//! A task that is *handed over* is not shown to others at all: whoever hands it over promises that
+//! its turn is about to end. It brings its message along. Two tasks that call each other then pay
+//! for no shared memory and no mailbox. It runs next if nothing else waits, if it gets the answer
+//! for whoever handed the message of this turn over, or if the queue is open.
 //!
 //! Fairness: after [`STREAK_LIMIT`] turns from the slot (or handed over) the queue has its turn;
 //! every [`INJECTOR_INTERVAL`] turns the injector is asked before all others. So a task with `n`
@@ -19,6 +22,7 @@
 //! worker, however busy the others are, plus one for each batch of the injector.
 
 use std::cell::{Cell, RefCell};
+use std::ptr;
 
 use super::handle::Handle;
 use super::idle::SlotSeen;
@@ -34,6 +38,10 @@ use crate::sync::atomic::Ordering;
 pub(super) const STREAK_LIMIT: u32 = 16;
 /// Turns from the slot in a row for one reading of the clock.
 const CLOCK_STRIDE: u32 = 4;
+/// Tasks that wait in a private queue at most.
+pub(super) const PRIVATE_LIMIT: usize = 16;
+/// How long a private queue is without an end at most.
+const BACKLOG_NS: u64 = 1_000_000;
 /// Turns after which the injector goes before the worker's own tasks.
 pub(super) const INJECTOR_INTERVAL: u32 = 32;
 
@@ -69,8 +77,17 @@ pub(super) struct Local<W: Workload> {
     alone: bool,
     /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
     in_turn: Cell<bool>,
+    /// Whether others may steal from the queue at once.
+    is_open: Cell<bool>,
+    /// Since when something has waited behind each turn; 0 if nothing did.
+    waiting_since_ns: Cell<u64>,
+    /// The worker has put a task into its slot; another one may have taken it.
+    has_slot: Cell<bool>,
     /// The task that was handed over to run next, and what came with it.
     aside: RefCell<Option<Handed<W>>>,
+    /// Which task handed it over, and which one did so for the turn under way.
+    aside_from: Cell<*const W::Task>,
+    giver: Cell<*const W::Task>,
     /// What the turn under way has handed over although something else runs next.
     later: RefCell<Vec<Handed<W>>>,
     /// The turn under way has woken a task.
@@ -94,7 +111,12 @@ impl<W: Workload> Local<W> {
             queue,
             alone,
             in_turn: Cell::new(false),
+            is_open: Cell::new(false),
+            waiting_since_ns: Cell::new(0),
+            has_slot: Cell::new(false),
             aside: RefCell::new(None),
+            aside_from: Cell::new(ptr::null()),
+            giver: Cell::new(ptr::null()),
             later: RefCell::new(Vec::new()),
             has_woken: Cell::new(false),
             mark: Cell::new(0),
@@ -153,42 +175,96 @@ impl<W: Workload> Local<W> {
     pub(super) fn set_in_turn(&self, in_turn: bool) {
         self.in_turn.set(in_turn);
         self.has_woken.set(false);
+        if !in_turn {
+            self.giver.set(ptr::null());
+        }
     }
 
-    /// Takes in a task that was woken on this thread. The first one of a turn becomes the one to
-    /// run next; others, and those between turns, queue up and are offered to other workers.
+    /// Takes in a task that was woken on this thread.
     pub(super) fn schedule(&self, task: Arc<W::Task>) {
         if !self.in_turn.get() {
             return self.queue.push(task);
         }
-        let before = if self.has_woken.replace(true) { Some(task) } else { self.fill_slot(task) };
-        if self.alone {
-            if let Some(before) = before {
-                self.queue.push(before);
-            }
-            return;
+        if self.is_open.get() {
+            return self.schedule_openly(task);
         }
-        let idle = &self.shared().idle;
-        let has_woken_worker = match before {
-            Some(before) => {
-                self.queue.push(before);
-                idle.work_added()
-            }
-            None => idle.slot_filled(SlotSeen { worker: self.index, mark: self.mark.get() }),
-        };
-        if has_woken_worker {
+        self.has_woken.set(true);
+        if self.is_giver(&task) {
+            let before = self.fill_slot(task);
+            debug_assert!(before.is_none(), "a task is woken once, and the slot was empty");
+            return self.show_waiting();
+        }
+        self.queue.push(task);
+        if self.queue.len() > PRIVATE_LIMIT { self.open() } else { self.show_waiting() }
+    }
+
+    /// Whether the task has handed its message over to the turn under way. Had it kept its place
+    /// behind that, it would come before whatever this turn wakes.
+    fn is_giver(&self, task: &Arc<W::Task>) -> bool {
+        ptr::eq(Arc::as_ptr(task), self.giver.get())
+    }
+
+    /// The first one of a turn becomes the one to run next; others queue up and are offered to other
+    /// workers.
+    fn schedule_openly(&self, task: Arc<W::Task>) {
+        let before = if self.has_woken.replace(true) { Some(task) } else { self.fill_slot(task) };
+        let is_queued = before.is_some();
+        if let Some(before) = before {
+            self.queue.push(before);
+        }
+        if is_queued { self.offer() } else { self.show_waiting() }
+    }
+
+    /// What waits here is private no longer.
+    #[cold]
+    fn open(&self) {
+        self.is_open.set(true);
+        self.remote().is_open.store(true, Ordering::Relaxed);
+        self.note_change();
+        self.offer();
+    }
+
+    /// Lets others have what is queued, if one of them has time.
+    fn offer(&self) {
+        if !self.alone && self.shared().idle.work_added() {
             self.way.make(&self.shared().clock);
         }
+    }
+
+    /// Has somebody watch, if one has time, whether what waits is stuck.
+    fn show_waiting(&self) {
+        if self.mark.get().is_multiple_of(2) {
+            self.note_change();
+        }
+        let seen = SlotSeen { worker: self.index, mark: self.mark.get() };
+        if !self.alone && self.shared().idle.slot_filled(seen) {
+            self.way.make(&self.shared().clock);
+        }
+    }
+
+    /// Whether something waits for the end of the turn under way, what was handed over aside.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.has_slot.get() || !self.queue.is_empty()
+    }
+
+    /// Whether tasks run in the order in which they were woken.
+    pub(super) fn is_orderly(&self) -> bool {
+        !self.is_open.get()
     }
 
     /// Takes in a task that was claimed by a turn that is about to end.
     pub(super) fn hand_over(&self, claim: Claim<W::Task>, parcel: W::Parcel) {
         debug_assert!(self.in_turn.get(), "only a turn hands over");
         let mut aside = self.aside.borrow_mut();
-        if aside.is_some() || self.has_woken.get() {
-            self.later.borrow_mut().push((claim, parcel));
+        let is_next = if self.is_open.get() {
+            !self.has_woken.get()
         } else {
+            self.is_giver(claim.task()) || !self.has_woken.get() && !self.has_waiting()
+        };
+        if aside.is_none() && is_next {
             *aside = Some((claim, parcel));
+        } else {
+            self.later.borrow_mut().push((claim, parcel));
         }
     }
 
@@ -204,6 +280,7 @@ impl<W: Workload> Local<W> {
             self.queue_later(&sender);
         }
         if let Some((_, parcel)) = &mut *aside {
+            self.aside_from.set(Arc::as_ptr(&sender));
             W::sign(parcel, sender);
         }
     }
@@ -219,6 +296,7 @@ impl<W: Workload> Local<W> {
 
     /// What was handed over, and is [about to run](Next::Aside).
     pub(super) fn take_aside(&self) -> Option<Handed<W>> {
+        self.giver.set(self.aside_from.get());
         self.aside.take()
     }
 
@@ -266,7 +344,22 @@ impl<W: Workload> Local<W> {
             self.queue_aside();
         }
         self.streak.set(0);
-        self.queue.pop().or_else(|| self.take_injected()).map(Next::from)
+        let task = self.queue.pop().or_else(|| self.take_injected());
+        if task.is_none() {
+            self.close();
+        } else if !self.is_open.get() {
+            self.note_change();
+        }
+        task.map(Next::from)
+    }
+
+    /// Nothing is queued.
+    fn close(&self) {
+        if self.is_open.replace(false) {
+            self.remote().is_open.store(false, Ordering::Relaxed);
+        }
+        self.waiting_since_ns.set(0);
+        self.note_change();
     }
 
     /// What was handed over does not run next after all.
@@ -281,8 +374,11 @@ impl<W: Workload> Local<W> {
         let remotes = &self.shared().remotes;
         let others = (1..remotes.len()).map(|step| (self.index + step) % remotes.len());
         let task = others.into_iter().find_map(|other| {
-            let stealer = &remotes[other].stealer;
-            if stealer.is_empty() { None } else { stealer.steal_into(&self.queue) }
+            let Remote { stealer, .. } = &*remotes[other];
+            if stealer.is_empty() || !remotes[other].is_open() {
+                return None;
+            }
+            stealer.steal_into(&self.queue)
         });
         if task.is_some() {
             self.remote().status.count_theft();
@@ -290,10 +386,31 @@ impl<W: Workload> Local<W> {
         task
     }
 
-    /// Before a turn: lets others have what waits behind it.
+    /// What is stuck behind a turn of another worker.
+    pub(super) fn take_stuck(&self, worker: usize) -> Option<Arc<W::Task>> {
+        self.shared().remotes[worker].take_stuck(&self.queue)
+    }
+
+    /// Before a turn: lets others have what waits behind it, or know of it.
     pub(super) fn offer_rest(&self) {
-        if !self.alone && !self.queue.is_empty() && self.shared().idle.work_added() {
-            self.way.make(&self.shared().clock);
+        if !self.has_waiting() {
+            return self.waiting_since_ns.set(0);
+        }
+        if self.is_open.get() {
+            if !self.queue.is_empty() {
+                self.offer();
+            }
+            return;
+        }
+        let (now_ns, since_ns) = (self.now_ns.get(), self.waiting_since_ns.get());
+        if since_ns == 0 {
+            self.waiting_since_ns.set(now_ns);
+        }
+        let is_backlog = since_ns != 0 && now_ns.saturating_sub(since_ns) > BACKLOG_NS;
+        if self.queue.len() > PRIVATE_LIMIT || is_backlog && !self.alone {
+            self.open();
+        } else {
+            self.show_waiting();
         }
     }
 
@@ -304,23 +421,29 @@ impl<W: Workload> Local<W> {
 
     fn fill_slot(&self, task: Arc<W::Task>) -> Option<Arc<W::Task>> {
         let before = self.remote().slot.swap(Some(task));
-        let filled = self.mark.get() | 1;
-        self.set_mark(if filled == self.mark.get() { filled + 2 } else { filled });
+        self.has_slot.set(true);
+        self.note_change();
         before
     }
 
     fn empty_slot(&self) -> Option<Arc<W::Task>> {
-        if self.mark.get().is_multiple_of(2) {
+        if !self.has_slot.replace(false) {
             return None;
         }
         let task = self.remote().slot.take();
-        self.set_mark(self.mark.get() + 1);
+        self.note_change();
         task
     }
 
-    fn set_mark(&self, mark: u64) {
-        self.mark.set(mark);
-        self.remote().mark.store(mark, Ordering::Release);
+    /// Shows others that something else waits now, or nothing.
+    fn note_change(&self) {
+        let mark = self.mark.get();
+        let waits = self.has_slot.get() || !self.is_open.get() && !self.queue.is_empty();
+        let next = if waits { (mark + 1) | 1 } else { mark + mark % 2 };
+        if next != mark {
+            self.mark.set(next);
+            self.remote().mark.store(next, Ordering::Release);
+        }
     }
 }
 

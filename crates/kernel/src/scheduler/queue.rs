@@ -38,6 +38,10 @@ impl<T> LocalQueue<T> {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn stealer(&self) -> Stealer<T> {
         Stealer(self.0.stealer())
     }
@@ -120,6 +124,10 @@ mod locked {
 
         pub(super) fn is_empty(&self) -> bool {
             self.0.lock().is_empty()
+        }
+
+        pub(super) fn len(&self) -> usize {
+            self.0.lock().len()
         }
 
         pub(super) fn stealer(&self) -> Stealer<T> {

@@ -84,7 +84,7 @@ impl<'a, W: Workload> Searcher<'a, W> {
                 self.spin_ns = (self.spin_ns * 2).min(*SPIN_NS.end());
                 return Some(next);
             }
-            if let Some(task) = self.slots.look(shared, self.local.now_ns()) {
+            if let Some(task) = self.slots.look(self.local) {
                 return Some(Next::from(task));
             }
         }
@@ -130,8 +130,11 @@ impl<'a, W: Workload> Searcher<'a, W> {
     fn find_in_slots(&mut self, woken: Woken) -> Option<Arc<W::Task>> {
         let (shared, now_ns) = (self.local.shared(), self.local.now_ns());
         let task = match woken {
-            Woken::Told(Some(seen)) => self.slots.answer_call(shared, now_ns, seen),
-            Woken::TimeUp { .. } => self.slots.look(shared, now_ns),
+            Woken::Told(Some(seen)) => {
+                self.slots.answer_call(shared, now_ns, seen);
+                None
+            }
+            Woken::TimeUp { .. } => self.slots.look(self.local),
             _ => {
                 self.slots.refresh(shared, now_ns);
                 None

@@ -8,7 +8,7 @@ use super::idle::Idle;
 use super::queue::{Injector, LocalQueue, Stealer};
 use super::{WorkerStatus, Workload};
 use crate::clock::Clock;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Condvar, Mutex, Slot};
 use crate::timer::Timers;
 
@@ -28,13 +28,28 @@ pub(super) struct Shared<W: Workload> {
 /// What other threads see of one worker.
 pub(super) struct Remote<T> {
     pub(super) stealer: Stealer<T>,
+    /// Whether others may steal at once, and not only what is stuck; written by the worker alone.
+    pub(super) is_open: AtomicBool,
     /// The task that runs next. Put in by the worker; taken by it, or by a worker that has found it
     /// there unchanged for a while.
     pub(super) slot: Slot<Arc<T>>,
-    /// Grows whenever the worker fills (to odd) or empties (to even) its slot; written by it alone.
-    /// After a theft it stays odd until the worker looks.
+    /// Odd while something waits that others may not take at once: in the slot, or in a queue that
+    /// is not open. Grows whenever that begins or ends and, in the latter case, with each turn;
+    /// written by the worker alone. After a theft it stays odd until the worker looks.
     pub(super) mark: AtomicU64,
     pub(super) status: WorkerStatus,
+}
+
+impl<T> Remote<T> {
+    /// See the field.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Takes what is stuck behind a long turn of the worker.
+    pub(super) fn take_stuck(&self, thief: &LocalQueue<T>) -> Option<Arc<T>> {
+        self.slot.take().or_else(|| self.stealer.steal_into(thief))
+    }
 }
 
 impl<W: Workload> Shared<W> {
@@ -47,6 +62,7 @@ impl<W: Workload> Shared<W> {
         let remote = |queue: &LocalQueue<W::Task>| {
             CachePadded::new(Remote {
                 stealer: queue.stealer(),
+                is_open: AtomicBool::new(false),
                 slot: Slot::default(),
                 mark: AtomicU64::new(0),
                 status: WorkerStatus::default(),
@@ -74,9 +90,10 @@ impl<W: Workload> Shared<W> {
         }
     }
 
-    /// Whether some queue but the slots holds a task.
+    /// Whether some queue holds a task that anybody may take at once.
     pub(super) fn has_stealable_work(&self) -> bool {
-        !self.injector.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
+        !self.injector.is_empty()
+            || self.remotes.iter().any(|remote| remote.is_open() && !remote.stealer.is_empty())
     }
 
     /// Notes that a worker's thread is about to end.

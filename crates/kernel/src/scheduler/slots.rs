@@ -1,22 +1,26 @@
-//! One idle worker's view of the "run next" slots of the others.
+//! One idle worker's view of what the others keep for themselves: their "run next" slots, and their
+//! queues while these are private.
 //!
-//! A slot belongs to its worker, which empties it as soon as its turn ends. Another worker takes a
-//! task from it only when the slot is *stuck*: filled, and with the same mark as at least
-//! [`PATIENCE_NS`] before. While slots change often, tasks are in *conversation*, and the view says
-//! so: its worker then looks again after a pause instead of being called for every message.
+//! What lies there runs as soon as the turn of its worker ends. Another worker takes a task only
+//! when it is *stuck*: something waits, under the same mark as at least [`PATIENCE_NS`] before. While
+//! marks change often, tasks are in *conversation*, and the view says so: its worker then looks
+//! again after a pause instead of being called for every message.
 
 use std::time::{Duration, Instant};
 
 use super::Workload;
 use super::idle::SlotSeen;
+use super::local::Local;
 use super::shared::Shared;
 use crate::sync::Arc;
 
-/// A filled slot that has not changed for this long is stuck.
+/// What has not changed for this long is stuck. A turn that sends and then says so is over by then.
 const PATIENCE_NS: u64 = 10_000;
-/// Fills and takes of slots between two looks that make a conversation.
+/// When a worker looks that was called: not before [`PATIENCE_NS`].
+const PAUSE_AFTER_CALL: Duration = Duration::from_micros(15);
+/// Growth of marks between two looks that makes a conversation.
 const CONVERSATION_MARKS: u64 = 8;
-/// Calls because of slots that follow each other faster than this make one, too.
+/// Calls that follow each other faster than this make one, too.
 const CONVERSATION_NS: u64 = 1_000_000;
 /// First and longest pause between two looks of a watching worker.
 const PAUSE_SHORTEST: Duration = Duration::from_micros(100);
@@ -28,7 +32,7 @@ pub(super) struct SlotView {
     marks: Vec<u64>,
     /// When that was.
     looked_at_ns: u64,
-    /// Marks under which a slot was found empty although it says filled: somebody took the task.
+    /// Marks under which nothing was found although they say that something waits: it was stolen.
     emptied: Vec<u64>,
     /// The pause until the next look, while there is a conversation.
     pause: Option<Duration>,
@@ -55,11 +59,8 @@ impl SlotView {
     }
 
     /// Looks at all slots, unless the last look was just now. Returns a task that is stuck.
-    pub(super) fn look<W: Workload>(
-        &mut self,
-        shared: &Shared<W>,
-        now_ns: u64,
-    ) -> Option<Arc<W::Task>> {
+    pub(super) fn look<W: Workload>(&mut self, local: &Local<W>) -> Option<Arc<W::Task>> {
+        let now_ns = local.now_ns();
         if now_ns.saturating_sub(self.looked_at_ns) < PATIENCE_NS {
             return None;
         }
@@ -67,11 +68,11 @@ impl SlotView {
         let mut changes = 0;
         for worker in 0..self.marks.len() {
             let before = self.marks[worker];
-            let mark = shared.remotes[worker].mark();
+            let mark = local.shared().remotes[worker].mark();
             self.marks[worker] = mark;
             changes += mark - before;
             if mark == before
-                && let Some(task) = self.take(shared, worker, mark)
+                && let Some(task) = self.take(local, worker, mark)
             {
                 return Some(task);
             }
@@ -80,30 +81,26 @@ impl SlotView {
         None
     }
 
-    /// The worker was called because of a slot. What lay there then has waited for as long as the
-    /// call took; if it still does, it is stuck.
+    /// The worker was called because something waits. If it still does, a look will tell whether it
+    /// is stuck.
     pub(super) fn answer_call<W: Workload>(
         &mut self,
         shared: &Shared<W>,
         now_ns: u64,
         seen: SlotSeen,
-    ) -> Option<Arc<W::Task>> {
+    ) {
         let called_often = now_ns.saturating_sub(self.called_at_ns) < CONVERSATION_NS;
         self.called_at_ns = now_ns;
         self.refresh(shared, now_ns);
         let mark = self.marks[seen.worker];
-        if mark == seen.mark
-            && let Some(task) = self.take(shared, seen.worker, mark)
-        {
-            return Some(task);
-        }
-        if called_often || mark - seen.mark >= CONVERSATION_MARKS {
+        if mark == seen.mark {
+            self.pause = Some(PAUSE_AFTER_CALL);
+        } else if called_often || mark - seen.mark >= CONVERSATION_MARKS {
             self.watch();
         }
-        None
     }
 
-    /// A slot that is filled, as far as this view knows.
+    /// A worker with which something waits, as far as this view knows.
     pub(super) fn filled<W: Workload>(&self, shared: &Shared<W>) -> Option<SlotSeen> {
         let slots = shared.remotes.iter().enumerate();
         let mut seen = slots.map(|(worker, remote)| SlotSeen { worker, mark: remote.mark() });
@@ -127,15 +124,18 @@ impl SlotView {
 
     fn take<W: Workload>(
         &mut self,
-        shared: &Shared<W>,
+        local: &Local<W>,
         worker: usize,
         mark: u64,
     ) -> Option<Arc<W::Task>> {
         if !self.is_filled(worker, mark) {
             return None;
         }
-        self.emptied[worker] = mark;
-        shared.remotes[worker].slot.take()
+        let task = local.take_stuck(worker);
+        if task.is_none() {
+            self.emptied[worker] = mark;
+        }
+        task
     }
 
     fn is_filled(&self, worker: usize, mark: u64) -> bool {
