@@ -39,13 +39,14 @@ update_locale()
 
 local any = P(1)
 
--- What a text stands for as a pattern: `%name`, from the definitions or the classes.
+-- What `%name` stands for, from the definitions or the classes. It is a pattern from here on: what
+-- strings, numbers and functions do with operators is not meant.
 local function defined(name, definitions)
   local found = definitions and definitions[name] or classes[name]
   if not found then
     error("name '" .. name .. "' undefined", 0)
   end
-  return found
+  return P(found)
 end
 
 -- A value from the definitions alone.

@@ -249,6 +249,42 @@ fn texts_of_re_become_patterns() {
 }
 
 #[test]
+fn definitions_of_re_are_patterns_whatever_they_are() {
+    for (text, subject, expected) in [
+        ("%s+", "ababz", "5"),
+        ("%s*", "ababz", "5"),
+        ("%s?", "z", "1"),
+        ("%s^-1", "ababz", "3"),
+        ("%s^2", "ababz", "5"),
+        ("!%s .", "xb", "2"),
+        ("&%s .", "abz", "2"),
+        ("%n+", "abcde", "6"),
+        ("&%n .", "abcde", "2"),
+        ("%f?", "ab", "2"),
+        ("%f -> 'x'", "ab", "x"),
+        ("%yes !%no", "ab", "1"),
+        ("{~ (%s -> 'x' / .)* ~}", "abzab", "xzx"),
+        ("[%s]", "ab", "3"),
+        ("%g", "(())", "5"),
+        ("{.} -> f", "ab", "a 2"),
+    ] {
+        check(
+            &format!(
+                "require 're'.compile([=[{text}]=], {{
+                   s = 'ab', n = 1, yes = true, no = 'b', g = {{ '(' * V(1) ^ -1 * ')' }},
+                   f = function(s, i) return i and i + 1 or s, 2 end,
+                 }}):match('{subject}')"
+            ),
+            expected,
+        );
+    }
+    check(
+        "why(require 're'.compile, '%e*', { e = '' }):match 'loop body.*'",
+        "loop body may accept empty string",
+    );
+}
+
+#[test]
 fn a_match_that_does_not_end_is_interrupted_once() {
     let mut vm = Vm::builder().build().unwrap();
     modules::furnish(&mut vm.stack());
