@@ -185,6 +185,19 @@ local function add_rule(grammar, key, pattern)
   return grammar
 end
 
+-- The reference to a rule, which only a grammar around can have.
+local function reference(key, is_inside)
+  if not is_inside then
+    error("rule '" .. key .. "' used outside a grammar", 0)
+  end
+  return V(key)
+end
+
+-- Tells `reference` whether there is a grammar around: the last one that is not over.
+local function inside(is_inside)
+  return Cg(Cc(is_inside), "is_inside")
+end
+
 -- What may follow a sequence; anything else is a mistake in the text.
 local follow = #(S "/)}|~:" + -any + name * arrow) + Cmt("", fail)
 
@@ -209,7 +222,7 @@ local alternatives = {
   P "." / function()
     return any
   end,
-  (name + "<" * space * name * ">") * -arrow / V,
+  (name + "<" * space * name * ">") * -arrow * Cb "is_inside" / reference,
 }
 local primary = P(false)
 for _, alternative in ipairs(alternatives) do
@@ -217,10 +230,11 @@ for _, alternative in ipairs(alternatives) do
 end
 
 local text = space
+  * inside(false)
   * P {
     "whole",
     whole = V "grammar" + V "expression",
-    grammar = Cf(Ct "" * Cg(V "rule") ^ 1, add_rule) / P,
+    grammar = inside(true) * Cf(Ct "" * Cg(V "rule") ^ 1, add_rule) / P,
     rule = name * arrow * space * V "expression",
     expression = Cf(V "sequence" * ("/" * space * V "sequence") ^ 0, function(left, right)
       return left + right

@@ -7,7 +7,7 @@ use std::ffi::c_int;
 
 use super::pattern;
 use super::tree::{Grammar, Part, Scope, Tree};
-use super::walk::{Beginnings, Visitor};
+use super::walk::{Beginnings, LeftRecursion, Visitor};
 use crate::vm::{Kind, Raise, Stack};
 
 /// Rules of one grammar.
@@ -136,29 +136,40 @@ fn rule_at(
 }
 
 /// Makes sure that the grammar ends on any subject; true if its initial rule may match without
-/// taking a byte.
+/// taking a byte. Rules that nothing refers to may be as they are: they are never begun.
 fn verify(stack: &mut Stack<'_>, numbers: c_int, grammar: &Grammar) -> Result<bool, Raise> {
     let scope = Scope { grammar, base: 0 };
     let mut beginnings = Beginnings::new(stack, &scope);
-    let mut is_nullable = Vec::with_capacity(grammar.rules.len());
-    for (number, rule) in grammar.rules.iter().enumerate() {
-        let Some(nullable) = beginnings.is_nullable(stack, rule, 0)? else {
-            let name = rule_name(stack, numbers, number)?;
-            return Err(Raise::message(format!("rule '{name}' may be left recursive")));
+    let used_rules = used_rules(grammar);
+    let mut is_first_nullable = None;
+    for (_, rule) in &used_rules {
+        match beginnings.is_nullable(stack, rule, 0)? {
+            Ok(nullable) => is_first_nullable.get_or_insert(nullable),
+            Err(LeftRecursion { rule }) => {
+                let name = rule_name(stack, numbers, rule)?;
+                return Err(Raise::message(format!("rule '{name}' may be left recursive")));
+            }
         };
-        is_nullable.push(nullable);
     }
     let mut visitor = Visitor::new(stack);
-    for (number, rule) in grammar.rules.iter().enumerate() {
+    for (number, rule) in used_rules {
         visitor.visit(stack, rule, |stack, part, base| match part.tree() {
-            Tree::Repeat(body) if beginnings.is_nullable(stack, body, base)? == Some(true) => {
+            Tree::Repeat(body) if beginnings.is_nullable(stack, body, base)? == Ok(true) => {
                 let name = rule_name(stack, numbers, number)?;
                 Err(Raise::message(format!("empty loop in rule '{name}'")))
             }
             _ => Ok(()),
         })?;
     }
-    Ok(is_nullable[0])
+    Ok(is_first_nullable == Some(true))
+}
+
+/// The initial rule and those that any rule refers to, with their numbers.
+fn used_rules(grammar: &Grammar) -> Vec<(usize, &Part)> {
+    let mut used = vec![false; grammar.rules.len()];
+    used[0] = true;
+    grammar.references.values().for_each(|&rule| used[rule] = true);
+    grammar.rules.iter().enumerate().filter(|(number, _)| used[*number]).collect()
 }
 
 /// The name of a rule, for messages.

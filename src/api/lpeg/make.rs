@@ -90,11 +90,15 @@ pub(super) fn sequence(stack: &mut Stack<'_>) -> NativeResult {
     joined(stack, |left, right| match (left.tree(), right.tree()) {
         (Tree::False, _) | (_, Tree::True) => left,
         (Tree::True, _) => right,
-        _ => Part::new(Tree::Sequence(flat(left, right, |tree| match tree {
-            Tree::Sequence(parts) => Some(parts),
-            _ => None,
-        }))),
+        _ => flat_sequence(left, right),
     })
+}
+
+fn flat_sequence(left: Part, right: Part) -> Part {
+    Part::new(Tree::Sequence(flat(left, right, |tree| match tree {
+        Tree::Sequence(parts) => Some(parts),
+        _ => None,
+    })))
 }
 
 /// `a + b`
@@ -139,11 +143,10 @@ fn joined(stack: &mut Stack<'_>, join: fn(Part, Part) -> Part) -> NativeResult {
 
 /// `a - b`
 pub(super) fn difference(stack: &mut Stack<'_>) -> NativeResult {
-    pattern::push_pair(stack, |left, right| match (left.byte_set(), right.byte_set()) {
+    joined(stack, |left, right| match (left.byte_set(), right.byte_set()) {
         (Some(left), Some(right)) => Part::new(Tree::Set(left.without(right))),
-        _ => Part::new(Tree::Sequence(vec![Part::new(Tree::Not(right)), left])),
-    })?;
-    ONE
+        _ => flat_sequence(Part::new(Tree::Not(right)), left),
+    })
 }
 
 /// `-a`

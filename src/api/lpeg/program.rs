@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::pattern;
 use super::tree::{ByteSet, Capture, Leaf, Part, Scope, Tree};
 use crate::vm::{Counted, Held, Raise, Stack};
 
@@ -58,7 +59,7 @@ pub(super) struct Program {
     _held: Held,
 }
 
-/// Turns a pattern into a program.
+/// Turns the pattern at 1 into a program.
 pub(super) fn compile(stack: &mut Stack<'_>, part: &Part) -> Result<Program, Raise> {
     let counted = Counted::new(stack);
     let mut compiler = Compiler { code: Vec::new(), counted, stack };
@@ -290,7 +291,10 @@ impl Compiler<'_, '_> {
             Some((calls, rule))
         });
         let Some((calls, rule)) = found else {
-            return Err(Raise::message("rule used outside a grammar"));
+            pattern::push_values(self.stack, 1);
+            self.stack.raw_get_item(-1, place.into());
+            let name = self.stack.text(-1);
+            return Err(Raise::message(format!("rule '{name}' used outside a grammar")));
         };
         let call = self.emit(Op::Call(0))?;
         calls.open.push((call, rule));

@@ -164,7 +164,25 @@ fn grammars_that_would_never_end_are_refused() {
         ),
         ("why(P, { 'S', S = V'T' })", "rule 'T' undefined in given grammar"),
         ("why(P, {}), why(P, { 'S' })", "grammar has no initial rule grammar has no initial rule"),
-        ("why(m.match, V'x', 'a')", "rule used outside a grammar"),
+        ("why(m.match, V'x', 'a')", "rule 'x' used outside a grammar"),
+        ("why(m.match, C('a' * Cg(V(2), 'g') * V'y'), 'a')", "rule '2' used outside a grammar"),
+        ("why(P, { 'S', S = V'A', A = V'B', B = #P'b' * V'A' })", "rule 'A' may be left recursive"),
+        ("why(P, { 'S', S = V'A', A = 'a' * V'B', B = V'B' })", "rule 'B' may be left recursive"),
+    ]);
+}
+
+#[test]
+fn rules_that_nothing_refers_to_are_not_refused() {
+    check_all(&[
+        ("P{ 'S', S = P'a', U = P'b'^0 * V'E'^0, E = P'c'^-1 }:match 'a'", "2"),
+        (
+            "P{ 'S', S = V'E'^1, E = P'a' + V'F' * 'c', F = P'b', U = (P'b' * V'E')^0 }:match 'bca'",
+            "4",
+        ),
+        (
+            "why(P, { 'S', S = P'a', U = V'E'^0 * 'u' * V'U', E = P'c'^-1 })",
+            "empty loop in rule 'U'",
+        ),
     ]);
 }
 
@@ -197,6 +215,14 @@ fn long_chains_and_deep_patterns_have_limits() {
         "6",
     );
     check(
+        "(function() local p = P(1) for i = 1, 3000 do p = p - ('x%04d'):format(i) end return p:match 'x3000', p:match 'x3001' end)()",
+        "nil 2",
+    );
+    check(
+        "(C'a' - (P'b' * C'c') - P'ax' - 'ay'):match 'az', ((P'a' * 'b') - 'c' - P'abx'):match 'abx'",
+        "a nil",
+    );
+    check(
         "why(function() local p = P'a' for _ = 1, 1000 do p = C(p) end end):match 'more than 200 deep'",
         "more than 200 deep",
     );
@@ -224,6 +250,8 @@ fn classes_of_bytes_are_those_of_ascii() {
 #[test]
 fn texts_of_re_become_patterns() {
     for (text, subject, expected) in [
+        ("'x' (S <- 'a' T  T <- <S> / 'b')", "xaab", "5"),
+        ("S <- (T <- 'a' U  U <- 'b') V  V <- S / 'c'", "ababc", "6"),
         ("[a-z_][%w]*", "a1 ", "3"),
         ("'a'^+2 {}", "aaa", "4"),
         ("{| {[a-z]} {[a-z]} |}", "ab", "{a b}"),
@@ -242,6 +270,10 @@ fn texts_of_re_become_patterns() {
     check("require 're'.gsub('hello', '[aeiou]', '.')", "h.ll.");
     check("require 're'.compile('{.} -> f', { f = string.upper }):match 'a'", "A");
     check("why(require 're'.compile, \"'a\"):match 'pattern error near'", "pattern error near");
+    check(
+        "why(require 're'.compile, \"'a' B\"), why(require 're'.compile, \"(B <- 'b') <B>\")",
+        "rule 'B' used outside a grammar rule 'B' used outside a grammar",
+    );
     check(
         "why(require 're'.compile, '%bar'):match \"name 'bar' undefined\"",
         "name 'bar' undefined",

@@ -130,14 +130,14 @@ impl<'g, 'vm> Beginnings<'g, 'vm> {
         Beginnings { scope, steps: Steps::new(stack), known, frames }
     }
 
-    /// Whether a part may match without taking a byte; `None` if something it may begin with begins
+    /// Whether a part may match without taking a byte, or which rule that it may begin with begins
     /// with itself.
     pub(super) fn is_nullable(
         &mut self,
         stack: &mut Stack<'_>,
         part: &'g Part,
         base: u32,
-    ) -> Result<Option<bool>, Raise> {
+    ) -> Result<Result<bool, LeftRecursion>, Raise> {
         self.frames.clear();
         let mut answer = self.begin(part, base);
         while let Some(frame) = self.frames.last_mut() {
@@ -145,7 +145,7 @@ impl<'g, 'vm> Beginnings<'g, 'vm> {
             match answer {
                 Answer::Nullable(nullable) => frame.take(nullable),
                 Answer::Later => {}
-                Answer::Recursion => return Ok(None),
+                Answer::Recursion => return Ok(Err(self.recursion())),
             }
             answer = match frame.next(self.scope) {
                 Some((part, base)) => self.begin(part, base),
@@ -153,9 +153,18 @@ impl<'g, 'vm> Beginnings<'g, 'vm> {
             };
         }
         match answer {
-            Answer::Nullable(nullable) => Ok(Some(nullable)),
-            Answer::Later | Answer::Recursion => Ok(None),
+            Answer::Nullable(nullable) => Ok(Ok(nullable)),
+            Answer::Later | Answer::Recursion => Ok(Err(self.recursion())),
         }
+    }
+
+    /// A tree comes up inside itself by the reference on top to the rule that it is.
+    fn recursion(&self) -> LeftRecursion {
+        let rule = self.frames.last().and_then(|frame| match frame.part.tree() {
+            Tree::Rule(place) => self.scope.rule(place + frame.base),
+            _ => None,
+        });
+        LeftRecursion { rule: rule.map_or(0, |(rule, _)| rule) }
     }
 
     fn begin(&mut self, part: &'g Part, base: u32) -> Answer {
@@ -184,6 +193,12 @@ impl<'g, 'vm> Beginnings<'g, 'vm> {
         self.known.insert(key(part, base), Known::Nullable(nullable));
         Answer::Nullable(nullable)
     }
+}
+
+/// A rule begins with itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LeftRecursion {
+    pub(super) rule: usize,
 }
 
 enum Answer {

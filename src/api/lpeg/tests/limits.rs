@@ -91,7 +91,7 @@ fn long_chains_of_deep_rules_need_no_stack() {
 fn rules_are_looked_at_once_however_often_others_begin_with_them() {
     check(&chain(60, "p = p * V('r' .. i + 1)", "P(true)"), "pattern");
     check(&chain(60, "p = p + V('r' .. i + 1)", "P'x'"), "pattern");
-    check(&chain(60, "p = p * V('r' .. i + 1)", "V'r7' + 'x'"), "rule 'r1' may be left recursive");
+    check(&chain(60, "p = p * V('r' .. i + 1)", "V'r7' + 'x'"), "rule 'r7' may be left recursive");
     check(
         &chain(60, "p = p * V('r' .. i + 1)", "V'r62'^0"),
         "rule 'r62' undefined in given grammar",
