@@ -140,10 +140,12 @@ fn push_schema(stack: &mut Stack<'_>, schema: Arc<Schema>, counted_bytes: usize)
     Ok(Outcome::Return(1))
 }
 
-/// `parse(text [, name])`: the schema as bytes.
+/// `parse(text [, name])`: the schema as bytes. Comments may be in any encoding; all the rest is
+/// ASCII.
 fn parse(stack: &mut Stack<'_>) -> NativeResult {
-    let (text, file) = (stack.check_str(1)?, stack.optional_str(2)?.unwrap_or(UNNAMED));
-    let schema = parser::parse(text, file).map_err(|error| Raise::message(error.to_string()))?;
+    let text = String::from_utf8_lossy(stack.check_bytes(1)?);
+    let file = String::from_utf8_lossy(stack.optional_bytes(2)?.unwrap_or(UNNAMED.as_bytes()));
+    let schema = parser::parse(&text, &file).map_err(|error| Raise::message(error.to_string()))?;
     let bytes = bundle::write(&schema)?;
     stack.push_bytes(&bytes);
     Ok(Outcome::Return(1))

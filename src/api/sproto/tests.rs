@@ -252,7 +252,8 @@ fn errors_in_schemas_have_their_line() {
         (".T { a 0 : integer b 0 : integer }", "redefined tag 0 in type T"),
         (".T { }\n.T { }", "redefined type T"),
         (".T { a 0 : Nope }", "undefined type Nope in type T"),
-        (".T { a 0 : T(a) }", "only a list can have a key, which field a is not"),
+        (".T { a 0 : string(a) }", "only a list can have a key, which field a is not"),
+        (".T { a 0 : T(b) }", "the type of field a has no such key"),
         (".T { a 0 : *T(b) }", "the type of field a has no such key"),
         (".T { a 0 : *T(a) }", "T.a cannot be found by that key"),
         (".T { a 0 : *T() }", "T.a is no map"),
@@ -268,6 +269,26 @@ fn errors_in_schemas_have_their_line() {
     }
     let deep = ".a {".repeat(10_000);
     assert!(parser::parse(&deep, "=text").unwrap_err().to_string().contains("more than 32 deep"));
+}
+
+#[test]
+fn a_key_of_a_field_that_is_no_list_means_nothing() {
+    let with_key = parser::parse(".T { a 0 : T(b) b 1 : integer }", "=text").unwrap();
+    let without_key = parser::parse(".T { a 0 : T b 1 : integer }", "=text").unwrap();
+    assert_eq!(with_key, without_key);
+}
+
+#[test]
+fn comments_may_be_in_any_encoding_but_names_may_not() {
+    check_results(
+        "local sp = require 'sproto'.parse('.T { # \\xd6\\xd0\\xce\\xc4\\n a 0 : integer }', 'a\\xd6')
+         return sp:decode('T', sp:encode('T', { a = 5 })).a",
+        "5",
+    );
+    check_results(
+        "return (select(2, pcall(require 'sproto'.parse, '# \\xd6\\n.\\xd6 {}'))):match 'a type.*'",
+        "a type expected, found '\u{fffd}' at [=text] line (2)",
+    );
 }
 
 #[test]

@@ -91,15 +91,16 @@ impl Names<'_> {
     fn layout(&self, kind: FieldKind, draft: &DraftField) -> Located<Layout> {
         let fault = |fault: fn(String) -> ParseFault| (draft.line, fault(draft.name.clone()));
         let layout = match (&draft.bracket, kind) {
-            (None, _) | (Some(Bracket::Digits(_)), FieldKind::Decimal(_)) => None,
-            (Some(_), _) if !draft.is_list => return Err(fault(ParseFault::KeyWithoutList)),
+            (None, _) | (Some(Bracket::Digits(_)), FieldKind::Decimal(_)) => Layout::List,
             (Some(bracket), FieldKind::Struct(index)) => {
                 let found = self.key(&self.drafts[index], bracket);
-                Some(found.ok_or_else(|| fault(ParseFault::UnknownKey))?)
+                found.ok_or_else(|| fault(ParseFault::UnknownKey))?
             }
-            (Some(_), _) => return Err(fault(ParseFault::UnknownKey)),
+            (Some(_), _) if draft.is_list => return Err(fault(ParseFault::UnknownKey)),
+            (Some(_), _) => return Err(fault(ParseFault::KeyWithoutList)),
         };
-        Ok(layout.unwrap_or(if draft.is_list { Layout::List } else { Layout::Single }))
+        // A key of one struct finds nothing; schemas that have such keys mean nothing by them.
+        Ok(if draft.is_list { layout } else { Layout::Single })
     }
 
     fn key(&self, item: &DraftType, bracket: &Bracket) -> Option<Layout> {
