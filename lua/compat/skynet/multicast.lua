@@ -22,7 +22,8 @@ skynet.register_protocol {
     local channel = subscribed[number]
     -- What was published before its end may come after it.
     if channel then
-      channel.__dispatch(channel, source, channel.__unpack(msg, sz))
+      local dispatch = channel.__dispatch or error(tostring(channel) .. " has no `dispatch`", 0)
+      dispatch(channel, source, channel.__unpack(msg, sz))
     end
   end,
 }
@@ -60,11 +61,10 @@ function Channel:publish(...)
   end
 end
 
--- Has this service get what is published from now on.
+-- Has this service get what is published from now on. Without `dispatch`, what comes is an error.
 function Channel:subscribe()
   local number = number_of(self)
   if subscribed[number] ~= self then
-    assert(self.__dispatch, "a channel that is subscribed to needs the function `dispatch`")
     core.subscribe(number)
     subscribed[number] = self
   end

@@ -211,11 +211,22 @@ skynet.start(function()
     channel:delete()
   end)
 
+  test("a channel without `dispatch` can be subscribed to, and does not stop others", function()
+    local silent = multicast.new()
+    local channel, heard = listening()
+    silent:subscribe()
+    silent:publish "for nobody"
+    channel:publish "behind it"
+    equal(#heard, 1)
+    silent:unsubscribe()
+    silent:delete()
+    channel:delete()
+  end)
+
   test("what cannot be is refused", function()
     local unknown = multicast.new { channel = 999999 }
     refuses("there is no channel 999999", unknown.publish, unknown, 1)
     local silent = multicast.new()
-    refuses("needs the function `dispatch`", silent.subscribe, silent)
     refuses("cannot send a function", silent.publish, silent, print)
   end)
 
