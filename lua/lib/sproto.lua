@@ -175,11 +175,11 @@ function host:dispatch(...)
     return "REQUEST", protocol.name, value, respond, header.ud
   end
   if not session then
-    error("the package is neither a request nor a response: it has no type and no session", 2)
+    error("session not found: the package has no type either, it is no request and no response", 2)
   end
   local response = self.__session[session]
   if not response then
-    error(("session %d waits for no response"):format(session), 2)
+    error(("Unknown session %d: it waits for no response"):format(session), 2)
   end
   self.__session[session] = nil
   local value

@@ -23,7 +23,7 @@ test("a frame has two bytes of length in front", function()
   equal(frame "", "\0\0")
   equal(frame(12), "\0\00212")
   equal(#frame(("x"):rep(65535)), 65537)
-  refuses("a frame holds 65535 bytes at most", netpack.pack, ("x"):rep(65536))
+  refuses("Invalid size %(too long%): a frame holds 65535 bytes", netpack.pack, ("x"):rep(65536))
   local msg, sz = skynet.pack "content"
   equal(frame(skynet.tostring(msg, sz)), "\0" .. string.char(sz) .. skynet.tostring(msg, sz))
   skynet.trash(msg, sz)

@@ -84,7 +84,7 @@ pub(super) fn make_index(stack: &mut Stack<'_>) -> NativeResult {
 /// `document[key] = value`
 fn replace(stack: &mut Stack<'_>) -> NativeResult {
     if !stack.check_userdata::<Document>(1)?.is_indexed.get() {
-        return Err(Raise::message("call makeindex before assigning to fields of a document"));
+        return Err(Raise::message("call makeindex first, then assign to fields of the document"));
     }
     let key = stack.check_bytes(2)?.to_vec();
     let mut bytes = Document::bytes(stack, 1)?;

@@ -57,7 +57,10 @@ impl Encoder<'_> {
         fill: impl FnOnce(&mut Self, &mut Stack<'_>) -> Result<(), Raise>,
     ) -> Result<(), Raise> {
         if self.depth == DEPTH_LIMIT {
-            return Err(Raise::message(format!("tables are nested more than {DEPTH_LIMIT} deep")));
+            let message = format!(
+                "Too depth while encoding bson: tables are nested more than {DEPTH_LIMIT} deep"
+            );
+            return Err(Raise::message(message));
         }
         stack.check_depth()?;
         self.depth += 1;
@@ -99,8 +102,8 @@ impl Encoder<'_> {
                 self.out.extend(stack, key.as_bytes())?;
             }
             other => {
-                let message = format!("a key must be a string or a number, got {}", other.name());
-                return Err(Raise::message(message));
+                let message = "Invalid key type : a key must be a string or a number, got";
+                return Err(Raise::message(format!("{message} {}", other.name())));
             }
         }
         let key = &self.out[place + 1..];
@@ -137,7 +140,7 @@ impl Encoder<'_> {
             }
             other => {
                 let key = String::from_utf8_lossy(&self.out[place + 1..self.out.len() - 1]);
-                let message = format!("field {key}: bson knows no {}", other.name());
+                let message = format!("field {key}: Invalid value type : {}", other.name());
                 Err(Raise::message(message))
             }
         }

@@ -46,26 +46,30 @@ pub(super) fn decode(stack: &mut Stack<'_>) -> NativeResult {
     let padding = check_padding(stack)?;
     let mut text = stack.check_bytes(2)?.to_vec();
     if text.is_empty() || !text.len().is_multiple_of(BLOCK_BYTES) {
-        let message = format!("{} bytes are not whole blocks of {BLOCK_BYTES}", text.len());
+        let message = format!(
+            "Invalid des crypt text length {}, these are no whole blocks of {BLOCK_BYTES}",
+            text.len()
+        );
         return Err(Raise::argument(2, message));
     }
     for block in text.chunks_exact_mut(BLOCK_BYTES) {
         with_block(block, |block| cipher.decrypt_block(block));
     }
     let added = padding.length(&text);
-    let added = added.ok_or_else(|| Raise::argument(2, "wrong key or damaged text"))?;
+    let added = added
+        .ok_or_else(|| Raise::argument(2, "Invalid des crypt text: wrong key or damaged text"))?;
     result(stack, &text[..text.len() - added])
 }
 
 fn cipher(stack: &Stack<'_>) -> Result<Des, Raise> {
-    Ok(Des::new(&eight_bytes(stack, 1)?.into()))
+    Ok(Des::new(&eight_bytes(stack, 1, "key")?.into()))
 }
 
 fn check_padding(stack: &Stack<'_>) -> Result<Padding, Raise> {
     let number = stack.optional_integer(3)?.unwrap_or(0);
     let known = usize::try_from(number).ok().and_then(|number| PADDINGS.get(number));
     known.map(|&(_, padding)| padding).ok_or_else(|| {
-        let message = format!("no padding has number {number}\nhint: see the table crypt.padding");
+        let message = format!("Invalid padding number {number}\nhint: see the table crypt.padding");
         Raise::argument(3, message)
     })
 }

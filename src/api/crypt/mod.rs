@@ -50,17 +50,23 @@ fn result(stack: &mut Stack<'_>, bytes: &[u8]) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// An argument of exactly 8 bytes, such as a key.
-fn eight_bytes(stack: &Stack<'_>, argument: i32) -> Result<[u8; 8], Raise> {
+/// An argument of exactly 8 bytes, which messages call `name`.
+fn eight_bytes(stack: &Stack<'_>, argument: i32, name: &str) -> Result<[u8; 8], Raise> {
     let bytes = stack.check_bytes(argument)?;
-    let wrong = |_| Raise::argument(argument, format!("8 bytes expected, got {}", bytes.len()));
-    bytes.try_into().map_err(wrong)
+    bytes.try_into().map_err(|_| {
+        let message = format!("Invalid {name} size {}, need 8 bytes", bytes.len());
+        Raise::argument(argument, message)
+    })
+}
+
+fn key64(stack: &Stack<'_>, argument: i32) -> Result<[u8; 8], Raise> {
+    eight_bytes(stack, argument, "uint64 key")
 }
 
 /// The same as a number that is not zero, which would end every key exchange in zero.
 fn exponent(stack: &Stack<'_>, argument: i32) -> Result<u64, Raise> {
-    match u64::from_le_bytes(eight_bytes(stack, argument)?) {
-        0 => Err(Raise::argument(argument, "a key of zeros cannot be exchanged")),
+    match u64::from_le_bytes(eight_bytes(stack, argument, "dh uint64 key")?) {
+        0 => Err(Raise::argument(argument, "Can't be 0: a key of zeros cannot be exchanged")),
         number => Ok(number),
     }
 }
@@ -86,18 +92,18 @@ fn hash_key(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 fn hmac64(stack: &mut Stack<'_>) -> NativeResult {
-    let code = exchange::hmac64(eight_bytes(stack, 1)?, eight_bytes(stack, 2)?);
+    let code = exchange::hmac64(key64(stack, 1)?, key64(stack, 2)?);
     result(stack, &code)
 }
 
 fn hmac64_md5(stack: &mut Stack<'_>) -> NativeResult {
-    let code = exchange::hmac64_md5(eight_bytes(stack, 1)?, eight_bytes(stack, 2)?);
+    let code = exchange::hmac64_md5(key64(stack, 1)?, key64(stack, 2)?);
     result(stack, &code)
 }
 
 /// `hmac_hash(key, text)`: the code of a text of any length.
 fn hmac_hash(stack: &mut Stack<'_>) -> NativeResult {
-    let key = eight_bytes(stack, 1)?;
+    let key = key64(stack, 1)?;
     let code = exchange::hmac64(exchange::hash_key(stack.check_bytes(2)?), key);
     result(stack, &code)
 }
@@ -132,8 +138,11 @@ fn hex_encode(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 fn hex_decode(stack: &mut Stack<'_>) -> NativeResult {
-    let bytes = hex::decode(stack.check_bytes(1)?)
-        .map_err(|error| Raise::argument(1, format!("invalid hex text: {error}")))?;
+    let text = stack.check_bytes(1)?;
+    let bytes = hex::decode(text).map_err(|error| {
+        let size = text.len();
+        Raise::argument(1, format!("Invalid hex text size {size}: {error}"))
+    })?;
     result(stack, &bytes)
 }
 
@@ -152,7 +161,7 @@ fn base64_decode(stack: &mut Stack<'_>) -> NativeResult {
 fn xor_str(stack: &mut Stack<'_>) -> NativeResult {
     let (text, mask) = (stack.check_bytes(1)?, stack.check_bytes(2)?);
     if mask.is_empty() {
-        return Err(Raise::argument(2, "an empty mask"));
+        return Err(Raise::argument(2, "Can't xor empty string: an empty mask"));
     }
     let mixed: Vec<u8> = text.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b).collect();
     result(stack, &mixed)

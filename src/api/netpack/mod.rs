@@ -143,7 +143,9 @@ fn pack(stack: &mut Stack<'_>) -> NativeResult {
         frames::frame(&block::peek(stack, state, 1)?.to_bytes())
     };
     let frame = content.ok_or_else(|| {
-        Raise::argument(1, format!("a frame holds {CONTENT_LIMIT_BYTES} bytes at most"))
+        let message =
+            format!("Invalid size (too long): a frame holds {CONTENT_LIMIT_BYTES} bytes at most");
+        Raise::argument(1, message)
     })?;
     block::own(stack, state, frame.as_slice().into())?;
     Ok(Outcome::Return(2))

@@ -28,7 +28,7 @@ pub(super) fn decode(
     let rest = Decoder { schema, depth: 0 }.structure(stack, ty, message, index);
     let rest = rest.map_err(|failure| match failure {
         Failure::Wire(fault) => {
-            Raise::message(format!("cannot decode a message of type {}: {fault}", ty.name))
+            Raise::message(format!("decode error in a message of type {}: {fault}", ty.name))
         }
         Failure::Raise(raise) => raise,
     })?;

@@ -144,7 +144,7 @@ impl<'s> Encoder<'s, '_> {
             FieldKind::String | FieldKind::Binary => string(stack, out, field)?,
             FieldKind::Struct(index) => {
                 if !matches!(stack.kind(-1), Kind::Table | Kind::Userdata) {
-                    return Err(mismatch(stack, field, "table"));
+                    return Err(mismatch(stack, field, "is not a table"));
                 }
                 self.structure(stack, out, &self.schema.types[index], stack.top())?;
             }
@@ -289,7 +289,7 @@ fn widen(out: &mut Vec<u8>, size_place: usize) {
 
 fn number(stack: &Stack<'_>, field: &Field) -> Result<i64, Raise> {
     let FieldKind::Decimal(digits) = field.kind else {
-        return stack.integer(-1).ok_or_else(|| mismatch(stack, field, "integer"));
+        return stack.integer(-1).ok_or_else(|| mismatch(stack, field, "is not an integer"));
     };
     let scaled = (double(stack, field)? * scale(digits)).round();
     if scaled.abs() <= DECIMAL_LIMIT {
@@ -299,13 +299,13 @@ fn number(stack: &Stack<'_>, field: &Field) -> Result<i64, Raise> {
 }
 
 fn double(stack: &Stack<'_>, field: &Field) -> Result<f64, Raise> {
-    stack.number(-1).ok_or_else(|| mismatch(stack, field, "number"))
+    stack.number(-1).ok_or_else(|| mismatch(stack, field, "is not a number"))
 }
 
 fn boolean(stack: &Stack<'_>, field: &Field) -> Result<bool, Raise> {
     match stack.kind(-1) {
         Kind::Boolean => Ok(stack.truth(-1)),
-        _ => Err(mismatch(stack, field, "boolean")),
+        _ => Err(mismatch(stack, field, "is not a boolean")),
     }
 }
 
@@ -318,7 +318,7 @@ fn string(stack: &mut Stack<'_>, out: &mut Vec<u8>, field: &Field) -> Result<(),
         return Ok(());
     }
     if stack.kind(-1) != Kind::Number {
-        return Err(mismatch(stack, field, "string"));
+        return Err(mismatch(stack, field, "is not a string"));
     }
     out.extend_from_slice(stack.text(-1).as_bytes());
     Ok(())
@@ -328,16 +328,12 @@ fn string(stack: &mut Stack<'_>, out: &mut Vec<u8>, field: &Field) -> Result<(),
 fn check_list(stack: &Stack<'_>, field: &Field) -> Result<c_int, Raise> {
     match stack.kind(-1) {
         Kind::Table | Kind::Userdata => Ok(stack.top()),
-        _ => Err(mismatch(stack, field, "table")),
+        _ => Err(mismatch(stack, field, "should be a table")),
     }
 }
 
-fn mismatch(stack: &Stack<'_>, field: &Field, expected: &str) -> Raise {
+/// Programs look for these words of skynet's in what they catch.
+fn mismatch(stack: &Stack<'_>, field: &Field, wrong: &str) -> Raise {
     let (name, found) = (&field.name, stack.kind(-1).name());
-    let expected = if expected == "table" && field.layout == Layout::Single {
-        field.kind.name()
-    } else {
-        expected
-    };
-    Raise::message(format!("field {name}: {expected} expected, got {found}"))
+    Raise::message(format!("field {name} {wrong} (Is a {found})"))
 }

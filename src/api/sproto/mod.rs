@@ -286,7 +286,7 @@ fn pack_message(stack: &mut Stack<'_>) -> NativeResult {
 /// `unpack(packed)`: the message, with up to seven zeros behind it.
 fn unpack_message(stack: &mut Stack<'_>) -> NativeResult {
     let message = pack::unpack(&check_message(stack, 1)?.to_bytes())
-        .map_err(|fault| Raise::argument(1, fault.to_string()))?;
+        .map_err(|fault| Raise::argument(1, format!("Invalid unpack stream: {fault}")))?;
     stack.push_bytes(&message);
     Ok(Outcome::Return(1))
 }

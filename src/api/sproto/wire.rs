@@ -35,7 +35,7 @@ pub(super) enum WireFault {
     Mismatch,
     #[error("an entry of the map has no key or no value")]
     Entry,
-    #[error("structs are nested more than {DEPTH_LIMIT} deep")]
+    #[error("The table is too deep: structs are nested more than {DEPTH_LIMIT} deep")]
     Depth,
     #[error("the message is larger than {MESSAGE_LIMIT_BYTES} bytes")]
     Size,

@@ -38,7 +38,9 @@ enum ParseFault {
     Nesting,
     #[error("redefined {0}")]
     Redefined(String),
-    #[error("undefined type {name} in {place}")]
+    #[error("redefine {what} in type {owner}: it has such a field already")]
+    RedefinedField { what: String, owner: String },
+    #[error("Undefined type {name} in {place}")]
     Undefined { name: String, place: String },
     #[error("only a list can have a key, which field {0} is not")]
     KeyWithoutList(String),

@@ -34,14 +34,15 @@ impl Names<'_> {
     fn resolve_type(&self, draft: &DraftType) -> Located<Type> {
         let (mut tags, mut names) = (HashMap::new(), HashMap::new());
         for field in &draft.fields {
-            let place = format!("in type {}", draft.name);
+            let redefined = |what| {
+                let owner = draft.name.clone();
+                Err((field.line, ParseFault::RedefinedField { what, owner }))
+            };
             if names.insert(&field.name, ()).is_some() {
-                let what = format!("field {} {place}", field.name);
-                return Err((field.line, ParseFault::Redefined(what)));
+                return redefined(field.name.clone());
             }
             if tags.insert(field.tag, ()).is_some() {
-                let what = format!("tag {} {place}", field.tag);
-                return Err((field.line, ParseFault::Redefined(what)));
+                return redefined(format!("tag {}", field.tag));
             }
         }
         let resolve = |field| self.resolve_field(&draft.name, field);
