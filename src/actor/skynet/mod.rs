@@ -109,6 +109,8 @@ pub(crate) struct Skynet {
     woken: Cell<usize>,
     /// Ready tasks that ran since the last message.
     ran: Cell<u32>,
+    /// A task began to wait for a service that it has started, since the last message.
+    pub(crate) has_spawned: Cell<bool>,
     /// The service has decided to end.
     is_leaving: Cell<bool>,
     /// The task that decided it, if it does not go on from there.

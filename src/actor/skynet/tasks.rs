@@ -23,6 +23,7 @@ impl Skynet {
     #[inline]
     pub(in crate::actor) fn note_message(&self) {
         self.ran.set(0);
+        self.has_spawned.set(false);
     }
 
     /// A task gave way to everything else: the next message has its turn as soon as the tasks that

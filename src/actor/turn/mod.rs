@@ -192,16 +192,21 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
 
     /// Whether the turn has handled its message, and few others wait for the worker: services of
     /// skynet then get theirs message by message, in the order in which they were woken, and one
-    /// that had its turn keeps its place in it for what comes meanwhile. (One that has just come up
-    /// keeps none: on skynet its spawner hears of it by a detour through the launcher.)
+    /// that had its turn keeps its place in it for what comes meanwhile. (Neither one that has just
+    /// come up nor who started it does: on skynet the latter hears of it by a detour through the
+    /// launcher, while the former handles another message.)
     #[inline]
     fn lets_others_pass(&self) -> bool {
-        self.state.handled.get() > 0
-            && !self.is_first
-            && self.state.skynet.is_started()
+        let state = self.state;
+        state.handled.get() > u32::from(self.is_first)
+            && state.skynet.is_started()
             && self.worker.is_orderly()
-            && (self.worker.has_waiting() || self.state.is_parting.get() && self.has_more())
             && self.batch.len() < TURN_BACKLOG_MIN
+            && if self.worker.has_waiting() {
+                !self.is_first && !state.skynet.has_spawned.get() || self.has_more()
+            } else {
+                state.is_parting.get() && self.has_more()
+            }
     }
 
     /// Whether messages wait, as far as this turn knows.

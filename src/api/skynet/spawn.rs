@@ -229,6 +229,7 @@ fn spawn_and_wait(
                 service.note_arguments(&texts);
             }
             state.expects_of(service.address());
+            state.skynet.has_spawned.set(true);
             stack.set_top(0);
             Light::Service(service.address()).push(stack);
             Ok(Outcome::BlockThen(0, const { Continuation::new(spawned, 1) }))
