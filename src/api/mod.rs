@@ -54,6 +54,7 @@ impl Host {
             .services(SERVICES)
             .services(&skynet::LOG_SERVICE)
             .services(&skynet::PROGRAMS)
+            .stand_ins(&skynet::STAND_INS)
             .named_services(NAMED_SERVICES)
             .named_services(&skynet::SERVICES)
             .prelude(modules::furnish)

@@ -20,6 +20,28 @@ fn log_lines_and_errors_of_handlers_are_in_the_log() {
 }
 
 #[test]
+fn a_console_without_a_file_says_once_that_there_is_none() {
+    let main = "skynet.start(function()
+          local console = skynet.newservice('debug_console', 8000)
+          print(skynet.call('.launcher', 'lua', 'LIST')[skynet.address(console)])
+          print(skynet.uniqueservice 'debug_console' == skynet.uniqueservice 'debug_console')
+          print(skynet.newservice 'console' > 0)
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_no_console", main);
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "snlua debug_console 8000\ntrue\ntrue\n");
+    let told = |name: &str| ended.stderr.matches(&format!("there is no {name}, since")).count();
+    assert_eq!((told("debug_console"), told("console")), (2, 1), "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 3, "{}", ended.stderr);
+    let own = format!("{SKYNET}skynet.start(function() print('own', SERVICE_NAME) end)");
+    scratch.file("debug_console.lua", &own).file("console.lua", &own);
+    let ended = scratch.run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout.matches("own\t").count(), 3, "{}", ended.stdout);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
 fn messages_of_a_service_are_recorded_in_the_folder_of_the_configuration() {
     let main = "if ... then
           skynet.start(function()

@@ -222,6 +222,12 @@ impl HostBuilder {
         self.services(services)
     }
 
+    /// Services that programs for skynet get by these names if no file is found for them.
+    pub fn stand_ins(mut self, services: &[StandardService]) -> HostBuilder {
+        self.settings.stand_ins.extend_from_slice(services);
+        self
+    }
+
     /// Prepares every new VM before it runs anything.
     pub fn prelude(mut self, prelude: Prelude) -> HostBuilder {
         self.settings.preludes.push(prelude);

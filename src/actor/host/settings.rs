@@ -75,6 +75,8 @@ pub(crate) struct Settings {
     /// Modules for `require`, by name.
     pub(crate) modules: Vec<(String, Native)>,
     pub(crate) services: Vec<StandardService>,
+    /// Those that programs for skynet get for which no file is found.
+    pub(crate) stand_ins: Vec<StandardService>,
     /// The names of those that have them also while nobody has asked for them.
     pub(crate) own_names: Vec<&'static str>,
     /// Called in every new VM, in order.
@@ -130,6 +132,7 @@ impl Default for Settings {
             compat_54: true,
             modules: Vec::new(),
             services: Vec::new(),
+            stand_ins: Vec::new(),
             own_names: Vec::new(),
             preludes: Vec::new(),
             trim: None,

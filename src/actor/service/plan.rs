@@ -113,7 +113,10 @@ impl Spawn {
         let source = match (&self.text, settings.standard_service(&self.name)) {
             (Some(text), _) => Source::Text(text.clone()),
             (None, Some(text)) => Source::Standard(text),
-            (None, None) => Source::File(self.file(settings)?),
+            (None, None) => match (self.file(settings), self.stand_in(settings)) {
+                (Err(_), Some(text)) => Source::Standard(text),
+                (file, _) => Source::File(file?),
+            },
         };
         let name = match self.lookup {
             Lookup::Modules => short_name(&self.name),
@@ -141,6 +144,12 @@ impl Spawn {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What runs if there is no file of that name.
+    fn stand_in(&self, settings: &Settings) -> Option<&'static str> {
+        let is_for = |name: &str| self.lookup == Lookup::Patterns && name == self.name;
+        settings.stand_ins.iter().find(|(name, _)| is_for(name)).map(|(_, text)| *text)
     }
 
     fn file(&self, settings: &Settings) -> Result<PathBuf, Fault> {
@@ -308,6 +317,15 @@ mod tests {
         let place_of = |place| fault.message.find(&format!("no file '{place}")).unwrap();
         let found = places.map(place_of);
         assert!(found.is_sorted(), "{fault}");
+    }
+
+    #[test]
+    fn a_stand_in_runs_for_a_service_of_skynet_without_a_file() {
+        let settings = Settings { stand_ins: vec![("console", "text")], ..Settings::default() };
+        let plan = Spawn::by_skynet_name("console").plan(&settings).unwrap();
+        assert!(matches!(plan.source, Source::Standard("text")), "{plan:?}");
+        assert!(Spawn::named("console").plan(&settings).is_err());
+        assert!(Spawn::by_skynet_name("gate").plan(&settings).is_err());
     }
 
     #[test]

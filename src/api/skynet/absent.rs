@@ -62,7 +62,7 @@ pub(in crate::api) fn module(name: &str) -> Option<&'static str> {
 /// Why there is no service of that name.
 pub(super) fn service(name: &str) -> Option<&'static str> {
     match name {
-        "console" | "dbg" | "debug_agent" | "debug_console" => Some(NO_CONSOLE),
+        "dbg" | "debug_agent" => Some(NO_CONSOLE),
         "clusteragent" | "clusterd" | "clusterproxy" | "clustersender" | "gate" => Some(NO_SOCKETS),
         "cdummy" | "cmaster" | "cslave" => Some(NO_NODES),
         _ => None,
@@ -87,7 +87,7 @@ mod tests {
         for name in ["http", "skynet.db", "my.socket", "skynet.socketX", ""] {
             assert_eq!(module(name), None, "{name}");
         }
-        assert_eq!(service("debug_console"), Some(NO_CONSOLE));
+        assert_eq!(service("debug_agent"), Some(NO_CONSOLE));
         assert_eq!(service("clusterd"), Some(NO_SOCKETS));
         assert_eq!(service("cmaster"), Some(NO_NODES));
         assert_eq!(service("my_gate"), None);

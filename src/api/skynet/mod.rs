@@ -25,7 +25,7 @@ mod task;
 
 pub use config::{Config, ConfigError};
 pub(super) use profile::OPEN as PROFILE;
-pub(super) use spawn::{LOG_SERVICE, PROGRAMS, SERVICES};
+pub(super) use spawn::{LOG_SERVICE, PROGRAMS, SERVICES, STAND_INS};
 
 use crate::actor::State;
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};

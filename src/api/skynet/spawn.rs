@@ -47,6 +47,12 @@ pub(super) const ALWAYS_THERE: [&str; 3] = [".launcher", LOGGER, ".service"];
 pub(in crate::api) const PROGRAMS: [StandardService; 1] =
     [("snaxd", include_str!("../../../lua/compat/skynet/snaxd.lua"))];
 
+/// In the place of services that nearly every program starts and that need sockets.
+pub(in crate::api) const STAND_INS: [StandardService; 2] =
+    [("console", NO_CONSOLE), ("debug_console", NO_CONSOLE)];
+
+const NO_CONSOLE: &str = include_str!("../../../lua/compat/skynet/no_console.lua");
+
 /// The file of a service that begins with a function.
 const CELL: &str = include_str!("../../../lua/compat/skynet/cell.lua");
 
