@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Messages that wait for a service that was started the way of skynet, whose programs take for
 /// granted that a send succeeds: as many as fit into some 100 MiB.
 pub const SKYNET_MAILBOX_MESSAGES: usize = 1 << 20;
+/// Bytes in the messages that wait for such a service: what skynet takes without a limit has one
+/// before the machine's memory ends.
+pub const SKYNET_MAILBOX_BYTES: usize = 1 << 30;
 /// Requests in a service's own name that are remembered for their answers; the oldest is forgotten.
 pub const SKYNET_ASKED_MAX: usize = 1024;
 /// Ready tasks of such a service that may run before the next message is handled.

@@ -42,6 +42,20 @@ fn a_console_without_a_file_says_once_that_there_is_none() {
 }
 
 #[test]
+fn a_service_for_which_many_bytes_wait_is_named_in_the_log() {
+    let main = "skynet.start(function()
+          local text = ('x'):rep(8 << 20)
+          skynet.dispatch('lua', function() end)
+          for _ = 1, 18 do skynet.send(skynet.self(), 'lua', text) end
+          skynet.timeout(0, skynet.abort)
+        end)";
+    let ended = scratch("skynet_bytes", main).run(["run", "main.lua"]).expect_code(0);
+    let named = |line: &&str| line.contains("main:00000002 messages pile up in the mailbox");
+    // At 64 MiB, and at the double.
+    assert_eq!(ended.stderr.lines().filter(named).count(), 2, "{}", ended.stderr);
+}
+
+#[test]
 fn messages_of_a_service_are_recorded_in_the_folder_of_the_configuration() {
     let main = "if ... then
           skynet.start(function()

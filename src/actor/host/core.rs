@@ -230,6 +230,7 @@ impl Core {
             .table
             .insert_with(|address| Service::new(address, &name, self.clone(), mailbox, life))
             .map_err(|full| Fault::new(Code::Overload, full.to_string()))?;
+        service.take_bytes(spawn.mailbox_bytes.unwrap_or(0));
         let registered = match &spawn.register {
             Some(name) if is_standard && *name == spawn.name => self.names.register(name, &service),
             Some(name) => self.register(name, &service),

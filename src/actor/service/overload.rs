@@ -1,15 +1,16 @@
 //! A mailbox that fills up: what becomes of messages that do not fit, and what the log and the
 //! figures tell of it.
 //!
-//! The log warns at a depth of [`OVERLOAD_WARNING_FIRST`] and at each doubling, and when messages
-//! are lost at the first one and at each doubling of their number; so a flood costs a few lines,
-//! however long it lasts.
+//! The log warns at a depth of [`OVERLOAD_WARNING_FIRST`] and at each doubling, of a service that
+//! takes more bytes than its mailbox at that limit and at each doubling, and when messages are lost
+//! at the first one and at each doubling of their number; so a flood costs a few lines, however
+//! long it lasts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use moonhive_kernel::mailbox::{Counters, Refusal};
+use moonhive_kernel::mailbox::{Counters, Measured, Refusal};
 use parking_lot::Mutex;
 
 use super::Service;
@@ -21,8 +22,12 @@ use crate::actor::message::Message;
 /// What a service knows of its overload.
 pub(super) struct Overload {
     policy: WhenFull,
+    /// Bytes that may wait even if the mailbox, whose own limit never changes, refuses them.
+    extra_bytes_max: AtomicUsize,
     /// Mailbox depth at which the next warning is due.
     warn_depth: AtomicUsize,
+    /// The same for bytes beyond the limit of the mailbox.
+    warn_bytes: AtomicUsize,
     refused: AtomicU64,
     dropped: AtomicU64,
     look: Mutex<Look>,
@@ -52,7 +57,9 @@ impl Overload {
     pub(super) fn new(policy: WhenFull) -> Overload {
         Overload {
             policy,
+            extra_bytes_max: AtomicUsize::new(0),
             warn_depth: AtomicUsize::new(OVERLOAD_WARNING_FIRST),
+            warn_bytes: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             look: Mutex::default(),
@@ -92,32 +99,50 @@ impl Service {
         }
     }
 
+    /// Lets messages of so many bytes wait, if that is more than the mailbox was made for.
+    pub(crate) fn take_bytes(&self, size_bytes: usize) {
+        self.overload.extra_bytes_max.fetch_max(size_bytes, Ordering::Relaxed);
+    }
+
+    /// Whether the message only has too many bytes for the mailbox, and not too many for the
+    /// service.
+    fn has_room(&self, message: &Message, messages: usize, size_bytes: usize) -> bool {
+        let size_bytes = size_bytes.saturating_add(message.size_bytes());
+        size_bytes <= self.overload.extra_bytes_max.load(Ordering::Relaxed)
+            && messages < self.mailbox().messages_max()
+    }
+
     /// The next warning of a full mailbox comes early again.
     pub(crate) fn forget_overload(&self) {
         let warn_depth = &self.overload.warn_depth;
         if warn_depth.load(Ordering::Relaxed) != OVERLOAD_WARNING_FIRST {
             warn_depth.store(OVERLOAD_WARNING_FIRST, Ordering::Relaxed);
         }
+        let warn_bytes = &self.overload.warn_bytes;
+        if warn_bytes.load(Ordering::Relaxed) != 0 {
+            warn_bytes.store(0, Ordering::Relaxed);
+        }
     }
 
     #[cold]
     pub(super) fn warn_overload(&self, depth: usize) {
-        let due = self.overload.warn_depth.load(Ordering::Relaxed);
-        let next = depth.saturating_mul(2);
-        let order = Ordering::Relaxed;
-        let exchange = || self.overload.warn_depth.compare_exchange(due, next, order, order);
-        if depth >= due && exchange().is_ok() {
-            let backlog = self.backlog();
-            tracing::warn!(
-                service = self.name(),
-                address = self.log_address(),
-                sender = self.core().in_turn_here(),
-                messages = depth,
-                size_bytes = backlog.size_bytes,
-                age_ms = backlog.age.as_millis() as u64,
-                "messages pile up in the mailbox"
-            );
+        if is_time(&self.overload.warn_depth, depth) {
+            self.tell_overload(depth);
         }
+    }
+
+    #[cold]
+    fn tell_overload(&self, depth: usize) {
+        let backlog = self.backlog();
+        tracing::warn!(
+            service = self.name(),
+            address = self.log_address(),
+            sender = self.core().in_turn_here(),
+            messages = depth,
+            size_bytes = backlog.size_bytes,
+            age_ms = backlog.age.as_millis() as u64,
+            "messages pile up in the mailbox"
+        );
     }
 
     /// One message more has found no room.
@@ -157,14 +182,22 @@ impl Service {
         size_bytes: usize,
     ) -> Result<(), Fault> {
         match self.overload.policy {
-            WhenFull::Warn => {
-                let alive = self.post(message);
-                self.warn_overload(messages);
-                if alive { Ok(()) } else { Err(self.dead()) }
+            _ if self.has_room(&message, messages, size_bytes) => {
+                if is_time(&self.overload.warn_bytes, size_bytes) {
+                    self.tell_overload(messages);
+                }
+                self.overfill(message, messages)
             }
+            WhenFull::Warn => self.overfill(message, messages),
             WhenFull::DropOldest => self.displace(message),
             WhenFull::Refuse => self.refuse(message, messages, size_bytes),
         }
+    }
+
+    fn overfill(self: &Arc<Self>, message: Message, messages: usize) -> Result<(), Fault> {
+        let alive = self.post(message);
+        self.warn_overload(messages);
+        if alive { Ok(()) } else { Err(self.dead()) }
     }
 
     fn refuse(&self, message: Message, messages: usize, size_bytes: usize) -> Result<(), Fault> {
@@ -204,6 +237,13 @@ impl Service {
             }
         }
     }
+}
+
+/// Whether what grows has come to the place where the next warning is due; the one after that is
+/// due at the double.
+fn is_time(due: &AtomicUsize, now: usize) -> bool {
+    let (at, order) = (due.load(Ordering::Relaxed), Ordering::Relaxed);
+    now >= at && due.compare_exchange(at, now.saturating_mul(2), order, order).is_ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::actor::fault::{Code, Fault};
 use crate::actor::host::settings::{Settings, WhenFull};
-use crate::actor::limits::SERVICE_MEMORY_MIN_BYTES;
+use crate::actor::limits::{
+    SERVICE_MEMORY_MIN_BYTES, SKYNET_MAILBOX_BYTES, SKYNET_MAILBOX_MESSAGES,
+};
 use crate::code::Mode;
 
 /// How a service is started.
@@ -24,6 +26,7 @@ pub struct Spawn {
     pub(crate) register: Option<String>,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) mailbox_messages: Option<usize>,
+    pub(crate) mailbox_bytes: Option<usize>,
     pub(crate) when_full: Option<WhenFull>,
     pub(crate) cache_mode: Option<Mode>,
     lookup: Lookup,
@@ -49,6 +52,7 @@ impl Spawn {
             register: None,
             memory_limit_bytes: None,
             mailbox_messages: None,
+            mailbox_bytes: None,
             when_full: None,
             cache_mode: None,
             lookup: Lookup::Modules,
@@ -56,9 +60,15 @@ impl Spawn {
         }
     }
 
-    /// A service by the name that skynet would find it by.
+    /// A service by the name that skynet would find it by, with the mailbox of such a service.
     pub(crate) fn by_skynet_name(name: impl Into<String>) -> Spawn {
-        Spawn { lookup: Lookup::Patterns, ..Spawn::named(name) }.for_skynet()
+        Spawn {
+            lookup: Lookup::Patterns,
+            mailbox_messages: Some(SKYNET_MAILBOX_MESSAGES),
+            mailbox_bytes: Some(SKYNET_MAILBOX_BYTES),
+            ..Spawn::named(name)
+        }
+        .for_skynet()
     }
 
     /// The service is one for skynet: it is loaded by the host's loader, if that has one.

@@ -6,7 +6,7 @@ use super::{Envelope, VALUES};
 use crate::actor::fault::Fault;
 use crate::actor::host::core::Core;
 use crate::actor::host::kill;
-use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
+use crate::actor::limits::{SKYNET_MAILBOX_BYTES, SKYNET_MAILBOX_MESSAGES};
 use crate::actor::message::{Caller, Message};
 use crate::actor::record::request::{RequestId, Terms};
 use crate::actor::service::Service;
@@ -54,11 +54,12 @@ impl Core {
 
 impl State {
     /// The service speaks skynet, whose programs take for granted that a send succeeds: as many
-    /// messages may wait for it, unless whoever spawned it gave it a limit of its own.
+    /// messages and bytes may wait for it, unless whoever spawned it gave it a limit of its own.
     pub(crate) fn widen_mailbox(&self) {
         let mailbox = self.service.mailbox();
         if mailbox.messages_max() == self.core.settings.mailbox.messages {
             mailbox.raise_messages_max(SKYNET_MAILBOX_MESSAGES);
+            self.service.take_bytes(SKYNET_MAILBOX_BYTES);
         }
     }
 

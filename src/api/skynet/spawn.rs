@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::absent;
 use super::arguments::{Target, check_can_block, target};
 use super::block;
-use crate::actor::limits::SKYNET_MAILBOX_MESSAGES;
 use crate::actor::skynet::LOGGER;
 use crate::actor::{
     Caller, Code, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
@@ -170,7 +169,7 @@ fn begin(stack: &mut Stack<'_>, state: &State, argument: i32, start: Start) -> N
     let Some(name) = words.next() else {
         return Err(Raise::argument(argument, "the name of a service must not be empty"));
     };
-    let spawn = Spawn::by_skynet_name(name).mailbox_messages(SKYNET_MAILBOX_MESSAGES);
+    let spawn = Spawn::by_skynet_name(name);
     for (place, word) in (argument + 1..).zip(words) {
         stack.push_str(word);
         stack.insert(place);

@@ -136,10 +136,10 @@ end
 function course.floods()
   local own = require "skynet"
   own.start(function()
-    own.dispatch("lua", function(session, _, count)
+    own.dispatch("lua", function(session, _, count, text)
       if session ~= 0 then
         local sent = 0
-        while sent < count and pcall(own.send, own.self(), "lua") do
+        while sent < count and pcall(own.send, own.self(), "lua", 0, text) do
           sent = sent + 1
         end
         own.retpack(sent)
@@ -286,6 +286,23 @@ skynet.start(function()
     equal(skynet.mqlen(), count)
     skynet.yield()
     equal(skynet.mqlen(), 0)
+  end)
+
+  test("more bytes than elsewhere wait for a service of skynet, however it began", function()
+    local hive = require "hive"
+    local count, text = 20, ("x"):rep(8 << 20)
+    local services = {
+      start "floods",
+      hive.spawn("skynet/starts", "floods"),
+      require("skynet.service").new("floods", course.floods),
+    }
+    for _, s in ipairs(services) do
+      equal(skynet.call(s, "lua", count, text), count)
+      skynet.kill(s)
+    end
+    local narrow = hive.spawn({ "skynet/starts", mailbox_limit = 100 }, "floods")
+    equal(skynet.call(narrow, "lua", count, text), 7)
+    skynet.kill(narrow)
   end)
 
   test("a service that grows is told of at 32 MiB and at each doubling", function()
