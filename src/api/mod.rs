@@ -53,7 +53,7 @@ impl Host {
         HostBuilder::bare()
             .services(SERVICES)
             .services(&skynet::LOG_SERVICE)
-            .services(&skynet::PROGRAMS)
+            .programs(&skynet::PROGRAMS)
             .stand_ins(&skynet::STAND_INS)
             .named_services(NAMED_SERVICES)
             .named_services(&skynet::SERVICES)

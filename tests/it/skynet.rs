@@ -307,6 +307,85 @@ fn the_loader_of_a_program_loads_its_services() {
     assert!(lines[2].contains("service/broken.lua:1:"), "{}", lines[2]);
 }
 
+/// A main service that starts a snax service and one that begins with a function, and what both
+/// tell of the file that runs first.
+fn with_services_of_the_hosts_own(name: &str) -> Scratch {
+    let main = "local snax, service = require 'skynet.snax', require 'skynet.service'
+        skynet.start(function()
+          print(snax.newservice('room', 1).req.get())
+          local cell = service.new('town', function(...)
+            local skynet, told = require 'skynet', table.concat({ FIRST or '', ... }, ' ')
+            skynet.start(function()
+              skynet.dispatch('lua', function() skynet.retpack(told, SERVICE_NAME) end)
+            end)
+          end, 2, 'b')
+          print(skynet.call(cell, 'lua'))
+          print(skynet.call(skynet.newservice('plain', 'x'), 'lua'))
+          print(LOADED)
+          skynet.abort()
+        end)";
+    let scratch = scratch(name, main);
+    scratch.file("room.lua", "function response.get() return FIRST, SERVICE_NAME end");
+    scratch.file("first.lua", "FIRST = table.concat({ SERVICE_NAME, ... }, ' ')").file(
+        "plain.lua",
+        &format!(
+            "{SKYNET}skynet.start(function()
+              skynet.dispatch('lua', function() skynet.retpack(FIRST, LOADED) end)
+            end)"
+        ),
+    );
+    scratch
+}
+
+#[test]
+fn the_file_that_runs_first_does_in_services_that_the_host_brings_for_code_of_the_program() {
+    let scratch = with_services_of_the_hosts_own("skynet_first");
+    scratch.file("config", "luaservice = './?.lua'\nsnax = './?.lua'\npreload = './first.lua'\n");
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let expected = [
+        "snaxd snaxd room\troom",
+        "service_cell service_cell town 2 b\tservice_cell",
+        "plain plain x\tnil",
+    ];
+    assert_eq!(lines[..3], expected, "{}", ended.stdout);
+}
+
+#[test]
+fn a_loader_of_the_program_runs_in_services_that_have_no_file() {
+    let scratch = with_services_of_the_hosts_own("skynet_loader_own");
+    scratch.file(
+        "config",
+        "luaservice = './?.lua'\nsnax = './?.lua'\npreload = './first.lua'\n\
+         lualoader = './load.lua'\n",
+    );
+    let loader = |find: &str| {
+        format!(
+            "local words = {{}}
+            for word in (...):gmatch '%S+' do words[#words + 1] = word end
+            SERVICE_NAME, LOADED = words[1], (...)
+            package.path = LUA_PATH
+            {find}
+            assert(loadfile(LUA_PRELOAD))(table.unpack(words))
+            LUA_SERVICE, LUA_PRELOAD, LUA_PATH, LUA_CPATH = nil
+            main(table.unpack(words, 2))"
+        )
+    };
+    scratch.file("load.lua", &loader("local main = assert(loadfile('./' .. words[1] .. '.lua'))"));
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let expected = "snaxd snaxd room\troom\n\
+                    service_cell service_cell town 2 b\tservice_cell\n\
+                    plain plain x\tplain x\nmain\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    // What is not found runs without the file that comes first.
+    let by_search =
+        "local main = assert(loadfile(assert(package.searchpath(words[1], LUA_SERVICE))))";
+    scratch.file("load.lua", &loader(by_search));
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let expected = "nil\troom\n 2 b\tservice_cell\nplain plain x\tplain x\nmain\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+}
+
 #[test]
 fn settings_that_look_wrong_are_named_in_the_one_warning() {
     let scratch = scratch("skynet_misspelt", "skynet.abort()");

@@ -201,6 +201,46 @@ fn a_service_may_take_the_log_over() {
 }
 
 #[test]
+fn a_service_that_has_the_log_is_told_of_starts_that_fail() {
+    let main = "skynet.start(function()
+          for _, name in ipairs { 'starts', 'runs', 'reads', 'nowhere' } do
+            print(name, (pcall(skynet.newservice, name)))
+          end
+          skynet.sleep(5)
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_told_of_starts", main);
+    scratch
+        .file("config", "luaservice = './?.lua'\nlogger = 'userlog'\nlogservice = 'snlua'\n")
+        .file("starts.lua", &format!("{SKYNET}skynet.start(function() error 'at start' end)"))
+        .file("runs.lua", "error 'at load'")
+        .file("reads.lua", "local = 1")
+        .file(
+            "userlog.lua",
+            &format!(
+                "{SKYNET}skynet.register_protocol {{
+                  name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
+                  dispatch = function(_, _, text) print('log', (text:gsub('\\n', '~'))) end,
+                }}
+                skynet.start(function() end)"
+            ),
+        );
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let told: Vec<&str> =
+        ended.stdout.lines().filter_map(|line| line.strip_prefix("log\t")).collect();
+    let expected = [
+        "init service failed: ./starts.lua:3: at start~stack traceback",
+        "lua loader error : ./runs.lua:1: at load~stack traceback",
+        "lua loader error : ./reads.lua:1: ",
+        "lua loader error : service `nowhere` not found~",
+    ];
+    assert_eq!(told.len(), expected.len(), "{}", ended.stdout);
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
 #[cfg(unix)]
 fn a_hangup_tells_the_service_that_has_the_log() {
     let scratch = scratch("skynet_hangup", "skynet.start(function() print 'ready' end)");

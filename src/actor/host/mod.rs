@@ -222,6 +222,13 @@ impl HostBuilder {
         self.services(services)
     }
 
+    /// Services as those of [`HostBuilder::services`] that run code of the program: the files of
+    /// [`HostBuilder::preload`] and [`HostBuilder::loader`] run there as well.
+    pub fn programs(mut self, services: &[StandardService]) -> HostBuilder {
+        self.settings.programs.extend_from_slice(services);
+        self
+    }
+
     /// Services that programs for skynet get by these names if no file is found for them.
     pub fn stand_ins(mut self, services: &[StandardService]) -> HostBuilder {
         self.settings.stand_ins.extend_from_slice(services);

@@ -75,6 +75,8 @@ pub(crate) struct Settings {
     /// Modules for `require`, by name.
     pub(crate) modules: Vec<(String, Native)>,
     pub(crate) services: Vec<StandardService>,
+    /// The same, of those that run code of the program: what runs before every file does there too.
+    pub(crate) programs: Vec<StandardService>,
     /// Those that programs for skynet get for which no file is found.
     pub(crate) stand_ins: Vec<StandardService>,
     /// The names of those that have them also while nobody has asked for them.
@@ -108,7 +110,8 @@ impl Settings {
 
     /// The text of the standard service of that name.
     pub(crate) fn standard_service(&self, name: &str) -> Option<&'static str> {
-        self.services.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
+        let mut all = self.services.iter().chain(&self.programs);
+        all.find(|(own, _)| *own == name).map(|(_, text)| *text)
     }
 }
 
@@ -132,6 +135,7 @@ impl Default for Settings {
             compat_54: true,
             modules: Vec::new(),
             services: Vec::new(),
+            programs: Vec::new(),
             stand_ins: Vec::new(),
             own_names: Vec::new(),
             preludes: Vec::new(),

@@ -31,6 +31,7 @@ pub struct Spawn {
     pub(crate) cache_mode: Option<Mode>,
     lookup: Lookup,
     is_for_skynet: bool,
+    is_cell: bool,
 }
 
 /// Where the file of a service is looked for.
@@ -57,6 +58,7 @@ impl Spawn {
             cache_mode: None,
             lookup: Lookup::Modules,
             is_for_skynet: false,
+            is_cell: false,
         }
     }
 
@@ -80,6 +82,12 @@ impl Spawn {
     /// A service whose file is this text.
     pub fn text(name: impl Into<String>, text: impl Into<String>) -> Spawn {
         Spawn { text: Some(text.into()), ..Spawn::named(name) }
+    }
+
+    /// A service of skynet that runs a function of the program, whose name and code are its first
+    /// arguments; what runs before every file does there too.
+    pub(crate) fn cell(name: impl Into<String>, text: &'static str) -> Spawn {
+        Spawn { is_cell: true, ..Spawn::text(name, text) }.for_skynet()
     }
 
     /// Registers the service under a name before its file runs.
@@ -132,6 +140,11 @@ impl Spawn {
             Lookup::Modules => short_name(&self.name),
             Lookup::Patterns => self.name.clone(),
         };
+        let is_of_program = match source {
+            Source::File(_) => true,
+            Source::Text(_) => self.is_cell,
+            Source::Standard(_) => settings.programs.iter().any(|(own, _)| *own == self.name),
+        };
         Ok(Plan {
             source,
             name,
@@ -139,6 +152,8 @@ impl Spawn {
             cache_mode: self.cache_mode,
             awaits_start: self.lookup == Lookup::Patterns,
             is_for_skynet: self.is_for_skynet,
+            is_of_program,
+            is_cell: self.is_cell,
         })
     }
 
@@ -196,6 +211,10 @@ pub(crate) struct Plan {
     pub(crate) awaits_start: bool,
     /// The host's loader loads it.
     pub(crate) is_for_skynet: bool,
+    /// It runs code of the program: what runs before every file does.
+    pub(crate) is_of_program: bool,
+    /// See [`Spawn::cell`].
+    pub(crate) is_cell: bool,
 }
 
 /// Where its code comes from.

@@ -36,7 +36,7 @@ use blocks::Blocks;
 pub(crate) use boards::{Boards, Reader, Writer, board_bytes};
 pub(super) use dispatch::{COMMAND, Incoming};
 pub(crate) use protocols::{Form, Handler, Protocol, Protocols};
-pub(crate) use send::LOGGER;
+pub(crate) use send::{LOADER_ERROR, LOGGER};
 
 use watch::Watch;
 
@@ -87,6 +87,8 @@ pub(crate) struct Skynet {
     starts: RefCell<Vec<Reference>>,
     /// Whoever spawned the service waits until a start function has ended.
     pub(super) awaits_start: Cell<bool>,
+    /// It was started as a service for skynet, whatever its file does.
+    pub(super) is_of_skynet: Cell<bool>,
     /// Who that is, once the file has returned.
     spawner: Cell<Option<Caller>>,
     /// What modules want to have run before that.

@@ -17,6 +17,8 @@ use crate::message::Payload;
 
 /// The name of the service that gets log lines in place of the host's log.
 pub(crate) const LOGGER: &str = ".logger";
+/// What that is told of a service that cannot be loaded, in skynet's words.
+pub(crate) const LOADER_ERROR: &str = "lua loader error : ";
 /// The protocol in which they come.
 const TEXT: u8 = 0;
 /// The protocol in which it is told to begin the log anew.

@@ -4,13 +4,12 @@
 //!
 //! Whoever spawned the service waits until then, and is told if the file fails.
 
-use std::path::Path;
-
 use super::{Over, Turn};
 use crate::actor::end::End;
 use crate::actor::fault::{Code, Fault, fault_of};
 use crate::actor::message::Caller;
 use crate::actor::service::plan::{Plan, Source};
+use crate::actor::skynet::LOADER_ERROR;
 use crate::actor::task::{Role, Stage, Task};
 use crate::message::Payload;
 use crate::vm::{Coroutine, Kind, LoadMode, LuaError};
@@ -20,19 +19,17 @@ const PRELOAD_TEXT: &str = include_str!("../../../lua/boot/preload.lua");
 /// Runs the program's own loader in the place of that.
 const LOADER_TEXT: &str = include_str!("../../../lua/boot/loader.lua");
 
+/// What the log service of a program is told of a start function that failed, in skynet's words.
+const INIT_FAILED: &str = "init service failed: ";
+
 impl Turn<'_, '_> {
     /// Runs the service's file with the arguments of its spawn.
     pub(super) fn start(&mut self, caller: Caller, arguments: &Payload) {
         let Some(plan) = self.state.plan.take() else { return };
         self.state.skynet.awaits_start.set(plan.awaits_start);
         let coroutine = self.stack.coroutine();
-        let loaded = match &plan.source {
-            Source::File(path) => self.load_service(path, &plan),
-            Source::Text(text) => {
-                self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text)
-            }
-            Source::Standard(text) => self.stack.load_embedded(&plan.name, text),
-        };
+        self.state.skynet.is_of_skynet.set(plan.is_for_skynet);
+        let loaded = self.load_service(&plan);
         if let Err(error) = loaded {
             self.stack.recycle(coroutine);
             return self.main_failed(Some(caller), fault_of(&error));
@@ -52,12 +49,17 @@ impl Turn<'_, '_> {
         self.begin(task, coroutine, values);
     }
 
-    /// Pushes the main function of a service's file; below it, if the host has one, the function
-    /// that runs the host's own file first. Of a service that the program loads by itself the
-    /// loader, and what it gets to know.
-    fn load_service(&mut self, path: &Path, plan: &Plan) -> Result<(), LuaError> {
-        self.state.skynet.set_file(path);
+    /// Pushes the main function of a service; below it, if the host has one, the function that runs
+    /// the host's own file first. Of a service that the program loads by itself the loader, and
+    /// what it gets to know.
+    fn load_service(&mut self, plan: &Plan) -> Result<(), LuaError> {
+        if let Source::File(path) = &plan.source {
+            self.state.skynet.set_file(path);
+        }
         let settings = &self.state.core.settings;
+        if !plan.is_of_program {
+            return self.load_main(plan);
+        }
         if let Some(loader) = settings.loader.as_ref().filter(|_| plan.is_for_skynet) {
             self.stack.load_embedded("loader", LOADER_TEXT)?;
             self.stack.load_file(loader, LoadMode::Any).inspect_err(|_| self.stack.pop(1))?;
@@ -67,14 +69,29 @@ impl Turn<'_, '_> {
                 Some(preload) => self.stack.push_str(&preload.to_string_lossy()),
                 None => self.stack.push_nil(),
             }
+            match &plan.source {
+                Source::File(_) => self.stack.push_nil(),
+                _ => self.load_main(plan).inspect_err(|_| self.stack.pop(5))?,
+            }
+            self.stack.push_bool(plan.is_cell);
             return Ok(());
         }
-        if let Some(preload) = &self.state.core.settings.preload {
-            self.stack.load_embedded("preload", PRELOAD_TEXT)?;
-            self.stack.load_file(preload, LoadMode::Any).inspect_err(|_| self.stack.pop(1))?;
-            return self.stack.load_file(path, LoadMode::Any).inspect_err(|_| self.stack.pop(2));
+        let Some(preload) = &settings.preload else { return self.load_main(plan) };
+        self.stack.load_embedded("preload", PRELOAD_TEXT)?;
+        self.stack.load_file(preload, LoadMode::Any).inspect_err(|_| self.stack.pop(1))?;
+        self.load_main(plan).inspect_err(|_| self.stack.pop(2))?;
+        self.stack.push_bool(plan.is_cell);
+        Ok(())
+    }
+
+    fn load_main(&mut self, plan: &Plan) -> Result<(), LuaError> {
+        match &plan.source {
+            Source::File(path) => self.stack.load_file(path, LoadMode::Any),
+            Source::Text(text) => {
+                self.stack.load(text.as_bytes(), &plan.chunk_name(), LoadMode::Text)
+            }
+            Source::Standard(text) => self.stack.load_embedded(&plan.name, text),
         }
-        self.stack.load_file(path, LoadMode::Any)
     }
 
     /// The service's file has returned. What runs next runs in its coroutine: one less that a
@@ -154,6 +171,11 @@ impl Turn<'_, '_> {
     pub(in crate::actor) fn main_failed(&mut self, caller: Option<Caller>, fault: Fault) {
         // Whoever is told may try again at once, and under the same name.
         self.state.core.names.forget(&self.state.service);
+        let skynet = &self.state.skynet;
+        if skynet.is_of_skynet.get() || skynet.is_started() {
+            let what = if self.state.main_done.get() { INIT_FAILED } else { LOADER_ERROR };
+            self.state.tell_logger(&format!("{what}{}", fault.report()));
+        }
         if let Some(caller) = caller.or_else(|| self.state.skynet.take_spawner()) {
             caller.fail(fault.clone().seen_by_caller());
         }

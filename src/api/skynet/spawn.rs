@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::absent;
 use super::arguments::{Target, check_can_block, target};
 use super::block;
-use crate::actor::skynet::LOGGER;
+use crate::actor::skynet::{LOADER_ERROR, LOGGER};
 use crate::actor::{
     Caller, Code, End, Fault, Light, Service, Spawn, StandardService, State, kill as kill_service,
     kill_after_turn,
@@ -186,8 +186,10 @@ fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) 
     let texts = stack.joined_texts(first)?;
     let texts = String::from_utf8_lossy(&texts);
     let caller = Caller::sender(state.service.address());
-    let service =
-        state.core.spawn(spawn, arguments, caller).map_err(|fault| not_found(spawn, &fault))?;
+    let service = state
+        .core
+        .spawn(spawn, arguments, caller)
+        .map_err(|fault| not_found(state, spawn, &fault))?;
     if !texts.is_empty() {
         service.note_arguments(&texts);
     }
@@ -196,9 +198,10 @@ fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) 
 }
 
 /// Why there is no such service.
-fn not_found(spawn: &Spawn, fault: &Fault) -> Raise {
+fn not_found(state: &State, spawn: &Spawn, fault: &Fault) -> Raise {
     let absent = (fault.code == Code::NotFound).then(|| absent::service(&spawn.name));
     let hint = absent.flatten().map(|why| format!("\nhint: {why}")).unwrap_or_default();
+    state.tell_logger(&format!("{LOADER_ERROR}{}", fault.message));
     not_started(&format!("{}{hint}", fault.message))
 }
 
@@ -210,7 +213,7 @@ fn is_space(letter: char) -> bool {
 fn newcell(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     check_can_block(stack, "newservice")?;
-    let spawn = Spawn::text(stack.check_str(1)?, CELL);
+    let spawn = Spawn::cell(stack.check_str(1)?, CELL);
     stack.check_bytes(2)?;
     spawn_and_wait(stack, state, &spawn, 1, false)
 }
@@ -241,7 +244,7 @@ fn spawn_and_wait(
         }
         Err(fault) => {
             state.cancel_wait();
-            Err(not_found(spawn, &fault))
+            Err(not_found(state, spawn, &fault))
         }
     }
 }
