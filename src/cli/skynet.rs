@@ -64,10 +64,10 @@ pub fn apply(config: &Config, settings: &Settings, mut builder: HostBuilder) -> 
     {
         builder = builder.threads(threads.0.get());
     }
-    for (key, value) in config.iter() {
+    for (key, value) in config.values() {
         let is_overridden = settings.set.iter().any(|(own, _)| own == key);
         if !is_overridden {
-            builder = builder.env(key, value);
+            builder = builder.env_bytes(key, value);
         }
     }
     if let Some(file) = config.get("preload") {

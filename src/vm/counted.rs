@@ -154,18 +154,18 @@ impl Drop for CountedBytes<'_> {
 }
 
 impl<'vm> Stack<'vm> {
-    /// The texts of all values from `first` on, as `tostring` gives them, with spaces between:
-    /// valid UTF-8. One string may stand there a hundred times.
+    /// The texts of all values from `first` on, as `tostring` gives them, with spaces between. One
+    /// string may stand there a hundred times.
     ///
     /// # Errors
     /// As [`CountedBytes::extend`].
     pub fn joined_texts(&mut self, first: c_int) -> Result<CountedBytes<'vm>, Raise> {
         let mut joined = CountedBytes::new(self);
         for index in first..=self.top() {
-            let text = self.text(index);
+            let text = self.text_bytes(index);
             let space: &[u8] = if index > first { b" " } else { b"" };
             joined.extend(self, space)?;
-            joined.extend(self, text.as_bytes())?;
+            joined.extend(self, &text)?;
         }
         Ok(joined)
     }

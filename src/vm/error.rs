@@ -165,21 +165,32 @@ impl Stack<'_> {
         told
     }
 
-    /// The text of a value as `tostring` gives it, or an empty one if its `__tostring` fails.
+    /// The text of a value as `tostring` gives it, or an empty one if its `__tostring` fails. What
+    /// is no UTF-8 in it is replaced.
     pub fn text(&mut self, index: c_int) -> String {
         self.try_text(index).unwrap_or_default()
     }
 
+    /// The same as it is.
+    pub fn text_bytes(&mut self, index: c_int) -> Vec<u8> {
+        self.try_bytes(index).unwrap_or_default()
+    }
+
     fn try_text(&mut self, index: c_int) -> Option<String> {
+        let bytes = self.try_bytes(index)?;
+        let text = String::from_utf8(bytes);
+        Some(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    fn try_bytes(&mut self, index: c_int) -> Option<Vec<u8>> {
         if let Some(bytes) = self.bytes(index) {
-            return Some(String::from_utf8_lossy(bytes).into_owned());
+            return Some(bytes.to_vec());
         }
         self.push_value(index);
         let converted = self.call_plain(super::call::to_text, 1, 1).is_ok();
-        let bytes = self.bytes(-1).filter(|_| converted);
-        let text = bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let bytes = self.bytes(-1).filter(|_| converted).map(<[u8]>::to_vec);
         self.pop(1);
-        text
+        bytes
     }
 
     /// What `__tostring` makes of a value; `None` without one, or if it fails.

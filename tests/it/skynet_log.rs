@@ -201,6 +201,46 @@ fn a_service_may_take_the_log_over() {
 }
 
 #[test]
+fn settings_and_lines_for_the_service_that_has_the_log_keep_bytes_that_are_no_utf8() {
+    let main = "skynet.start(function()
+          local function shown(text) return (text:gsub('[^ -~]', function(c) return c:byte() end)) end
+          skynet.setenv('own', 'b\\xe3\\0')
+          skynet.setenv('\\xc4', 7)
+          print(shown(skynet.getenv 'title'), shown(skynet.getenv 'own'), skynet.getenv '\\xc4')
+          print(require('hive').env 'title' == skynet.getenv 'title')
+          print(select(2, pcall(skynet.setenv, 'title', 'x')))
+          skynet.error(skynet.getenv 'title', 1)
+          skynet.sleep(5)
+          skynet.abort()
+        end)";
+    let scratch = scratch("skynet_bytes_kept", main);
+    scratch
+        .file(
+            "config",
+            "luaservice = './?.lua'\nlogger = 'userlog'\nlogservice = 'snlua'\n\
+             title = 'a\\xc4\\xe3'\n",
+        )
+        .file(
+            "userlog.lua",
+            &format!(
+                "{SKYNET}skynet.register_protocol {{
+                  name = 'text', id = skynet.PTYPE_TEXT, unpack = skynet.tostring,
+                  dispatch = function(_, _, text) print('log', text == 'a\\xc4\\xe3 1') end,
+                }}
+                skynet.start(function() end)"
+            ),
+        );
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    let expected = "a196227\tb2270\t7\ntrue\nCan't setenv exist key : title\nlog\ttrue\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    // The log of the host is text.
+    let config = "luaservice = './?.lua'\ntitle = 'a\\xc4\\xe3'\n";
+    scratch.file("config", config);
+    let ended = scratch.run(["run", "--compat", "skynet", "config"]).expect_code(0);
+    assert!(ended.stderr.contains("main:00000002 a\u{fffd}\u{fffd} 1\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_service_that_has_the_log_is_told_of_starts_that_fail() {
     let main = "skynet.start(function()
           for _, name in ipairs { 'starts', 'runs', 'reads', 'nowhere' } do

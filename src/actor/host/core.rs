@@ -407,8 +407,8 @@ impl Core {
     }
 
     /// A setting of the host, or one that a service has made.
-    pub(crate) fn env(&self, key: &str) -> Option<String> {
-        let own = || self.own_env.read().get(key).map(str::to_owned);
+    pub(crate) fn env(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let own = || self.own_env.read().get(key).map(<[u8]>::to_vec);
         self.settings.env.get(key).cloned().or_else(own)
     }
 
@@ -416,7 +416,7 @@ impl Core {
     ///
     /// # Errors
     /// `overload` when a host keeps no more.
-    pub(crate) fn set_env(&self, key: &str, value: &str) -> Result<bool, Fault> {
+    pub(crate) fn set_env(&self, key: &[u8], value: &[u8]) -> Result<bool, Fault> {
         if self.settings.env.contains_key(key) {
             return Ok(false);
         }

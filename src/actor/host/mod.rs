@@ -110,7 +110,12 @@ impl HostBuilder {
     }
 
     /// A value that services read with `hive.env(key)`.
-    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> HostBuilder {
+    pub fn env(self, key: impl Into<String>, value: impl Into<String>) -> HostBuilder {
+        self.env_bytes(key.into(), value.into())
+    }
+
+    /// The same for what need not be UTF-8.
+    pub fn env_bytes(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> HostBuilder {
         self.settings.env.insert(key.into(), value.into());
         self
     }

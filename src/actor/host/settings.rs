@@ -64,7 +64,7 @@ pub(crate) struct Settings {
     pub(crate) preload: Option<PathBuf>,
     /// A file that loads services for skynet in the host's place.
     pub(crate) loader: Option<PathBuf>,
-    pub(crate) env: HashMap<String, String>,
+    pub(crate) env: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) memory_limit_bytes: Option<usize>,
     pub(crate) mailbox: Limits,
     pub(crate) when_full: WhenFull,

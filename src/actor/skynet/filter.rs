@@ -166,7 +166,7 @@ impl Turn<'_, '_> {
         incoming.terms.request = request.told();
         let now_ns = self.state.core.handle.clock().now_ns();
         let text = format!("<TRACE {}> {now_ns} request", incoming.terms.request);
-        self.state.log_line(&text);
+        self.state.log_line(text.as_bytes());
     }
 
     /// An answer that no task waits for: the program's handler gets it, if it has one.
@@ -240,18 +240,19 @@ impl State {
         place.and_then(|place| asked.remove(place)).map_or(0, |(_, target)| target)
     }
 
-    /// Writes a log line, by the service that has taken the log over, if there is one.
-    pub(crate) fn log_line(&self, text: &str) {
+    /// Writes a log line, by the service that has taken the log over, if there is one. That gets
+    /// the bytes as they are.
+    pub(crate) fn log_line(&self, text: &[u8]) {
         if self.tell_logger(text) {
             return;
         }
-        let service = &self.service;
+        let (service, text) = (&self.service, String::from_utf8_lossy(text));
         tracing::info!(service = service.name(), address = service.log_address(), "{text}");
     }
 
     /// The same for a warning of the host.
     pub(crate) fn warn_line(&self, text: &str) {
-        if self.tell_logger(text) {
+        if self.tell_logger(text.as_bytes()) {
             return;
         }
         let service = &self.service;

@@ -101,10 +101,10 @@ impl State {
 
     /// Hands a log line to the service that has taken the log over; false if there is none, or if
     /// it is this one.
-    pub(crate) fn tell_logger(&self, text: &str) -> bool {
+    pub(crate) fn tell_logger(&self, text: &[u8]) -> bool {
         let Some(logger) = self.core.logger() else { return false };
         logger.address() != self.service.address()
-            && self.send_by(TEXT, &logger, text.as_bytes().into()).is_ok()
+            && self.send_by(TEXT, &logger, text.into()).is_ok()
     }
 
     /// The running task, which is about to wait for an answer, takes it as a message pointer.

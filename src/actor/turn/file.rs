@@ -174,7 +174,7 @@ impl Turn<'_, '_> {
         let skynet = &self.state.skynet;
         if skynet.is_of_skynet.get() || skynet.is_started() {
             let what = if self.state.main_done.get() { INIT_FAILED } else { LOADER_ERROR };
-            self.state.tell_logger(&format!("{what}{}", fault.report()));
+            self.state.tell_logger(format!("{what}{}", fault.report()).as_bytes());
         }
         if let Some(caller) = caller.or_else(|| self.state.skynet.take_spawner()) {
             caller.fail(fault.clone().seen_by_caller());

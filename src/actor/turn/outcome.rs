@@ -165,7 +165,7 @@ impl Turn<'_, '_> {
 
     /// Tells the log of a failure, or the service that takes the log in programs of skynet.
     pub(super) fn log_error(&self, request: RequestId, text: &str) {
-        if self.state.skynet.is_started() && self.state.tell_logger(text) {
+        if self.state.skynet.is_started() && self.state.tell_logger(text.as_bytes()) {
             return;
         }
         let service = &self.state.service;

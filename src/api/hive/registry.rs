@@ -125,8 +125,8 @@ pub(super) fn existing(
 /// `hive.env(key)`.
 fn env(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    match state.core.env(stack.check_str(1)?) {
-        Some(value) => stack.push_str(&value),
+    match state.core.env(stack.check_bytes(1)?) {
+        Some(value) => stack.push_bytes(&value),
         None => stack.push_nil(),
     }
     Ok(Outcome::Return(1))

@@ -81,6 +81,8 @@ pub enum ConfigError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     settings: BTreeMap<String, String>,
+    /// Those that are no UTF-8, as they are.
+    raw: BTreeMap<String, Vec<u8>>,
 }
 
 impl Config {
@@ -94,14 +96,19 @@ impl Config {
         stack.load(TEXT.as_bytes(), "=config", LoadMode::Text)?;
         stack.push_str(&file.to_string_lossy());
         stack.call(1, 1)?;
-        let mut settings = BTreeMap::new();
+        let (mut settings, mut raw) = (BTreeMap::new(), BTreeMap::new());
         // The visitor cannot fail.
         let _ = stack.for_each(-1, |stack| {
-            let (key, value) = (stack.text(-2), stack.text(-1));
+            let (key, bytes) = (stack.text(-2), stack.text_bytes(-1));
+            let value = String::from_utf8(bytes).unwrap_or_else(|error| {
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                raw.insert(key.clone(), error.into_bytes());
+                text
+            });
             settings.insert(key, value);
             Ok::<(), Raise>(())
         });
-        let config = Config { settings };
+        let config = Config { settings, raw };
         config.check_loader()?;
         Ok(config)
     }
@@ -140,6 +147,11 @@ impl Config {
     /// All settings, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The same with the bytes that the file has.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(key, text)| (key, self.raw.get(key).map_or(text.as_bytes(), |raw| raw)))
     }
 
     /// The settings that ask for something that this host does not do.
@@ -298,7 +310,7 @@ mod tests {
 
     fn config(settings: &[(&str, &str)]) -> Config {
         let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
-        Config { settings: settings.collect() }
+        Config { settings: settings.collect(), ..Config::default() }
     }
 
     #[test]
@@ -389,7 +401,7 @@ mod tests {
     fn settings_without_effect_are_those_that_ask_for_something() {
         let settings = [("harbor", "0"), ("daemon", "./pid"), ("own", "1"), ("enablessl", "true")];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let config = Config { settings: settings.into() };
+        let config = Config { settings: settings.into(), ..Config::default() };
         assert_eq!(config.without_effect(), ["daemon", "enablessl"]);
     }
 }

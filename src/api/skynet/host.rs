@@ -16,36 +16,35 @@ pub(super) const NATIVES: [(&str, Native); 7] = [
 /// `skynet.getenv(key)`: a setting, as a string, or nil.
 fn getenv(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let key = stack.check_str(1)?;
+    let key = stack.check_bytes(1)?;
     match state.core.env(key).or_else(|| default(state, key)) {
-        Some(value) => stack.push_str(&value),
+        Some(value) => stack.push_bytes(&value),
         None => stack.push_nil(),
     }
     Ok(Outcome::Return(1))
 }
 
 /// Settings that every program for skynet finds.
-fn default(state: &State, key: &str) -> Option<String> {
-    match key {
-        "bootstrap" => Some("snlua bootstrap".to_owned()),
-        "cpath" => Some("./cservice/?.so".to_owned()),
-        "harbor" => Some("0".to_owned()),
-        "logservice" => Some("logger".to_owned()),
-        "profile" => Some("true".to_owned()),
-        "start" => state.core.main_name.get().cloned(),
-        "thread" => Some(state.core.handle.workers().to_string()),
-        _ => None,
-    }
+fn default(state: &State, key: &[u8]) -> Option<Vec<u8>> {
+    let text = match key {
+        b"bootstrap" => "snlua bootstrap",
+        b"cpath" => "./cservice/?.so",
+        b"harbor" => "0",
+        b"logservice" => "logger",
+        b"profile" => "true",
+        b"start" => state.core.main_name.get()?,
+        b"thread" => return Some(state.core.handle.workers().to_string().into()),
+        _ => return None,
+    };
+    Some(text.into())
 }
 
 /// `skynet.setenv(key, value)`: a setting that nobody made before.
 fn setenv(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
-    let key = stack.check_str(1)?.to_owned();
-    stack.check_bytes(2)?;
-    let value = stack.text(2);
-    let set = state.core.set_env(&key, &value);
+    let set = state.core.set_env(stack.check_bytes(1)?, stack.check_bytes(2)?);
     if !set.map_err(|fault| Raise::message(fault.message))? {
+        let key = stack.text(1);
         return Err(Raise::message(format!("Can't setenv exist key : {key}")));
     }
     Ok(Outcome::Return(0))
@@ -56,7 +55,7 @@ fn error(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     stack.set_top(stack.top().max(1));
     let text = stack.joined_texts(1)?;
-    state.log_line(&String::from_utf8_lossy(&text));
+    state.log_line(&text);
     Ok(Outcome::Return(0))
 }
 

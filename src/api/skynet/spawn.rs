@@ -201,7 +201,7 @@ fn spawn_alone(stack: &mut Stack<'_>, state: &State, spawn: &Spawn, first: i32) 
 fn not_found(state: &State, spawn: &Spawn, fault: &Fault) -> Raise {
     let absent = (fault.code == Code::NotFound).then(|| absent::service(&spawn.name));
     let hint = absent.flatten().map(|why| format!("\nhint: {why}")).unwrap_or_default();
-    state.tell_logger(&format!("{LOADER_ERROR}{}", fault.message));
+    state.tell_logger(format!("{LOADER_ERROR}{}", fault.message).as_bytes());
     not_started(&format!("{}{hint}", fault.message))
 }
 
