@@ -56,6 +56,18 @@ fn a_service_for_which_many_bytes_wait_is_named_in_the_log() {
 }
 
 #[test]
+fn a_service_that_is_told_to_collect_its_garbage_logs_what_that_gave() {
+    let main = "skynet.start(function()
+          print(skynet.call(skynet.self(), 'debug', 'GC') > 0)
+          skynet.abort()
+        end)";
+    let ended = scratch("skynet_gc", main).run(["run", "main.lua"]).expect_code(0);
+    assert_eq!(ended.stdout, "true\n");
+    let line = ended.stderr.split("main:00000002 GC ").nth(1).unwrap_or_default();
+    assert!(line.contains(" Kb -> ") && line.contains(" Kb, cost 0."), "{}", ended.stderr);
+}
+
+#[test]
 fn messages_of_a_service_are_recorded_in_the_folder_of_the_configuration() {
     let main = "if ... then
           skynet.start(function()

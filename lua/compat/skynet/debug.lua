@@ -23,8 +23,11 @@ function command.MEM()
 end
 
 function command.GC()
+  local before, began = collectgarbage "count", skynet.hpc()
   collectgarbage "collect"
-  skynet.retpack(collectgarbage "count")
+  local after, seconds = collectgarbage "count", (skynet.hpc() - began) / 1e9
+  skynet.error(("GC %.2f Kb -> %.2f Kb, cost %.2f sec"):format(before, after, seconds))
+  skynet.retpack(after)
 end
 
 function command.STAT()

@@ -1,4 +1,4 @@
--- The service `.provider`: starts services from functions, each once by its name.
+-- The service `hive.provider`: starts services from functions, each once by its name.
 
 local core = require "skynet.core"
 local skynet = require "skynet"

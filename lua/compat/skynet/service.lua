@@ -6,7 +6,7 @@ local is_alive = require("skynet.core").alive
 local service = {}
 
 -- The keeper of these services is one of them by itself.
-local keeper = ".provider"
+local keeper = "hive.provider"
 
 local function check(f)
   assert(type(f) == "function", "the main function of a service is a function")

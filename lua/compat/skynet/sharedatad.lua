@@ -1,5 +1,5 @@
--- The service `.sharedata`: knows the channel on which updates of each shared name are told. The
--- data itself is kept by the host.
+-- The service `hive.sharedata`: knows the channel on which updates of each shared name are told.
+-- The data itself is kept by the host.
 
 local skynet = require "skynet"
 local new_channel = require("skynet.multicast.core").new

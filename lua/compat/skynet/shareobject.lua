@@ -10,7 +10,7 @@ local skynet = require "skynet"
 local share = require("hive").share
 
 -- Keeps who may publish what: a service, so that of two that begin a name at once one is told.
-local KEEPER = ".sharedata"
+local KEEPER = "hive.sharedata"
 
 local module = {}
 

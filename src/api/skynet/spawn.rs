@@ -29,9 +29,9 @@ pub(super) const NAME_KEEPER: &str = ".cslave";
 pub(in crate::api) const SERVICES: [StandardService; 6] = [
     (NAME_KEEPER, include_str!("../../../lua/compat/skynet/cslave.lua")),
     (".launcher", include_str!("../../../lua/compat/skynet/launcher.lua")),
-    (".provider", include_str!("../../../lua/compat/skynet/provider.lua")),
+    ("hive.provider", include_str!("../../../lua/compat/skynet/provider.lua")),
     (".service", include_str!("../../../lua/compat/skynet/service_mgr.lua")),
-    (".sharedata", include_str!("../../../lua/compat/skynet/sharedatad.lua")),
+    ("hive.sharedata", include_str!("../../../lua/compat/skynet/sharedatad.lua")),
     ("DATACENTER", include_str!("../../../lua/compat/skynet/datacenterd.lua")),
 ];
 

@@ -338,7 +338,7 @@ skynet.start(function()
       end)
     end)
     eventually(function()
-      local address, is_starting = skynet.call(".provider", "lua", "test", "slow cell")
+      local address, is_starting = skynet.call("hive.provider", "lua", "test", "slow cell")
       return address or is_starting
     end)
     local second = service.new "slow cell"

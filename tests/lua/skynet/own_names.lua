@@ -27,7 +27,7 @@ skynet.start(function()
     equal(type(skynet.call(".launcher", "lua", "LIST")), "table")
     local core = require "skynet.core"
     refuses(taken ".cslave", core.command, "NAME", ".cslave " .. skynet.address(s))
-    refuses(taken ".provider", core.command, "REG", ".provider")
+    refuses(taken "hive.provider", core.command, "REG", "hive.provider")
     skynet.kill(s)
   end)
 
@@ -36,12 +36,21 @@ skynet.start(function()
     local datacenter = require "skynet.datacenter"
     datacenter.set("key", 1)
     equal(datacenter.get "key", 1)
-    local spawn = { "service.echo", register = ".sharedata" }
-    match(fails("name_taken", hive.spawn, spawn).message, taken ".sharedata")
+    local spawn = { "service.echo", register = "hive.sharedata" }
+    match(fails("name_taken", hive.spawn, spawn).message, taken "hive.sharedata")
     match(fails("name_taken", hive.register, "hive.uniques").message, taken "hive.uniques")
     local echo = hive.unique "service.echo"
     equal(echo:echo(1), 1)
     hive.kill(echo)
+  end)
+
+  test("names that are free on skynet are here as well", function()
+    for _, name in ipairs { ".provider", ".sharedata" } do
+      skynet.register(name)
+      equal(skynet.localname(name), skynet.self())
+    end
+    require("skynet.sharedata").new("own_names.data", { a = 1 })
+    equal(require("skynet.sharedata").query("own_names.data").a, 1)
   end)
 
   test("nor while one that has ended is not started again", function()
