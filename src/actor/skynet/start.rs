@@ -86,13 +86,19 @@ impl Turn<'_, '_> {
     /// function, unless the file has sent its own service one before.
     pub(in crate::actor) fn serve_before_forks(&mut self) {
         let skynet = &self.state.skynet;
-        if self.over.is_none()
-            && skynet.has_early.get()
-            && skynet.protocols.borrow().any()
+        if !skynet.has_early.get() || !skynet.protocols.borrow().any() {
+            return;
+        }
+        while self.over.is_none()
             && let Some(message) = self.next_message()
         {
+            let is_hosts_own =
+                matches!(message, Message::Census | Message::LetGo | Message::Inquiry(_));
             self.count_step();
             self.handle(message);
+            if !is_hosts_own {
+                return;
+            }
         }
     }
 

@@ -50,6 +50,8 @@ fn an_unknown_mode_is_told_the_choices_and_changes_nothing() {
     let mut vm = vm();
     for name in ["'on'", "''", "'ON\\0'", "1"] {
         let message = eval(&mut vm, &format!("return select(2, pcall(cache.mode, {name}))"));
+        // The module has two names, and Lua tells one of them.
+        let message = message.replace("'hive.cache.", "'cache.");
         let start = "bad argument #1 to 'cache.mode' (unknown cache mode '";
         assert!(message.starts_with(start), "{message}");
         assert!(message.ends_with("': expected OFF, EXIST or ON)"), "{message}");

@@ -39,7 +39,8 @@ impl<'a, W: Workload> WorkerContext<'a, W> {
         self.local.now_ns()
     }
 
-    /// Whether few tasks wait for the worker, so that they run in the order in which they are woken.
+    /// Whether few tasks wait for the worker, so that they run in the order in which they are
+    /// woken.
     pub fn is_orderly(&self) -> bool {
         self.local.is_orderly()
     }
