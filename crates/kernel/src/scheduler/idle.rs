@@ -39,6 +39,8 @@ const COVERS_NOTHING_MS: u64 = u64::MAX;
 pub(super) struct SlotSeen {
     pub(super) worker: usize,
     pub(super) mark: u64,
+    /// The turn in front of it lasts.
+    pub(super) is_stuck: bool,
 }
 
 /// What a worker that has lain down, but not closed its eyes, sees.

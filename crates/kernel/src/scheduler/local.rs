@@ -77,6 +77,8 @@ pub(super) struct Local<W: Workload> {
     alone: bool,
     /// A turn runs: whoever is woken now waits for its end, if no other worker helps.
     in_turn: Cell<bool>,
+    /// The task whose turn runs takes its time when it has one.
+    is_busy: Cell<bool>,
     /// Whether others may steal from the queue at once.
     is_open: Cell<bool>,
     /// Since when something has waited behind each turn; 0 if nothing did.
@@ -111,6 +113,7 @@ impl<W: Workload> Local<W> {
             queue,
             alone,
             in_turn: Cell::new(false),
+            is_busy: Cell::new(false),
             is_open: Cell::new(false),
             waiting_since_ns: Cell::new(0),
             has_slot: Cell::new(false),
@@ -165,19 +168,28 @@ impl<W: Workload> Local<W> {
 
     /// The same, but while tasks are in conversation every few turns only: a reading costs as much
     /// as the rest of what the scheduler does for such a turn.
-    pub(super) fn read_clock_between_turns(&self) {
-        if self.streak.get().is_multiple_of(CLOCK_STRIDE) {
+    /// Returns whether it was read.
+    pub(super) fn read_clock_between_turns(&self) -> bool {
+        let is_due = self.streak.get().is_multiple_of(CLOCK_STRIDE);
+        if is_due {
             self.read_clock();
         }
+        is_due
     }
 
-    /// Marks begin and end of a turn.
-    pub(super) fn set_in_turn(&self, in_turn: bool) {
-        self.in_turn.set(in_turn);
+    /// A turn begins, of a task that is known to take its time, or not.
+    pub(super) fn begin_turn(&self, is_busy: bool) {
+        self.in_turn.set(true);
+        self.is_busy.set(is_busy);
         self.has_woken.set(false);
-        if !in_turn {
-            self.giver.set(ptr::null());
-        }
+    }
+
+    /// It ends.
+    pub(super) fn end_turn(&self) {
+        self.in_turn.set(false);
+        self.is_busy.set(false);
+        self.has_woken.set(false);
+        self.giver.set(ptr::null());
     }
 
     /// Takes in a task that was woken on this thread.
@@ -231,13 +243,15 @@ impl<W: Workload> Local<W> {
         }
     }
 
-    /// Has somebody watch, if one has time, whether what waits is stuck.
+    /// Has somebody watch, if one has time, whether what waits is stuck. Behind a turn that is known
+    /// to last it is.
     fn show_waiting(&self) {
         if self.mark.get().is_multiple_of(2) {
             self.note_change();
         }
-        let seen = SlotSeen { worker: self.index, mark: self.mark.get() };
-        if !self.alone && self.shared().idle.slot_filled(seen) {
+        let (mark, is_stuck) = (self.mark.get(), self.is_busy.get());
+        let seen = SlotSeen { worker: self.index, mark, is_stuck };
+        if !self.alone && self.shared().idle.slot_filled(seen) && is_stuck {
             self.way.make(&self.shared().clock);
         }
     }

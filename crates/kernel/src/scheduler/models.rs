@@ -265,7 +265,7 @@ fn a_slot_is_watched_whenever_it_is_filled() {
     two_sleepers(
         |idle, outside| {
             outside.mark.store(1, Ordering::Release);
-            idle.slot_filled(SlotSeen { worker: 2, mark: 1 });
+            idle.slot_filled(SlotSeen { worker: 2, mark: 1, is_stuck: false });
         },
         |idle| idle.watches(),
     );

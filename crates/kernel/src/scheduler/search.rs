@@ -5,8 +5,9 @@
 //! halves when it did not, so an occasional timer costs next to nothing.
 //!
 //! Bound: a task that a turn has woken, and that waits behind that turn while another worker is
-//! free, waits as long as it takes to wake that worker (some 40 us), or up to a millisecond if the
-//! worker was already watching a conversation (see [`slots`](super::slots)).
+//! free, waits as long as it takes to wake that worker (some 40 us) if the turn is one of a task
+//! that is known to take long ones. Otherwise the worker watches for 50 us more, or up to a
+//! millisecond if it was already watching a conversation (see [`slots`](super::slots)).
 
 use super::idle::{Errand, Look, Woken};
 use super::local::{Local, Next};
@@ -130,10 +131,7 @@ impl<'a, W: Workload> Searcher<'a, W> {
     fn find_in_slots(&mut self, woken: Woken) -> Option<Arc<W::Task>> {
         let (shared, now_ns) = (self.local.shared(), self.local.now_ns());
         let task = match woken {
-            Woken::Told(Some(seen)) => {
-                self.slots.answer_call(shared, now_ns, seen);
-                None
-            }
+            Woken::Told(Some(seen)) => self.slots.answer_call(self.local, seen),
             Woken::TimeUp { .. } => self.slots.look(self.local),
             _ => {
                 self.slots.refresh(shared, now_ns);

@@ -15,9 +15,9 @@ use super::shared::Shared;
 use crate::sync::Arc;
 
 /// What has not changed for this long is stuck. A turn that sends and then says so is over by then.
-const PATIENCE_NS: u64 = 10_000;
-/// When a worker looks that was called: not before [`PATIENCE_NS`].
-const PAUSE_AFTER_CALL: Duration = Duration::from_micros(15);
+const PATIENCE_NS: u64 = 50_000;
+/// When a worker looks that was called.
+const PAUSE_AFTER_CALL: Duration = Duration::from_nanos(PATIENCE_NS);
 /// Growth of marks between two looks that makes a conversation.
 const CONVERSATION_MARKS: u64 = 8;
 /// Calls that follow each other faster than this make one, too.
@@ -81,29 +81,36 @@ impl SlotView {
         None
     }
 
-    /// The worker was called because something waits. If it still does, a look will tell whether it
-    /// is stuck.
+    /// The worker was called because something waits. If it still does, and is not known to be
+    /// stuck, a look will tell.
     pub(super) fn answer_call<W: Workload>(
         &mut self,
-        shared: &Shared<W>,
-        now_ns: u64,
+        local: &Local<W>,
         seen: SlotSeen,
-    ) {
+    ) -> Option<Arc<W::Task>> {
+        let now_ns = local.now_ns();
         let called_often = now_ns.saturating_sub(self.called_at_ns) < CONVERSATION_NS;
         self.called_at_ns = now_ns;
-        self.refresh(shared, now_ns);
+        self.refresh(local.shared(), now_ns);
         let mark = self.marks[seen.worker];
-        if mark == seen.mark {
-            self.pause = Some(PAUSE_AFTER_CALL);
-        } else if called_often || mark - seen.mark >= CONVERSATION_MARKS {
-            self.watch();
+        if mark != seen.mark {
+            if called_often || mark - seen.mark >= CONVERSATION_MARKS {
+                self.watch();
+            }
+            return None;
         }
+        if seen.is_stuck {
+            return self.take(local, seen.worker, mark);
+        }
+        self.pause = Some(PAUSE_AFTER_CALL);
+        None
     }
 
     /// A worker with which something waits, as far as this view knows.
     pub(super) fn filled<W: Workload>(&self, shared: &Shared<W>) -> Option<SlotSeen> {
         let slots = shared.remotes.iter().enumerate();
-        let mut seen = slots.map(|(worker, remote)| SlotSeen { worker, mark: remote.mark() });
+        let mut seen =
+            slots.map(|(worker, remote)| SlotSeen { worker, mark: remote.mark(), is_stuck: false });
         seen.find(|seen| self.is_filled(seen.worker, seen.mark))
     }
 

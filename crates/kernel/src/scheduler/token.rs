@@ -30,7 +30,7 @@
 use std::ptr::NonNull;
 
 use super::{Scheduled, Turn};
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Arc, UnsafeCell};
 
 /// A turn is owed: the task lies in a queue, or must go there when its turn ends.
@@ -44,6 +44,9 @@ const ENDED: u8 = 4;
 #[derive(Debug)]
 pub struct TokenState<T = ()> {
     state: AtomicU8,
+    /// A turn of the task took long, the last of which that is known. Written by turns alone, and a
+    /// hint: whoever reads it is right either way.
+    is_busy: AtomicBool,
     own: UnsafeCell<T>,
 }
 
@@ -55,7 +58,20 @@ unsafe impl<T: Send> Sync for TokenState<T> {}
 impl<T> TokenState<T> {
     /// A task at rest, whose turns will find `own`.
     pub fn new(own: T) -> Self {
-        Self { state: AtomicU8::new(0), own: UnsafeCell::new(own) }
+        let is_busy = AtomicBool::new(false);
+        Self { state: AtomicU8::new(0), is_busy, own: UnsafeCell::new(own) }
+    }
+
+    /// Whether the task computes for long when it has a turn, by what is known of its last ones.
+    pub(crate) fn is_busy(&self) -> bool {
+        !cfg!(loom) && self.is_busy.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a turn took long.
+    pub(crate) fn note_busy(&self, busy: bool) {
+        if self.is_busy() != busy {
+            self.is_busy.store(busy, Ordering::Relaxed);
+        }
     }
 
     /// Whether the task will not run again.

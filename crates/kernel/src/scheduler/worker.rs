@@ -12,6 +12,9 @@ use super::token::Left;
 use super::{Claim, Scheduled, Turn, WorkerContext, Workload};
 use crate::sync::Arc;
 
+/// A task whose turns take longer is busy: what it sends in the middle of one is not to wait.
+const LONG_TURN_NS: u64 = 1_000_000;
+
 /// What a worker thread does from its start to its end.
 pub(super) fn main<W: Workload>(
     index: usize,
@@ -25,11 +28,11 @@ pub(super) fn main<W: Workload>(
     let context = WorkerContext::new(&local);
     workload.worker_started(&context);
     let mut searcher = Searcher::new(&local, &context, workload);
+    local.read_clock();
     while let Some(errands) = local.shared().idle.orders() {
         if local.errands().replace(errands) != errands {
             run_errand(&context, workload);
         }
-        local.read_clock_between_turns();
         searcher.expire_timers();
         let at_hand = local.next().or_else(|| local.steal().map(Next::from));
         let at_hand = at_hand.or_else(|| spare(&local, &context, workload));
@@ -73,11 +76,16 @@ fn run_turn<W: Workload>(
             (claim, Some(parcel))
         }
     };
-    local.set_in_turn(true);
+    let began_ns = local.now_ns();
+    local.begin_turn(claim.task().token().is_busy());
     let run = || claim.run(|task, own| workload.run(task, own, parcel, context));
     let turn = catch_unwind(AssertUnwindSafe(run));
-    local.set_in_turn(false);
+    local.end_turn();
     status.end_turn();
+    if local.read_clock_between_turns() {
+        let took_ns = local.now_ns().saturating_sub(began_ns);
+        claim.task().token().note_busy(took_ns > LONG_TURN_NS);
+    }
     let turn = turn.unwrap_or_else(|panic| {
         workload.turn_panicked(claim.task(), panic, context);
         Turn::Ended
