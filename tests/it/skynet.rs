@@ -559,3 +559,46 @@ fn a_loop_of_a_service_that_skynet_kill_has_ended_lets_go_of_its_thread_soon() {
     let ended = scratch("skynet_kill_loop", main).run(arguments).expect_code(0);
     assert_eq!(ended.stdout, "ended\n", "{}", ended.stderr);
 }
+
+#[test]
+fn what_services_do_runs_in_the_order_of_skynet() {
+    let main = "skynet.start(function()
+          local d = skynet.newservice 'peer d'
+          local a = skynet.newservice('peer', 'a', d)
+          local b = skynet.newservice 'peer b'
+          for word = 1, 2 do
+            skynet.send(a, 'lua', word)
+            skynet.send(b, 'lua', word)
+          end
+          io.write 'sent '
+          skynet.sleep(2)
+          skynet.call(a, 'lua', 3)
+          io.write 'answered '
+          skynet.sleep(2)
+          local waits = true
+          skynet.fork(function()
+            skynet.call(b, 'lua', 4)
+            waits = false
+          end)
+          while waits do
+            io.write 'round '
+            skynet.yield()
+          end
+          skynet.abort()
+        end)";
+    let peer = format!(
+        "{SKYNET}local name, friend = ...
+        skynet.start(function()
+          skynet.dispatch('lua', function(session, _, word)
+            io.write(name, word, ' ')
+            if friend then skynet.send(tonumber(friend), 'lua', word) end
+            if session ~= 0 then skynet.retpack(word) end
+          end)
+        end)"
+    );
+    let scratch = scratch("skynet_order", main);
+    scratch.file("peer.lua", &peer);
+    let ended = scratch.run(["run", "--threads", "1", "main.lua"]).expect_code(0);
+    let expected = "sent a1 b1 d1 a2 b2 d2 a3 answered d3 round b4 round \n";
+    assert_eq!(ended.stdout, expected);
+}

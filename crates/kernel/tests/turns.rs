@@ -4,10 +4,11 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use moonhive_kernel::scheduler::{Scheduled, Turn};
+use parking_lot::Mutex;
 use support::{Job, SIGNATURE, start, wait_until};
 
 #[test]
@@ -135,7 +136,7 @@ fn a_pair_that_talks_stays_on_one_worker() {
 
 /// Two tasks that wake each other, each `turns` times.
 fn talkers(turns: usize) -> (Arc<Job>, Arc<Job>) {
-    let slot: Arc<parking_lot::Mutex<Option<Arc<Job>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<Arc<Job>>>> = Arc::default();
     let first = {
         let slot = slot.clone();
         Job::new(move |job, worker| {
@@ -309,7 +310,7 @@ fn what_a_turn_hands_over_runs_next_on_its_worker_with_its_parcel() {
 fn a_conversation_that_hands_over_leaves_the_task_in_the_slot_its_turn() {
     let (scheduler, _) = start(1);
     let third = Job::new(|_, _| Turn::Idle);
-    let slot: Arc<parking_lot::Mutex<Option<Arc<Job>>>> = Arc::default();
+    let slot: Arc<Mutex<Option<Arc<Job>>>> = Arc::default();
     let waited = Arc::new(AtomicUsize::new(0));
     let first = {
         let (slot, third, waited) = (slot.clone(), third.clone(), waited.clone());
@@ -404,7 +405,7 @@ fn a_turn_that_absorbs_a_wake_up_owes_no_other() {
 /// run.
 fn order_of(act: impl Fn(&[Arc<Job>], &support::Context<'_>) + Send + 'static) -> Vec<usize> {
     let (scheduler, _) = start(1);
-    let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let order = Arc::new(Mutex::new(Vec::new()));
     let noted = |number: usize| {
         let order = order.clone();
         Job::new(move |_, _| {
@@ -444,4 +445,59 @@ fn what_one_turn_wakes_and_hands_over_runs_in_that_order() {
         hand_over(worker, &jobs[3]);
     });
     assert_eq!(last, [0, 1, 2, 3]);
+}
+
+/// A job that notes its number, and then does what `act` says.
+fn numbered(
+    order: &Arc<Mutex<Vec<usize>>>,
+    number: usize,
+    act: impl Fn(&Arc<Job>, &support::Context<'_>) + Send + 'static,
+) -> Arc<Job> {
+    let order = order.clone();
+    Job::new(move |job, worker| {
+        order.lock().push(number);
+        act(job, worker);
+        Turn::Idle
+    })
+}
+
+#[test]
+fn what_a_turn_wakes_runs_behind_what_waited_before() {
+    let (scheduler, _) = start(1);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let last = numbered(&order, 2, |_, _| ());
+    let second = numbered(&order, 1, |_, _| ());
+    let first = numbered(&order, 0, move |_, worker| worker.wake(&last));
+    let begin = Job::new(move |_, worker| {
+        worker.wake(&first);
+        worker.wake(&second);
+        Turn::Ended
+    });
+    scheduler.handle().wake(&begin);
+    wait_until("all have run", || order.lock().len() == 3);
+    assert_eq!(*order.lock(), [0, 1, 2]);
+}
+
+#[test]
+fn who_handed_a_message_over_comes_before_what_that_wakes() {
+    let (scheduler, _) = start(1);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let woken = numbered(&order, 2, |_, _| ());
+    let giver: Arc<OnceLock<Arc<Job>>> = Arc::default();
+    let back = giver.clone();
+    let asked = numbered(&order, 1, move |_, worker| {
+        worker.wake(&woken);
+        worker.wake(back.get().expect("it has run"));
+    });
+    let asks = Mutex::new(Some(asked));
+    let begin = numbered(&order, 0, move |_, worker| {
+        if let Some(asked) = asks.lock().take() {
+            let claim = worker.handle().claim(asked).ok().expect("it rests");
+            worker.hand_over(claim, 1);
+        }
+    });
+    giver.set(begin.clone()).ok().expect("it was empty");
+    scheduler.handle().wake(&begin);
+    wait_until("all have run", || order.lock().len() == 4);
+    assert_eq!(*order.lock(), [0, 1, 0, 2]);
 }
