@@ -25,4 +25,5 @@ mod shm_terminal;
 mod signals;
 mod skynet;
 mod skynet_log;
+mod skynet_order;
 mod support;

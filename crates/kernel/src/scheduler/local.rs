@@ -7,8 +7,8 @@
 //! stay together, on warm data, and no other thread is woken for their messages.
 //!
 //! Beyond [`PRIVATE_LIMIT`] tasks or [`BACKLOG_NS`] the queue is *open* until it is empty: all
-//! workers steal from it, and the task that is woken first in a turn, most often the peer of the one
-//! that runs, goes into the slot, from which it runs next. That is for throughput, and order is
+//! workers steal from it, and the task that is woken first in a turn, most often the peer of the
+//! one that runs, goes into the slot, from which it runs next. That is for throughput, and order is
 //! lost.
 //!
 //! A task that is *handed over* is not shown to others at all: whoever hands it over promises that
@@ -216,8 +216,8 @@ impl<W: Workload> Local<W> {
         ptr::eq(Arc::as_ptr(task), self.giver.get())
     }
 
-    /// The first one of a turn becomes the one to run next; others queue up and are offered to other
-    /// workers.
+    /// The first one of a turn becomes the one to run next; others queue up and are offered to
+    /// other workers.
     fn schedule_openly(&self, task: Arc<W::Task>) {
         let before = if self.has_woken.replace(true) { Some(task) } else { self.fill_slot(task) };
         let is_queued = before.is_some();
@@ -243,8 +243,8 @@ impl<W: Workload> Local<W> {
         }
     }
 
-    /// Has somebody watch, if one has time, whether what waits is stuck. Behind a turn that is known
-    /// to last it is.
+    /// Has somebody watch, if one has time, whether what waits is stuck. Behind a turn that is
+    /// known to last it is.
     fn show_waiting(&self) {
         if self.mark.get().is_multiple_of(2) {
             self.note_change();

@@ -2,9 +2,9 @@
 //! queues while these are private.
 //!
 //! What lies there runs as soon as the turn of its worker ends. Another worker takes a task only
-//! when it is *stuck*: something waits, under the same mark as at least [`PATIENCE_NS`] before. While
-//! marks change often, tasks are in *conversation*, and the view says so: its worker then looks
-//! again after a pause instead of being called for every message.
+//! when it is *stuck*: something waits, under the same mark as at least [`PATIENCE_NS`] before.
+//! While marks change often, tasks are in *conversation*, and the view says so: its worker then
+//! looks again after a pause instead of being called for every message.
 
 use std::time::{Duration, Instant};
 
