@@ -1,5 +1,5 @@
-//! The order in which services of skynet run: that of one list of services, from which each gets one
-//! message at a time.
+//! The order in which services of skynet run: that of one list of services, from which each gets
+//! one message at a time.
 
 use crate::skynet::{SKYNET, scratch};
 
