@@ -30,7 +30,8 @@ pub const SERVICE_MEMORY_MIN_BYTES: usize = 64 << 10;
 pub const OVERLOAD_WARNING_FIRST: usize = 1024;
 /// Messages and ready tasks that one turn handles before the next service gets the worker.
 pub const TURN_STEPS_MAX: u32 = 256;
-/// Messages that wait with which a service of skynet handles many in a turn, though others wait.
+/// Messages that wait together with which a service of skynet handles them in one turn, though
+/// others wait.
 pub const TURN_BACKLOG_MIN: usize = 16;
 /// Time after which a turn lets go even though messages are left. Read between messages.
 pub const TURN_SLICE: Duration = Duration::from_millis(2);

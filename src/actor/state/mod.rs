@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(super) main_done: Cell<bool>,
     /// When the present turn began, by the host's clock.
     pub(super) turn_began_ns: Cell<u64>,
+    /// Many messages waited when the mailbox was last looked into.
+    pub(in crate::actor) has_backlog: Cell<bool>,
     /// Messages that the present turn has handled.
     pub(super) handled: Cell<u32>,
     /// Requests that came before that, in order.
@@ -134,6 +136,7 @@ impl State {
             handlers: RefCell::new(None),
             main_done: Cell::new(false),
             turn_began_ns: Cell::new(0),
+            has_backlog: Cell::new(false),
             handled: Cell::new(0),
             early: RefCell::new(VecDeque::new()),
             unanswered: RefCell::new(Vec::new()),

@@ -173,6 +173,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
                 self.state.service.token().absorb();
             }
             mailbox.take(self.batch);
+            self.state.has_backlog.set(self.batch.len() >= TURN_BACKLOG_MIN);
         } else if mailbox.control_waits() {
             mailbox.take(self.batch);
         }
@@ -201,7 +202,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         state.handled.get() > u32::from(self.is_first)
             && state.skynet.is_started()
             && self.worker.is_orderly()
-            && self.batch.len() < TURN_BACKLOG_MIN
+            && !state.has_backlog.get()
             && if self.worker.has_waiting() {
                 !self.is_first && !state.skynet.has_spawned.get() || self.has_more()
             } else {
