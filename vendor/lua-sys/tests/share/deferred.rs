@@ -76,7 +76,7 @@ fn every_way_to_look_into_a_table_finds_what_is_in_it() {
         ("return (select(3, table.unpack(t)))", "third"),
         ("return table.remove(t, 1) .. #t", "first4"),
         ("table.insert(t, 1, 'new') return t[1] .. t[2] .. #t", "newfirst6"),
-        ("return #table.move(t, 1, 5, 3, {})", "7"),
+        ("return table.move(t, 1, 5, 3, {})[7].name", "two"),
         ("return table.move({ 'x' }, 1, 1, 2, t)[2] .. t[3]", "xthird"),
         ("return ((('key'):gsub('.*', t)))", "value"),
         ("t.key = nil return tostring(t.key)", "nil"),
