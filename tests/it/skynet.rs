@@ -83,17 +83,20 @@ fn the_path_of_a_service_is_here_if_its_file_is_in_no_folder() {
 
 #[test]
 fn the_host_lives_on_when_the_main_service_exits() {
-    let main = "local mode = ...
+    let main = "local mode, first = ...
         if mode == 'worker' then
           skynet.start(function()
-            skynet.timeout(2, function()
+            skynet.fork(function()
+              repeat
+                skynet.sleep(1)
+              until not pcall(skynet.call, tonumber(first), 'debug', 'PING')
               print 'worker'
               skynet.abort()
             end)
           end)
         else
           skynet.start(function()
-            skynet.newservice('main', 'worker')
+            skynet.newservice('main', 'worker', skynet.self())
             print 'main'
             skynet.exit()
           end)
