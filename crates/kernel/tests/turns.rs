@@ -501,3 +501,25 @@ fn who_handed_a_message_over_comes_before_what_that_wakes() {
     wait_until("all have run", || order.lock().len() == 4);
     assert_eq!(*order.lock(), [0, 1, 0, 2]);
 }
+
+#[test]
+fn what_a_turn_wakes_after_others_took_what_waited_runs_elsewhere_too() {
+    let (scheduler, _) = start(2);
+    let done = Arc::new(AtomicUsize::new(0));
+    let ran = done.clone();
+    let begin = Job::new(move |_, worker| {
+        for round in 1..=3 {
+            let done = ran.clone();
+            worker.wake(&Job::new(move |_, _| {
+                done.fetch_add(1, Ordering::Release);
+                Turn::Ended
+            }));
+            wait_until("it runs elsewhere", || ran.load(Ordering::Acquire) == round);
+            // The other worker finds nothing more, and goes to sleep.
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Turn::Ended
+    });
+    scheduler.handle().wake(&begin);
+    wait_until("the turn is over", || done.load(Ordering::Acquire) == 3);
+}

@@ -167,6 +167,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
         let mailbox = self.state.service.mailbox();
         if self.batch.is_empty() {
             if self.batch.is_finished() && !mailbox.has_news() {
+                self.state.has_backlog.set(false);
                 return None;
             }
             if std::mem::replace(&mut self.has_taken, true) {
@@ -203,6 +204,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
             && state.skynet.is_started()
             && self.worker.is_orderly()
             && !state.has_backlog.get()
+            && !state.service.mailbox().control_waits()
             && if self.worker.has_waiting() {
                 !self.is_first && !state.skynet.has_spawned.get() || self.has_more()
             } else {

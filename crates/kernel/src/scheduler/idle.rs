@@ -116,7 +116,9 @@ impl Idle {
     pub(super) fn slot_filled(&self, seen: SlotSeen) -> bool {
         fence(Ordering::SeqCst);
         let summary = self.summary.load(Ordering::Relaxed);
-        summary >= SLEEPER && summary & (SEARCHING | WATCHING) == 0 && self.wake_to_watch(seen)
+        // Who watches looks after a while only.
+        let others = if seen.is_stuck { SEARCHING } else { SEARCHING | WATCHING };
+        summary >= SLEEPER && summary & others == 0 && self.wake_to_watch(seen)
     }
 
     /// A timer was armed. The caller has passed a fence since.
@@ -306,7 +308,8 @@ impl Idle {
     fn wake_to_watch(&self, seen: SlotSeen) -> bool {
         let set = self.set.lock();
         let lookout = set.lookout;
-        !set.searching && set.watch_until.is_none() && self.wake(set, lookout, Some(seen))
+        let is_wanted = seen.is_stuck || set.watch_until.is_none();
+        !set.searching && is_wanted && self.wake(set, lookout, Some(seen))
     }
 
     #[cold]

@@ -207,7 +207,15 @@ impl<W: Workload> Local<W> {
             return self.show_waiting();
         }
         self.queue.push(task);
-        if self.queue.len() > PRIVATE_LIMIT { self.open() } else { self.show_waiting() }
+        let waiting = self.queue.len();
+        if waiting > PRIVATE_LIMIT {
+            return self.open();
+        }
+        if waiting <= 1 {
+            // Others have seen the queue empty under the present mark, if they stole the rest.
+            self.note_change();
+        }
+        self.show_waiting();
     }
 
     /// Whether the task has handed its message over to the turn under way. Had it kept its place
@@ -254,6 +262,11 @@ impl<W: Workload> Local<W> {
         if !self.alone && self.shared().idle.slot_filled(seen) && is_stuck {
             self.way.make(&self.shared().clock);
         }
+    }
+
+    /// Whether the queue is empty.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// Whether something waits for the end of the turn under way, what was handed over aside.
@@ -337,11 +350,13 @@ impl<W: Workload> Local<W> {
             && let Some(task) = self.take_injected()
         {
             self.queue_aside();
+            self.note_turn();
             return Some(Next::from(task));
         }
         let streak = self.streak.get();
         if streak < STREAK_LIMIT {
             let next = if self.aside.borrow().is_some() {
+                self.note_turn();
                 Some(Next::Aside)
             } else {
                 self.empty_slot().map(Next::from)
@@ -365,6 +380,13 @@ impl<W: Workload> Local<W> {
             self.note_change();
         }
         task.map(Next::from)
+    }
+
+    /// What waits, waits behind another turn from now on.
+    fn note_turn(&self) {
+        if !self.mark.get().is_multiple_of(2) {
+            self.note_change();
+        }
     }
 
     /// Nothing is queued.

@@ -52,8 +52,10 @@ impl<'a, W: Workload> Searcher<'a, W> {
     pub(super) fn search(&mut self) -> Option<Next<W>> {
         let shared = self.local.shared();
         let mut searching = shared.idle.begin_search();
-        self.slots.refresh(shared, self.local.now_ns());
-        let mut found = if searching { self.spin() } else { None };
+        let mut found = self.slots.look_again(self.local).map(Next::from);
+        if found.is_none() && searching {
+            found = self.spin();
+        }
         while found.is_none() {
             let woken = self.sleep(searching);
             self.local.read_clock();
@@ -108,7 +110,8 @@ impl<'a, W: Workload> Searcher<'a, W> {
     fn look(&mut self) -> Look {
         let shared = self.local.shared();
         let timer_ms = shared.timers.sleep_until_ms();
-        if shared.has_stealable_work() || timer_ms <= shared.clock.now_ms() {
+        let is_own = !self.local.is_empty();
+        if is_own || shared.has_stealable_work() || timer_ms <= shared.clock.now_ms() {
             return Look::Work;
         }
         if self.slots.filled(shared).is_some() {

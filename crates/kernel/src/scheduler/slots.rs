@@ -81,6 +81,24 @@ impl SlotView {
         None
     }
 
+    /// As [`look`](Self::look), when the worker comes back from other work: how much has changed
+    /// since its last look tells of no conversation.
+    pub(super) fn look_again<W: Workload>(&mut self, local: &Local<W>) -> Option<Arc<W::Task>> {
+        let now_ns = local.now_ns();
+        let is_due = now_ns.saturating_sub(self.looked_at_ns) >= PATIENCE_NS;
+        self.looked_at_ns = now_ns;
+        let mut found = None;
+        for worker in 0..self.marks.len() {
+            let mark = local.shared().remotes[worker].mark();
+            let is_stuck = is_due && found.is_none() && mark == self.marks[worker];
+            self.marks[worker] = mark;
+            if is_stuck {
+                found = self.take(local, worker, mark);
+            }
+        }
+        found
+    }
+
     /// The worker was called because something waits. If it still does, and is not known to be
     /// stuck, a look will tell.
     pub(super) fn answer_call<W: Workload>(

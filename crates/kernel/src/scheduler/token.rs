@@ -30,7 +30,7 @@
 use std::ptr::NonNull;
 
 use super::{Scheduled, Turn};
-use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Arc, UnsafeCell};
 
 /// A turn is owed: the task lies in a queue, or must go there when its turn ends.
@@ -40,13 +40,20 @@ const RUNNING: u8 = 2;
 /// It will not run again.
 const ENDED: u8 = 4;
 
+/// The task has had no turn yet.
+const UNKNOWN: u8 = 0;
+/// Its last turn was over soon.
+const SHORT: u8 = 1;
+/// Its last turn took long.
+const LONG: u8 = 2;
+
 /// What a task embeds so that it can be scheduled, with what only its turns touch.
 #[derive(Debug)]
 pub struct TokenState<T = ()> {
     state: AtomicU8,
-    /// A turn of the task took long, the last of which that is known. Written by turns alone, and a
-    /// hint: whoever reads it is right either way.
-    is_busy: AtomicBool,
+    /// What is known of the task's turns: [`UNKNOWN`], [`SHORT`] or [`LONG`]. Written by turns
+    /// alone, and a hint: whoever reads it is right either way.
+    habit: AtomicU8,
     own: UnsafeCell<T>,
 }
 
@@ -58,19 +65,24 @@ unsafe impl<T: Send> Sync for TokenState<T> {}
 impl<T> TokenState<T> {
     /// A task at rest, whose turns will find `own`.
     pub fn new(own: T) -> Self {
-        let is_busy = AtomicBool::new(false);
-        Self { state: AtomicU8::new(0), is_busy, own: UnsafeCell::new(own) }
+        let habit = AtomicU8::new(UNKNOWN);
+        Self { state: AtomicU8::new(0), habit, own: UnsafeCell::new(own) }
     }
 
-    /// Whether the task computes for long when it has a turn, by what is known of its last ones.
+    /// Whether the task computes for long when it has a turn, by what is known of its last one.
     pub(crate) fn is_busy(&self) -> bool {
-        !cfg!(loom) && self.is_busy.load(Ordering::Relaxed)
+        !cfg!(loom) && self.habit.load(Ordering::Relaxed) == LONG
     }
 
-    /// Notes whether a turn took long.
+    /// Notes whether a turn took long. The first one does not count: much is made there that lasts.
     pub(crate) fn note_busy(&self, busy: bool) {
-        if self.is_busy() != busy {
-            self.is_busy.store(busy, Ordering::Relaxed);
+        if cfg!(loom) {
+            return;
+        }
+        let before = self.habit.load(Ordering::Relaxed);
+        let habit = if busy && before != UNKNOWN { LONG } else { SHORT };
+        if habit != before {
+            self.habit.store(habit, Ordering::Relaxed);
         }
     }
 
