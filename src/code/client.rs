@@ -15,7 +15,7 @@ use super::compile::{compile, is_compat_54};
 use super::error::LoadError;
 use super::image::Image;
 use super::key::{Chunk, Spelling};
-use super::loader::{Step, load_file};
+use super::loader::{Step, load_file, load_known};
 use super::mode::Mode;
 use super::module::{self, Search, find_module};
 use super::source::{self, Kind};
@@ -80,6 +80,7 @@ impl CodeClient {
         // SAFETY: by contract; `load_file` casts the pointer back to a shared reference.
         unsafe {
             share::lua_setfileloader(state, Some(load_file), user_data);
+            share::lua_setknownloader(state, Some(load_known));
             share::lua_setmodulefinder(state, Some(find_module));
         }
     }
@@ -137,6 +138,22 @@ impl CodeClient {
         // A panic must not unwind into the C code that called us.
         let found = catch_unwind(AssertUnwindSafe(prepared));
         self.step(found.unwrap_or(Ok(None)), request)
+    }
+
+    /// The image of a file that this thread has loaded before under this name, parked, if a load
+    /// does nothing but to find it.
+    #[inline]
+    pub(super) fn find_known(&self, path: &[u8], compat_54: bool) -> Option<*mut share::Image> {
+        if self.mode() == Mode::Off || !path.starts_with(b"/") {
+            return None;
+        }
+        let lease = self.cache.find(&Spelling::Absolute(path), compat_54)?;
+        if lease.version.kind != Kind::Text {
+            return None;
+        }
+        let image = lease.code.as_ptr();
+        self.parked.set(Some(Parked::Lease(lease)));
+        Some(image)
     }
 
     /// The same for an embedded text.

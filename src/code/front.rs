@@ -76,9 +76,7 @@ impl<C: Code> Front<C> {
     /// The code for this spelling, if this thread has loaded it before and it is still current.
     #[inline]
     pub(super) fn find(&self, spelling: &Spelling<'_>, compat_54: bool) -> Option<Arc<Lease<C>>> {
-        let lease = self.current(spelling, compat_54)?;
-        lease.hit();
-        Some(lease)
+        self.look(spelling, compat_54, Lease::hit)
     }
 
     /// The same, and counts no hit.
@@ -88,6 +86,17 @@ impl<C: Code> Front<C> {
         spelling: &Spelling<'_>,
         compat_54: bool,
     ) -> Option<Arc<Lease<C>>> {
+        self.look(spelling, compat_54, |_| ())
+    }
+
+    /// What is current under a spelling, after `note` has seen it under the stripe's lock.
+    #[inline(always)]
+    fn look(
+        &self,
+        spelling: &Spelling<'_>,
+        compat_54: bool,
+        note: impl FnOnce(&Lease<C>),
+    ) -> Option<Arc<Lease<C>>> {
         let shelf = self.shelf(compat_54).lock();
         let table = match spelling {
             Spelling::Absolute(_) => &shelf.absolute,
@@ -96,7 +105,11 @@ impl<C: Code> Front<C> {
             Spelling::Relative(..) => return None,
         };
         let lease = table.get(spelling.text())?;
-        lease.version.is_current().then(|| lease.clone())
+        if !lease.version.is_current() {
+            return None;
+        }
+        note(lease);
+        Some(lease.clone())
     }
 
     /// Remembers the code for this spelling, unless it was retired meanwhile.

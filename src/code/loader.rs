@@ -6,7 +6,8 @@
 //! there.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{ptr, slice};
 
 use moonhive_lua_sys::{lua, share};
 
@@ -52,6 +53,29 @@ pub unsafe extern "C-unwind" fn load_file(
             step = client.prepare_file(path, request);
         }
         finish(client, state, step)
+    }
+}
+
+/// What `loadfile` with a name alone tries first; [`CodeClient::install`] sets it.
+///
+/// # Safety
+/// As [`load_file`], and the name has that many bytes.
+pub unsafe extern "C-unwind" fn load_known(
+    user_data: *mut c_void,
+    state: *mut lua::lua_State,
+    filename: *const c_char,
+    length: usize,
+    compat_54: c_int,
+) -> c_int {
+    // SAFETY: by contract. This frame owns nothing when the function is pushed; a panic must not
+    // unwind into the C code that called us.
+    unsafe {
+        let client = &*user_data.cast::<CodeClient>();
+        let path = slice::from_raw_parts(filename.cast::<u8>(), length);
+        let find = AssertUnwindSafe(|| client.find_known(path, compat_54 != 0));
+        let Ok(Some(image)) = catch_unwind(find) else { return 0 };
+        finish(client, state, Step::Clone { image, kind: Kind::Text });
+        1
     }
 }
 

@@ -148,9 +148,11 @@ impl<C: Code> Lease<C> {
         Lease { version, code, hits: AtomicU64::new(0) }
     }
 
-    /// Counts a hit.
+    /// Counts a hit. Whoever finds the lease does so under the lock of the one stripe that has it,
+    /// so nobody else counts meanwhile, and a settling walk has taken it out of there.
+    #[inline]
     pub(super) fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
+        self.hits.store(self.hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Adds its hits to the version.

@@ -122,3 +122,31 @@ fn require_and_dofile_go_through_the_cache() {
     let totals = cache.stats().totals;
     assert_eq!((totals.compiled, totals.hits), (1, 3));
 }
+
+#[test]
+fn a_name_alone_is_read_up_to_a_zero_and_converted_like_any_other() {
+    let files = Files::new();
+    files.write("x.lua", "return 7");
+    let script = r"loadfile(path)
+        return loadfile(path .. '\0.txt')(), loadfile(path)(), (loadfile(path .. '0')), loadfile(12)";
+    let result = same_in_all_modes(&files, script).unwrap();
+    assert!(result.starts_with("7 7 nil nil cannot open"), "{result}");
+}
+
+#[test]
+fn a_hit_by_name_alone_is_counted_and_misses_nothing_that_was_cleared() {
+    let files = Files::new();
+    let path = files.write("x.lua", "return 1");
+    let cache = Arc::new(CodeCache::new());
+    let vm = TestVm::new(&cache);
+    vm.set_path("path", &path);
+    assert_eq!(vm.eval("return loadfile(path)(), loadfile(path)(), loadfile(path)()"), "1 1 1");
+    assert_eq!(cache.stats().totals.hits, 2);
+    files.write("x.lua", "return 2");
+    assert_eq!(vm.eval("return loadfile(path)()"), "1");
+    cache.clear();
+    assert_eq!(vm.eval("return loadfile(path)()"), "2");
+    files.write("x.lua", dump("return ..., _ENV == _G"));
+    cache.clear();
+    assert_eq!(vm.eval("loadfile(path) return loadfile(path)('binary')"), "binary true");
+}

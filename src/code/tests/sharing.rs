@@ -145,6 +145,25 @@ fn a_vm_that_lives_on_lets_go_of_code_it_collected() {
 }
 
 #[test]
+fn a_vm_that_loads_code_again_and_again_keeps_it_through_a_collection_until_it_is_retired() {
+    let files = Files::new();
+    let path = files.write("x.lua", "return function() end");
+    let cache = Arc::new(CodeCache::new());
+    let vm = TestVm::new(&cache);
+    vm.set_path("path", &path);
+    vm.eval("loadfile(path) loadfile(path) loadfile(path)");
+    vm.collect();
+    assert_eq!(cache.stats().chunks[0].users, 1, "it was loaded while it was in use");
+    vm.collect();
+    assert_eq!(cache.stats().chunks[0].users, 0);
+    vm.eval("loadfile(path) loadfile(path) loadfile(path)");
+    cache.clear();
+    vm.collect();
+    cache.sweep();
+    assert!(cache.stats().retired.is_empty());
+}
+
+#[test]
 fn embedded_texts_are_cached_and_cleared_by_name() {
     let cache = Arc::new(CodeCache::new());
     let text = "return debug.getinfo(1, 'S').source";

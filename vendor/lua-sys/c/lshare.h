@@ -159,6 +159,16 @@ typedef int (*lua_FileLoader) (void *ud, lua_State *L,
 LUA_API void lua_setfileloader (lua_State *L, lua_FileLoader f, void *ud);
 
 /*
+** A quick look before that, for 'loadfile' with a name and nothing else:
+** pushes the function of a file that the host has at hand and returns 1, or
+** returns 0. The name ends with a zero and may hold others.
+*/
+typedef int (*lua_KnownLoader) (void *ud, lua_State *L, const char *filename,
+                                size_t length, int compat54);
+
+LUA_API void lua_setknownloader (lua_State *L, lua_KnownLoader f);
+
+/*
 ** A host's own way to find the files of modules, with the 'ud' of the file
 ** loader. The searcher of 'require' asks it before the file system, with a
 ** NULL 'filename': it pushes the function of the file, which carries the

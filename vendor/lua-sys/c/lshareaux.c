@@ -281,6 +281,20 @@ TStatus luaI_load (lua_State *L, ZIO *z, const char *name,
 }
 
 
+void *luaI_random (lua_State *L, size_t size, unsigned long long *seed) {
+  static atomic_ullong seeded;
+  SharingVM *vm = &G(L)->sharing;
+  lua_assert(size <= sizeof(vm->random));
+  UNUSED(size);
+  *seed = 0;
+  if (l_unlikely(!vm->seeded)) {
+    vm->seeded = 1;
+    *seed = 1 + atomic_fetch_add_explicit(&seeded, 1, memory_order_relaxed);
+  }
+  return vm->random;
+}
+
+
 LUA_API int lua_shareoption (lua_State *L, int option, int value) {
   SharingVM *vm = &G(L)->sharing;
   lu_byte *field = (option == LUA_SHCOMPAT54) ? &vm->compat54
@@ -309,6 +323,25 @@ int luaI_loadfile (lua_State *L, const char *filename, const char *mode) {
   SharingVM *vm = &G(L)->sharing;
   return (vm->loader == NULL) ? LUA_LOADPASS
                               : vm->loader(vm->loaderud, L, filename, mode);
+}
+
+
+LUA_API void lua_setknownloader (lua_State *L, lua_KnownLoader f) {
+  G(L)->sharing.knownloader = f;
+}
+
+
+int luaI_loadknown (lua_State *L) {
+  SharingVM *vm = &G(L)->sharing;
+  const TValue *o = s2v(L->ci->func.p + 1);
+  if (L->top.p != L->ci->func.p + 2 || !ttisstring(o) ||
+      vm->knownloader == NULL)
+    return 0;
+  else {
+    size_t length;
+    const char *name = getlstr(tsvalue(o), length);
+    return vm->knownloader(vm->loaderud, L, name, length, vm->compat54);
+  }
 }
 
 

@@ -31,6 +31,10 @@ LUAI_FUNC void luaI_polledcore (lua_State *L);
 LUAI_FUNC int luaI_loadfile (lua_State *L, const char *filename,
                              const char *mode);
 
+/* push the function of the file whose name is the only argument, if the
+   host has it at hand */
+LUAI_FUNC int luaI_loadknown (lua_State *L);
+
 /* the searcher of Lua files: what the host knows of a module, and loading
    one that was found in a file */
 LUAI_FUNC int luaI_findmodule (lua_State *L, const char *name);

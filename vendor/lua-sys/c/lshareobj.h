@@ -84,6 +84,7 @@ typedef struct ImageUse {
   lua_Image *img;
   struct Proto *root;  /* private prototype of the main function, or NULL */
   lu_byte noted;	/* a closure over the image was met in this cycle */
+  lu_byte cloned;	/* closures were made since it began, and it was in use */
 } ImageUse;
 
 
@@ -121,6 +122,7 @@ typedef struct SharingVM {
   unsigned long long born;	/* publications that precede the VM */
   unsigned long long epoch;	/* last census (or birth) */
   lua_FileLoader loader;
+  lua_KnownLoader knownloader;
   void *loaderud;
   lua_ModuleFinder finder;
   lua_State *running;	/* the coroutine that runs (or would) */

@@ -34,7 +34,7 @@ static TString *owncopy (global_State *g, TString *shared) {
   stringtable *tb = &g->strt;
   TString *ts = tb->hash[lmod(shared->hash, tb->size)];
   for (; ts != NULL; ts = ts->u.hnext) {
-    if (ts->shrlen == shared->shrlen &&
+    if (ts->hash == shared->hash && ts->shrlen == shared->shrlen &&
         memcmp(getshrstr(ts), getshrstr(shared),
                cast_sizet(shared->shrlen)) == 0) {
       if (isdead(g, ts)) changewhite(ts);  /* resurrect it */

@@ -125,20 +125,6 @@ void luaI_openvm (lua_State *L) {
 }
 
 
-void *luaI_random (lua_State *L, size_t size, unsigned long long *seed) {
-  static atomic_ullong seeded;
-  SharingVM *vm = &G(L)->sharing;
-  lua_assert(size <= sizeof(vm->random));
-  UNUSED(size);
-  *seed = 0;
-  if (l_unlikely(!vm->seeded)) {
-    vm->seeded = 1;
-    *seed = 1 + atomic_fetch_add_explicit(&seeded, 1, memory_order_relaxed);
-  }
-  return vm->random;
-}
-
-
 static void dropuse (ImageUse *use) {
   atomic_fetch_sub_explicit(&use->img->users, 1, memory_order_relaxed);
   lua_releaseimage(use->img);
@@ -199,10 +185,15 @@ static void adduse (lua_State *L, lua_Image *img, Proto *root) {
   vm->uses[i].img = lua_retainimage(img);
   vm->uses[i].root = root;
   vm->uses[i].noted = 1;  /* a running cycle may have passed the closure */
+  vm->uses[i].cloned = 0;
   vm->nuses++;
   atomic_fetch_add_explicit(&img->users, 1, memory_order_relaxed);
 }
 
+
+#define ENVLEN	(sizeof(LUA_ENV) - 1)
+#define isenvname(s)  \
+	(tsslen(s) == ENVLEN && memcmp(getstr(s), LUA_ENV, ENVLEN) == 0)
 
 /* set the upvalue that is '_ENV' (the first one without names) */
 static void setglobals (lua_State *L, LClosure *cl) {
@@ -210,9 +201,11 @@ static void setglobals (lua_State *L, LClosure *cl) {
   int i;
   for (i = 0; i < p->sizeupvalues; i++) {
     const TString *name = p->upvalues[i].name;
-    if (name == NULL || strcmp(getstr(name), LUA_ENV) == 0) {
+    if (name == NULL || isenvname(name)) {
+      lu_byte tag;
       TValue gt;
-      luaH_getint(hvalue(&G(L)->l_registry), LUA_RIDX_GLOBALS, &gt);
+      setnilvalue(&gt);
+      luaH_fastgeti(hvalue(&G(L)->l_registry), LUA_RIDX_GLOBALS, &gt, tag);
       setobj(L, cl->upvals[i]->v.p, &gt);
       luaC_barrier(L, cl->upvals[i], &gt);
       return;
@@ -233,7 +226,9 @@ void luaI_clone (lua_State *L, lua_Image *img) {
   setclLvalue2s(L, L->top.p, cl);
   api_incr_top(L);
   i = finduse(vm, img);
-  if (!isuseof(vm, i, img)) {
+  if (l_likely(isuseof(vm, i, img)))
+    vm->uses[i].cloned = 1;
+  else {
     adduse(L, img, luaI_thinroot(L, cl, img));
     i = finduse(vm, img);
   }
@@ -300,13 +295,23 @@ LUA_API void lua_pushshared (lua_State *L, lua_Image *img) {
 
 #define isminor(g)	((g)->gckind == KGC_GENMINOR)
 
+#define isretired(img)  \
+	(atomic_load_explicit(&(img)->retired, memory_order_acquire) != 0)
 
-/* a new cycle begins */
+
+/*
+** A new cycle begins. An image that is loaded again and again stays in use
+** though its closures are garbage by then: each time that it comes back its
+** strings are looked for in the VM. One that is retired does not stay.
+*/
 void luaI_startmark (global_State *g) {
   SharingVM *vm = &g->sharing;
   int i;
-  for (i = 0; i < vm->nuses; i++)
-    vm->uses[i].noted = 0;
+  for (i = 0; i < vm->nuses; i++) {
+    ImageUse *use = &vm->uses[i];
+    use->noted = (use->cloned && !isretired(use->img));
+    use->cloned = 0;
+  }
   vm->lastnoted = NULL;
 }
 
@@ -396,10 +401,6 @@ GCObject *luaI_nextroot (global_State *g, int *i) {
 ** gained by knowing which it uses; a walk tells as soon as there is
 ** something to give back.
 */
-
-#define isretired(img)  \
-	(atomic_load_explicit(&(img)->retired, memory_order_acquire) != 0)
-
 
 /* image of a shared table or of a function in one, or NULL */
 static lua_Image *homeof (int tt, const GCObject *o) {

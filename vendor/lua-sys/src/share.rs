@@ -69,6 +69,15 @@ pub type FileLoader = unsafe extern "C-unwind" fn(
     mode: *const c_char,
 ) -> c_int;
 
+/// A quick look for a file that the host has at hand; see `lua_setknownloader`.
+pub type KnownLoader = unsafe extern "C-unwind" fn(
+    ud: *mut c_void,
+    state: *mut lua_State,
+    filename: *const c_char,
+    length: usize,
+    compat_54: c_int,
+) -> c_int;
+
 /// A host's own way to find the files of modules; see `lua_setmodulefinder`.
 pub type ModuleFinder = unsafe extern "C-unwind" fn(
     ud: *mut c_void,
@@ -127,6 +136,8 @@ unsafe extern "C-unwind" {
     pub fn lua_censusepoch() -> c_ulonglong;
     /// Installs a host's file loader; `None` removes it.
     pub fn lua_setfileloader(state: *mut lua_State, loader: Option<FileLoader>, ud: *mut c_void);
+    /// Installs a host's quick look before its loader, which gets the user data of that.
+    pub fn lua_setknownloader(state: *mut lua_State, loader: Option<KnownLoader>);
     /// Installs a host's finder of modules, which gets the user data of the file loader.
     pub fn lua_setmodulefinder(state: *mut lua_State, finder: Option<ModuleFinder>);
     /// Sets an option of the VM and returns its previous value.
