@@ -44,10 +44,12 @@ impl<T> Chunks<T> {
     }
 
     /// Appends an item; beyond the first chunk it stays in its place from now on.
+    #[inline(always)]
     pub fn push(&mut self, item: T) {
         if self.first.len() < CHUNK_ITEMS { self.first.push(item) } else { self.push_far(item) }
     }
 
+    #[inline(never)]
     fn push_far(&mut self, item: T) {
         match self.others.last_mut() {
             Some(last) if last.len() < CHUNK_ITEMS => last.push(item),

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Nanoseconds in a millisecond.
 pub const NANOSECONDS_PER_MS: u64 = 1_000_000;
 
@@ -19,22 +21,22 @@ pub const NANOSECONDS_PER_MS: u64 = 1_000_000;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
+    /// What the system's clock showed at the start.
+    origin_ns: u64,
+    /// The same moment, or right after it.
     origin: Instant,
 }
 
 impl Clock {
     /// A clock that reads zero now.
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin_ns: system_ns(), origin: Instant::now() }
     }
 
     /// Nanoseconds since the start; enough for 584 years. Under loom time stands still.
+    #[inline]
     pub fn now_ns(&self) -> u64 {
-        if cfg!(loom) {
-            return 0;
-        }
-        let elapsed = self.origin.elapsed();
-        elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
+        if cfg!(loom) { 0 } else { system_ns() - self.origin_ns }
     }
 
     /// Complete milliseconds since the start.
@@ -57,6 +59,13 @@ impl Clock {
         }
         self.origin.checked_add(Duration::from_millis(time_ms))
     }
+}
+
+/// The system's monotonic clock. An [`Instant`] shows the same, in four times as many instructions.
+#[inline]
+fn system_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 #[cfg(all(test, not(loom)))]

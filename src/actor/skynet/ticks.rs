@@ -82,6 +82,7 @@ impl State {
     }
 
     /// Timers of all services lie in one order.
+    #[inline(always)]
     fn arm_at_tick(&self, due: Due, alarm: Alarm) -> Result<TimerKey, Fault> {
         let timer = Timer::Service { service: self.service.clone(), alarm: alarm.pack() };
         self.core.handle.arm_at(due.now_ms, due.due_ms, timer).map_err(too_many_timers)

@@ -5,11 +5,15 @@
 use crate::vm::{Kind, Reference, Stack};
 
 /// Keeps the function at `first` with the arguments above it, and pops them all.
+#[inline(always)]
 pub(in crate::actor) fn keep_function(stack: &mut Stack<'_>, first: i32) -> Reference {
     let count = stack.top() - first + 1;
-    if count == 1 {
-        return stack.keep();
-    }
+    if count == 1 { stack.keep() } else { keep_list(stack, first, count) }
+}
+
+/// Keeps a function and its arguments as a list.
+#[inline(never)]
+fn keep_list(stack: &mut Stack<'_>, first: i32, count: i32) -> Reference {
     stack.push_table(count.unsigned_abs() as usize, 1);
     for position in 1..=count {
         stack.push_value(first + position - 1);

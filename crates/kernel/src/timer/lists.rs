@@ -110,7 +110,7 @@ impl Lists {
     }
 
     /// Puts an index into the list that a deadline asks for; its place.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, deadline_ms: u64, index: u32) -> u32 {
         let sentinel = if deadline_ms <= self.now_ms {
             DUE

@@ -66,6 +66,7 @@ impl<P> Wheel<P> {
     }
 
     /// Arms a timer. `now_ms` lets an idle wheel catch up, which spares later moves; it may lag.
+    #[inline(always)]
     pub(crate) fn arm(&mut self, now_ms: u64, deadline_ms: u64, payload: P) -> Key {
         self.lists.skip_to(now_ms);
         self.len += 1;
