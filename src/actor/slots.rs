@@ -138,9 +138,17 @@ impl<T> Slots<T> {
         (index < Self::CAPACITY_MAX).then(|| Key::new(index, self.first_epoch))
     }
 
+    /// Whether a value was [left](Self::leave) in the slot that is used next.
+    #[inline(always)]
+    pub fn has_left(&self) -> bool {
+        self.free.last().is_some_and(|index| {
+            self.slots.get(*index as usize).is_some_and(|slot| slot.value.is_some())
+        })
+    }
+
     /// A value that was [left](Self::leave), under a key that no earlier value had, if the slot
     /// that is used next holds one.
-    #[inline]
+    #[inline(always)]
     pub fn revive(&mut self) -> Option<(Key, &mut T)> {
         let index = *self.free.last()? as usize;
         let slot = self.slots.get_mut(index)?;
@@ -152,7 +160,7 @@ impl<T> Slots<T> {
 
     /// Leaves the value to whoever uses its slot next; its key and every older one find nothing
     /// from now on. Cheaper than taking it out, for a value that holds nothing any more.
-    #[inline]
+    #[inline(always)]
     pub fn leave(&mut self, key: Key) {
         if let Some(slot) = self.slot_of(key) {
             slot.epoch = slot.epoch.wrapping_add(1);
@@ -160,7 +168,7 @@ impl<T> Slots<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn slot_of(&mut self, key: Key) -> Option<&mut Slot<T>> {
         let slot = self.slots.get_mut(key.index())?;
         debug_assert!(is_taken(key.epoch()));
@@ -168,7 +176,7 @@ impl<T> Slots<T> {
     }
 
     /// The value that `key` names, while it is there.
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         self.slot_of(key)?.value.as_mut()
     }

@@ -52,7 +52,7 @@ pub use packed::Packed;
 pub use pairs::ProtectedCall;
 pub use path::Path;
 pub use payload::{INLINE_BYTES, Payload};
-pub use plain::{PlainRequest, pack_plain};
+pub use plain::{PlainRequest, pack_plain, unpack_short};
 pub use typed::{FromPayloadError, from_payload, to_payload, to_request};
 pub use unpack::{HasRoom, UnpackOptions, unpack};
 

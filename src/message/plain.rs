@@ -104,11 +104,21 @@ impl Writer {
 ///
 /// # Safety
 /// As [`unpack`](super::unpack).
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn unpack_plain(state: *mut lua_State, bytes: &[u8]) -> Option<c_int> {
     let [FORMAT_VERSION, 0, values @ ..] = bytes else { return None };
     // SAFETY: the caller's.
     unsafe { push_values(state, values) }
+}
+
+/// The same for what a payload holds in itself.
+///
+/// # Safety
+/// As [`unpack`](super::unpack).
+#[inline(always)]
+pub unsafe fn unpack_short(state: *mut lua_State, payload: &Payload) -> Option<c_int> {
+    // SAFETY: the caller's.
+    unsafe { unpack_plain(state, payload.head()) }
 }
 
 /// A request that begins with a name, in a short payload.
@@ -141,7 +151,7 @@ impl<'a> PlainRequest<'a> {
     ///
     /// # Safety
     /// As [`unpack`](super::unpack).
-    #[inline]
+    #[inline(always)]
     pub unsafe fn unpack_arguments(&self, state: *mut lua_State) -> Option<c_int> {
         // SAFETY: the caller's.
         unsafe { push_values(state, self.arguments) }
@@ -152,7 +162,7 @@ impl<'a> PlainRequest<'a> {
 ///
 /// # Safety
 /// As [`unpack`](super::unpack).
-#[inline]
+#[inline(always)]
 unsafe fn push_values(state: *mut lua_State, values: &[u8]) -> Option<c_int> {
     // SAFETY: the caller vouches for the state. Each value takes a byte at least, so there is room
     // for all; what was pushed is taken back if it does not go on.
@@ -205,7 +215,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Safety
     /// As [`unpack_plain`], and there is room for a value.
-    #[inline]
+    #[inline(always)]
     unsafe fn push(&mut self, state: *mut lua_State, tag: u8) -> Option<()> {
         // SAFETY: the caller made room.
         unsafe {

@@ -59,11 +59,13 @@ pub enum Resumed {
 impl Stack<'_> {
     /// A coroutine with an empty stack: push a function and its arguments with
     /// [`Stack::in_coroutine`], then resume it.
+    #[inline(always)]
     pub fn coroutine(&mut self) -> Coroutine {
         let idle = self.context().pool.borrow_mut().pop();
         idle.unwrap_or_else(|| self.new_coroutine())
     }
 
+    #[inline(never)]
     fn new_coroutine(&mut self) -> Coroutine {
         self.take_slot();
         // SAFETY: there is room and memory is not refused; the thread is anchored right after.
@@ -77,6 +79,7 @@ impl Stack<'_> {
     ///
     /// # Panics
     /// If the coroutine runs, or waits for one that runs: its frames are in use.
+    #[inline(always)]
     pub fn in_coroutine(&mut self, coroutine: &Coroutine) -> Stack<'_> {
         let thread = self.idle_thread(coroutine);
         // SAFETY: the coroutine is one of this VM, anchored and idle; this stack is borrowed
@@ -84,8 +87,24 @@ impl Stack<'_> {
         unsafe { Stack::new(thread, self.context()) }
     }
 
+    /// The stack of a coroutine that does not run and has an empty one, as those have that
+    /// [`coroutine`](Stack::coroutine) gives.
+    ///
+    /// # Panics
+    /// As [`in_coroutine`](Stack::in_coroutine), and if there is something on it.
+    #[inline(always)]
+    pub fn in_empty_coroutine(&mut self, coroutine: &Coroutine) -> Stack<'_> {
+        let thread = self.idle_thread(coroutine);
+        // SAFETY: as in `in_coroutine`; no function runs or waits in the coroutine, and then Lua
+        // has room for so many values above the bottom of its stack.
+        unsafe {
+            assert!(quick::gettop(thread) == 0 && !quick::has_frames(thread), "it is in use");
+            Stack::with_room(thread, self.context(), lua::LUA_MINSTACK)
+        }
+    }
+
     /// The thread of a coroutine of this VM that does not run.
-    #[inline]
+    #[inline(always)]
     pub(super) fn idle_thread(&self, coroutine: &Coroutine) -> *mut lua::lua_State {
         self.assert_own(coroutine.vm);
         let thread = coroutine.state.as_ptr();
@@ -114,6 +133,7 @@ impl Stack<'_> {
 
     /// Starts the function below the `arguments` topmost values of the coroutine's stack, or goes
     /// on with a suspended coroutine and hands it those values.
+    #[inline(always)]
     pub fn resume(&mut self, coroutine: &Coroutine, arguments: c_int) -> Resumed {
         let available = self.in_coroutine(coroutine).top();
         assert!((0..=available).contains(&arguments), "no {arguments} arguments to resume with");
@@ -220,12 +240,11 @@ impl Stack<'_> {
 
     /// Gives a finished, failed or closed coroutine back to the pool. One that is still suspended
     /// is closed first, and an error of that goes to the host's warnings.
+    #[inline(always)]
     pub fn recycle(&mut self, coroutine: Coroutine) {
         self.assert_own(coroutine.vm);
-        if !self.is_at_rest(&coroutine)
-            && let Err(error) = self.close(&coroutine)
-        {
-            self.context().hooks.warn(&format!("error while closing a coroutine: {error}"));
+        if !self.is_at_rest(&coroutine) {
+            self.close_or_warn(&coroutine);
         }
         self.in_coroutine(&coroutine).set_top(0);
         let mut pool = self.context().pool.borrow_mut();
@@ -237,6 +256,14 @@ impl Stack<'_> {
         }
     }
 
+    #[cold]
+    fn close_or_warn(&mut self, coroutine: &Coroutine) {
+        if let Err(error) = self.close(coroutine) {
+            self.context().hooks.warn(&format!("error while closing a coroutine: {error}"));
+        }
+    }
+
+    #[inline(always)]
     fn is_at_rest(&self, coroutine: &Coroutine) -> bool {
         // SAFETY: the coroutine is one of this VM.
         unsafe {

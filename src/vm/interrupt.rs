@@ -193,6 +193,14 @@ impl Interrupter {
 }
 
 impl Turn<'_> {
+    /// Ends the turn, as dropping it does, in the place of the call.
+    #[inline(always)]
+    pub fn end(self) {
+        let Turn { stack, running } = self;
+        drop(stack);
+        drop(running);
+    }
+
     /// The number under which monitors know this turn.
     pub fn number(&self) -> u64 {
         self.running.worker.turns.get()
@@ -234,6 +242,7 @@ impl<'vm> Running<'vm> {
 }
 
 impl Drop for Running<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         let slot = &self.worker.slot;
         slot.turn.store(0, Ordering::Release);

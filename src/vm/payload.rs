@@ -10,7 +10,7 @@ use super::read::Kind;
 use super::stack::Stack;
 use crate::message::{
     HasRoom, PackError, PackOptions, Payload, PlainRequest, ProtectedCall, UnpackError,
-    UnpackOptions, pack_long, pack_plain, unpack,
+    UnpackOptions, pack_long, pack_plain, unpack, unpack_short,
 };
 
 impl Stack<'_> {
@@ -62,6 +62,7 @@ impl Stack<'_> {
     ///
     /// # Errors
     /// As [`Stack::pack`], and what a metamethod raises.
+    #[inline(always)]
     pub fn pack_with_pairs(
         &mut self,
         first: c_int,
@@ -79,7 +80,7 @@ impl Stack<'_> {
 
     /// Packs the values in one go if they are few and plain, else by the options that are asked for
     /// then, with the absolute index of the first value.
-    #[inline]
+    #[inline(always)]
     fn pack_with(
         &mut self,
         first: c_int,
@@ -92,9 +93,20 @@ impl Stack<'_> {
         if let Some(payload) = unsafe { pack_plain(self.state(), first, count) } {
             return Ok(payload);
         }
+        self.pack_otherwise(first, count, options)
+    }
+
+    #[inline(never)]
+    fn pack_otherwise(
+        &mut self,
+        first: c_int,
+        count: c_int,
+        options: impl FnOnce(&Self, c_int) -> PackOptions,
+    ) -> Result<Payload, PackError> {
         let options = options(self, first);
         self.forget_room();
-        // SAFETY: as above, and the heap is that of our VMs.
+        // SAFETY: this thread runs the state, the values are there, and the heap is that of our
+        // VMs.
         unsafe { pack_long(self.state(), first, count, &options) }
     }
 
@@ -102,8 +114,18 @@ impl Stack<'_> {
     ///
     /// # Errors
     /// [`UnpackError`]; the stack is then as it was.
+    #[inline(always)]
     pub fn unpack(&mut self, payload: &Payload) -> Result<c_int, UnpackError> {
         self.forget_room();
+        // SAFETY: this thread runs the state, and memory is not refused while a `Stack` exists.
+        match unsafe { unpack_short(self.state(), payload) } {
+            Some(count) => Ok(count),
+            None => self.unpack_long(payload),
+        }
+    }
+
+    #[inline(never)]
+    fn unpack_long(&mut self, payload: &Payload) -> Result<c_int, UnpackError> {
         let (heap, has_room) = (Some(HEAP), Some(has_room as HasRoom));
         let options = UnpackOptions { heap, has_room, ..UnpackOptions::default() };
         // SAFETY: this thread runs the state, memory is not refused while a `Stack` exists, and the
@@ -134,7 +156,7 @@ impl Stack<'_> {
 
     /// Pushes the arguments of a request and returns how many there are; nothing, and `None`, if
     /// one of them is not plain.
-    #[inline]
+    #[inline(always)]
     pub fn unpack_arguments(&mut self, request: &PlainRequest<'_>) -> Option<c_int> {
         self.forget_room();
         // SAFETY: this thread runs the state, and memory is not refused while a `Stack` exists.

@@ -30,7 +30,7 @@ impl Stack<'_> {
     }
 
     /// Pushes an integer.
-    #[inline]
+    #[inline(always)]
     pub fn push_integer(&mut self, value: i64) {
         self.take_slot();
         // SAFETY: there is room.

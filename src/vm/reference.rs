@@ -9,7 +9,7 @@
 use std::ffi::c_int;
 use std::ops::RangeInclusive;
 
-use moonhive_lua_sys::{host, lua};
+use moonhive_lua_sys::{host, lua, quick};
 
 use super::context::Context;
 use super::stack::Stack;
@@ -53,6 +53,7 @@ impl Context {
 
 impl Stack<'_> {
     /// Pops a value and keeps it.
+    #[inline(always)]
     pub fn keep(&mut self) -> Reference {
         let top = self.occupied(-1);
         let vm = self.context().mark();
@@ -92,6 +93,7 @@ impl Stack<'_> {
     }
 
     /// Pushes a kept value.
+    #[inline(always)]
     pub fn push_kept(&mut self, reference: &Reference) {
         self.assert_keeps(reference);
         self.take_slot();
@@ -99,10 +101,8 @@ impl Stack<'_> {
             // SAFETY: there is room.
             return unsafe { lua::lua_pushnil(self.state()) };
         }
-        // SAFETY: the registry is a table and there is room.
-        unsafe {
-            lua::lua_rawgeti(self.state(), lua::LUA_REGISTRYINDEX, reference.slot.into());
-        }
+        // SAFETY: there is room.
+        unsafe { quick::push_registered(self.state(), reference.slot) };
     }
 
     /// Pushes a kept value and lets go of it.

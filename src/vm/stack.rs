@@ -103,18 +103,24 @@ impl<'vm> Stack<'vm> {
     }
 
     /// Cuts the stack to `top` values, or fills it up with nils.
+    #[inline]
     pub fn set_top(&mut self, top: c_int) {
         assert!(top >= 0, "the top of a stack is not negative, got {top}");
-        let missing = top - self.top();
-        if missing > 0 {
-            self.reserve_or_unwind(missing);
-            self.room -= missing;
-            // SAFETY: there is room for what is missing.
-            return unsafe { lua::lua_settop(self.state, top) };
+        if top > self.top() {
+            return self.fill_up(top);
         }
         // SAFETY: the index is not above the top. Slots above are plain values: nothing here marks
         // a slot as to be closed.
         unsafe { quick::cut(self.state, top) };
+    }
+
+    #[inline(never)]
+    fn fill_up(&mut self, top: c_int) {
+        let missing = top - self.top();
+        self.reserve_or_unwind(missing);
+        self.room -= missing;
+        // SAFETY: there is room for what is missing.
+        unsafe { lua::lua_settop(self.state, top) };
     }
 
     /// Removes the `count` topmost values.

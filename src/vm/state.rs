@@ -291,6 +291,7 @@ impl Stack<'_> {
 }
 
 impl Drop for HostStack<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         if self.stack.top() > self.top {
             self.stack.set_top(self.top);

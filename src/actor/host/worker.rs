@@ -27,7 +27,10 @@ pub(super) fn end() {
 pub(in crate::actor) fn with_vm<R>(vm: &mut Vm, work: impl FnOnce(&mut Turn<'_>) -> R) -> R {
     WORKER.with_borrow(|worker| {
         let worker = worker.as_ref().expect("turns run on workers only");
-        work(&mut worker.turn(vm))
+        let mut turn = worker.turn(vm);
+        let result = work(&mut turn);
+        turn.end();
+        result
     })
 }
 

@@ -48,11 +48,23 @@ impl Timer {
 /// Timers are many.
 const _: () = assert!(size_of::<Option<Timer>>() == 16);
 
+/// Ends a service whose turn was its last.
+#[cold]
+fn end(service: &Arc<Service>, place: &mut Option<Box<Life>>, over: Over) -> Turn {
+    let Over { end, at_once } = over;
+    let Some(life) = place.take() else { return Turn::Ended };
+    if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
+        tracing::error!(service = service.name(), "the end of a service failed: {text}");
+    }
+    Turn::Ended
+}
+
 impl Workload for Core {
     type Task = Service;
     type Timer = Timer;
     type Parcel = Parcel;
 
+    #[inline(always)]
     fn run(
         &self,
         service: &Arc<Service>,
@@ -62,17 +74,15 @@ impl Workload for Core {
     ) -> Turn {
         let Some(life) = place else { return Turn::Ended };
         self.warden.note_turn(context.index(), service.address());
-        let Over { end, at_once } = match worker::catch(|| life.turn(service, first, context)) {
-            Ok(Progress::Idle) => return Turn::Idle,
-            Ok(Progress::Again) => return Turn::Again,
-            Ok(Progress::Over(over)) => *over,
-            Err(text) => Over { end: End::Failed(Fault::new(Code::Error, text)), at_once: true },
-        };
-        let Some(life) = place.take() else { return Turn::Ended };
-        if let Err(text) = worker::catch(|| life.end(service, end, at_once)) {
-            tracing::error!(service = service.name(), "the end of a service failed: {text}");
+        match worker::catch(|| life.turn(service, first, context)) {
+            Ok(Progress::Idle) => Turn::Idle,
+            Ok(Progress::Again) => Turn::Again,
+            Ok(Progress::Over(over)) => end(service, place, *over),
+            Err(text) => {
+                let end_by_panic = End::Failed(Fault::new(Code::Error, text));
+                end(service, place, Over { end: end_by_panic, at_once: true })
+            }
         }
-        Turn::Ended
     }
 
     fn deposit(service: &Arc<Service>, parcel: Parcel) {

@@ -317,6 +317,7 @@ impl Service {
     ///
     /// # Errors
     /// `overload` or `dead`; the message's caller is then not told in another way.
+    #[inline(always)]
     pub(crate) fn request(self: &Arc<Self>, message: Message) -> Result<(), Fault> {
         match self.mailbox.push(message) {
             Ok(pushed) => {

@@ -48,6 +48,7 @@ impl OpenAnswer {
 
 impl State {
     /// Takes what the running task owes out of it.
+    #[inline(always)]
     pub(crate) fn take_owed(&self) -> Owed {
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = self.current.get().and_then(|key| tasks.get(key)) else {

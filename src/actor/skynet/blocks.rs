@@ -59,6 +59,7 @@ impl Blocks {
     /// # Errors
     /// `not enough memory` when the VM is beyond its limit with it, and that too many live; it is
     /// freed then.
+    #[inline(always)]
     pub(crate) fn own(&self, stack: &mut Stack<'_>, payload: Payload) -> Result<Key, Raise> {
         let bytes = counted_bytes(&payload);
         stack.count_outside(bytes)?;
@@ -86,13 +87,13 @@ impl Blocks {
     }
 
     /// How many they are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn length(&self, key: Key) -> Option<usize> {
         self.0.borrow_mut().slots.get_mut(key).map(|block| block.payload.len())
     }
 
     /// Takes the bytes; the pointer leads nowhere from now on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self, stack: &Stack<'_>, key: Key) -> Option<Payload> {
         let block = self.0.borrow_mut().slots.remove(key)?;
         stack.uncount_outside(block.counted_bytes());
@@ -121,7 +122,7 @@ impl Blocks {
 }
 
 impl Held {
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, payload: Payload, is_owned: bool) -> Result<Key, TooMany> {
         self.slots.insert(Block { payload, is_owned }).map_err(|_| TooMany)
     }

@@ -46,6 +46,7 @@ enum Reading {
 
 impl Turn<'_, '_> {
     /// Runs the handler of a message in a coroutine of its own.
+    #[inline(always)]
     pub(in crate::actor) fn dispatch(&mut self, incoming: Incoming<'_>) {
         if self.state.skynet.is_watching.get() {
             return self.watch(incoming);
@@ -54,18 +55,19 @@ impl Turn<'_, '_> {
     }
 
     /// The same for a message that needs no look any more.
+    #[inline(always)]
     pub(super) fn hand_out(&mut self, incoming: Incoming<'_>) {
         // Functions of the program may run before its handler does.
         self.state.stay();
         let coroutine = self.stack.coroutine();
         let request = PlainRequest::new(incoming.payload);
-        let known = request.and_then(|request| self.prepare_usual(&coroutine, &incoming, request));
-        let prepared = match known {
+        let usual = match request {
+            Some(request) => self.prepare_usual(&coroutine, &incoming, request),
+            None => None,
+        };
+        let prepared = match usual {
             Some(prepared) => Ok(prepared),
-            None => self.prepare_dispatch(&coroutine, &incoming).map(|values| {
-                let handler = self.command_of(&coroutine, request);
-                (values, handler)
-            }),
+            None => self.prepare_otherwise(&coroutine, &incoming, request),
         };
         match prepared {
             Ok((values, handler)) => {
@@ -74,14 +76,18 @@ impl Turn<'_, '_> {
                 let served = Served { role, caller, origin, terms, handler };
                 self.begin_served(served, coroutine, values);
             }
-            Err(fault) => {
-                self.stack.recycle(coroutine);
-                self.state.skynet.blocks.reclaim();
-                self.log_failure("a message", incoming.terms.request, &fault);
-                if incoming.caller.waits() {
-                    incoming.caller.fail(fault.seen_by_caller());
-                }
-            }
+            Err(fault) => self.refuse_message(incoming, coroutine, fault),
+        }
+    }
+
+    /// A message finds no handler, or what it holds cannot be read.
+    #[cold]
+    fn refuse_message(&mut self, incoming: Incoming<'_>, coroutine: Coroutine, fault: Fault) {
+        self.stack.recycle(coroutine);
+        self.state.skynet.blocks.reclaim();
+        self.log_failure("a message", incoming.terms.request, &fault);
+        if incoming.caller.waits() {
+            incoming.caller.fail(fault.seen_by_caller());
         }
     }
 
@@ -89,7 +95,7 @@ impl Turn<'_, '_> {
     /// values which begins with a command that came lately, in a payload without tables. `None`,
     /// and nothing done, if it is not that simple; else the place where the time of the command is
     /// noted as well.
-    #[inline]
+    #[inline(always)]
     fn prepare_usual(
         &mut self,
         coroutine: &Coroutine,
@@ -100,7 +106,7 @@ impl Turn<'_, '_> {
             (self.state.skynet.protocols.borrow(), self.state.known.borrow());
         let handler = protocols.usual_handler(incoming.protocol)?;
         let command = commands.find(request.name())?;
-        let mut stack = self.stack.in_coroutine(coroutine);
+        let mut stack = self.stack.in_empty_coroutine(coroutine);
         stack.push_kept(handler);
         push_origin(&mut stack, incoming);
         stack.push_kept(&command.name);
@@ -112,6 +118,19 @@ impl Turn<'_, '_> {
         }
         stack.set_top(0);
         None
+    }
+
+    /// The same for all others.
+    #[inline(never)]
+    fn prepare_otherwise(
+        &mut self,
+        coroutine: &Coroutine,
+        incoming: &Incoming<'_>,
+        request: Option<PlainRequest<'_>>,
+    ) -> Result<(i32, u32), Fault> {
+        let values = self.prepare_dispatch(coroutine, incoming)?;
+        let handler = self.command_of(coroutine, request);
+        Ok((values, handler))
     }
 
     /// Where the time of the command is noted that the message names in its first value.
@@ -200,7 +219,7 @@ impl Turn<'_, '_> {
     }
 
     /// Takes back what the task that ran until now was lent, and stops its watch.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn task_paused(&self, key: Key) {
         let skynet = &self.state.skynet;
         if skynet.blocks.is_lending() {
@@ -264,6 +283,7 @@ fn nobody(state: &State, number: u8, protocol: Option<&Protocol>) -> Fault {
 }
 
 /// Pushes what the message says of its sender.
+#[inline(always)]
 fn push_origin(stack: &mut Stack<'_>, incoming: &Incoming<'_>) {
     let origin = incoming.origin();
     stack.push_integer(origin.session);

@@ -119,6 +119,7 @@ impl Turn<'_, '_> {
         }
     }
 
+    #[inline(never)]
     fn trace_and_hand_out(&mut self, mut incoming: Incoming<'_>) {
         self.trace_by_lines(&mut incoming);
         self.hand_out(incoming);

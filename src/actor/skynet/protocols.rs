@@ -149,7 +149,7 @@ impl Protocols {
 
     /// The function that handles the messages of a protocol as lists of values, unless anything
     /// about that is special.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn usual_handler(&self, number: u8) -> Option<&Reference> {
         if !self.forwarded.is_empty() {
             return None;

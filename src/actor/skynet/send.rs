@@ -69,7 +69,7 @@ impl State {
     ///
     /// # Errors
     /// As [`State::call`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn call_by(
         &self,
         protocol: u8,
@@ -79,6 +79,16 @@ impl State {
         if protocol == VALUES {
             return self.call(target, payload, None);
         }
+        self.call_numbered(protocol, target, payload)
+    }
+
+    #[inline(never)]
+    fn call_numbered(
+        &self,
+        protocol: u8,
+        target: Arc<Service>,
+        payload: Payload,
+    ) -> Result<(), Fault> {
         let wait = self.begin_wait_of(self.current_task()?, Some(target.address()), None)?;
         let sent = target.request(self.numbered_request(protocol, wait, payload));
         sent.inspect_err(|_| self.cancel_wait())
@@ -116,7 +126,7 @@ impl State {
     ///
     /// # Errors
     /// `dead`, `overload`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_by(
         &self,
         protocol: u8,
@@ -126,6 +136,16 @@ impl State {
         if protocol == VALUES {
             return self.send(target, payload);
         }
+        self.send_numbered(protocol, target, payload)
+    }
+
+    #[inline(never)]
+    fn send_numbered(
+        &self,
+        protocol: u8,
+        target: &Arc<Service>,
+        payload: Payload,
+    ) -> Result<(), Fault> {
         let caller = Caller::sender(self.service.address());
         let terms = Terms::timeless(self.request());
         let envelope = Box::new(Envelope { protocol, origin: None, terms });

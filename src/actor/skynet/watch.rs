@@ -63,7 +63,7 @@ impl Skynet {
     }
 
     /// A task goes on.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn start_watches(&self, task: Key) {
         if self.watches.borrow().is_empty() {
             return;
@@ -74,7 +74,7 @@ impl Skynet {
     }
 
     /// A task waits or has ended.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn stop_watches(&self, task: Key) {
         if self.watches.borrow().is_empty() {
             return;
@@ -86,7 +86,7 @@ impl Skynet {
     }
 
     /// A task has ended with its watch still on.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn drop_watch(&self, task: Key) {
         if !self.watches.borrow().is_empty() {
             self.watches.borrow_mut().retain(|watch| watch.task != task);

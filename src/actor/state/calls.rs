@@ -25,13 +25,13 @@ impl State {
     ///
     /// # Errors
     /// `dead` when it has ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peer(&self, address: Address) -> Result<Arc<Service>, Fault> {
         self.peers.borrow_mut().get(address, |address| self.core.service(address))
     }
 
     /// Takes a handle of a service back, for the next time that it is wanted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give_back(&self, service: Arc<Service>) {
         self.peers.borrow_mut().give_back(service);
     }
@@ -41,6 +41,7 @@ impl State {
     ///
     /// # Errors
     /// `dead`, `overload`, `timeout` when the task's deadline has passed already.
+    #[inline(always)]
     pub(crate) fn call(
         &self,
         target: Arc<Service>,
@@ -71,6 +72,7 @@ impl State {
     ///
     /// # Errors
     /// `dead`, `overload`.
+    #[inline(always)]
     pub(crate) fn send(&self, target: &Arc<Service>, payload: Payload) -> Result<(), Fault> {
         let caller = Caller::sender(self.service.address());
         let terms = Terms::timeless(self.request());

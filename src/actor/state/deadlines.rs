@@ -40,11 +40,15 @@ impl State {
     }
 
     /// Makes sure that the deadline of a task that is about to wait will wake it.
+    #[inline(always)]
     pub(super) fn arm_deadline(&self, key: Key, task: &mut Task) -> Result<u64, Fault> {
-        let deadline_ms = task.deadlines.earliest_ms();
-        if deadline_ms == NEVER_MS {
-            return Ok(NEVER_MS);
+        match task.deadlines.earliest_ms() {
+            NEVER_MS => Ok(NEVER_MS),
+            deadline_ms => self.arm_earliest(key, task, deadline_ms),
         }
+    }
+
+    fn arm_earliest(&self, key: Key, task: &mut Task, deadline_ms: u64) -> Result<u64, Fault> {
         if task.deadlines.armed_ms().is_some_and(|armed_ms| armed_ms <= deadline_ms) {
             return Ok(deadline_ms);
         }

@@ -39,6 +39,7 @@ impl State {
     }
 
     /// The same for any task that does not wait yet, for an answer of the callee if there is one.
+    #[inline(always)]
     pub(in crate::actor) fn begin_wait_of(
         &self,
         key: Key,
@@ -51,8 +52,18 @@ impl State {
             None => (NEVER_MS, RequestId::NONE),
         };
         let session = tasks.begin_wait(key, callee, self.turn_began_ns.get());
+        drop(tasks);
         let begun = Begun { session, deadline_ms, request };
-        let Some(timeout) = timeout else { return Ok(begun) };
+        match timeout {
+            None => Ok(begun),
+            Some(timeout) => self.arm_timeout(key, begun, timeout),
+        }
+    }
+
+    /// The wait of that task that has begun ends after `timeout` at the latest.
+    fn arm_timeout(&self, key: Key, begun: Begun, timeout: Duration) -> Result<Begun, Fault> {
+        let Begun { session, deadline_ms, .. } = begun;
+        let mut tasks = self.tasks.borrow_mut();
         match self.arm(timeout, Alarm::Wait(session)) {
             Ok(alarm) => {
                 if let Some(task) = tasks.get(key) {
@@ -170,6 +181,7 @@ impl State {
 
     /// Takes the coroutine of a task whose wait of that session is over, and calls off whatever
     /// else could have ended the wait. The task counts as running until it gets another stage.
+    #[inline(always)]
     pub(in crate::actor) fn unsuspend(&self, task: &mut Task, session: u64) -> Option<Coroutine> {
         if let Some(alarm) = task.alarm.take() {
             self.core.handle.cancel(alarm);

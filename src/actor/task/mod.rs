@@ -79,6 +79,13 @@ pub(crate) struct Task {
     pub(crate) doom: Option<Box<Fault>>,
 }
 
+/// Puts `value` in the place of one that owns nothing: it is not dropped, nor asked whether it
+/// has anything to drop.
+#[inline(always)]
+fn replace_nothing<T>(place: &mut T, value: T) {
+    std::mem::forget(std::mem::replace(place, value));
+}
+
 /// What makes a task one that serves a request.
 pub(crate) struct Served {
     /// [`Role::Handler`] or [`Role::Dispatch`].
@@ -236,16 +243,19 @@ impl Task {
     }
 
     /// The task, which holds nothing, begins to serve a request.
-    #[inline]
+    #[inline(always)]
     fn serve(&mut self, served: Served) {
         let Served { role, caller, origin, terms, handler } = served;
-        self.stage = Stage::Running;
+        debug_assert!(self.holds_nothing(), "nothing is lost that another task had");
         self.role = role;
         self.answered = false;
-        self.wait = Wait::Answer;
-        self.caller = Some(caller);
-        self.origin = origin;
-        self.deadlines = Deadlines::new(terms.deadline_ms);
+        replace_nothing(&mut self.caller, Some(caller));
+        if origin.is_some() {
+            self.origin = origin;
+        }
+        if terms.deadline_ms != NEVER_MS {
+            self.deadlines = Deadlines::new(terms.deadline_ms);
+        }
         self.request = terms.request;
         self.handler = handler;
     }
@@ -261,7 +271,7 @@ impl Task {
     }
 
     /// True if dropping the task would do nothing.
-    #[inline]
+    #[inline(always)]
     fn holds_nothing(&self) -> bool {
         let waits = self.session != 0 || self.alarm.is_some() || !matches!(self.wait, Wait::Answer);
         let owes = self.caller.is_some() || self.doom.is_some() || self.origin.is_some();

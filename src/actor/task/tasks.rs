@@ -61,8 +61,8 @@ impl Tasks {
     /// The task itself, at the limit.
     pub(crate) fn insert(&mut self, task: Task, limit: usize) -> Result<Key, Box<Task>> {
         let keeps_alive = task.keeps_alive();
-        let key = self.insert_with(limit, task, |place, task| *place = task);
-        let key = key.map_err(Box::new)?;
+        let Some((key, place)) = self.vacant(limit) else { return Err(Box::new(task)) };
+        *place = task;
         self.alive += usize::from(keeps_alive);
         Ok(key)
     }
@@ -72,42 +72,43 @@ impl Tasks {
     ///
     /// # Errors
     /// The caller, at the limit.
+    #[inline(always)]
     pub(crate) fn insert_served(&mut self, served: Served, limit: usize) -> Result<Key, Caller> {
-        let key = self.insert_with(limit, served, Task::serve).map_err(|served| served.caller)?;
+        let Some((key, task)) = self.vacant(limit) else { return Err(served.caller) };
+        task.serve(served);
         self.alive += 1;
         Ok(key)
     }
 
-    /// Adds a task that `fill` makes of `content`, which comes back at the limit.
-    #[inline]
-    fn insert_with<C>(
-        &mut self,
-        limit: usize,
-        content: C,
-        fill: impl FnOnce(&mut Task, C),
-    ) -> Result<Key, C> {
+    /// A task that holds nothing, under a key that no earlier one had; `None` at the limit.
+    #[inline(always)]
+    fn vacant(&mut self, limit: usize) -> Option<(Key, &mut Task)> {
         if self.slots.len() >= limit {
-            return Err(content);
+            return None;
         }
-        // Nothing but tasks is left in slots.
-        if let Some((key, Tenant::Task(task))) = self.slots.revive() {
-            self.left -= 1;
-            fill(task, content);
-            return Ok(key);
+        if !self.slots.has_left() {
+            return self.vacant_in_new_slot();
         }
-        if self.slots.next_key().is_none() {
-            return Err(content);
+        self.left -= 1;
+        match self.slots.revive()? {
+            (key, Tenant::Task(task)) => Some((key, task)),
+            // Nothing but tasks is left in slots.
+            (_, Tenant::Armed(_)) => None,
         }
-        let mut task = fresh(&mut self.spare);
-        fill(&mut task, content);
-        let key = self.slots.insert(Tenant::Task(task));
-        Ok(key.ok().expect("there is a key for it"))
+    }
+
+    #[inline(never)]
+    fn vacant_in_new_slot(&mut self) -> Option<(Key, &mut Task)> {
+        let task = fresh(&mut self.spare);
+        let key = self.slots.insert(Tenant::Task(task)).ok()?;
+        Some((key, self.get(key)?))
     }
 
     /// Adds a timer. `arm` gets the key under which its task will run; `None` at the limit.
     ///
     /// # Errors
     /// What `arm` fails with.
+    #[inline(always)]
     pub(crate) fn insert_armed<E>(
         &mut self,
         limit: usize,
@@ -137,7 +138,7 @@ impl Tasks {
     /// Ends a task that served a request and holds nothing else: what it still owes; or a fork or
     /// timer that holds nothing. `None` if it is another kind of task, is traced or holds more, and
     /// has to be taken out; so has one that was to answer by itself and did not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
         let task = self.get(key)?;
         if task.request.is_traced() {
@@ -245,6 +246,7 @@ impl Tasks {
 
     /// The task begins to wait, maybe for an answer of that service, in a turn that began then; the
     /// session names this wait alone.
+    #[inline]
     pub(crate) fn begin_wait(&mut self, key: Key, callee: Option<Address>, now_ns: u64) -> u64 {
         self.waits += 1;
         let session = self.waits << SESSION_INDEX_BITS | key.index() as u64;
@@ -255,6 +257,7 @@ impl Tasks {
     }
 
     /// Ends the wait of that session, if it goes on, and names its task.
+    #[inline]
     pub(crate) fn end_wait(&mut self, session: u64) -> Option<(Key, &mut Task)> {
         let (key, _, task) = self.end_wait_if(session, |other| other == session)?;
         Some((key, task))

@@ -9,7 +9,7 @@ use super::Turn;
 use crate::actor::end::push_end;
 use crate::actor::light::Light;
 use crate::actor::limits::TASKS_MAX;
-use crate::actor::message::Obituary;
+use crate::actor::message::{Caller, Obituary};
 use crate::actor::record::trace::Step;
 use crate::actor::service::link::LINK;
 use crate::actor::skynet::COMMAND;
@@ -41,6 +41,7 @@ impl Turn<'_, '_> {
     }
 
     /// The same for the task that serves a request.
+    #[inline(always)]
     pub(in crate::actor) fn begin_served(
         &mut self,
         served: Served,
@@ -57,13 +58,16 @@ impl Turn<'_, '_> {
                 if is_traced {
                     self.trace_begin(key, &coroutine);
                 }
-                self.resume(key, coroutine, values, None);
+                self.resume_here(key, coroutine, values, None);
             }
-            Err(caller) => {
-                self.stack.recycle(coroutine);
-                caller.fail(self.state.too_many_tasks());
-            }
+            Err(caller) => self.refuse_task(caller, coroutine),
         }
+    }
+
+    #[cold]
+    fn refuse_task(&mut self, caller: Caller, coroutine: Coroutine) {
+        self.stack.recycle(coroutine);
+        caller.fail(self.state.too_many_tasks());
     }
 
     /// Records that a handler begins; below it lies the name of its method.
@@ -88,7 +92,7 @@ impl Turn<'_, '_> {
         let mut stack = self.stack.in_coroutine(&coroutine);
         stack.push_released(function);
         let values = spread_list(&mut stack);
-        self.resume(key, coroutine, values, None);
+        self.resume_here(key, coroutine, values, None);
     }
 
     /// The same for one that begins it again and again.
@@ -107,6 +111,7 @@ impl Turn<'_, '_> {
 
     /// The coroutine of a task whose wait is over, and how many values it was given already: a call
     /// in which no coroutine waits makes its own now, with the function that takes the results.
+    #[inline(always)]
     pub(super) fn awaken(
         &mut self,
         key: Key,
@@ -117,6 +122,11 @@ impl Turn<'_, '_> {
         if let Some(coroutine) = self.state.unsuspend(task, session) {
             return Some((coroutine, 0));
         }
+        self.make_coroutine_of(task)
+    }
+
+    #[inline(never)]
+    fn make_coroutine_of(&mut self, task: &mut Task) -> Option<(Coroutine, i32)> {
         if !matches!(task.stage, Stage::Expecting) {
             return None;
         }

@@ -17,7 +17,7 @@ use crate::vm::Coroutine;
 
 impl Turn<'_, '_> {
     /// Handles what was handed over to the turn.
-    #[inline]
+    #[inline(always)]
     pub(super) fn handle_first(&mut self, first: Parcel) {
         self.count_step();
         match first.open(&self.state.spare) {
@@ -36,6 +36,7 @@ impl Turn<'_, '_> {
         }
     }
 
+    #[inline(always)]
     pub(in crate::actor) fn handle(&mut self, message: Message) {
         match message {
             Message::Request { caller, payload, terms } => {
@@ -47,6 +48,16 @@ impl Turn<'_, '_> {
                 self.serve(Incoming { protocol, caller, origin, payload: &payload, terms });
             }
             Message::Answer { session, payload } => self.answered(session, &payload),
+            other => self.handle_other(other),
+        }
+    }
+
+    #[inline(never)]
+    fn handle_other(&mut self, message: Message) {
+        match message {
+            Message::Request { .. } | Message::Numbered { .. } | Message::Answer { .. } => {
+                debug_assert!(false, "these are handled above");
+            }
             Message::Failure { session, fault } => self.wait_failed(session, fault),
             Message::Alarm(alarm) => self.alarmed(alarm),
             // Those of a mailbox are taken out one by one, see `next_message`.
@@ -83,23 +94,30 @@ impl Turn<'_, '_> {
         }
         match self.stack.in_coroutine(&coroutine).unpack(payload) {
             Ok(values) if self.stack.is_within_memory() => {
-                self.resume(key, coroutine, given + values, None);
+                self.resume_here(key, coroutine, given + values, None);
             }
             Ok(values) => {
                 self.stack.in_coroutine(&coroutine).pop(values);
-                let fault = Box::new(no_memory(&self.state.service.label(), payload));
-                self.resume(key, coroutine, given, Some(fault));
+                self.cannot_read_answer(key, coroutine, given, (payload, &UnpackError::Memory));
             }
-            Err(UnpackError::Memory) => {
-                let fault = Box::new(no_memory(&self.state.service.label(), payload));
-                self.resume(key, coroutine, given, Some(fault));
-            }
-            Err(error) => {
-                let text = format!("cannot read the answer: {error}");
-                let fault = Box::new(Fault::new(Code::Error, text));
-                self.resume(key, coroutine, given, Some(fault));
-            }
+            Err(error) => self.cannot_read_answer(key, coroutine, given, (payload, &error)),
         }
+    }
+
+    /// The task gets an error in the place of an answer that came.
+    #[cold]
+    fn cannot_read_answer(
+        &mut self,
+        key: Key,
+        coroutine: Coroutine,
+        given: i32,
+        (payload, error): (&Payload, &UnpackError),
+    ) {
+        let fault = match error {
+            UnpackError::Memory => no_memory(&self.state.service.label(), payload),
+            error => Fault::new(Code::Error, format!("cannot read the answer: {error}")),
+        };
+        self.resume(key, coroutine, given, Some(Box::new(fault)));
     }
 
     fn wait_failed(&mut self, session: u64, fault: Box<Fault>) {

@@ -31,7 +31,7 @@ pub(in crate::actor) struct Methods(Option<Box<[Option<Known>; PLACES]>>);
 
 impl Methods {
     /// The method of that name, if it is known.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn find(&self, name: &[u8]) -> Option<&Known> {
         let known = self.0.as_ref()?[place(name)].as_ref()?;
         if *known.bytes == *name {

@@ -163,6 +163,7 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     }
 
     /// The next message, control messages first.
+    #[inline(always)]
     pub(super) fn next_message(&mut self) -> Option<Message> {
         let mailbox = self.state.service.mailbox();
         if self.batch.is_empty() {
@@ -251,17 +252,17 @@ impl<'turn, 'vm> Turn<'turn, 'vm> {
     }
 
     /// How the service ends, if it does now.
-    #[inline]
+    #[inline(always)]
     fn look_for_end(&mut self) -> Option<Box<Over>> {
-        self.look_at_exit();
+        if self.over.is_none() && self.state.leaving.borrow().is_some() {
+            self.look_at_exit();
+        }
         self.over.take()
     }
 
     /// Begins the exit once the service has decided to leave.
+    #[cold]
     fn look_at_exit(&mut self) {
-        if self.over.is_some() || self.state.leaving.borrow().is_none() {
-            return;
-        }
         match self.state.exit.get() {
             ExitStage::Not => self.begin_exit(),
             ExitStage::Running if !self.is_exit_cut_short() => {}

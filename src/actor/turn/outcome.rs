@@ -16,11 +16,19 @@ use crate::vm::{Coroutine, LuaError};
 
 impl Turn<'_, '_> {
     /// The task's function returned.
+    #[inline(always)]
     pub(super) fn finished(&mut self, key: Key, coroutine: Coroutine, results: i32) {
-        let simple = self.end_simple(key);
-        if let Some(caller) = simple {
+        if let Some(caller) = self.end_simple(key) {
             self.answer(caller, &coroutine, results);
-        } else if let Some(mut task) = self.remove(key) {
+            self.stack.recycle(coroutine);
+        } else {
+            self.finished_otherwise(key, coroutine, results);
+        }
+    }
+
+    #[inline(never)]
+    fn finished_otherwise(&mut self, key: Key, coroutine: Coroutine, results: i32) {
+        if let Some(mut task) = self.remove(key) {
             self.state.trace(key, task.request, || Step::End { failed: false });
             let caller = task.caller.take();
             match &task.role {
@@ -39,7 +47,7 @@ impl Turn<'_, '_> {
     }
 
     /// The short way out of a task that holds nothing but whom it owes an answer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_simple(&mut self, key: Key) -> Option<Option<Caller>> {
         let caller = self.state.tasks.borrow_mut().end_simple(key)?;
         self.state.skynet.drop_watch(key);
@@ -47,8 +55,16 @@ impl Turn<'_, '_> {
     }
 
     /// Sends what a handler returned; below it lies the name of the method.
+    #[inline(always)]
     pub(super) fn answer(&mut self, caller: Option<Caller>, coroutine: &Coroutine, results: i32) {
-        let Some(caller) = caller.filter(Caller::waits) else { return };
+        if let Some(caller) = caller
+            && caller.waits()
+        {
+            self.send_answer(caller, coroutine, results);
+        }
+    }
+
+    fn send_answer(&mut self, caller: Caller, coroutine: &Coroutine, results: i32) {
         self.state.note_request_done();
         if results == 0 {
             // Not even the name is left: the coroutine was closed by the code that ran in it.
@@ -130,15 +146,21 @@ impl Turn<'_, '_> {
     }
 
     /// Ends a service that was interrupted too often.
+    #[inline(always)]
     pub(super) fn look_at_offences(&mut self) {
-        if self.over.is_none() && self.state.was_interrupted() {
-            self.state.forget_interruptions();
-            if self.state.service.figures.is_offender() {
-                let fault = self.state.offence.borrow_mut().take().unwrap_or_else(|| {
-                    Fault::new(Code::TurnLimit, "its turns ran too long again and again")
-                });
-                self.over = Some(Over::new(End::Failed(fault), true));
-            }
+        if self.state.was_interrupted() && self.over.is_none() {
+            self.note_interruption();
+        }
+    }
+
+    #[cold]
+    fn note_interruption(&mut self) {
+        self.state.forget_interruptions();
+        if self.state.service.figures.is_offender() {
+            let fault = self.state.offence.borrow_mut().take().unwrap_or_else(|| {
+                Fault::new(Code::TurnLimit, "its turns ran too long again and again")
+            });
+            self.over = Some(Over::new(End::Failed(fault), true));
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) enum Parted {
 }
 
 impl Parcel {
-    #[inline]
+    #[inline(always)]
     fn new(parted: Parted, spare: &Cell<Option<Parcel>>) -> Parcel {
         match spare.take() {
             Some(mut parcel) => {
@@ -101,7 +101,7 @@ impl State {
     ///
     /// # Errors
     /// The service, when the message has to go through its mailbox.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn claim(
         &self,
         service: Arc<Service>,
@@ -113,7 +113,7 @@ impl State {
     }
 
     /// Keeps the message until the turn ends, or goes on.
-    #[inline]
+    #[inline(always)]
     pub(in crate::actor) fn part_with(&self, claim: Claim<Service>, parted: Parted) {
         let parcel = Parcel::new(parted, &self.spare);
         self.parting.set(Some((claim, parcel)));
@@ -151,6 +151,7 @@ impl State {
 
     /// Answers a request, as the last thing that its task does. False if nobody waits for the
     /// answer any more.
+    #[inline(always)]
     pub(super) fn answer(&self, caller: Caller, payload: Payload) -> bool {
         let Some((service, session)) = caller.into_parts() else { return false };
         match self.claim(service) {
@@ -164,7 +165,7 @@ impl State {
 
     /// Answers a request from within its task. If `is_last`, that does nothing more. False if
     /// nobody waits for the answer any more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn answer_early(&self, caller: Caller, payload: Payload, is_last: bool) -> bool {
         if is_last { self.answer(caller, payload) } else { caller.answer(payload) }
     }

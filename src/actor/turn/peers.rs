@@ -35,7 +35,7 @@ impl Peers {
     ///
     /// # Errors
     /// Those of `find`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(
         &mut self,
         address: Address,
@@ -54,7 +54,7 @@ impl Peers {
     }
 
     /// Takes a handle back, if the service is remembered.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give_back(&mut self, handle: Arc<Service>) {
         let place = self.place(handle.address());
         if place.service.as_ref().is_some_and(|service| Arc::ptr_eq(service, &handle)) {

@@ -55,7 +55,20 @@ impl Turn<'_, '_> {
     }
 
     /// Runs a coroutine until it blocks or ends; `failure` is what the native it blocked in raises.
+    #[inline(never)]
     pub(in crate::actor) fn resume(
+        &mut self,
+        key: Key,
+        coroutine: Coroutine,
+        values: i32,
+        failure: Option<Box<Fault>>,
+    ) {
+        self.resume_here(key, coroutine, values, failure);
+    }
+
+    /// The same, where most runs begin.
+    #[inline(always)]
+    pub(in crate::actor) fn resume_here(
         &mut self,
         key: Key,
         coroutine: Coroutine,
@@ -94,7 +107,8 @@ impl Turn<'_, '_> {
         Some((tasks.get(key).map_or(TASKS, |task| task.handler), started))
     }
 
-    pub(super) fn suspend(&mut self, key: Key, coroutine: Coroutine) {
+    #[inline(always)]
+    fn suspend(&mut self, key: Key, coroutine: Coroutine) {
         if let Some(task) = self.state.tasks.borrow_mut().get(key) {
             self.state.trace(key, task.request, || Step::Wait);
             if matches!(task.wait, Wait::Turn) {

@@ -43,18 +43,16 @@ impl Turn<'_, '_> {
         }
         let coroutine = self.stack.coroutine();
         let request = PlainRequest::new(payload);
-        if let Some(request) = &request
-            && let Some((values, handler)) = self.prepare_known(&coroutine, request)
-        {
-            let (role, origin) = (Role::Handler, None);
-            let served = Served { role, caller, origin, terms, handler };
-            return self.begin_served(served, coroutine, values);
-        }
-        match self.prepare(&coroutine, payload) {
+        let known = match &request {
+            Some(request) => self.prepare_known(&coroutine, request),
+            None => None,
+        };
+        let prepared = match known {
+            Some(prepared) => Ok(prepared),
+            None => self.prepare_and_learn(&coroutine, payload, request),
+        };
+        match prepared {
             Ok((values, handler)) => {
-                if let Some(request) = request {
-                    self.learn(&coroutine, 1, request.name(), handler);
-                }
                 let (role, origin) = (Role::Handler, None);
                 let served = Served { role, caller, origin, terms, handler };
                 self.begin_served(served, coroutine, values);
@@ -88,7 +86,7 @@ impl Turn<'_, '_> {
 
     /// As [`prepare`](Self::prepare), for a method that was asked for lately and arguments that
     /// hold no others. `None`, and nothing done, if it is not that simple.
-    #[inline]
+    #[inline(always)]
     fn prepare_known(
         &mut self,
         coroutine: &Coroutine,
@@ -96,7 +94,7 @@ impl Turn<'_, '_> {
     ) -> Option<(i32, u32)> {
         let (methods, handlers) = (self.state.known.borrow(), self.state.handlers.borrow());
         let (known, handlers) = (methods.find(request.name())?, handlers.as_ref()?);
-        let mut stack = self.stack.in_coroutine(coroutine);
+        let mut stack = self.stack.in_empty_coroutine(coroutine);
         if stack.push_method(handlers, &known.name, INDEX_CHAIN_MAX)
             && let Some(values) = stack.unpack_arguments(request)
             && stack.is_within_memory()
@@ -126,6 +124,21 @@ impl Turn<'_, '_> {
         if let Some(before) = methods.keep(name, kept, handler) {
             stack.release(before);
         }
+    }
+
+    /// As [`prepare`](Self::prepare), and keeps the name for the next time.
+    #[inline(never)]
+    fn prepare_and_learn(
+        &mut self,
+        coroutine: &Coroutine,
+        payload: &Payload,
+        request: Option<PlainRequest<'_>>,
+    ) -> Result<(i32, u32), Fault> {
+        let (values, handler) = self.prepare(coroutine, payload)?;
+        if let Some(request) = request {
+            self.learn(coroutine, 1, request.name(), handler);
+        }
+        Ok((values, handler))
     }
 
     /// Puts the method's name, its handler and the arguments onto the coroutine's stack. Returns

@@ -32,6 +32,7 @@ fn retpack(stack: &mut Stack<'_>) -> NativeResult {
     give(stack, state, payload)
 }
 
+#[inline]
 fn give(stack: &mut Stack<'_>, state: &State, payload: Payload) -> NativeResult {
     let is_there = match state.take_owed() {
         Owed::Answer(caller) => {

@@ -23,7 +23,7 @@ pub(super) enum Target {
 ///
 /// # Errors
 /// A bad argument.
-#[inline]
+#[inline(always)]
 pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<Target, Raise> {
     let address = match stack.kind(argument) {
         Kind::Number => address_of(stack.check_integer(argument)?),
@@ -34,10 +34,10 @@ pub(super) fn target(stack: &Stack<'_>, state: &State, argument: i32) -> Result<
         Kind::String => return named(stack, state, argument),
         _ => return Err(stack.type_error(argument, "address")),
     };
-    Ok(match address.map(|address| state.peer(address)) {
-        Some(Ok(service)) => Target::Found(service),
-        Some(Err(fault)) => Target::Missing(fault),
-        None => return unnumbered(stack, argument),
+    let Some(address) = address else { return unnumbered(stack, argument) };
+    Ok(match state.peer(address) {
+        Ok(service) => Target::Found(service),
+        Err(fault) => Target::Missing(fault),
     })
 }
 
@@ -83,6 +83,7 @@ fn address_of(number: i64) -> Option<Address> {
     u64::try_from(number).ok().and_then(Address::from_number)
 }
 
+#[inline(never)]
 fn named(stack: &Stack<'_>, state: &State, argument: i32) -> Result<Target, Raise> {
     let name = stack.check_str(argument)?;
     // A number may have become a text on its way, as an argument of a service does in skynet.
@@ -112,7 +113,7 @@ pub(super) fn label(stack: &mut Stack<'_>, argument: i32) -> String {
 ///
 /// # Errors
 /// That no such protocol is registered.
-#[inline]
+#[inline(always)]
 pub(super) fn protocol<'vm>(
     stack: &Stack<'vm>,
     state: &'vm State,

@@ -129,6 +129,7 @@ pub(super) fn take_given(
     take(stack, state, argument)
 }
 
+#[inline(always)]
 fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
     match Light::at(stack, argument) {
         Some(Light::Block(key)) => Ok(key),
@@ -137,7 +138,7 @@ fn key_at(stack: &Stack<'_>, argument: i32) -> Result<Key, Raise> {
 }
 
 /// The size in the argument behind a pointer, for a message of that length.
-#[inline]
+#[inline(always)]
 fn size_at(stack: &Stack<'_>, argument: i32, length: usize) -> Result<usize, Raise> {
     match usize::try_from(stack.check_integer(argument)?) {
         Ok(size) if size <= length => Ok(size),
@@ -164,6 +165,7 @@ fn gone(argument: i32) -> Raise {
 ///
 /// # Errors
 /// What cannot be sent, with its path.
+#[inline]
 pub(super) fn pack_values(stack: &mut Stack<'_>, first: i32) -> Result<Payload, Raise> {
     let count = stack.top() - first + 1;
     let packed = stack.pack_with_pairs(first, count.max(0), "args");

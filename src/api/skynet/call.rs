@@ -75,6 +75,7 @@ fn rawcall(stack: &mut Stack<'_>) -> NativeResult {
 }
 
 /// The call is over: the answer lies above what was kept, or the host left a fault.
+#[inline(always)]
 fn answered(stack: &mut Stack<'_>, kept: isize) -> NativeResult {
     match State::of(stack)?.take_failure() {
         None => Ok(Outcome::Return(stack.top() - kept as i32)),
@@ -136,6 +137,7 @@ fn rawsend(stack: &mut Stack<'_>) -> NativeResult {
     deliver(stack, state, target, number, payload)
 }
 
+#[inline(always)]
 fn deliver(
     stack: &mut Stack<'_>,
     state: &State,
@@ -156,6 +158,7 @@ fn deliver(
 }
 
 /// The session of a message that was sent, or nothing if the receiver has ended.
+#[inline(always)]
 fn sent_to(stack: &mut Stack<'_>, sent: Result<(), Fault>, session: i64) -> NativeResult {
     match sent {
         Ok(()) => {
@@ -280,7 +283,7 @@ fn existing(stack: &mut Stack<'_>, state: &State) -> Result<Arc<Service>, Raise>
 ///
 /// # Errors
 /// That there is none.
-#[inline]
+#[inline(always)]
 fn found(stack: &mut Stack<'_>, target: Target) -> Result<Arc<Service>, Raise> {
     match target {
         Target::Found(service) => Ok(service),
@@ -292,7 +295,7 @@ fn found(stack: &mut Stack<'_>, target: Target) -> Result<Arc<Service>, Raise> {
 }
 
 /// The payload of the values from `first` to the top, as the protocol packs them.
-#[inline]
+#[inline(always)]
 pub(super) fn pack(
     stack: &mut Stack<'_>,
     state: &State,

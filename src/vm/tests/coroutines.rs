@@ -1,5 +1,7 @@
 //! Coroutines of the host: results, blocking natives, failures, the pool.
 
+use moonhive_lua_sys::lua;
+
 use super::{run, vm_with};
 use crate::vm::{
     Continuation, Coroutine, LoadMode, Native, NativeResult, Outcome, Raise, Resumed, Stack,
@@ -49,6 +51,21 @@ fn a_native_blocks_and_the_host_answers() {
     assert_eq!(go_on(&mut stack, &task, "one"), "blocked want one");
     assert_eq!(go_on(&mut stack, &task, "two"), "finished onetwo");
     stack.recycle(task);
+}
+
+#[test]
+fn a_coroutine_from_the_pool_has_an_empty_stack_with_room() {
+    let mut vm = vm_with(&[BLOCK]);
+    let mut stack = vm.stack();
+    let task = task(&mut stack, "local t = {...} return table.unpack(t, 1, 200)");
+    assert!(go_on(&mut stack, &task, "one").starts_with("finished one"));
+    stack.recycle(task);
+    let again = stack.coroutine();
+    let mut empty = stack.in_empty_coroutine(&again);
+    (1..=i64::from(lua::LUA_MINSTACK)).for_each(|number| empty.push_integer(number));
+    assert_eq!(empty.top(), lua::LUA_MINSTACK);
+    let used = std::panic::AssertUnwindSafe(|| _ = stack.in_empty_coroutine(&again));
+    assert!(std::panic::catch_unwind(used).is_err(), "there is something on it");
 }
 
 #[test]

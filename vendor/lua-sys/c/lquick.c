@@ -25,6 +25,8 @@ agree(sizeof(StackValue) == 16 && offsetof(TValue, tt_) == 8);
 agree(sizeof(StkIdRel) == sizeof(void *));
 agree(offsetof(lua_State, status) == 11);
 agree(offsetof(lua_State, top) == 16);
+agree(offsetof(lua_State, l_G) == 24);
+agree(offsetof(global_State, l_registry) == 64);
 agree(offsetof(lua_State, ci) == 32);
 agree(offsetof(lua_State, stack_last) == 40);
 agree(offsetof(lua_State, tbclist) == 64);

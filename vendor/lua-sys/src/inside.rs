@@ -134,6 +134,22 @@ impl Table {
         self.slots.get() as usize
     }
 
+    /// Tag and value in a slot of the array part, from 0; `None` if there is none.
+    ///
+    /// # Safety
+    /// The table is live and has been [filled](crate::walk) if it was deferred.
+    #[inline]
+    pub(crate) unsafe fn bare_slot(&self, place: u32) -> Option<(u8, u64)> {
+        if place >= self.slots.get() {
+            return None;
+        }
+        let (array, place) = (self.array.get(), place as usize);
+        // SAFETY: the slot is there.
+        let (tag, value) =
+            unsafe { (*array.cast::<u8>().add(TAGS_OFFSET_BYTES + place), *array.sub(place + 1)) };
+        (tag & TYPE_BITS != 0).then_some((tag, value))
+    }
+
     /// The value in a slot of the array part, from 0.
     ///
     /// # Safety

@@ -12,6 +12,8 @@ use std::slice;
 
 use mlua_sys::{LUA_TNONE, lua_State};
 
+use crate::inside::Table;
+
 /// A slot of a stack: a value and its tag.
 #[repr(C)]
 struct Slot {
@@ -48,7 +50,7 @@ struct State {
     status: u8,
     padding: u32,
     top: *mut Slot,
-    global: *mut c_void,
+    global: *const Global,
     call: *mut Call,
     stack_last: *mut Slot,
     stack: *mut Slot,
@@ -56,6 +58,14 @@ struct State {
     to_be_closed: *mut Slot,
     lists: [*mut c_void; 3],
     base_call: Call,
+}
+
+/// What they need of that which all states of a VM share.
+#[repr(C)]
+struct Global {
+    header: [u64; 8],
+    /// The registry: always a table.
+    registry: Slot,
 }
 
 /// What they need of the record of a running function.
@@ -69,6 +79,7 @@ const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<Slot>() == 16 && offset_of!(Slot, tag) == 8);
     assert!(offset_of!(State, status) == 11 && offset_of!(State, top) == 16);
+    assert!(offset_of!(State, global) == 24 && offset_of!(Global, registry) == 64);
     assert!(offset_of!(State, call) == 32 && offset_of!(State, stack_last) == 40);
     assert!(offset_of!(State, to_be_closed) == 64 && offset_of!(State, base_call) == 96);
     assert!(offset_of!(Call, function) == 0 && offset_of!(Call, top) == 8);
@@ -314,6 +325,26 @@ pub(crate) unsafe fn text<'a>(text: *const Text) -> &'a [u8] {
             Ok(length) => slice::from_raw_parts((&raw const (*text).long).cast(), length),
             Err(_) => slice::from_raw_parts((*text).long, (*text).long_length),
         }
+    }
+}
+
+/// `lua_rawgeti` of the registry.
+///
+/// # Safety
+/// As [`gettop`]; there is room for a value.
+#[inline]
+pub unsafe fn push_registered(state: *mut lua_State, slot: u32) {
+    // SAFETY: by contract; the registry is a table that lives as long as the state, and nothing
+    // changes it here.
+    unsafe {
+        if !cfg!(debug_assertions) {
+            let registry = (*(*state.cast::<State>()).global).registry.value;
+            let registry: *const Table = std::ptr::with_exposed_provenance(registry as usize);
+            if let Some((tag, value)) = (*registry).bare_slot(slot.wrapping_sub(1)) {
+                return push(state, tag, value);
+            }
+        }
+        mlua_sys::lua_rawgeti(state, mlua_sys::LUA_REGISTRYINDEX, slot.into());
     }
 }
 

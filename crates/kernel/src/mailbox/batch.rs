@@ -30,6 +30,7 @@ impl<T> Default for Batch<T> {
 impl<T: Measured> Batch<T> {
     /// The next message: control before ordinary, each lane in the order of arrival. `mailbox`
     /// must be the one the batch was taken from; its depth sinks by one.
+    #[inline(always)]
     pub fn pop(&mut self, mailbox: &Mailbox<T>) -> Option<T> {
         if let Some(message) = self.pop_control(mailbox) {
             return Some(message);
@@ -50,6 +51,7 @@ impl<T: Measured> Batch<T> {
     }
 
     /// The next control message only.
+    #[inline]
     pub fn pop_control(&mut self, mailbox: &Mailbox<T>) -> Option<T> {
         let message = self.control.pop_front()?;
         mailbox.in_hand.control.store(self.control.len(), Ordering::Relaxed);

@@ -343,6 +343,7 @@ impl<W: Workload> Local<W> {
     }
 
     /// The task to run next, from what lies at hand.
+    #[inline(always)]
     pub(super) fn next(&self) -> Option<Next<W>> {
         let picks = self.picks.get().wrapping_add(1);
         self.picks.set(picks);
