@@ -74,9 +74,8 @@ impl Stack<'_> {
         self.reserve_or_unwind(1);
         let first = self.raw_len(lua::LUA_REGISTRYINDEX) as i64 + 1;
         let count = (first / 4).clamp(*SLOTS_AT_ONCE.start(), *SLOTS_AT_ONCE.end());
-        for slot in first..first + count {
-            self.vacate(slot);
-        }
+        // SAFETY: there is room, and memory is not refused.
+        unsafe { host::lua_addslots(self.state(), first as c_int, count as c_int) };
         let added = first + 1..first + count;
         self.context().free_slots.borrow_mut().extend(added.rev().map(|slot| slot as u32));
         first as u32

@@ -179,6 +179,33 @@ fn a_kept_value_is_pushed_and_let_go_of_at_once() {
 }
 
 #[test]
+fn what_is_kept_stays_when_the_registry_grows_and_scripts_put_things_there_too() {
+    let mut vm = vm_with(&[]);
+    let mut stack = vm.stack();
+    run(&mut stack, "registry = debug.getregistry()").unwrap();
+    let (mut kept, mut gone) = (Vec::<(i64, Reference)>::new(), Vec::new());
+    for number in 0..3000 {
+        stack.push_integer(number);
+        kept.push((number, stack.keep()));
+        if number % 7 == 0 {
+            run(&mut stack, &format!("registry.x{number} = {number}")).unwrap();
+            gone.push(kept.swap_remove(kept.len() / 2));
+        }
+        if number % 11 == 0 {
+            gone.drain(..).for_each(|(_, reference)| stack.release(reference));
+        }
+    }
+    let all = "collectgarbage() for i = 0, 2999, 7 do assert(registry['x' .. i] == i) end";
+    run(&mut stack, all).unwrap();
+    for (number, reference) in kept {
+        stack.push_kept(&reference);
+        assert_eq!(stack.integer(-1), Some(number));
+        stack.pop(1);
+        stack.release(reference);
+    }
+}
+
+#[test]
 fn memory_is_asked_for_whatever_references_keep() {
     let mut vm = vm_with(&[]);
     let mut stack = vm.stack();

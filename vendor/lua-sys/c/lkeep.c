@@ -29,6 +29,9 @@
 /* variables of one function that are asked for */
 #define MAXWARMUPVALS	8
 
+/* slots of an array that grows by half */
+#define MINGROWN	64
+
 #if defined(__GNUC__)
 #define ask(p)		__builtin_prefetch(p)
 #else
@@ -47,6 +50,20 @@ static Table *registry (lua_State *L) {
 
 /* whether 'slot' is one of the array */
 #define inarray(t,slot)		(cast_uint(slot) - 1u < (t)->asize)
+
+
+LUA_API void lua_addslots (lua_State *L, int first, int n) {
+  Table *t = registry(L);
+  unsigned k = cast_uint(first) - 1u, end = k + cast_uint(n);
+  if (t->asize < end && t->asize >= MINGROWN)
+    luaH_resizearray(L, t, t->asize + t->asize / 2 + cast_uint(n));
+  for (; k < end && k < t->asize; k++)
+    *getArrTag(t, k) = LUA_VFALSE;
+  for (; k < end; k++) {  /* a small one grows as Lua has it grow */
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, cast(lua_Integer, k) + 1);
+  }
+}
 
 
 LUA_API void lua_keepvalue (lua_State *L, int slot) {

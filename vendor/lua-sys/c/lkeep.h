@@ -15,6 +15,12 @@
 
 
 /*
+** Puts 'false' into 'n' slots from 'first' on, which comes right behind the
+** last one. There must be room for a value.
+*/
+LUA_API void lua_addslots (lua_State *L, int first, int n);
+
+/*
 ** Pops a value into a slot of the registry that holds one. Raises nothing
 ** if the slot lies in the array, which it does unless the registry is new.
 */

@@ -191,9 +191,7 @@ static void adduse (lua_State *L, lua_Image *img, Proto *root) {
 }
 
 
-#define ENVLEN	(sizeof(LUA_ENV) - 1)
-#define isenvname(s)  \
-	(tsslen(s) == ENVLEN && memcmp(getstr(s), LUA_ENV, ENVLEN) == 0)
+#define isenvname(s)	(tsslen(s) == 4 && memcmp(getstr(s), "_ENV", 4) == 0)
 
 /* set the upvalue that is '_ENV' (the first one without names) */
 static void setglobals (lua_State *L, LClosure *cl) {
@@ -202,10 +200,12 @@ static void setglobals (lua_State *L, LClosure *cl) {
   for (i = 0; i < p->sizeupvalues; i++) {
     const TString *name = p->upvalues[i].name;
     if (name == NULL || isenvname(name)) {
-      lu_byte tag;
+      Table *registry = hvalue(&G(L)->l_registry);
       TValue gt;
-      setnilvalue(&gt);
-      luaH_fastgeti(hvalue(&G(L)->l_registry), LUA_RIDX_GLOBALS, &gt, tag);
+      if (l_likely(registry->asize >= LUA_RIDX_GLOBALS))
+        arr2obj(registry, LUA_RIDX_GLOBALS - 1, &gt);
+      else
+        luaH_getint(registry, LUA_RIDX_GLOBALS, &gt);
       setobj(L, cl->upvals[i]->v.p, &gt);
       luaC_barrier(L, cl->upvals[i], &gt);
       return;

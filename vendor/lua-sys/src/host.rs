@@ -55,6 +55,9 @@ unsafe extern "C-unwind" {
         name: c_int,
         chain: c_int,
     ) -> c_int;
+    /// Puts `false` into `count` slots of the registry from `first` on, which comes right behind the
+    /// last one. There must be room for a value.
+    pub fn lua_addslots(state: *mut lua_State, first: c_int, count: c_int);
     /// Pops a value into a slot of the registry that holds one.
     pub fn lua_keepvalue(state: *mut lua_State, slot: c_int);
     /// Pushes the value in a slot of the registry, for which there must be room, and leaves `false`
