@@ -94,6 +94,16 @@ impl CodeCache {
         self.front.find(spelling, compat_54)
     }
 
+    /// The same for code that is text.
+    #[inline]
+    pub(super) fn find_text(
+        &self,
+        spelling: &Spelling<'_>,
+        compat_54: bool,
+    ) -> Option<Arc<Lease<Image>>> {
+        self.front.find_text(spelling, compat_54)
+    }
+
     /// A number that rises when something is cleared or published anew; see
     /// [`CodeCache::remember`].
     pub(super) fn purges(&self) -> usize {
@@ -112,7 +122,9 @@ impl CodeCache {
     ) {
         let Some(lease) = self.front.current(spelling, compat_54) else { return };
         if lease.version.kind == Kind::Text {
-            self.front.insert(search, compat_54, lease);
+            // One of its own: a lease lies under one spelling, where its hits are counted.
+            let lease = Lease::new(lease.version.clone(), lease.code.clone());
+            self.front.insert(search, compat_54, Arc::new(lease));
         }
         // Whoever purges comes to this thread's table after it has counted.
         if self.front.purges() != purges {

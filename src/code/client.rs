@@ -147,10 +147,7 @@ impl CodeClient {
         if self.mode() == Mode::Off || !path.starts_with(b"/") {
             return None;
         }
-        let lease = self.cache.find(&Spelling::Absolute(path), compat_54)?;
-        if lease.version.kind != Kind::Text {
-            return None;
-        }
+        let lease = self.cache.find_text(&Spelling::Absolute(path), compat_54)?;
         let image = lease.code.as_ptr();
         self.parked.set(Some(Parked::Lease(lease)));
         Some(image)

@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 use super::image::Code;
 use super::key::Spelling;
 use super::module::is_search;
+use super::source::Kind;
 use super::version::Lease;
 
 /// Spellings that one table of a stripe holds before it starts afresh.
@@ -79,7 +80,23 @@ impl<C: Code> Front<C> {
         self.look(spelling, compat_54, Lease::hit)
     }
 
-    /// The same, and counts no hit.
+    /// The same for code that is text; of other code there is neither a find nor a hit.
+    #[inline]
+    pub(super) fn find_text(
+        &self,
+        spelling: &Spelling<'_>,
+        compat_54: bool,
+    ) -> Option<Arc<Lease<C>>> {
+        let is_text = |lease: &Lease<C>| lease.version.kind == Kind::Text;
+        let note = |lease: &Lease<C>| {
+            if is_text(lease) {
+                lease.hit();
+            }
+        };
+        self.look(spelling, compat_54, note).filter(|lease| is_text(lease))
+    }
+
+    /// As [`find`](Self::find), and counts no hit.
     #[inline]
     pub(super) fn current(
         &self,

@@ -50,6 +50,9 @@ pub(super) unsafe extern "C-unwind" fn find_module(
     }
 }
 
+/// How the text of a search begins, and no name of a file.
+const SEARCH_MARK: &[u8] = b"\0";
+
 /// What `require` looks for, and where.
 #[derive(Clone, Copy)]
 pub(super) struct Search<'a> {
@@ -61,7 +64,7 @@ impl Search<'_> {
     /// The text it stands under in the front table; `None` if that would be too long.
     pub(super) fn text(&self) -> Option<Vec<u8>> {
         let fits = self.name.len().saturating_add(self.path.len()) < SEARCH_LIMIT_BYTES;
-        fits.then(|| [self.name, b"\0", self.path].concat())
+        fits.then(|| [SEARCH_MARK, self.name, b"\0", self.path].concat())
     }
 
     /// Whether the search met patterns that start from the working directory before it found the
@@ -88,7 +91,7 @@ impl Search<'_> {
 
 /// Whether a text of the front table is that of a search.
 pub(super) fn is_search(text: &[u8]) -> bool {
-    text.contains(&0)
+    text.starts_with(SEARCH_MARK)
 }
 
 /// The spelling of a search whose result depends on nothing but its text.

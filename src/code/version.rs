@@ -149,7 +149,7 @@ impl<C: Code> Lease<C> {
     }
 
     /// Counts a hit. Whoever finds the lease does so under the lock of the one stripe that has it,
-    /// so nobody else counts meanwhile, and a settling walk has taken it out of there.
+    /// under one spelling, so nobody else counts meanwhile, and a settling walk has taken it out.
     #[inline]
     pub(super) fn hit(&self) {
         self.hits.store(self.hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

@@ -19,6 +19,7 @@ impl Stack<'_> {
     ///
     /// # Errors
     /// [`PackError`] names the first value that cannot be sent.
+    #[inline(always)]
     pub fn pack(
         &mut self,
         first: c_int,
@@ -49,6 +50,7 @@ impl Stack<'_> {
     ///
     /// # Errors
     /// As [`Stack::pack`]; paths count the arguments only.
+    #[inline(always)]
     pub fn pack_request(&mut self, first: c_int) -> Result<Payload, PackError> {
         let count = self.top() - self.absolute(first) + 1;
         self.pack_with(first, count, |_, _| PackOptions {

@@ -237,10 +237,11 @@ impl<'vm> Stack<'vm> {
     }
 
     /// Puts the running native's `number`-th upvalue into the place of the value at `to`.
+    #[inline]
     pub fn copy_upvalue(&mut self, number: u8, to: c_int) {
         let (from, to) = (upvalue(number), self.occupied(to));
-        assert!(self.kind(from) != Kind::None, "no upvalue {number}");
-        // SAFETY: the upvalue exists, and there is a value to replace.
+        debug_assert!(self.kind(from) != Kind::None, "no upvalue {number}");
+        // SAFETY: there is a value to replace, and an upvalue that is not there reads as nil.
         unsafe { lua::lua_copy(self.state, from, to) };
     }
 

@@ -55,7 +55,7 @@ impl Stack<'_> {
 
     /// The same for a name that is kept: pushes it and the function. False, and nothing is pushed,
     /// if there is no function.
-    #[inline]
+    #[inline(always)]
     pub fn push_method(&mut self, methods: &Reference, name: &Reference, chain: c_int) -> bool {
         self.assert_keeps(methods);
         self.assert_keeps(name);

@@ -36,7 +36,7 @@ impl Clock {
     /// Nanoseconds since the start; enough for 584 years. Under loom time stands still.
     #[inline]
     pub fn now_ns(&self) -> u64 {
-        if cfg!(loom) { 0 } else { system_ns() - self.origin_ns }
+        if cfg!(loom) { 0 } else { system_ns().saturating_sub(self.origin_ns) }
     }
 
     /// Complete milliseconds since the start.

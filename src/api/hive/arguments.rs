@@ -13,7 +13,7 @@ use crate::vm::{Kind, Raise, Stack};
 ///
 /// # Errors
 /// A bad argument; `dead` and `not_found` as structured errors.
-#[inline]
+#[inline(always)]
 pub(super) fn target(
     stack: &mut Stack<'_>,
     state: &State,

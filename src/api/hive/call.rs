@@ -71,6 +71,7 @@ fn no_service(stack: &mut Stack<'_>) -> Raise {
 }
 
 /// The payload of the method at index 2 and the arguments above it.
+#[inline(always)]
 fn request(stack: &mut Stack<'_>, state: &State) -> Result<Payload, Raise> {
     if stack.kind(2) != Kind::String {
         return Err(stack.type_error(2, "method name"));
@@ -79,7 +80,7 @@ fn request(stack: &mut Stack<'_>, state: &State) -> Result<Payload, Raise> {
 }
 
 /// The payload of the method at `first` and the arguments above it.
-#[inline]
+#[inline(always)]
 pub(super) fn pack(stack: &mut Stack<'_>, state: &State, first: i32) -> Result<Payload, Raise> {
     stack
         .pack_request(first)
@@ -87,7 +88,7 @@ pub(super) fn pack(stack: &mut Stack<'_>, state: &State, first: i32) -> Result<P
 }
 
 /// Sends the request and blocks; the service and the method lie on the stack.
-#[inline]
+#[inline(always)]
 fn request_answer(
     stack: &mut Stack<'_>,
     state: &State,

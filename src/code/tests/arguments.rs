@@ -134,6 +134,26 @@ fn a_name_alone_is_read_up_to_a_zero_and_converted_like_any_other() {
 }
 
 #[test]
+fn a_name_with_a_zero_is_no_search_for_a_module() {
+    let files = Files::new();
+    let folder = files.write("dx.lua", "return 'module'").parent().unwrap().display().to_string();
+    let cache = Arc::new(CodeCache::new());
+    let vm = TestVm::new(&cache);
+    let script = format!(
+        r"package.path = '{folder}/d?.lua' package.loaded.x = nil
+          return require 'x', (loadfile('x\0' .. package.path)), loadfile('/x\0' .. package.path)"
+    );
+    let result = vm.eval(&script);
+    assert!(result.starts_with("module nil nil cannot open /x"), "{result}");
+    let script = format!(
+        r"package.path = '{folder}?.lua' package.loaded['/dx'] = nil
+          return require '/dx', loadfile('/dx\0' .. package.path)"
+    );
+    let result = vm.eval(&script);
+    assert!(result.starts_with("module") && result.contains("nil cannot open /dx"), "{result}");
+}
+
+#[test]
 fn a_hit_by_name_alone_is_counted_and_misses_nothing_that_was_cleared() {
     let files = Files::new();
     let path = files.write("x.lua", "return 1");
@@ -149,4 +169,5 @@ fn a_hit_by_name_alone_is_counted_and_misses_nothing_that_was_cleared() {
     files.write("x.lua", dump("return ..., _ENV == _G"));
     cache.clear();
     assert_eq!(vm.eval("loadfile(path) return loadfile(path)('binary')"), "binary true");
+    assert_eq!(cache.stats().totals.hits, 4, "3 of text, one of binary code");
 }

@@ -90,11 +90,23 @@ static StkId slotat (lua_State *L, int idx) {
 }
 
 
+/* what a slot of the registry holds; most lie in its array */
+static lu_byte registered (lua_State *L, int slot, TValue *o) {
+  Table *t = hvalue(&G(L)->l_registry);
+  unsigned k = cast_uint(slot) - 1u;
+  if (l_likely(k < t->asize)) {
+    arr2obj(t, k, o);
+    return *getArrTag(t, k);
+  }
+  return luaH_getint(t, slot, o);
+}
+
+
 /* The function for a method, or 0; see 'lua_findmethod'. */
 static int findmethod (lua_State *L, int ref, TString *key, int chain,
                        TValue *f) {
   TValue o;
-  lu_byte tag = luaH_getint(hvalue(&G(L)->l_registry), ref, &o);
+  lu_byte tag = registered(L, ref, &o);
   while (!tagisempty(tag) && ttistable(&o) && chain-- > 0) {
     Table *t = hvalue(&o);
     luaI_undefer(L, t);
@@ -121,8 +133,7 @@ LUA_API int lua_findmethod (lua_State *L, int ref, int name, int to,
 
 LUA_API int lua_pushmethod (lua_State *L, int ref, int name, int chain) {
   TValue k, f;
-  if (tagisempty(luaH_getint(hvalue(&G(L)->l_registry), name, &k)) ||
-      !ttisstring(&k) || !findmethod(L, ref, tsvalue(&k), chain, &f))
+  if (tagisempty(registered(L, name, &k)) || !ttisstring(&k) || !findmethod(L, ref, tsvalue(&k), chain, &f))
     return 0;
   setobj2s(L, L->top.p, &k);
   setobj2s(L, L->top.p + 1, &f);

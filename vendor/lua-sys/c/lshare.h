@@ -149,7 +149,8 @@ LUA_API unsigned long long lua_censusepoch (void);
 ** A host's own way to load files. 'luaL_loadfilex' (and so 'require',
 ** 'loadfile', 'dofile') asks it first; it returns a status like
 ** 'luaL_loadfilex' (with the function or the message pushed) or
-** LUA_LOADPASS to let the stock code go on.
+** LUA_LOADPASS to let the stock code go on. What was set of the two below
+** is removed.
 */
 #define LUA_LOADPASS	(-1)
 

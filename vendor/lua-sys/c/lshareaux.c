@@ -314,8 +314,11 @@ LUA_API int lua_shareoption (lua_State *L, int option, int value) {
 */
 
 LUA_API void lua_setfileloader (lua_State *L, lua_FileLoader f, void *ud) {
-  G(L)->sharing.loader = f;
-  G(L)->sharing.loaderud = ud;
+  SharingVM *vm = &G(L)->sharing;
+  vm->loader = f;
+  vm->loaderud = ud;
+  vm->knownloader = NULL;  /* others' functions know nothing of this 'ud' */
+  vm->finder = NULL;
 }
 
 

@@ -309,7 +309,7 @@ void luaI_startmark (global_State *g) {
   int i;
   for (i = 0; i < vm->nuses; i++) {
     ImageUse *use = &vm->uses[i];
-    use->noted = (use->cloned && !isretired(use->img));
+    use->noted = (use->cloned && !isretired(use->img) && !g->gcemergency);
     use->cloned = 0;
   }
   vm->lastnoted = NULL;

@@ -55,7 +55,7 @@ unsafe extern "C-unwind" {
         name: c_int,
         chain: c_int,
     ) -> c_int;
-    /// Puts `false` into `count` slots of the registry from `first` on, which comes right behind the
+    /// Puts `false` into `count` slots of the registry from `first` on, which comes behind the
     /// last one. There must be room for a value.
     pub fn lua_addslots(state: *mut lua_State, first: c_int, count: c_int);
     /// Pops a value into a slot of the registry that holds one.

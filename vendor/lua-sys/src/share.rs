@@ -134,7 +134,7 @@ unsafe extern "C-unwind" {
     pub fn lua_censusnews(state: *mut lua_State) -> c_int;
     /// The epoch in which VMs of the process are still to do their census, or 0; any thread.
     pub fn lua_censusepoch() -> c_ulonglong;
-    /// Installs a host's file loader; `None` removes it.
+    /// Installs a host's file loader; `None` removes it. What was installed beside it is removed.
     pub fn lua_setfileloader(state: *mut lua_State, loader: Option<FileLoader>, ud: *mut c_void);
     /// Installs a host's quick look before its loader, which gets the user data of that.
     pub fn lua_setknownloader(state: *mut lua_State, loader: Option<KnownLoader>);
