@@ -62,12 +62,23 @@ impl Shuffled {
     }
 }
 
-/// A key of 16 bytes, made without divisions: what it costs counts in each figure.
+/// A key of 16 bytes with a number of 32 bits in hexadecimal, made in words.
+///
+/// Bytes that were stored one by one and are then read as a word are not there before everything
+/// earlier in the program has ended: made that way, a key would keep each read from beginning
+/// while the last one waits for memory.
 fn key(number: u64) -> [u8; 16] {
-    let mut key = *b"key:000000000000";
-    for (place, digit) in key[4..].iter_mut().rev().zip(0..) {
-        *place = b"0123456789abcdef"[(number >> (4 * digit)) as usize % 16];
+    let mut digits = number & 0xffff_ffff;
+    for (shift, mask) in
+        [(16, 0x0000_ffff_0000_ffff), (8, 0x00ff_00ff_00ff_00ff), (4, 0x0f0f_0f0f_0f0f_0f0f)]
+    {
+        digits = (digits | digits << shift) & mask;
     }
+    let letters = ((digits + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    let from_zero_to_letter = u64::from(b'a' - 10 - b'0');
+    let text = digits + 0x3030_3030_3030_3030 + letters * from_zero_to_letter;
+    let mut key = *b"key:0000--------";
+    key[8..].copy_from_slice(&text.to_be_bytes());
     key
 }
 
