@@ -40,50 +40,77 @@ static Table *metatableof (lua_State *L, const TValue *o) {
 }
 
 
-/* what a table has under a short name, NULL for nothing; no call for what
-   every call of a method asks for twice */
-static const TValue *named (const Table *t, const TString *name) {
-  const Node *n = gnode(t, lmod(name->hash, sizenode(t)));
-  for (;;) {
-    int next;
+/* what a table has under a short name, NULL for nothing: the nodes after
+   the first one of its place */
+static const TValue *namedlater (const Node *n, const TString *name) {
+  int next;
+  while ((next = gnext(n)) != 0) {
+    n += next;
     if (keyisshrstr(n) && eqshrstr(keystrval(n), name))
       return ttisnil(gval(n)) ? NULL : gval(n);
-    next = gnext(n);
-    if (next == 0)
-      return NULL;
-    n += next;
   }
+  return NULL;
 }
 
 
-/* what '__index' of a metatable is, NULL for nothing */
-static const TValue *indexof (lua_State *L, Table *mt) {
-  const TValue *index;
-  if (checknoTM(mt, TM_INDEX))
+/* the same; no call for what every call of a method asks for twice, and
+   finds at the first place */
+l_sinline const TValue *named (const Table *t, const TString *name) {
+  const Node *n = gnode(t, lmod(name->hash, sizenode(t)));
+  if (l_likely(keyisshrstr(n) && eqshrstr(keystrval(n), name)))
+    return ttisnil(gval(n)) ? NULL : gval(n);
+  return namedlater(n, name);
+}
+
+
+/* what '__index' of a metatable is, NULL for nothing, which Lua's own
+   search then keeps in mind */
+l_sinline const TValue *indexof (lua_State *L, Table *mt) {
+  return checknoTM(mt, TM_INDEX) ? NULL
+                                 : named(mt, G(L)->tmname[TM_INDEX]);
+}
+
+
+/* the field of the class of an object, with the class in '*class'; NULL,
+   and no class, if only Lua can tell */
+l_sinline const TValue *ofclass (lua_State *L, const TValue *o,
+                                 TString *key, const TValue **class) {
+  *class = indexof(L, metatableof(L, o));
+  if (*class == NULL || !ttistable(*class) || isdeferred(hvalue(*class))) {
+    *class = NULL;
     return NULL;
-  index = named(mt, G(L)->tmname[TM_INDEX]);
-  /* Lua's own search keeps in mind that there is none */
-  return (index != NULL) ? index
-                         : luaT_gettm(mt, TM_INDEX, G(L)->tmname[TM_INDEX]);
+  }
+  return named(hvalue(*class), key);
+}
+
+
+/* as 'luaI_methodof' of a class that has no such field itself */
+static lu_byte inherited (lua_State *L, const TValue *o,
+                                     TString *key, TValue *res, lu_byte tag) {
+  int i;
+  for (i = 1; i < MAXCLASSES; i++) {
+    const TValue *slot = ofclass(L, o, key, &o);
+    if (slot != NULL) {
+      setobj(L, res, slot);
+      return ttypetag(slot);
+    }
+    if (o == NULL)
+      return tag;
+  }
+  return tag;
 }
 
 
 lu_byte luaI_methodof (lua_State *L, const TValue *o, TString *key,
                        TValue *res, lu_byte tag) {
-  int i;
+  const TValue *class;
+  const TValue *slot;
   if (ttistable(o) && isdeferred(hvalue(o)))
     return tag;  /* the field may be there once the table is filled */
-  for (i = 0; i < MAXCLASSES; i++) {
-    const TValue *slot;
-    const TValue *class = indexof(L, metatableof(L, o));
-    if (class == NULL || !ttistable(class) || isdeferred(hvalue(class)))
-      return tag;
-    slot = named(hvalue(class), key);
-    if (slot != NULL) {
-      setobj(L, res, slot);
-      return ttypetag(slot);
-    }
-    o = class;
+  slot = ofclass(L, o, key, &class);
+  if (l_likely(slot != NULL)) {
+    setobj(L, res, slot);
+    return ttypetag(slot);
   }
-  return tag;
+  return (class != NULL) ? inherited(L, class, key, res, tag) : tag;
 }
