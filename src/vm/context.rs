@@ -270,7 +270,10 @@ pub(super) unsafe fn set_blocked(state: *mut lua::lua_State, blocked: bool) {
     // SAFETY: by contract the extra space holds our pointer, whose alignment leaves the bit free.
     unsafe {
         let slot = extra_space(state);
-        slot.write(slot.read().map_addr(|address| address & !BLOCKED_BIT | usize::from(blocked)));
+        let marked = slot.read().map_addr(|address| address & !BLOCKED_BIT | usize::from(blocked));
+        // As a whole: of a byte alone the next read of the pointer would have to wait until it has
+        // reached the cache, and everything that a native does begins with that read.
+        slot.write_volatile(marked);
     }
 }
 

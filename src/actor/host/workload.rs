@@ -74,15 +74,13 @@ impl Workload for Core {
     ) -> Turn {
         let Some(life) = place else { return Turn::Ended };
         self.warden.note_turn(context.index(), service.address());
-        match worker::catch(|| life.turn(service, first, context)) {
-            Ok(Progress::Idle) => Turn::Idle,
-            Ok(Progress::Again) => Turn::Again,
-            Ok(Progress::Over(over)) => end(service, place, *over),
-            Err(text) => {
-                let end_by_panic = End::Failed(Fault::new(Code::Error, text));
-                end(service, place, Over { end: end_by_panic, at_once: true })
-            }
-        }
+        let over = match worker::catch(|| life.turn(service, first, context)) {
+            Ok(Progress::Idle) => return Turn::Idle,
+            Ok(Progress::Again) => return Turn::Again,
+            Ok(Progress::Over(over)) => *over,
+            Err(text) => Over { end: End::Failed(Fault::new(Code::Error, text)), at_once: true },
+        };
+        end(service, place, over)
     }
 
     fn deposit(service: &Arc<Service>, parcel: Parcel) {
