@@ -24,9 +24,13 @@ skynet.register_protocol {
   id = skynet.PTYPE_QUEUE,
   pack = skynet.pack,
   unpack = skynet.unpack,
-  dispatch = function(_, _, ...)
+  dispatch = function(session, _, ...)
     count = count + 1
-    skynet.retpack(enter(handle, ...))
+    if session == 0 then
+      -- Nobody is told of an error but the log.
+      return enter(handle, ...)
+    end
+    skynet.retpack(pcall(enter, handle, ...))
   end,
 }
 
@@ -39,9 +43,16 @@ function mqueue.register(f)
   skynet.wakeup(mqueue)
 end
 
--- Calls the handler of another service.
+local function answer_or_raise(is_done, ...)
+  if is_done then
+    return ...
+  end
+  error((...), 0)
+end
+
+-- Calls the handler of another service. What that raises is raised here, be it a table.
 function mqueue.call(address, ...)
-  return skynet.call(address, "queue", ...)
+  return answer_or_raise(skynet.call(address, "queue", ...))
 end
 
 -- The same without an answer.

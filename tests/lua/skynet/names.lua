@@ -63,12 +63,16 @@ skynet.start(function()
       inside = inside - 1
       if name == "fails" then
         error "expected by the test"
+      elseif name == "refuses" then
+        error { code = 5 }
       end
       log[#log + 1] = name
       return #log, name
     end)
     mqueue.send(skynet.self(), "second")
     refuses("expected by the test", mqueue.call, skynet.self(), "fails")
+    local _, refusal = pcall(mqueue.call, skynet.self(), "refuses")
+    equal(refusal.code, 5)
     local count, name = mqueue.call(skynet.self(), "last")
     equal(count, 3)
     equal(name, "last")
