@@ -11,13 +11,14 @@ use crate::c_program::{CProgram, files_with_ending};
 use crate::workspace;
 
 /// Flags that every C program here shares with the real build.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "-std=gnu11",
     "-g",
     "-fPIC",
     "-DLUA_USE_POSIX",
     "-DLUA_USE_DLOPEN",
     "-fno-common",
+    "-fno-crossjumping",
     "-ffunction-sections",
     "-fdata-sections",
 ];

@@ -6,7 +6,8 @@
 ** 'luaD_precall' prepares every kind of call, and 'luaD_poscall' ends it
 ** for every number of results. Nearly all calls that the interpreter makes
 ** are of two kinds, find room on the stack and a 'CallInfo' of an earlier
-** call, and meet no hook: done in place they take half of the
+** call, and begin here: of functions of Lua, and, where no hook is set, of
+** C, which end here if at most one result is wanted. That takes half of the
 ** instructions. All others are left to the two.
 */
 
@@ -32,6 +33,7 @@
 l_sinline CallInfo *luaI_frame (lua_State *L, CallInfo *caller, StkId func,
                                 unsigned status) {
   CallInfo *ci = caller->next;
+  lua_assert(L->ci == caller);
   ci->func.p = func;
   ci->callstatus = status;
   L->ci = ci;
@@ -55,6 +57,7 @@ l_sinline CallInfo *luaI_enterlua (lua_State *L, CallInfo *caller,
     return NULL;
   ci = luaI_frame(L, caller, func, cast_uint(nresults + 1));
   ci->top.p = func + 1 + p->maxstacksize;
+  lua_assert(ci->top.p <= L->stack_last.p);
   ci->u.l.savedpc = p->code;
   end = func + 1 + p->numparams;
   for (missing = L->top.p; missing < end; missing++) {
@@ -81,6 +84,8 @@ l_sinline void luaI_finishc (lua_State *L, CallInfo *caller, CallInfo *ci,
         setobjs2s(L, to, L->top.p - n);
       to++;
     }
+    lua_assert(!(ci->callstatus &
+          (CIST_HOOKED | CIST_YPCALL | CIST_FIN | CIST_CLSRET)));
     L->top.p = to;
     L->ci = caller;
   }
@@ -108,6 +113,7 @@ l_sinline int luaI_callc (lua_State *L, CallInfo *caller, StkId func,
     return 0;
   ci = luaI_frame(L, caller, func, cast_uint(nresults + 1) | CIST_C);
   ci->top.p = L->top.p + LUA_MINSTACK;
+  lua_assert(ci->top.p <= L->stack_last.p);
   lua_unlock(L);
   n = f(L);
   lua_lock(L);

@@ -63,8 +63,8 @@ l_sinline const TValue *named (const Table *t, const TString *name) {
 }
 
 
-/* what '__index' of a metatable is, NULL for nothing, which Lua's own
-   search then keeps in mind */
+/* what '__index' of a metatable is, NULL for nothing: Lua's own search,
+   which follows, keeps that in mind for a table */
 l_sinline const TValue *indexof (lua_State *L, Table *mt) {
   return checknoTM(mt, TM_INDEX) ? NULL
                                  : named(mt, G(L)->tmname[TM_INDEX]);
@@ -85,8 +85,8 @@ l_sinline const TValue *ofclass (lua_State *L, const TValue *o,
 
 
 /* as 'luaI_methodof' of a class that has no such field itself */
-static lu_byte inherited (lua_State *L, const TValue *o,
-                                     TString *key, TValue *res, lu_byte tag) {
+static lu_byte inherited (lua_State *L, const TValue *o, TString *key,
+                          TValue *res, lu_byte tag) {
   int i;
   for (i = 1; i < MAXCLASSES; i++) {
     const TValue *slot = ofclass(L, o, key, &o);

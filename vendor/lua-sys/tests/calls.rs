@@ -93,8 +93,10 @@ local guard = setmetatable({}, { __close = function() closed = closed + 1 end })
 local functions = {
   count = count, count_up = count_up, nothing = nothing, moving = moving, untidy = untidy,
   closing = function(...)
+    closing(guard, ...)
+    local first = closing(guard, ...)
     local a, b, c = closing(guard, ...)
-    return a, b, c
+    return first, a, b, c
   end,
   none = function() return 1, 2 end,
   two = function(a, b) return b, a end,
@@ -137,7 +139,7 @@ compare()
 coroutine.wrap(compare)()
 local function deep(levels) if levels > 0 then deep(levels - 1) else compare() end end
 coroutine.wrap(deep)(150)
-assert(closed == 3 * 2 * #calls, closed)
+assert(closed == 3 * 3 * 2 * #calls, closed)
 return tostring(count)
 "##;
 
@@ -155,6 +157,8 @@ fn hooks_see_calls_and_returns_in_place_even_those_set_by_the_called_function() 
           events[#events + 1] = event .. " " .. tostring(info.name)
         end
         local function inner(a) return a end
+        -- Leaves a frame, so that what follows is done in place.
+        nothing()
         debug.sethook(note, "cr")
         local x = inner(1)
         nothing()
@@ -164,6 +168,33 @@ fn hooks_see_calls_and_returns_in_place_even_those_set_by_the_called_function() 
     let expected = "return sethook, call inner, return inner, call nothing, return nothing, \
                     call sethook";
     assert_eq!(events, expected);
+}
+
+#[test]
+fn a_call_in_place_makes_sure_of_room_and_finds_its_place_on_a_stack_that_moved() {
+    let text = run(r##"
+        -- In a coroutine with a small stack, which has a frame of an earlier call.
+        local function afresh(f, ...)
+          return coroutine.wrap(function(...) nothing() return f(...) end)(...)
+        end
+        local many = {}
+        for at = 1, 190 do many[at] = ("local v%d = %d "):format(at, at) end
+        local large = load("return function(a) " .. table.concat(many) .. "return a + v190 end")()
+        local words = {}
+        afresh(function()
+          local before = 1
+          local a = moving(7, 8)
+          local b = large(2)
+          words = { before, a, b }
+        end)
+        afresh(function()
+          local before = 3
+          local b = large(4)
+          words[#words + 1] = before + b
+        end)
+        return table.concat(words, " ")
+    "##);
+    assert_eq!(text, "1 7 192 197");
 }
 
 #[test]
