@@ -271,7 +271,8 @@ function skynet.localname(name) end
 ---@return boolean remote
 function skynet.harbor(address) end
 
---- Ticks since the beginning of the second in which the host began.
+--- Ticks since the beginning of the second in which the host began; up to 4 ms late in code that
+--- computes on for that long.
 ---@return integer
 function skynet.now() end
 

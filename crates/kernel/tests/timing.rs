@@ -138,3 +138,60 @@ fn the_clock_of_a_turn_does_not_lag_behind() {
     }
     assert!(lag_ns.load(Ordering::SeqCst) < 1_000_000, "a sleep is not part of the next turn");
 }
+
+#[test]
+fn what_fires_finds_the_recent_time_not_before_its_deadline() {
+    let (scheduler, workload) = start(2);
+    let handle = scheduler.handle();
+    for _ in 0..200 {
+        let (now_ms, handle) = (handle.recent_ms(), handle.clone());
+        let due_ms = now_ms + 1;
+        let job = Job::new({
+            let handle = handle.clone();
+            move |_, _| {
+                let recent_ms = handle.recent_ms();
+                assert!(recent_ms >= due_ms, "{recent_ms} at the timer of {due_ms}");
+                Turn::Ended
+            }
+        });
+        handle.arm_at(now_ms, due_ms, job.clone()).expect("room");
+        wait_until("it has fired", || job.turns() == 1);
+    }
+    wait_until_quiet(handle);
+    assert_eq!(workload.panics.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn the_recent_time_is_never_ahead_and_never_goes_back_whoever_asks() {
+    let (scheduler, workload) = start(2);
+    let handle = scheduler.handle();
+    let latest_ms = Arc::new(AtomicU64::new(0));
+    let ask = {
+        let (handle, latest_ms) = (handle.clone(), latest_ms.clone());
+        move || {
+            let before_ms = latest_ms.load(Ordering::SeqCst);
+            let recent_ms = handle.recent_ms();
+            assert!(recent_ms >= before_ms, "{recent_ms} after somebody read {before_ms}");
+            assert!(recent_ms <= handle.clock().now_ms());
+            latest_ms.fetch_max(recent_ms, Ordering::SeqCst);
+        }
+    };
+    let jobs: Vec<_> = (0..4)
+        .map(|_| {
+            let ask = ask.clone();
+            Job::new(move |job, worker| {
+                ask();
+                worker.wake(job);
+                Turn::Idle
+            })
+        })
+        .collect();
+    jobs.iter().for_each(|job| handle.wake(job));
+    let begun = Instant::now();
+    while latest_ms.load(Ordering::SeqCst) < 100 {
+        ask();
+        assert!(begun.elapsed() < support::WATCHDOG, "it stands");
+    }
+    assert!(jobs.iter().all(|job| job.turns() > 100), "all have asked");
+    assert_eq!(workload.panics.load(Ordering::SeqCst), 0);
+}

@@ -4,6 +4,10 @@
 //! A sleep of one tick ends at the next one, so it may last less than 10 ms; a program that sleeps
 //! again and again stays in step with the ticks, and reads at each wake-up from `skynet.now()` what
 //! it reckoned with.
+//!
+//! Ticks are long, and programs ask for the time with every timer: a recent reading of the clock
+//! will do. As skynet's own, which a thread of it takes every 2.5 ms, it may be late in a turn that
+//! takes its time; it is never behind a timer that has fired, nor behind what another service said.
 
 use moonhive_kernel::timer::TimerKey;
 
@@ -29,7 +33,7 @@ struct Due {
 impl State {
     /// Ticks since the beginning of the second in which the host began.
     pub(crate) fn ticks(&self) -> u64 {
-        (self.begun_ms() + self.core.handle.clock().now_ms()) / TICK_MS
+        (self.begun_ms() + self.core.handle.recent_ms()) / TICK_MS
     }
 
     /// The second since 1970 in which the host began.
@@ -43,7 +47,7 @@ impl State {
     }
 
     fn due_in(&self, ticks: u64) -> Due {
-        let (begun_ms, now_ms) = (self.begun_ms(), self.core.handle.clock().now_ms());
+        let (begun_ms, now_ms) = (self.begun_ms(), self.core.handle.recent_ms());
         let tick = ((begun_ms + now_ms) / TICK_MS).saturating_add(ticks);
         Due { now_ms, due_ms: tick.saturating_mul(TICK_MS).saturating_sub(begun_ms) }
     }

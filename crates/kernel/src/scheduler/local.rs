@@ -164,6 +164,7 @@ impl<W: Workload> Local<W> {
 
     pub(super) fn read_clock(&self) {
         self.now_ns.set(self.shared().clock.now_ns());
+        self.shared().clock_was_read(self.now_ms());
     }
 
     /// The same, but while tasks are in conversation every few turns only: a reading costs as much

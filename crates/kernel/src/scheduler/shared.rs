@@ -16,6 +16,9 @@ use crate::timer::Timers;
 /// would keep both for ever.
 pub(super) struct Shared<W: Workload> {
     pub(super) clock: Clock,
+    /// The latest reading of the clock by a worker, in milliseconds. Written by workers, and only
+    /// ever raised.
+    latest_ms: CachePadded<AtomicU64>,
     pub(super) timers: Timers<W::Timer>,
     pub(super) injector: Injector<W::Task>,
     pub(super) idle: Idle,
@@ -70,6 +73,7 @@ impl<W: Workload> Shared<W> {
         };
         let shared = Self {
             clock: Clock::start(),
+            latest_ms: CachePadded::new(AtomicU64::new(0)),
             // One more shard for the threads that are not workers.
             timers: Timers::new(workers + 1, timers_per_worker),
             injector: Injector::new(),
@@ -79,6 +83,24 @@ impl<W: Workload> Shared<W> {
             ended: Condvar::new(),
         };
         (shared, queues)
+    }
+
+    /// A worker has read the clock.
+    #[inline]
+    pub(super) fn clock_was_read(&self, now_ms: u64) {
+        // Workers read it every microsecond or so, and a millisecond is noted once or twice: the
+        // line stays in all caches.
+        if now_ms > self.latest_ms.load(Ordering::Relaxed) {
+            self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// See [`Handle::recent_ms`](super::Handle::recent_ms). Either part alone never goes back for
+    /// anybody who has heard of an earlier reading: of an atomic later reads see later values, and
+    /// so it is with what the kernel noted.
+    #[inline]
+    pub(super) fn recent_ms(&self) -> u64 {
+        self.latest_ms.load(Ordering::Relaxed).max(self.clock.noted_ms())
     }
 
     /// Queues a task from a thread that is not a worker.
