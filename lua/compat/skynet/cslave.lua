@@ -1,8 +1,12 @@
 -- The service `.cslave`: keeps those who wait for a name that nobody has yet. It runs once somebody
 -- waits; from then on the host tells it of new names.
 
+local core = require "skynet.core"
 local skynet = require "skynet"
 require "skynet.manager"
+
+-- Names of one node, for which nobody waits, begin with it.
+local POINT = ("."):byte()
 
 -- What answers those who wait, by name.
 local waiting = {}
@@ -10,8 +14,8 @@ local waiting = {}
 local command = {}
 
 function command.QUERYNAME(name)
-  local address = skynet.localname(name)
-  if address then
+  local address = core.named(name)
+  if address or name:byte() == POINT then
     skynet.retpack(address)
   else
     waiting[name] = waiting[name] or {}
@@ -21,7 +25,7 @@ end
 
 -- A service has got a name.
 function command.NAMED(name)
-  local address, responses = skynet.localname(name), waiting[name]
+  local address, responses = core.named(name), waiting[name]
   if address and responses then
     waiting[name] = nil
     for _, response in ipairs(responses) do

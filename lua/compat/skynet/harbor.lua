@@ -1,6 +1,7 @@
 -- The module `skynet.harbor`: names for all nodes of a network, of which there is this one. What
 -- connects nodes says so.
 
+local core = require "skynet.core"
 local skynet = require "skynet"
 require "skynet.manager"
 
@@ -11,9 +12,9 @@ function harbor.globalname(name, address)
   skynet.name(name, address or skynet.self())
 end
 
--- The address of that name; waits until there is one.
+-- The address of that name; waits until there is one, unless it is a name of this node.
 function harbor.queryname(name)
-  return skynet.localname(name) or skynet.call(".cslave", "lua", "QUERYNAME", name)
+  return core.named(name) or skynet.call(".cslave", "lua", "QUERYNAME", name)
 end
 
 -- Returns when the node of that number is not reached any more: at once.

@@ -15,32 +15,72 @@ local KEEPER = "hive.sharedata"
 local module = {}
 
 -- Fields of an object. No table of the data can have such keys. They are never nil, so that they
--- are found without `__index`; an object whose table is gone has the content false.
-local CONTENT, INNER, KEY, PARENT = {}, {}, {}, {}
+-- are found without `__index`. The content is false once the table is gone, and while nobody has
+-- looked at an update; that one is kept by the outermost object as what comes next.
+local CONTENT, INNER, KEY, NEXT, PARENT = {}, {}, {}, {}, {}
 
 local Object = {}
 
 local function new_object(content, parent, key)
-  local object = { [CONTENT] = content, [INNER] = {}, [KEY] = key, [PARENT] = parent }
+  local object =
+    { [CONTENT] = content, [INNER] = {}, [KEY] = key, [NEXT] = false, [PARENT] = parent }
   return setmetatable(object, Object)
 end
 
--- The keys that lead to an object, for messages.
-local function path_of(object)
+-- The outermost object, and the keys that lead from it, for messages.
+local function origin_of(object)
   local path = tostring(object[KEY])
   while object[PARENT] do
     object = object[PARENT]
     path = tostring(object[KEY]) .. "." .. path
   end
-  return path
+  return object, path
 end
 
-local function gone(object)
-  error(("the shared table %s is gone since an update"):format(path_of(object)), 3)
+-- Takes the data away from an object and from those for tables inside it.
+local function detach(object)
+  object[CONTENT] = false
+  for _, inner in pairs(object[INNER]) do
+    detach(inner)
+  end
+end
+
+-- Gives an object that was detached its data, and those for tables inside it that are there still.
+-- Of the others nothing will ever be seen again, as on skynet: a table that comes back later has a
+-- new object.
+local function attach(object, content)
+  object[CONTENT] = content
+  for key, inner in pairs(object[INNER]) do
+    local value = content[key]
+    if type(value) == "table" then
+      attach(inner, value)
+    else
+      object[INNER][key] = nil
+    end
+  end
+end
+
+-- An update counts once somebody looks: who looks only after the next one never sees it.
+local function update(object, content)
+  if not object[NEXT] then
+    detach(object)
+  end
+  object[NEXT] = content
+end
+
+-- The content of an object that has none, after an update that nobody has looked at yet.
+local function look(object)
+  local outermost, path = origin_of(object)
+  local content = outermost[NEXT]
+  if content then
+    outermost[NEXT] = false
+    attach(outermost, content)
+  end
+  return object[CONTENT] or error(("the shared table %s is gone since an update"):format(path), 3)
 end
 
 function Object:__index(key)
-  local content = self[CONTENT] or gone(self)
+  local content = self[CONTENT] or look(self)
   local value = content[key]
   if type(value) ~= "table" then
     return value
@@ -54,16 +94,16 @@ function Object:__index(key)
 end
 
 function Object:__newindex(key)
-  local path = path_of(self)
+  local _, path = origin_of(self)
   error(("shared data is only read: cannot change %s.%s"):format(path, tostring(key)), 2)
 end
 
 function Object:__len()
-  return #(self[CONTENT] or gone(self))
+  return #(self[CONTENT] or look(self))
 end
 
 local function next_pair(object, key)
-  local next_key = next(object[CONTENT] or gone(object), key)
+  local next_key = next(object[CONTENT] or look(object), key)
   if next_key ~= nil then
     return next_key, object[next_key]
   end
@@ -71,51 +111,6 @@ end
 
 function Object:__pairs()
   return next_pair, self, nil
-end
-
--- Takes the data away from an object and from those for tables inside it.
-local function detach(object)
-  object[CONTENT] = false
-  for _, inner in pairs(object[INNER]) do
-    detach(inner)
-  end
-end
-
--- By object and key those whose table an update has taken away. The program may hold them still,
--- and they are to lead to the table again when it is back; nothing else keeps them.
-local lost = setmetatable({}, { __mode = "k" })
-local Lost = { __mode = "v" }
-
-local function lose(object, key)
-  local inner = object[INNER][key]
-  detach(inner)
-  object[INNER][key] = nil
-  lost[object] = lost[object] or setmetatable({}, Lost)
-  lost[object][key] = inner
-end
-
-local function find_again(object)
-  for key, inner in pairs(lost[object]) do
-    if type(object[CONTENT][key]) == "table" then
-      object[INNER][key] = inner
-      lost[object][key] = nil
-    end
-  end
-end
-
-local function update(object, content)
-  object[CONTENT] = content
-  if lost[object] then
-    find_again(object)
-  end
-  for key, inner in pairs(object[INNER]) do
-    local value = content[key]
-    if type(value) == "table" then
-      update(inner, value)
-    else
-      lose(object, key)
-    end
-  end
 end
 
 -- What this service follows: by the name of the shared table the channel and the object.

@@ -9,7 +9,7 @@ local function plain(address)
   if type(address) == "userdata" then
     address = skynet.address(address)
   end
-  return type(address) == "string" and skynet.localname(address) or address
+  return type(address) == "string" and core.named(address) or address
 end
 
 -- Whom a task that waits has called; nil if it waits for something else. A call keeps its first

@@ -8,9 +8,10 @@ local harbor = {}
 ---@param address? skynet.Address
 function harbor.globalname(name, address) end
 
---- The address of that name; waits until there is one.
+--- The address of that name; waits until there is one. Of a name that begins with a point, which
+--- is one of this node, nil if nobody has it.
 ---@param name string
----@return integer
+---@return integer?
 function harbor.queryname(name) end
 
 --- Returns when another node is gone: at once.

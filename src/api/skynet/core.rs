@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use moonhive_kernel::address::Address;
 
 use super::arguments::{Target, target};
-use super::{request, spawn};
+use super::{name, request, spawn};
 use crate::actor::{Light, State};
 use crate::vm::{Kind, Native, NativeResult, Outcome, Raise, Stack};
 
-pub(super) const NATIVES: [(&str, Native); 17] = [
+pub(super) const NATIVES: [(&str, Native); 18] = [
     ("alive", Native::new(alive)),
     ("answer", request::ANSWER),
     ("before_start", Native::new(before_start)),
@@ -17,6 +17,7 @@ pub(super) const NATIVES: [(&str, Native); 17] = [
     ("coroutine", Native::new(coroutine)),
     ("kill_task", Native::new(kill_task)),
     ("memory", Native::new(memory)),
+    ("named", name::NAMED),
     ("newcell", spawn::NEW_CELL),
     ("protocols", Native::new(protocols)),
     ("request", request::REQUEST),

@@ -40,8 +40,19 @@ fn address(stack: &mut Stack<'_>) -> NativeResult {
     Ok(Outcome::Return(1))
 }
 
-/// `skynet.localname(name)`: the address of that name; no value if there is none.
+/// `skynet.localname(name)`: the address of that name; no value if there is none, nor for names
+/// that would be those of all nodes.
 fn localname(stack: &mut Stack<'_>) -> NativeResult {
+    match stack.check_str(1)?.as_bytes() {
+        [b'.' | b':', ..] => named(stack),
+        _ => Ok(Outcome::Return(0)),
+    }
+}
+
+/// The same for all names.
+pub(super) const NAMED: Native = Native::new(named);
+
+fn named(stack: &mut Stack<'_>) -> NativeResult {
     let state = State::of(stack)?;
     let name = stack.check_str(1)?;
     let found = if ALWAYS_THERE.contains(&name) {

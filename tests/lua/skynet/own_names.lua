@@ -1,6 +1,7 @@
 -- Names that belong to services of the host's own, in a host where nobody has asked for them yet.
 
 local check = require "check"
+local core = require "skynet.core"
 local hive = require "hive"
 local skynet = require "skynet"
 require "skynet.manager"
@@ -25,7 +26,6 @@ skynet.start(function()
     local s = skynet.newservice("skynet/life", "plain")
     refuses(taken ".launcher", skynet.name, ".launcher", s)
     equal(type(skynet.call(".launcher", "lua", "LIST")), "table")
-    local core = require "skynet.core"
     refuses(taken ".cslave", core.command, "NAME", ".cslave " .. skynet.address(s))
     refuses(taken "hive.provider", core.command, "REG", "hive.provider")
     skynet.kill(s)
@@ -63,9 +63,9 @@ skynet.start(function()
 
   test("services that begin by their file leave their names to programs", function()
     skynet.register "snaxd"
-    equal(skynet.localname "snaxd", skynet.self())
+    equal(core.named "snaxd", skynet.self())
     hive.register "hive.supervisor"
-    equal(skynet.localname "hive.supervisor", skynet.self())
+    equal(core.named "hive.supervisor", skynet.self())
   end)
 
   test("the name of the log may be taken, and is that of its owner then", function()

@@ -70,7 +70,7 @@ skynet.start(function()
     end
   end)
 
-  test("a table that an update took away says so until it is back", function()
+  test("a table that an update took away says so, also when there is one again", function()
     sharedata.update("one", { a = 2, list = { 11, { deep = 1 } } })
     local one = sharedata.query "one"
     local list = one.list
@@ -88,16 +88,37 @@ skynet.start(function()
       return #list
     end)
     refuses(message, pairs(list), list)
-    sharedata.update("one", { list = { 12 } })
-    equal(one.list, list)
-    equal(list[1], 12)
-    equal(one.a, nil)
+    sharedata.update("one", { list = { 12, { deep = 2 } } })
+    refuses(message, function()
+      return list[1]
+    end)
     refuses("the shared table one%.list%.2 is gone", function()
       return inner.deep
     end)
-    sharedata.update("one", { list = { 13, { deep = 2 } } })
+    equal(one.a, nil)
+    equal(one.list ~= list, true)
+    equal(one.list[1], 12)
+    equal(one.list[2].deep, 2)
+    sharedata.update("one", { list = { 13 } })
+    refuses(message, function()
+      return list[1]
+    end)
+    equal(one.list[1], 13)
+  end)
+
+  test("an update that nobody has looked at before the next one takes nothing away", function()
+    local one = sharedata.query "one"
+    local list = one.list
+    sharedata.update("one", {})
+    sharedata.update("one", { list = { 14, { deep = 3 } } })
+    equal(list[1], 14)
+    equal(one.list, list)
+    local inner = list[2]
+    sharedata.update("one", { list = {} })
+    sharedata.update("one", { list = { 15, { deep = 4 } } })
+    equal(inner.deep, 4)
     equal(list[2], inner)
-    equal(inner.deep, 2)
+    equal(#list, 2)
   end)
 
   test("tables that went away and that nobody holds are forgotten", function()
